@@ -1,0 +1,143 @@
+/**
+ * The configuration as the rest of the program sees it: defaults filled in, secrets read, frozen.
+ * Keys are those of the YAML file (see config/default.yaml); times are in seconds unless named otherwise.
+ */
+export interface Config {
+  /** FQDN registered with Meta: certificate SAN, From host and Contact host. */
+  readonly domain: string;
+  readonly sip: SipConfig;
+  readonly meta: MetaConfig;
+  readonly media: MediaConfig;
+  /** Business numbers in E.164 with '+'. */
+  readonly numbers: Readonly<Record<string, NumberConfig>>;
+  readonly peers: Readonly<Record<string, PeerConfig>>;
+  readonly routes: readonly RouteConfig[];
+  readonly policy: PolicyConfig;
+  readonly http: { readonly listen: string | null };
+  readonly cdr: { readonly file: string | null; /** Write users' numbers in full. */ readonly fullNumbers: boolean };
+  /** memory, file:PATH or redis://… */
+  readonly state: string;
+  readonly log: { readonly level: LogLevel; /** Show users' numbers in full. */ readonly fullNumbers: boolean };
+  readonly limits: LimitsConfig;
+  /** SHA-256 (hex) of the canonical configuration, secrets left out. */
+  readonly hash: string;
+}
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+export type Keying = 'sdes' | 'dtls';
+export type DigestAlgorithm = 'MD5' | 'SHA-256';
+
+export interface SipConfig {
+  readonly server: 'embedded' | 'drachtio';
+  /** transport:host:port, embedded only. */
+  readonly listen: readonly string[];
+  /** Public host in Via and Contact when behind NAT; null: domain towards Meta, the socket's address towards peers. */
+  readonly advertise: { readonly meta: string | null; readonly peers: string | null };
+  readonly tls: { readonly cert: string | null; readonly key: string | null };
+  readonly drachtio: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
+}
+
+export interface MetaConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Path of an extra CA file (PEM), for a private stand-in. */
+  readonly ca: string | null;
+  /** Connect here instead of resolving host. */
+  readonly address: string | null;
+  /** CIDRs; 'default' in the file is replaced by Meta's published prefixes here. */
+  readonly sources: readonly string[];
+  /** Digest algorithms offered to Meta, in order; empty: the source address alone is trusted. */
+  readonly challenge: readonly DigestAlgorithm[];
+  /** Seconds without a packet from Meta's side after which the call is ended; 0: never. */
+  readonly mediaTimeout: number;
+}
+
+export interface MediaConfig {
+  readonly engine: 'rtpengine' | 'freeswitch';
+  readonly rtpengine: RtpengineConfig;
+  readonly freeswitch: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
+  readonly webrtc: 'rtpengine' | 'nudge';
+  /** Sound file for hold and queues; null: the shipped one. */
+  readonly music: string | null;
+}
+
+export interface RtpengineConfig {
+  /** Start our own rtpengine (true) or use those in `control`. */
+  readonly spawn: boolean;
+  /** Path or name of the program when spawned. */
+  readonly program: string;
+  /** ng control sockets host:port, when not spawned. */
+  readonly control: readonly string[];
+  /** Address media is on, optionally local!public; one for both sides, or one each. */
+  readonly interface: { readonly meta: string; readonly peers: string };
+  /** First and last UDP port, inclusive. */
+  readonly ports: { readonly first: number; readonly last: number };
+  /** Address of our own media anchor, as rtpengine reaches it. */
+  readonly anchor: string;
+}
+
+export interface NumberConfig {
+  /** Meta's sip_user_password. */
+  readonly password: string;
+  readonly keying: Keying;
+  readonly environment: 'production' | 'sandbox';
+  readonly maxConcurrentCalls: number;
+  /** PCMA/PCMU enabled on the number at Meta. */
+  readonly g711: boolean;
+}
+
+export interface PeerConfig {
+  /** sip:host:port;transport=… where calls to this peer are sent. */
+  readonly uri: string;
+  /** CIDRs this peer calls from. */
+  readonly sources: readonly string[];
+  /** Digest credentials this peer presents when it calls in. */
+  readonly digest: { readonly username: string; readonly password: string } | null;
+  /** The operator's statement; anything but 'none' makes the peer unroutable. */
+  readonly pstn: string;
+  /** On-net users: whole-string patterns of bounded length, or literals. */
+  readonly users: readonly string[];
+  /** Credentials for when this peer challenges us. */
+  readonly auth: { readonly username: string | null; readonly password: string | null };
+  readonly maxConcurrentCalls: number;
+  readonly codecs: readonly PeerCodec[];
+  readonly srtp: 'none' | 'sdes';
+  readonly dtmf: 'rfc4733' | 'info';
+  /** Business numbers this peer may use for business-initiated calls. */
+  readonly mayCall: readonly string[];
+  /** ISO 3166 country for national numbers this peer dials; null: only international forms. */
+  readonly country: string | null;
+}
+
+export type PeerCodec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
+
+export interface RouteConfig {
+  readonly name: string;
+  readonly number: string;
+  /** Pattern for the call-button or deep-link payload; null: any call. */
+  readonly payload: string | null;
+  readonly to: readonly { readonly peer: string; readonly user: string }[];
+  readonly strategy: 'failover' | 'ring-all';
+  /** Seconds each target may ring. */
+  readonly ringTimeout: number;
+}
+
+export interface PolicyConfig {
+  /** Countries (ISO 3166) whose business numbers may not place calls. */
+  readonly businessInitiatedBlocked: readonly string[];
+  /** Host names or CIDRs known as carriers: never a target. */
+  readonly carriers: readonly string[];
+  /** Path of the audit log; null: none. */
+  readonly audit: string | null;
+  /** Judge live calls again when the configuration is reloaded. */
+  readonly recheckOnReload: boolean;
+  /** Per sign of a PSTN leak: end the call, or only report it. Signs left out keep their default. */
+  readonly leaks: Readonly<Record<string, 'enforce' | 'report'>>;
+}
+
+export interface LimitsConfig {
+  /** Calls in all; over it new ones get 503. */
+  readonly maxCalls: number;
+  /** Seconds that a drain waits for calls to end by themselves. */
+  readonly drain: number;
+}

@@ -1,0 +1,31 @@
+/**
+ * The table of error codes. A code is never reused for another meaning.
+ * `status` is the SIP status a caller gets when the error ends its request.
+ */
+export const errorTable = {
+  CONFIG_INVALID: { status: 500, text: 'the configuration is not valid' },
+  SDP_UNACCEPTABLE: { status: 488, text: 'the session description cannot be used' },
+  MEDIA_UNAVAILABLE: { status: 503, text: 'no media engine can take the call' },
+  MEDIA_REFUSED: { status: 500, text: 'the media engine refused a request' },
+  SIP_UNAVAILABLE: { status: 503, text: 'no SIP server is connected' },
+  SIP_MALFORMED: { status: 400, text: 'the SIP message cannot be read' },
+  PEER_UNREACHABLE: { status: 503, text: 'the peer cannot be reached' },
+  PORT_IN_USE: { status: 500, text: 'a listening address is already in use' },
+  FILE_UNREADABLE: { status: 500, text: 'a file cannot be read' },
+} as const satisfies Record<string, { status: number; text: string }>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error with a code from the table; `message` is the table's text and the detail. */
+export class WabError extends Error {
+  readonly code: ErrorCode;
+  /** SIP status that answers the request this error ended. */
+  readonly status: number;
+
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+    super(`${errorTable[code].text}: ${detail}`, options);
+    this.name = 'WabError';
+    this.code = code;
+    this.status = errorTable[code].status;
+  }
+}

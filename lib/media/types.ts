@@ -1,0 +1,103 @@
+import type { EventEmitter } from 'node:events';
+import type { Keying, PeerCodec } from '../config/types.js';
+
+/**
+ * A media engine, or a pool of them. Calls are written once against this interface.
+ * The Meta leg is made once and never changes; peer legs come and go behind it.
+ */
+export interface MediaEngine extends EventEmitter<{ up: []; down: [reason: string] }> {
+  readonly name: 'rtpengine' | 'freeswitch';
+  /** False while no instance can take a call: new calls get 503. */
+  readonly healthy: boolean;
+  start(): Promise<void>;
+  /** Synchronous: allocation happens at the first leg. */
+  openCall(options: MediaCallOptions): MediaCall;
+  /** Live figures for metrics and doctor. */
+  status(): MediaEngineStatus;
+  /** Ends every call left and the engine itself if we started it. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface MediaEngineStatus {
+  readonly instances: readonly { readonly address: string; readonly healthy: boolean; readonly version: string | null; readonly calls: number }[];
+}
+
+export interface MediaCallOptions {
+  /** Our own id of the call (never Meta's Call-ID); unique, safe in file names. */
+  readonly id: string;
+  /** Seconds without a packet from Meta's side before 'mediaTimeout'; 0: never. */
+  readonly mediaTimeout: number;
+}
+
+export interface MediaCallEvents {
+  /** Nothing came from Meta's side for the configured time. */
+  mediaTimeout: [];
+  /** The engine that held this call is gone; the call cannot be saved. */
+  engineLost: [reason: string];
+  /** A digit from the WhatsApp user: '0'-'9', '*', '#', 'A'-'D'; duration in milliseconds. */
+  dtmf: [digit: string, durationMs: number];
+}
+
+export interface MediaCall extends EventEmitter<MediaCallEvents> {
+  /**
+   * User-initiated: takes Meta's offer, gives the complete answer for Meta.
+   * No RTP leaves towards Meta before start().
+   * @throws WabError 'SDP_UNACCEPTABLE' when the offer is malformed or has nothing we can speak; 'MEDIA_UNAVAILABLE' when no engine answers.
+   */
+  answerMeta(offer: string, options: { readonly keying: Keying }): Promise<string>;
+  /** Business-initiated: the offer for Meta. */
+  offerMeta(options: { readonly keying: Keying; readonly g711: boolean }): Promise<string>;
+  /** Business-initiated: Meta's answer to offerMeta. */
+  takeMetaAnswer(answer: string): Promise<void>;
+  /** From now on Meta gets a packet every 20 ms: call it as the 200 is sent (user-initiated) or received (business-initiated). */
+  start(): void;
+  /** A leg towards a peer; several may exist (ring-all, transfer), one is connected. */
+  addPeerLeg(profile: PeerMediaProfile): PeerLeg;
+  /** Which peer leg hears and is heard by the WhatsApp user; null: none. The Meta leg does not notice. */
+  connect(leg: PeerLeg | null): void;
+  /** Plays to the WhatsApp user on the Meta leg's own stream until stopped or at its end; null stops. */
+  play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void>;
+  /** A digit towards the WhatsApp user (peer with dtmf: info). */
+  sendDtmf(digit: string, durationMs: number): void;
+  stats(): Promise<CallMediaStats>;
+  /** Frees everything; may be called twice. Gives the final statistics. */
+  close(): Promise<CallMediaStats>;
+}
+
+export interface PeerMediaProfile {
+  readonly codecs: readonly PeerCodec[];
+  readonly srtp: 'none' | 'sdes';
+  readonly dtmf: 'rfc4733' | 'info';
+}
+
+export interface PeerLeg {
+  /** The offer for the peer; the same text each time it is asked. */
+  offer(): Promise<string>;
+  /** The peer's answer to our offer. @throws WabError 'SDP_UNACCEPTABLE'. */
+  takeAnswer(answer: string): Promise<void>;
+  /** Answers an offer of the peer: business-initiated INVITE, or a re-INVITE of an existing leg. @throws WabError 'SDP_UNACCEPTABLE'. */
+  answer(offer: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface LegMediaStats {
+  /** e.g. 'opus', 'PCMU'; null when never negotiated. */
+  readonly codec: string | null;
+  readonly keying: 'sdes' | 'dtls' | 'none' | null;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Packets lost on the way to us, from sequence numbers or the engine. */
+  readonly lost: number;
+  /** Milliseconds; null when unknown. */
+  readonly jitterMs: number | null;
+  readonly roundTripMs: number | null;
+  /** 1.0-4.5, estimated; null when unknown. */
+  readonly mos: number | null;
+}
+
+export interface CallMediaStats {
+  readonly meta: LegMediaStats;
+  readonly peer: LegMediaStats;
+}
