@@ -84,7 +84,18 @@ export interface NumberConfig {
   readonly maxConcurrentCalls: number;
   /** PCMA/PCMU enabled on the number at Meta. */
   readonly g711: boolean;
+  /** Which of Meta's programmes limits connected calls per user and 24 h: see pairLimits. */
+  readonly pairLimit: PairLimit;
+  /** New business-initiated calls per 24 h. */
+  readonly newCallsPerDay: number;
+  /** Business-initiated calls per second; 0: no limit. */
+  readonly callsPerSecond: number;
 }
+
+/** Meta's limit of connected business-initiated calls per business/user pair and 24 h, by the date it began. META-SIP.md §9. */
+export type PairLimit = 'launch' | 'october2025' | 'december2025';
+
+export const pairLimits: Readonly<Record<PairLimit, number>> = Object.freeze({ launch: 5, october2025: 10, december2025: 100 });
 
 export interface PeerConfig {
   /** sip:host:port;transport=… where calls to this peer are sent. */
@@ -107,6 +118,10 @@ export interface PeerConfig {
   readonly mayCall: readonly string[];
   /** ISO 3166 country for national numbers this peer dials; null: only international forms. */
   readonly country: string | null;
+  /** Calls per second this peer may start; 0: no limit. */
+  readonly callsPerSecond: number;
+  /** Business-initiated: ring with 183 and a tone of ours (true), or with 180. */
+  readonly earlyMedia: boolean;
 }
 
 export type PeerCodec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
@@ -132,8 +147,13 @@ export interface PolicyConfig {
   /** Judge live calls again when the configuration is reloaded. */
   readonly recheckOnReload: boolean;
   /** Per sign of a PSTN leak: end the call, or only report it. Signs left out keep their default. */
-  readonly leaks: Readonly<Record<string, 'enforce' | 'report'>>;
+  readonly leaks: Readonly<Partial<Record<LeakSign, 'enforce' | 'report'>>>;
 }
+
+/** Signs, seen on the peer leg after hand-over, that the peer went out to the PSTN. */
+export const leakSigns = ['forwarded181', 'divertedToNumber', 'contactAtGateway', 'q850Provisional', 'isupBody', 'carrierMedia'] as const;
+
+export type LeakSign = (typeof leakSigns)[number];
 
 export interface LimitsConfig {
   /** Calls in all; over it new ones get 503. */

@@ -1,0 +1,114 @@
+import ipaddr from 'ipaddr.js';
+
+/** Says what is wrong with a value, or null when nothing is. Never repeats the value: it may be a secret. */
+export type Check = (value: unknown) => string | null;
+
+/** A string must satisfy `test`; anything else gets a sentence that says what is wanted. */
+function text(wanted: string, test: (value: string) => boolean): Check {
+  return (value) => {
+    if (typeof value === 'number') return `must be ${wanted}, written in quotes`;
+    return typeof value === 'string' && test(value) ? null : `must be ${wanted}`;
+  };
+}
+
+function isPort(value: string, from: number): boolean {
+  return /^[0-9]{1,5}$/.test(value) && Number(value) >= from && Number(value) <= 65535;
+}
+
+function isHostName(value: string): boolean {
+  return value.length <= 253 && value.split('.').every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
+}
+
+/** IPv4 in four decimal parts, or IPv6 without brackets and zone. */
+export function isAddress(value: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(value) || (!value.includes('%') && ipaddr.IPv6.isValid(value));
+}
+
+/** Name, IPv4, or IPv6 with or without brackets. */
+export function isHost(value: string): boolean {
+  if (value.startsWith('[')) return value.endsWith(']') && isAddress(value.slice(1, -1));
+  // A name whose last label is a number is a mistyped IPv4 address (RFC 3696 §2: the top label is not all-numeric).
+  return isAddress(value) || (isHostName(value) && !/(^|\.)[0-9]+$/.test(value));
+}
+
+/** Splits host:port; an IPv6 host stands in brackets. */
+export function splitHostPort(value: string): { host: string; port: string } | null {
+  const match = /^(\[[^\]]*\]|[^:[\]]+):([0-9]+)$/.exec(value);
+  return match ? { host: match[1]!, port: match[2]! } : null;
+}
+
+function isCidr(value: string): boolean {
+  if (isAddress(value)) return true;
+  const [address, bits] = value.split('/');
+  if (value.split('/').length !== 2 || !isAddress(address!) || !/^[0-9]{1,3}$/.test(bits!)) return false;
+  return Number(bits) <= (address!.includes(':') ? 128 : 32);
+}
+
+function isFqdn(value: string): boolean {
+  return isHostName(value) && value.includes('.') && !/(^|\.)[0-9]+$/.test(value);
+}
+
+export const nonEmpty: Check = text('text that is not empty', (v) => v.trim() !== '');
+// An FQDN, as Meta answers 404 to an address in the R-URI and the certificate must name it (META-SIP.md §1 row 1, §3).
+export const fqdn: Check = text('a full host name such as sbc.example.net, not an address', isFqdn);
+export const host: Check = text('a host name or an address', isHost);
+export const address: Check = text('an IP address', isAddress);
+export const cidr: Check = text('a network such as 10.0.0.0/24, or an address', isCidr);
+export const carrier: Check = text('a host name, or a network such as 198.51.100.0/24', (v) => isCidr(v) || isHost(v));
+export const hostPort: Check = text('host:port', (v) => {
+  const parts = splitHostPort(v);
+  return parts !== null && isHost(parts.host) && isPort(parts.port, 0);
+});
+export const remoteHostPort: Check = text('host:port', (v) => {
+  const parts = splitHostPort(v);
+  return parts !== null && isHost(parts.host) && isPort(parts.port, 1);
+});
+export const listenAddress: Check = text('transport:address:port with tls, tcp or udp, such as udp:0.0.0.0:5060', (v) => {
+  const match = /^(udp|tcp|tls):(.*)$/.exec(v);
+  const parts = match ? splitHostPort(match[2]!) : null;
+  return parts !== null && isAddress(parts.host.replace(/^\[|\]$/g, '')) && isPort(parts.port, 0);
+});
+/** rtpengine's interface: local address, or local!public. */
+export const mediaInterface: Check = text('an address, or local!public such as 10.0.0.4!203.0.113.4', (v) => {
+  const parts = v.split('!');
+  return parts.length <= 2 && parts.every(isAddress);
+});
+export const portRange: Check = text('a range of ports such as 40000-49999', (v) => {
+  const match = /^([0-9]{1,5})-([0-9]{1,5})$/.exec(v);
+  // A call with media takes two ports a leg without rtcp-mux, hence room for two calls at least (INTEROP.md "rtpengine").
+  return match !== null && Number(match[1]) >= 1024 && Number(match[2]) <= 65535 && Number(match[2]) - Number(match[1]) >= 7;
+});
+// E.164: a country code that does not start with 0, at most 15 digits (ITU-T E.164 §6).
+export const e164: Check = text('a number in E.164 with + such as "+447700900001"', (v) => /^\+[1-9][0-9]{6,14}$/.test(v));
+export const country: Check = text('an ISO 3166 country of two capital letters such as GB', (v) => /^[A-Z]{2}$/.test(v));
+// Names become keys of plain objects: those every object has already (constructor, __proto__ …) are not free.
+export const name: Check = text('a name of letters, digits, _ . and -', (v) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(v) && !(v in Object.prototype));
+/** A SIP user that needs no escape (RFC 3261 §25.1 user-unreserved without ';', '/' and '?', which read as parameters). */
+export const sipUser: Check = text('a SIP user of letters, digits and - _ . ! ~ * \' ( ) & = + $', (v) => /^[A-Za-z0-9\-_.!~*'()&=+$]{1,128}$/.test(v));
+export const peerUri: Check = text('sip:host, with :port and ;transport=udp, tcp or tls where needed', (v) => {
+  const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
+  return match !== null && isHost(match[1]!) && (match[2] === undefined || isPort(match[2], 1));
+});
+/** RE2-like pattern; its syntax is judged by policy and routing, which own the engine. */
+export const pattern: Check = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
+export const stateStore: Check = text('memory, file:PATH or redis://HOST:PORT', (v) => v === 'memory' || /^file:./.test(v) || /^rediss?:\/\/./.test(v));
+
+export const bool: Check = (value) => (typeof value === 'boolean' ? null : 'must be true or false');
+
+export function integer(min: number, max: number): Check {
+  return (value) => (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? null : `must be a whole number from ${min} to ${max}`);
+}
+
+export const port: Check = integer(1, 65535);
+
+export function oneOf(...values: readonly string[]): Check {
+  const wanted = values.length === 1 ? values[0] : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
+  return (value) => (typeof value === 'string' && values.includes(value) ? null : `must be ${wanted}`);
+}
+
+export function orNull(check: Check): Check {
+  return (value) => {
+    const complaint = value === null ? null : check(value);
+    return complaint === null ? null : `${complaint}, or null`;
+  };
+}

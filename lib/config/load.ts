@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { LineCounter, parseDocument } from 'yaml';
+import { WabError } from '../errors.js';
+import { ConfigFaults } from './faults.js';
+import type { ConfigFault } from './faults.js';
+import { metaSources } from './metaSources.js';
+import type { Env, Values } from './reader.js';
+import { Reader } from './reader.js';
+import { checkReferences } from './references.js';
+import type { Group } from './schema.js';
+import { isLeaf, schema } from './schema.js';
+import type { Config } from './types.js';
+
+/** The file with defaults filled in, before the few forms that only the file has are worked out. */
+type RawConfig = Omit<Config, 'hash' | 'media'> & {
+  readonly media: Omit<Config['media'], 'rtpengine'> & {
+    readonly rtpengine: Omit<Config['media']['rtpengine'], 'ports'> & { readonly ports: string };
+  };
+};
+
+/**
+ * Reads a configuration file.
+ * @throws WabError 'FILE_UNREADABLE'; ConfigFaults with everything that is wrong in it.
+ */
+export function loadConfig(path: string, env: Env = process.env): Config {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new WabError('FILE_UNREADABLE', `${path}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`, { cause: error });
+  }
+  return parseConfig(text, { env, path });
+}
+
+/**
+ * The configuration in a YAML text, frozen. `env` gives the values of ${NAME}; `path` is for the faults only.
+ * @throws ConfigFaults with everything that is wrong in it.
+ */
+export function parseConfig(text: string, { env, path }: { readonly env: Env; readonly path: string }): Config {
+  const counter = new LineCounter();
+  // prettyErrors would quote the line with the mistake, which may hold a secret.
+  const doc = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
+  const broken = [...doc.errors, ...doc.warnings].map((error): ConfigFault => ({
+    path: '', line: counter.linePos(error.pos[0]).line, message: `not valid YAML: ${yamlTexts[error.code] ?? error.code}`,
+  }));
+  if (broken.length > 0) throw new ConfigFaults(path, broken);
+
+  const reader = new Reader(doc, counter, env);
+  const raw = reader.read(doc.contents, schema, '') as unknown as RawConfig;
+  const config = finish(raw);
+  // Cross checks need whole values; with faults in single keys they would only repeat them.
+  if (reader.faults.length === 0) checkReferences(config, (at, message) => reader.fault(at, message, nearestLine(reader, at)));
+  if (reader.faults.length > 0) {
+    throw new ConfigFaults(path, [...reader.faults].sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
+  }
+  return deepFreeze(config);
+}
+
+/** What is wrong, by the parser's code; its own sentences repeat parts of the file. */
+const yamlTexts: Readonly<Record<string, string>> = {
+  ALIAS_PROPS: 'an alias with a tag or anchor',
+  BAD_ALIAS: 'an alias without its anchor; a value that starts with * or & must be in quotes',
+  BAD_INDENT: 'wrong indentation',
+  BLOCK_AS_IMPLICIT_KEY: 'a nested mapping on one line; a value with ": " in it must be in quotes',
+  BAD_SCALAR_START: 'a value that starts with @, ` or % must be in quotes',
+  MISSING_CHAR: 'a quote, bracket, comma or colon is missing',
+  MULTILINE_IMPLICIT_KEY: 'a key must be on one line, with a colon after it',
+  MULTIPLE_DOCS: 'more than one document in the file',
+  TAB_AS_INDENT: 'a tab as indentation',
+  TAG_RESOLVE_FAILED: 'an unknown tag; a value that starts with ! must be in quotes',
+  UNEXPECTED_TOKEN: 'something unexpected',
+};
+
+/** Line of the key, else of the nearest key above it that is in the file. */
+function nearestLine(reader: Reader, path: string): number | null {
+  for (let at = path; at !== ''; at = at.replace(/(\[[0-9]+\]|(^|\.)[^.[]*)$/, '')) {
+    const line = reader.lines.get(at);
+    if (line !== undefined) return line;
+  }
+  return null;
+}
+
+function finish(raw: RawConfig): Config {
+  const [first, last] = raw.media.rtpengine.ports.split('-').map(Number);
+  const config = {
+    ...raw,
+    meta: { ...raw.meta, sources: raw.meta.sources.flatMap((source) => (source === 'default' ? metaSources : [source])) },
+    media: { ...raw.media, rtpengine: { ...raw.media.rtpengine, ports: { first: first!, last: last! } } },
+  };
+  return { ...config, hash: createHash('sha256').update(canonical(withoutSecrets(config as unknown as Values, schema))).digest('hex') };
+}
+
+function withoutSecrets(values: Values, group: Group): Values {
+  const kept: Values = {};
+  for (const [key, value] of Object.entries(values)) {
+    const child = group[key];
+    if (child === undefined) continue;
+    if (!isLeaf(child)) kept[key] = withoutSecrets(value as Values, child);
+    else if (child.secret) continue;
+    else if (child.children === undefined || value === null) kept[key] = value;
+    else if (child.list) kept[key] = (value as Values[]).map((item) => withoutSecrets(item, child.children!));
+    else if (child.keys) kept[key] = Object.fromEntries(Object.entries(value as Values).map(([name, entry]) => [name, withoutSecrets(entry as Values, child.children!)]));
+    else kept[key] = withoutSecrets(value as Values, child.children);
+  }
+  return kept;
+}
+
+/** JSON with the keys of every mapping in order, so that equal configurations give equal text. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => (item !== null && typeof item === 'object' && !Array.isArray(item)
+    ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : item));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object' && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

@@ -1,0 +1,182 @@
+import type { SchemaObj } from 'convict';
+import * as is from './checks.js';
+import type { Check } from './checks.js';
+import { leakSigns } from './types.js';
+
+/**
+ * The schema of the file, in convict's form (doc, format, default) and with what convict lacks:
+ * lists, tables of named entries, secrets by key and keys that must be there.
+ */
+export interface Leaf extends SchemaObj<unknown> {
+  readonly check: Check;
+  /** Never shown in an error, left out of the hash. */
+  readonly secret?: boolean;
+  readonly required?: boolean;
+  /** The value is a list: `check` judges each item, or each item is a mapping of `children`. */
+  readonly list?: boolean;
+  /** The value is a table: each key is judged by this and each entry is a mapping of `children`, or a value of `check`. */
+  readonly keys?: Check;
+  readonly children?: Group;
+  /** A single string is good for this list too (sources: default). */
+  readonly word?: string;
+  /** The value is null or a mapping of `children`. */
+  readonly optional?: boolean;
+}
+
+export interface Group { readonly [key: string]: Group | Leaf }
+
+export function isLeaf(node: Group | Leaf): node is Leaf {
+  return 'check' in node && typeof node.check === 'function';
+}
+
+const passes: Check = () => null;
+
+function leaf(doc: string, check: Check, fallback: unknown, extra: Partial<Leaf> = {}): Leaf {
+  return { doc, check, default: fallback, format: '*', ...extra };
+}
+
+function required(doc: string, check: Check, extra: Partial<Leaf> = {}): Leaf {
+  return leaf(doc, check, null, { required: true, ...extra });
+}
+
+function secret(doc: string, extra: Partial<Leaf> = {}): Leaf {
+  return leaf(doc, is.nonEmpty, null, { secret: true, required: true, sensitive: true, ...extra });
+}
+
+function listOf(doc: string, check: Check, fallback: readonly string[] = [], extra: Partial<Leaf> = {}): Leaf {
+  return leaf(doc, check, fallback, { list: true, format: Array, ...extra });
+}
+
+function rowsOf(doc: string, children: Group, extra: Partial<Leaf> = {}): Leaf {
+  return leaf(doc, passes, [], { list: true, format: Array, children, ...extra });
+}
+
+function tableOf(doc: string, keys: Check, children: Group, extra: Partial<Leaf> = {}): Leaf {
+  return leaf(doc, passes, {}, { keys, format: Object, children, ...extra });
+}
+
+const server: Group = {
+  host: leaf('Name or address.', is.host, '127.0.0.1'),
+  port: leaf('TCP port.', is.port, 9022),
+  secret: secret('Password of its control socket.'),
+};
+
+const credentials: Group = {
+  username: required('User name.', is.nonEmpty),
+  password: secret('Password.'),
+};
+
+/** Each entry of `numbers`. */
+export const numberSchema: Group = {
+  password: secret("Meta's sip_user_password of this number."),
+  keying: leaf('SRTP keys by sdes or dtls, as set on the number at Meta.', is.oneOf('sdes', 'dtls'), 'sdes'),
+  environment: leaf('production or sandbox.', is.oneOf('production', 'sandbox'), 'production'),
+  // META-SIP.md §9: 1000 concurrent calls per number.
+  maxConcurrentCalls: leaf('Calls at once.', is.integer(1, 100_000), 1000),
+  g711: leaf('PCMA and PCMU are enabled on the number at Meta.', is.bool, false),
+  pairLimit: leaf('Connected calls per user and day: launch 5, october2025 10, december2025 100.', is.oneOf('launch', 'october2025', 'december2025'), 'december2025'),
+  // META-SIP.md §9: 10 000 new business-initiated calls per number and 24 h.
+  newCallsPerDay: leaf('New business-initiated calls in 24 h.', is.integer(1, 10_000_000), 10_000),
+  callsPerSecond: leaf('Business-initiated calls per second; 0: no limit.', is.integer(0, 10_000), 0),
+};
+
+/** Each entry of `peers`. */
+export const peerSchema: Group = {
+  uri: required('Where calls to this peer are sent.', is.peerUri),
+  sources: listOf('Networks this peer calls from.', is.cidr),
+  digest: leaf('Credentials this peer must show when it calls in; null: its address is enough.', passes, null, { optional: true, children: credentials }),
+  pstn: leaf("The operator's statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown'),
+  users: listOf('On-net users: patterns of bounded length matched whole, or literals.', is.pattern),
+  auth: {
+    username: leaf('User name for when this peer challenges us.', is.orNull(is.nonEmpty), null),
+    password: leaf('Its password.', is.orNull(is.nonEmpty), null, { secret: true, sensitive: true }),
+  },
+  maxConcurrentCalls: leaf('Calls at once.', is.integer(1, 100_000), 100),
+  codecs: listOf('Codecs in order of preference.', is.oneOf('opus', 'PCMU', 'PCMA', 'G722'), ['PCMU', 'PCMA'], { min: 1 }),
+  srtp: leaf('none or sdes.', is.oneOf('none', 'sdes'), 'none'),
+  dtmf: leaf('rfc4733 or info.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
+  mayCall: listOf('Business numbers this peer may call from.', is.e164),
+  country: leaf('Country of national numbers it dials; null: international forms only.', is.orNull(is.country), null),
+  callsPerSecond: leaf('Calls per second it may start; 0: no limit.', is.integer(0, 10_000), 0),
+  earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),
+};
+
+/** Each entry of `routes`. */
+export const routeSchema: Group = {
+  name: required('Name in logs and CDRs.', is.name),
+  number: required('Business number it is for.', is.e164),
+  payload: leaf('Only for calls whose button or link payload matches this pattern; null: any call.', is.orNull(is.pattern), null),
+  to: rowsOf('Targets, in order.', { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) }, { required: true, min: 1 }),
+  strategy: leaf('failover or ring-all.', is.oneOf('failover', 'ring-all'), 'failover'),
+  ringTimeout: leaf('Seconds each target may ring.', is.integer(1, 600), 45),
+};
+
+/** The whole file. */
+export const schema: Group = {
+  domain: required('FQDN registered with Meta: certificate SAN, From host and Contact.', is.fqdn),
+  sip: {
+    server: leaf('embedded or drachtio.', is.oneOf('embedded', 'drachtio'), 'embedded'),
+    listen: listOf('Sockets of the embedded server.', is.listenAddress, ['tls:0.0.0.0:5061', 'udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'], { min: 1 }),
+    advertise: {
+      meta: leaf('Public host towards Meta; null: domain.', is.orNull(is.host), null),
+      peers: leaf("Public host towards peers; null: the socket's address.", is.orNull(is.host), null),
+    },
+    tls: {
+      cert: leaf('PEM file of the certificate chain.', is.orNull(is.nonEmpty), null),
+      key: leaf('PEM file of its key.', is.orNull(is.nonEmpty), null),
+    },
+    drachtio: rowsOf('drachtio-servers.', server),
+  },
+  meta: {
+    host: leaf("Meta's host.", is.host, 'wa.meta.vc'),
+    port: leaf("Meta's port.", is.port, 5061),
+    ca: leaf('Extra CA file (PEM), for a private stand-in.', is.orNull(is.nonEmpty), null),
+    address: leaf('Connect here instead of resolving host.', is.orNull(is.address), null),
+    sources: listOf("default (Meta's published prefixes) or a list of networks.", is.cidr, ['default'], { word: 'default', min: 1 }),
+    challenge: listOf('Digest algorithms offered to Meta, in order; []: trust the source address alone.', is.oneOf('MD5', 'SHA-256'), ['MD5', 'SHA-256']),
+    // META-SIP.md §6.2: the WhatsApp client gives up after 30 s without media mid-call; a dead client is noticed as soon.
+    mediaTimeout: leaf("Seconds without a packet from Meta's side before the call is ended; 0: never.", is.integer(0, 3600), 30),
+  },
+  media: {
+    engine: leaf('rtpengine or freeswitch.', is.oneOf('rtpengine', 'freeswitch'), 'rtpengine'),
+    rtpengine: {
+      spawn: leaf('Start our own (true) or use those in control.', is.bool, true),
+      program: leaf('Program to start.', is.nonEmpty, 'rtpengine'),
+      control: listOf('ng control sockets, when not started by us.', is.remoteHostPort),
+      interface: {
+        meta: leaf('Address of media towards Meta, or local!public.', is.mediaInterface, '127.0.0.1'),
+        peers: leaf('Address of media towards peers, or local!public.', is.mediaInterface, '127.0.0.1'),
+      },
+      ports: leaf('UDP ports of media.', is.portRange, '40000-49999'),
+      anchor: leaf('Address of our own media anchor, as rtpengine reaches it.', is.address, '127.0.0.1'),
+    },
+    freeswitch: rowsOf('FreeSWITCH event sockets.', { ...server, port: leaf('TCP port.', is.port, 8021) }),
+    webrtc: leaf('How a dtls number is met with engine freeswitch: rtpengine in front, or nudge.', is.oneOf('rtpengine', 'nudge'), 'rtpengine'),
+    music: leaf('Sound file for hold and queues; null: the shipped one.', is.orNull(is.nonEmpty), null),
+  },
+  numbers: tableOf('Business numbers.', is.e164, numberSchema, { required: true, min: 1 }),
+  peers: tableOf('SIP systems of the business.', is.name, peerSchema),
+  routes: rowsOf('Where calls go, first match first.', routeSchema),
+  policy: {
+    // META-SIP.md §2.1: countries whose business numbers may not place calls.
+    businessInitiatedBlocked: listOf('Countries whose business numbers may not place calls.', is.country, ['US', 'CA', 'EG', 'VN', 'NG']),
+    carriers: listOf('Hosts and networks known as carriers: never a target, never a source of media.', is.carrier),
+    audit: leaf('File of the audit log; null: none.', is.orNull(is.nonEmpty), null),
+    recheckOnReload: leaf('Judge live calls again when the configuration is reloaded.', is.bool, true),
+    leaks: leaf('Per sign of a leak: enforce or report.', is.oneOf('enforce', 'report'), {}, { format: Object, keys: is.oneOf(...leakSigns) }),
+  },
+  http: { listen: leaf('address:port of health, metrics and API; null: none.', is.orNull(is.hostPort), '127.0.0.1:8080') },
+  cdr: {
+    file: leaf('File of the call records, one JSON line each; null: none.', is.orNull(is.nonEmpty), './cdr.jsonl'),
+    fullNumbers: leaf("Write users' numbers in full.", is.bool, false),
+  },
+  state: leaf('memory, file:PATH or redis://….', is.stateStore, 'memory', { secret: true }),
+  log: {
+    level: leaf('fatal, error, warn, info, debug, trace or silent.', is.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info'),
+    fullNumbers: leaf("Show users' numbers in full.", is.bool, false),
+  },
+  limits: {
+    maxCalls: leaf('Calls in all; over it new ones get 503.', is.integer(1, 1_000_000), 2000),
+    drain: leaf('Seconds a drain waits for calls to end.', is.integer(0, 86_400), 30),
+  },
+};
