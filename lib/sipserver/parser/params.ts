@@ -1,0 +1,43 @@
+// `;name=value` parameters of URIs and headers, kept as raw text; looked up without building maps.
+import { indexOutside } from './text.js';
+
+/** One parameter: `name` as written, `value` undefined for a bare flag (quotes, if any, are kept). */
+export interface Param { name: string; value: string | undefined }
+
+/** Parses `;a=b;c` (a leading semicolon is optional). Quoted values may contain semicolons. Empty parameters are skipped. */
+export function parseParams(raw: string): Param[] {
+  const out: Param[] = [];
+  let start = 0;
+  while (start < raw.length) {
+    let end = indexOutside(raw, ';', start);
+    if (end < 0) end = raw.length;
+    if (end > start) {
+      const part = raw.slice(start, end);
+      const eq = part.indexOf('=');
+      const name = (eq < 0 ? part : part.slice(0, eq)).trim();
+      if (name !== '') out.push({ name, value: eq < 0 ? undefined : part.slice(eq + 1).trim() });
+    }
+    start = end + 1;
+  }
+  return out;
+}
+
+/** Value of a parameter, compared without case: undefined when absent, '' for a bare flag. */
+export function paramOf(raw: string, name: string): string | undefined {
+  if (raw === '') return undefined;
+  for (const p of parseParams(raw)) if (p.name.length === name.length && p.name.toLowerCase() === name) return p.value ?? '';
+  return undefined;
+}
+
+/** The raw text with the parameter set: replaced where it stands, else appended. `value` undefined writes a bare flag. */
+export function withParam(raw: string, name: string, value: string | undefined): string {
+  const written = value === undefined ? name : `${name}=${value}`;
+  let found = false;
+  const parts = parseParams(raw).map((p) => {
+    if (p.name.toLowerCase() !== name) return p.value === undefined ? p.name : `${p.name}=${p.value}`;
+    found = true;
+    return written;
+  });
+  if (!found) parts.push(written);
+  return parts.map((p) => `;${p}`).join('');
+}

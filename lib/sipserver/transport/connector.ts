@@ -1,0 +1,69 @@
+// Opening TCP and TLS connections; for TLS nothing is sent before the peer's certificate is verified for the host name we wanted.
+import { connect as tcpConnect, isIP } from 'node:net';
+import type { Socket } from 'node:net';
+import { checkServerIdentity, connect as tlsConnect, createSecureContext, rootCertificates } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import { readFile } from 'node:fs/promises';
+
+/** Where a connection goes. `host` is what the certificate must name and what SNI carries; `address` is what we connect to. */
+export interface ConnectTarget {
+  protocol: 'tcp' | 'tls';
+  address: string;
+  port: number;
+  host: string;
+  /** PEM file with CAs trusted besides the system's, for this target only. */
+  ca?: string | undefined;
+  /** Local address to connect from. */
+  localAddress?: string | undefined;
+}
+
+/** Secure contexts by CA file: making one parses every root certificate, so it is done once for each file. */
+export class TrustStore {
+  private readonly contexts = new Map<string, Promise<SecureContext>>();
+
+  context(ca: string | undefined): Promise<SecureContext> {
+    const key = ca ?? '';
+    let context = this.contexts.get(key);
+    if (context === undefined) {
+      context = ca === undefined ? Promise.resolve(createSecureContext({ minVersion: 'TLSv1.2' }))
+        : readFile(ca).then((extra) => createSecureContext({ minVersion: 'TLSv1.2', ca: [...rootCertificates, extra.toString('latin1')] }));
+      context.catch(() => { this.contexts.delete(key); });
+      this.contexts.set(key, context);
+    }
+    return context;
+  }
+}
+
+/**
+ * Opens a connection. Rejects with the system's error, the TLS alert, the failed certificate check (RFC 5922 §7.2: the host name must be among
+ * the certificate's names), or a time-out. `opening` is told of the socket so that it can be destroyed early.
+ */
+export async function openConnection(
+  target: ConnectTarget, trust: TrustStore, timeout: number, opening: (socket: Socket) => void,
+): Promise<Socket> {
+  const secureContext = target.protocol === 'tls' ? await trust.context(target.ca) : undefined;
+  return await new Promise<Socket>((resolve, reject) => {
+    const to = { host: target.address, port: target.port, localAddress: target.localAddress };
+    const name = target.host.replace(/^\[|\]$/g, '');
+    // SNI carries host names only (RFC 6066 §3). No ALPN: Meta answers "sip" with alert 120 (META-SIP.md §1 row 9).
+    const socket: Socket = secureContext === undefined ? tcpConnect(to)
+      : tlsConnect({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}), secureContext, rejectUnauthorized: true,
+        checkServerIdentity: (_connected, certificate) => checkServerIdentity(name, certificate) });
+    opening(socket);
+    const timer = setTimeout(() => { socket.destroy(new Error(`connection not up within ${timeout} ms`)); }, timeout);
+    const failed = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    const closed = (): void => { failed(new Error('connection closed while it was coming up')); };
+    socket.once('error', failed);
+    socket.once('close', closed);
+    socket.once(secureContext === undefined ? 'connect' : 'secureConnect', () => {
+      clearTimeout(timer);
+      socket.removeListener('error', failed);
+      socket.removeListener('close', closed);
+      socket.setKeepAlive(true, 60_000);
+      resolve(socket);
+    });
+  });
+}

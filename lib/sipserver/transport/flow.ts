@@ -1,0 +1,49 @@
+// A flow is a way to one peer: a TCP or TLS connection, or a pair of UDP addresses (RFC 5626 §2).
+
+export type Protocol = 'udp' | 'tcp' | 'tls';
+
+export interface Address { address: string; port: number }
+
+/** Told when the flow it uses is gone. `error` is undefined for an orderly close. */
+export interface FlowUser { flowClosed(flow: Flow, error: Error | undefined): void }
+
+export interface Flow {
+  readonly id: number;
+  readonly protocol: Protocol;
+  readonly local: Address;       // of the socket
+  readonly remote: Address;
+  /** True for connections that the peer opened. Requests never go out on them unless the caller decided so. */
+  readonly accepted: boolean;
+  /** Host name that the peer's certificate was checked against; undefined on anything but TLS connections of ours. */
+  readonly verifiedHost: string | undefined;
+  readonly closed: boolean;
+  /** Sends one message (binary string). False when the flow is closed or overfull. */
+  send(text: string): boolean;
+  /** Registers for `flowClosed`; on a UDP flow it is told of ICMP errors where the system reports them. */
+  addUser(user: FlowUser): void;
+  removeUser(user: FlowUser): void;
+  close(): void;
+}
+
+/** `host:port`, with an IPv6 address in brackets. */
+export function hostPort(a: Address): string {
+  return `${a.address.includes(':') ? `[${a.address}]` : a.address}:${a.port}`;
+}
+
+/** An address as peers write it: IPv4 mapped into IPv6 (`::ffff:1.2.3.4`) becomes IPv4, a zone is cut off. */
+export function plainAddress(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  const zone = address.indexOf('%');
+  return zone < 0 ? address : address.slice(0, zone);
+}
+
+/** Reads `udp:HOST:PORT`, `tcp:…`, `tls:…`; IPv6 in brackets; `*` or an empty host is 0.0.0.0. Undefined when it is malformed. */
+export function parseListen(spec: string): { protocol: Protocol; address: string; port: number } | undefined {
+  const m = /^(udp|tcp|tls):(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(spec);
+  if (m === null) return undefined;
+  const port = Number(m[4]);
+  if (port > 65535) return undefined;
+  const host = m[2] ?? m[3] ?? '';
+  return { protocol: m[1] as Protocol, address: host === '' || host === '*' ? '0.0.0.0' : host, port };
+}

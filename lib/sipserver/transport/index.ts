@@ -1,0 +1,27 @@
+/**
+ * UDP, TCP and TLS for SIP: sockets in, whole messages out.
+ *
+ * ```ts
+ * const transports = new Transports({ tls: { cert, key }, handlers: {
+ *   message(bytes, flow) { const { message, fault } = parseMessage(bytes); … flow.send(response.toString()); },
+ * } });
+ * const point = await transports.listen('tls:127.0.0.1:0');            // { protocol, local: { address, port } }
+ * const flow = await transports.connect({ protocol: 'tls', address: '127.0.0.1', port: 5061, host: 'wa.meta.vc', ca: 'ca.pem' });
+ * flow.send(request.toString());                                        // binary string; false when the flow is gone
+ * const other = transports.udp({ address: '127.0.0.1', port: 5060 });   // needs a udp listening point
+ * await transports.close();
+ * ```
+ *
+ * A `Flow` is a connection or a UDP address pair: `id protocol local remote accepted verifiedHost closed send() close() addUser()`.
+ * `connect` pools: the same target gives the same connection while it is up. TLS connections of ours are verified (chain, host name; SNI, no ALPN)
+ * before `connect` resolves; accepted ones are TLS 1.2+ and not asked for a certificate.
+ */
+export { Transports } from './transports.js';
+export type { ListeningPoint, TransportHandlers, TransportOptions } from './transports.js';
+export type { ConnectTarget } from './connector.js';
+export { hostPort, parseListen, plainAddress } from './flow.js';
+export type { Address, Flow, FlowUser, Protocol } from './flow.js';
+export { StreamFramer } from './framer.js';
+export type { Frame } from './framer.js';
+export { DEFAULT_LIMITS } from './limits.js';
+export type { SipLimits, TransportCounters } from './limits.js';
