@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, visit } from 'yaml';
 import { WabError } from '../errors.js';
 import { ConfigFaults } from './faults.js';
 import type { ConfigFault } from './faults.js';
@@ -44,6 +44,11 @@ export function parseConfig(text: string, { env, path }: { readonly env: Env; re
   const broken = [...doc.errors, ...doc.warnings].map((error): ConfigFault => ({
     path: '', line: counter.linePos(error.pos[0]).line, message: `not valid YAML: ${yamlTexts[error.code] ?? error.code}`,
   }));
+  visit(doc, {
+    Alias(_key, alias) {
+      if (alias.resolve(doc) === undefined) broken.push({ path: '', line: counter.linePos(alias.range?.[0] ?? 0).line, message: `not valid YAML: ${yamlTexts['BAD_ALIAS']}` });
+    },
+  });
   if (broken.length > 0) throw new ConfigFaults(path, broken);
 
   const reader = new Reader(doc, counter, env);
