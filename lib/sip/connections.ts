@@ -1,0 +1,115 @@
+import { EventEmitter } from 'node:events';
+import { WabError } from '../errors.js';
+import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
+import { createStack } from './drachtio.js';
+
+export interface SipServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+export interface ConnectionLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+interface Connection {
+  readonly address: SipServerAddress;
+  readonly stack: SipStack;
+  up: boolean;
+}
+
+/**
+ * The connections to the SIP servers: the embedded one, or one or more drachtio-server.
+ * Each reconnects by itself with back-off (drachtio-srf does that); requests come in from all, go out on a connected one in turn.
+ */
+export class SipConnections extends EventEmitter<{ up: [address: string]; down: [address: string] }> {
+  readonly #connections: Connection[];
+  readonly #log: ConnectionLog;
+  #next = 0;
+  #closed = false;
+
+  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, onRequest: (req: SipRequest, res: SipResponse, stack: SipStack) => void) {
+    super();
+    this.#log = log;
+    this.#connections = addresses.map((address) => {
+      const stack: SipStack = createStack((req, res) => onRequest(req, res, stack));
+      return { address, stack, up: false };
+    });
+  }
+
+  /** Resolves when at least one server is connected. @throws WabError SIP_UNAVAILABLE when none was within `timeout` milliseconds. */
+  async connect(timeout: number): Promise<void> {
+    const firstUp = new Promise<void>((resolve) => this.once('up', () => resolve()));
+    for (const connection of this.#connections) this.#open(connection);
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new WabError('SIP_UNAVAILABLE', `none of ${this.#connections.map((c) => name(c.address)).join(', ')} answered within ${timeout} ms`)), timeout);
+    });
+    try {
+      await Promise.race([firstUp, tooLate]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** True while at least one SIP server is connected. */
+  get healthy(): boolean {
+    return this.#connections.some((c) => c.up);
+  }
+
+  status(): { address: string; up: boolean }[] {
+    return this.#connections.map((c) => ({ address: name(c.address), up: c.up }));
+  }
+
+  /** A connected server for a request of ours. @throws WabError SIP_UNAVAILABLE */
+  pick(): SipStack {
+    for (let i = 0; i < this.#connections.length; i++) {
+      const connection = this.#connections[(this.#next + i) % this.#connections.length]!;
+      if (connection.up) {
+        this.#next = (this.#next + i + 1) % this.#connections.length;
+        return connection.stack;
+      }
+    }
+    throw new WabError('SIP_UNAVAILABLE', 'every SIP server connection is down');
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { stack } of this.#connections) {
+      try {
+        stack.disconnect();
+      } catch {
+        // Was never connected: nothing to close.
+      }
+    }
+  }
+
+  #open(connection: Connection): void {
+    const { stack, address } = connection;
+    stack.on('connect', (error: Error | null) => {
+      if (error) {
+        this.#log.warn({ server: name(address), err: error.message }, 'the SIP server refused our secret: check sip.drachtio[].secret');
+        return;
+      }
+      connection.up = true;
+      this.#log.info({ server: name(address) }, 'connected to the SIP server');
+      this.emit('up', name(address));
+    });
+    const lost = (error?: unknown): void => {
+      if (this.#closed || !connection.up) return;
+      connection.up = false;
+      this.#log.warn({ server: name(address), err: error instanceof Error ? error.message : undefined }, 'the connection to the SIP server was lost; reconnecting');
+      this.emit('down', name(address));
+    };
+    stack.on('error', lost);
+    stack.on('close', () => lost());
+    stack.connect({ host: address.host, port: address.port, secret: address.secret });
+  }
+}
+
+function name(address: SipServerAddress): string {
+  return `${address.host}:${address.port}`;
+}

@@ -1,0 +1,87 @@
+/**
+ * The typed face of drachtio-srf: the part of it that this program uses, as it really behaves.
+ * Its own types leave out most of what follows (header arrays, dialog ids, source address), so the casts live here and nowhere else.
+ */
+import type { EventEmitter } from 'node:events';
+import Srf from 'drachtio-srf';
+
+export type SipHeaders = Record<string, string>;
+
+/** What requests and responses share. Header values that came in several lines are joined by commas. */
+export interface SipMessageView {
+  readonly body: string;
+  /** Address and port the message came from, and 'udp', 'tcp' or 'tls'. */
+  readonly source_address: string;
+  readonly source_port: number;
+  readonly protocol: string;
+  get(name: string): string | undefined;
+  has(name: string): boolean;
+}
+
+/** A request from the network, or one of ours as it was sent. */
+export interface SipRequest extends SipMessageView, EventEmitter {
+  readonly method: string;
+  /** The Request-URI as received. */
+  readonly uri: string;
+  cancel(options: { headers?: SipHeaders }, callback: (err: unknown) => void): void;
+}
+
+/** The means to answer a request, or a response from the network. */
+export interface SipResponse extends SipMessageView {
+  readonly status: number;
+  readonly reason: string;
+  readonly finalResponseSent: boolean;
+  send(status: number, reason: string, options?: { headers?: SipHeaders; body?: string }, callback?: (err: unknown) => void): void;
+  send(status: number, options?: { headers?: SipHeaders; body?: string }, callback?: (err: unknown) => void): void;
+}
+
+/** An INVITE dialog. 'destroy' comes once when the far end, or the SIP server, ended it. */
+export interface SipDialog extends EventEmitter {
+  readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
+  readonly local: { sdp: string };
+  readonly remote: { readonly uri: string; readonly sdp: string };
+  readonly connected: boolean;
+  destroy(options?: { headers?: SipHeaders }): Promise<SipRequest>;
+}
+
+/** Rejected by createUAC when the far end refused: the status and the whole response. */
+export interface SipRefusal extends Error {
+  readonly status: number;
+  readonly reason?: string;
+  readonly res?: SipResponse;
+}
+
+export interface UacOptions {
+  headers: SipHeaders;
+  localSdp: string;
+  proxy?: string;
+}
+
+/** One connection to one SIP server. */
+export interface SipStack extends EventEmitter {
+  /** Starts connecting and goes on trying; 'connect', 'close' and 'error' tell how it goes. */
+  connect(options: { host: string; port: number; secret: string }): void;
+  disconnect(): void;
+  use(handler: (req: SipRequest, res: SipResponse, next: () => void) => void): void;
+  createUAS(req: SipRequest, res: SipResponse, options: { localSdp: string; headers: SipHeaders }): Promise<SipDialog>;
+  createUAC(
+    uri: string,
+    options: UacOptions,
+    progress: { cbRequest: (err: unknown, req: SipRequest) => void; cbProvisional: (res: SipResponse) => void },
+  ): Promise<SipDialog>;
+}
+
+/** Methods handled by a dialog once one exists; outside a dialog they reach the handler given to `onRequest`. */
+const methods = ['invite', 'bye', 'options', 'info', 'notify', 'refer', 'subscribe', 'message', 'register', 'update', 'prack', 'publish'] as const;
+
+/** A connection that is not yet opened; `onRequest` gets every request that belongs to no dialog. */
+export function createStack(onRequest: (req: SipRequest, res: SipResponse) => void): SipStack {
+  const srf = new Srf() as unknown as SipStack & Record<string, (handler: typeof onRequest) => void>;
+  for (const method of methods) srf[method]!(onRequest);
+  return srf;
+}
+
+/** Whether an error of createUAC is the far end's refusal, with its status. */
+export function isRefusal(error: unknown): error is SipRefusal {
+  return error instanceof Error && typeof (error as { status?: unknown }).status === 'number';
+}

@@ -1,0 +1,94 @@
+/** Header values that both legs write or read. Pure. */
+
+/** Makes text safe inside a header value: control characters (so CR and LF) become spaces, length is capped (RFC 3261 §25.1). */
+export function cleanHeaderValue(text: string, maxLength = 1024): string {
+  return text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim().slice(0, maxLength);
+}
+
+/** A quoted-string (RFC 3261 §25.1). */
+export function quotedString(text: string): string {
+  return `"${cleanHeaderValue(text).replace(/[\\"]/g, '\\$&')}"`;
+}
+
+/** What a Reason header says (RFC 3326); null when there is none that can be read. */
+export interface Reason {
+  readonly protocol: string;
+  readonly cause: number | null;
+  readonly text: string | null;
+}
+
+export function parseReason(value: string | undefined): Reason | null {
+  const match = /^\s*([A-Za-z0-9.-]+)\s*((?:;.*)?)$/s.exec(value ?? '');
+  if (match === null) return null;
+  const cause = /;\s*cause\s*=\s*(\d{1,4})/i.exec(match[2]!);
+  const text = /;\s*text\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,\s]+))/i.exec(match[2]!);
+  return {
+    protocol: match[1]!,
+    cause: cause === null ? null : Number(cause[1]),
+    text: text === null ? null : cleanHeaderValue((text[1] ?? text[2])!.replace(/\\(.)/g, '$1')),
+  };
+}
+
+export function formatReason(protocol: 'SIP' | 'Q.850', cause: number, text: string): string {
+  return `${protocol};cause=${cause};text=${quotedString(text)}`;
+}
+
+/** What Meta says of a call in its own headers (META-SIP §7). Absent ones are null. */
+export interface MetaHeaders {
+  readonly wacid: string | null;
+  readonly ctaPayload: string | null;
+  readonly deeplinkPayload: string | null;
+  readonly userId: string | null;
+  readonly parentUserId: string | null;
+  readonly userName: string | null;
+  readonly countryCode: string | null;
+  readonly phoneNumberId: string | null;
+  /** Seconds, on BYE. */
+  readonly callDuration: number | null;
+}
+
+/** Spellings seen or documented, most usual first; '_' and '-' are the same (META-SIP §7). */
+const metaNames = {
+  wacid: ['wacid'],
+  ctaPayload: ['cta-payload'],
+  deeplinkPayload: ['deeplink-payload'],
+  userId: ['user-id'],
+  parentUserId: ['parent-user-id'],
+  userName: ['user-name', 'username'],
+  countryCode: ['user-country-code', 'country-code'],
+  phoneNumberId: ['phone-number-id'],
+  callDuration: ['call-duration'],
+} as const;
+
+function spellings(suffix: string): string[] {
+  return [`x-wa-meta-${suffix}`, `x-wa_meta-${suffix}`, `x_wa_meta_${suffix.replaceAll('-', '_')}`];
+}
+
+export function readMetaHeaders(message: { get(name: string): string | undefined }): MetaHeaders {
+  const read = (key: keyof typeof metaNames): string | null => {
+    for (const suffix of metaNames[key]) {
+      for (const name of spellings(suffix)) {
+        const value = message.get(name);
+        if (value !== undefined && value !== '') return cleanHeaderValue(value);
+      }
+    }
+    return null;
+  };
+  const duration = Number(read('callDuration') ?? Number.NaN);
+  return {
+    wacid: read('wacid'), ctaPayload: read('ctaPayload'), deeplinkPayload: read('deeplinkPayload'),
+    userId: read('userId'), parentUserId: read('parentUserId'), userName: read('userName'),
+    countryCode: read('countryCode'), phoneNumberId: read('phoneNumberId'),
+    callDuration: Number.isFinite(duration) && duration >= 0 ? duration : null,
+  };
+}
+
+/** The same facts as headers of ours for a peer: X-WA-…; only what Meta said, nothing a caller could forge. */
+export function peerHeaders(meta: MetaHeaders, number: string): Record<string, string> {
+  const named: [string, string | null][] = [
+    ['X-WA-Number', number], ['X-WA-Wacid', meta.wacid], ['X-WA-Cta-Payload', meta.ctaPayload],
+    ['X-WA-Deeplink-Payload', meta.deeplinkPayload], ['X-WA-User-Id', meta.userId], ['X-WA-Parent-User-Id', meta.parentUserId],
+    ['X-WA-User-Name', meta.userName], ['X-WA-Country-Code', meta.countryCode], ['X-WA-Phone-Number-Id', meta.phoneNumberId],
+  ];
+  return Object.fromEntries(named.flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+}

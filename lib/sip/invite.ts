@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import type { Credentials } from './digestClient.js';
+import { answerChallenge } from './digestClient.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
+import { isRefusal } from './drachtio.js';
+
+export interface InviteOptions {
+  readonly uri: string;
+  /** From and To as name-addr without tags. */
+  readonly from: string;
+  readonly to: string;
+  readonly contact: string;
+  readonly headers: SipHeaders;
+  readonly sdp: string;
+  /** For when the far end challenges us; null: a challenge is a refusal. */
+  readonly credentials: Credentials | null;
+  /** Every 18x. */
+  readonly onProvisional: (response: SipResponse) => void;
+}
+
+export type InviteOutcome =
+  | { readonly kind: 'answered'; readonly dialog: SipDialog; readonly sdp: string }
+  /** `response` is null when the SIP server made the refusal itself (transport error, time-out, cancelled before it was sent). */
+  | { readonly kind: 'refused'; readonly status: number; readonly reason: string; readonly response: SipResponse | null }
+  /** The SIP server connection failed, or the request could not be written. */
+  | { readonly kind: 'failed'; readonly error: Error };
+
+/**
+ * An INVITE of ours that can be cancelled at every stage, challenges answered (RFC 3261 §22.2).
+ * The retry keeps Call-ID and From tag and counts CSeq on, and goes to the same Request-URI so that the same, verified
+ * connection is used; drachtio-srf's own digest client would do neither that nor SHA-256.
+ */
+export class OutboundInvite {
+  readonly callId = `${randomBytes(16).toString('hex')}@wa-b2bua`;
+  readonly outcome: Promise<InviteOutcome>;
+  readonly #stack: SipStack;
+  readonly #options: InviteOptions;
+  readonly #fromTag = randomBytes(8).toString('hex');
+  #request: SipRequest | null = null;
+  #cancelled: { headers: SipHeaders } | null = null;
+  #settled = false;
+
+  constructor(stack: SipStack, options: InviteOptions) {
+    this.#stack = stack;
+    this.#options = options;
+    this.outcome = this.#run().finally(() => { this.#settled = true; });
+  }
+
+  /**
+   * Gives up. The outcome is then a refusal with status 487, whatever the far end answers; a 200 that crosses the CANCEL
+   * is acknowledged and ended with BYE (RFC 3261 §9.1, §15). May be called twice.
+   */
+  cancel(reason: string | null): void {
+    if (this.#cancelled !== null || this.#settled) return;
+    this.#cancelled = { headers: reason === null ? {} : { Reason: reason } };
+    this.#sendCancel();
+  }
+
+  async #run(): Promise<InviteOutcome> {
+    let authorization: SipHeaders = {};
+    let answeredNonce: string | null = null;
+    for (let cseq = 1; ; cseq++) {
+      const result = await this.#attempt(cseq, authorization);
+      if (result.kind !== 'refused' || this.#cancelled !== null || result.response === null) return result;
+      if (result.status !== 401 && result.status !== 407) return result;
+      const next = this.#authorize(result.status, result.response, answeredNonce);
+      if (next === null) return result;
+      answeredNonce = next.nonce;
+      authorization = next.headers;
+    }
+  }
+
+  #authorize(status: 401 | 407, response: SipResponse, answeredNonce: string | null): { headers: SipHeaders; nonce: string } | null {
+    if (this.#options.credentials === null) return null;
+    const [asked, answer] = status === 401 ? ['WWW-Authenticate', 'Authorization'] : ['Proxy-Authenticate', 'Proxy-Authorization'];
+    const reply = answerChallenge([response.get(asked) ?? ''], this.#options.credentials, { method: 'INVITE', uri: this.#options.uri });
+    // A second challenge is answered only when it says that the nonce had gone stale (RFC 7616 §3.3); else the password is wrong.
+    if (!reply.ok || (answeredNonce !== null && (!reply.stale || reply.nonce === answeredNonce))) return null;
+    return { headers: { [answer]: reply.value }, nonce: reply.nonce };
+  }
+
+  async #attempt(cseq: number, authorization: SipHeaders): Promise<InviteOutcome> {
+    if (this.#cancelled !== null) return { kind: 'refused', status: 487, reason: 'Request Terminated', response: null };
+    const { uri, from, to, contact, headers, sdp } = this.#options;
+    try {
+      const dialog = await this.#stack.createUAC(uri, {
+        localSdp: sdp,
+        headers: {
+          ...headers, ...authorization,
+          From: `${from};tag=${this.#fromTag}`, To: to, Contact: contact,
+          'Call-ID': this.callId, CSeq: `${cseq} INVITE`, 'Content-Type': 'application/sdp',
+        },
+      }, {
+        cbRequest: (error, request) => {
+          if (error) return;
+          this.#request = request;
+          if (this.#cancelled !== null) this.#sendCancel();
+        },
+        cbProvisional: (response) => {
+          if (this.#cancelled === null && response.status > 100) this.#options.onProvisional(response);
+        },
+      });
+      if (this.#cancelled !== null) {
+        await dialog.destroy(this.#cancelled).catch(() => undefined);
+        return { kind: 'refused', status: 487, reason: 'Request Terminated', response: null };
+      }
+      return { kind: 'answered', dialog, sdp: dialog.remote.sdp };
+    } catch (error) {
+      this.#request = null;
+      if (isRefusal(error)) return { kind: 'refused', status: error.status, reason: error.reason ?? '', response: error.res ?? null };
+      return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
+    }
+  }
+
+  #sendCancel(): void {
+    const request = this.#request;
+    if (request === null || this.#cancelled === null) return;
+    this.#request = null;
+    try {
+      request.cancel(this.#cancelled, () => undefined);
+    } catch {
+      // The connection to the SIP server is gone: the outcome arrives as a failure of its own.
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import ipaddr from 'ipaddr.js';
+
+type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+/**
+ * A test whether an address lies in one of the CIDRs (a bare address counts as its own).
+ * IPv4-mapped IPv6 addresses are compared as IPv4. An address that cannot be read is in none.
+ * @throws Error on a CIDR that cannot be read; the configuration loader checks them first.
+ */
+export function addressMatcher(cidrs: readonly string[]): (address: string) => boolean {
+  const ranges: Range[] = cidrs.map((cidr) => {
+    if (cidr.includes('/')) return ipaddr.parseCIDR(cidr) as Range;
+    const address = ipaddr.parse(cidr);
+    return [address, address.kind() === 'ipv4' ? 32 : 128];
+  });
+  return (address) => {
+    const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+    if (!ipaddr.isValid(bare)) return false;
+    const parsed = ipaddr.process(bare);
+    return ranges.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits));
+  };
+}
+
+/** Who a request comes from, judged by the transport alone, never by a header (META-SIP §5.2). */
+export type Source = { readonly kind: 'meta' } | { readonly kind: 'peer'; readonly peer: string } | { readonly kind: 'stranger' };
+
+export interface SourceRules {
+  readonly metaSources: readonly string[];
+  readonly peers: Readonly<Record<string, { readonly sources: readonly string[] }>>;
+}
+
+/** Compiles the rules; the first peer whose sources match wins. */
+export function sourceJudge(rules: SourceRules): (address: string, protocol: string) => Source {
+  const isMeta = addressMatcher(rules.metaSources);
+  const peers = Object.entries(rules.peers).map(([peer, { sources }]) => ({ peer, matches: addressMatcher(sources) }));
+  return (address, protocol) => {
+    // Meta speaks TLS only (META-SIP §3).
+    if (protocol.toLowerCase() === 'tls' && isMeta(address)) return { kind: 'meta' };
+    const found = peers.find(({ matches }) => matches(address));
+    return found === undefined ? { kind: 'stranger' } : { kind: 'peer', peer: found.peer };
+  };
+}

@@ -1,0 +1,50 @@
+import t from 'tap';
+import { drawLadder } from '../../../lib/observe/ladder.js';
+import { createLogger } from '../../../lib/observe/logger.js';
+import { maskNumbers, maskUser, redactSip } from '../../../lib/observe/redact.js';
+import { headerValue, TraceStore, type TraceEntry } from '../../../lib/observe/trace.js';
+
+t.test('users are masked, business numbers are not, secrets never show', (t) => {
+  t.equal(maskUser('+447700900101'), '+4477******01');
+  t.equal(maskUser('short'), '*****');
+  t.equal(maskNumbers('INVITE sip:+447700900001@x, from +447700900101', new Set(['+447700900001'])), 'INVITE sip:+447700900001@x, from +4477******01');
+  const text = redactSip('Authorization: Digest nonce="n1", response="abcdef"\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:KEYKEYKEY\r\na=ice-pwd:hush\r\n');
+  t.notMatch(text, /abcdef|KEYKEY|hush|n1/);
+  t.end();
+});
+
+t.test('the logger replaces secrets at every depth our lines have', (t) => {
+  const lines: string[] = [];
+  const log = createLogger('info', { write: (line: string) => { lines.push(line); } });
+  log.info({ password: 'p1', peer: { secret: 'p2', auth: { password: 'p3' } } }, 'x');
+  t.notMatch(lines.join(''), /p[123]/);
+  t.match(lines.join(''), /"msg":"x"/);
+  t.end();
+});
+
+const message = (direction: 'in' | 'out', remote: string, time: number, text: string): TraceEntry =>
+  ({ direction, remote, time, text, transport: 'udp', local: '127.0.0.1:5060' });
+
+t.test('the trace keeps the latest calls and a bounded number of messages', (t) => {
+  const store = new TraceStore({ calls: 2, messages: 2 });
+  for (const id of ['a', 'b', 'c']) for (let i = 0; i < 3; i++) store.record(message('in', 'r', i, `OPTIONS sip:x SIP/2.0\r\ni: ${id}\r\n\r\n`));
+  t.same(store.messages(['a']), []);
+  t.equal(store.messages(['b', 'c']).length, 4);
+  store.record(message('in', 'r', 9, 'no call id\r\n\r\nCall-ID: body\r\n'));
+  t.equal(headerValue('A\r\nCall-Id : x y \r\n\r\n', 'call-id', 'i'), 'x y');
+  t.end();
+});
+
+t.test('a ladder has Meta left, us in the middle, arrows in the direction of travel', (t) => {
+  const invite = 'INVITE sip:6001@10.0.0.7 SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n';
+  const ok = 'SIP/2.0 200 OK\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n';
+  const drawn = drawLadder([
+    message('in', 'meta', 1000, invite), message('out', 'pbx', 1005, invite), message('in', 'pbx', 1010, ok), message('out', 'meta', 1020, ok),
+  ], ({ remote }) => (remote === 'meta' ? 'Meta' : remote)).split('\n');
+  t.match(drawn[0], /Meta\s+wa-b2bua\s+pbx/);
+  t.match(drawn[1], /^ +0\.000 │─* INVITE sip:6001@10\.0\.0\S* \+?.*►/);
+  t.match(drawn[2], /0\.005 │ +│.*►│$/);
+  t.match(drawn[3], /│ +│◄.*200 OK \(INVITE\)/);
+  t.match(drawn[4], /0\.020 │◄.*200 OK/);
+  t.end();
+});
