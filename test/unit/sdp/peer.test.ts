@@ -1,0 +1,60 @@
+import t from 'tap';
+import { peerAnswer, peerOffer, readPeerAnswer, readPeerOffer, writeSdp, type EnginePort, type PeerSdpProfile } from '../../../lib/sdp/index.js';
+import { KEY, peerPcmuAnswer } from './samples.js';
+
+const profile: PeerSdpProfile = { codecs: ['PCMU', 'PCMA', 'opus', 'G722'], srtp: 'none', dtmf: 'rfc4733' };
+const port: EnginePort = { address: '10.0.0.4', port: 40010, rtcpMux: false, sdes: [{ tag: 1, suite: 'AES_CM_128_HMAC_SHA1_80', key: KEY }], ice: null, dtls: null };
+
+t.test('offers carry the configured codecs in order, events at 8000, ptime 20', async (t) => {
+  t.equal(writeSdp(peerOffer(port, profile, { opus: 111, events: 96 }, '5', 1)), [
+    'v=0', 'o=- 5 1 IN IP4 10.0.0.4', 's=-', 't=0 0', 'm=audio 40010 RTP/AVP 0 8 111 9 96', 'c=IN IP4 10.0.0.4',
+    'a=rtpmap:0 PCMU/8000', 'a=rtpmap:8 PCMA/8000', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=20;useinbandfec=1', 'a=rtpmap:9 G722/8000',
+    'a=rtpmap:96 telephone-event/8000', 'a=fmtp:96 0-15', 'a=ptime:20', 'a=sendrecv', '',
+  ].join('\r\n'));
+  const secure = writeSdp(peerOffer(port, { ...profile, srtp: 'sdes', dtmf: 'info' }, { opus: 111, events: 96 }, '5', 1));
+  t.match(secure, /RTP\/SAVP 0 8 111 9\r\n/, 'no events where digits go by INFO');
+  t.match(secure, new RegExp(`a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${KEY.replace(/[+/]/g, '\\$&')}\r\n`));
+});
+
+t.test('answers: static payload types without rtpmap, events, the first codec that was offered', async (t) => {
+  t.match(readPeerAnswer(peerPcmuAnswer, profile), { codec: { name: 'PCMU', payloadType: 0 }, events: { payloadType: 101 }, listens: true, reply: 'sendrecv' });
+  t.match(readPeerAnswer('v=0\r\nm=audio 18000 RTP/AVP 8\r\nc=IN IP4 192.0.2.9\r\n', profile), { codec: { name: 'PCMA' }, events: null });
+  t.match(readPeerAnswer(peerPcmuAnswer.replace('AVP 0 101', 'AVP 18 9 0 101'), profile), { codec: { name: 'G722', clockRate: 8000 } });
+});
+
+t.test('every form of hold is read', async (t) => {
+  for (const [change, listens, reply] of [
+    ['a=sendonly', false, 'recvonly'], ['a=inactive', false, 'inactive'], ['a=recvonly', true, 'sendonly'], ['a=sendrecv', true, 'sendrecv'],
+  ] as const) {
+    t.match(readPeerOffer(peerPcmuAnswer.replace('a=sendrecv', change), profile), { listens, reply }, change);
+  }
+  t.match(readPeerOffer(peerPcmuAnswer.replace('a=sendrecv\r\n', '').replace('t=0 0', 't=0 0\r\na=sendonly'), profile), { listens: false }, 'direction at session level');
+  t.match(readPeerOffer(peerPcmuAnswer.replace('c=IN IP4 192.0.2.9', 'c=IN IP4 0.0.0.0'), profile), { listens: false, reply: 'sendrecv' }, 'c=0.0.0.0');
+});
+
+t.test('refusals name the reason', async (t) => {
+  for (const [text, expected] of [
+    [peerPcmuAnswer.replace('audio 18000', 'audio 0'), /refused with port 0/],
+    [peerPcmuAnswer.replace('RTP/AVP 0 101', 'RTP/AVP 18'), /none of the configured codecs/],
+    [peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP'), /SRTP where srtp: none/],
+    [peerPcmuAnswer.replace('RTP/AVP', 'UDP/TLS/RTP/SAVP'), /DTLS/],
+    ['', /does not begin/],
+  ] as const) t.throws(() => readPeerAnswer(text, profile), { code: 'SDP_UNACCEPTABLE', message: expected });
+  t.throws(() => readPeerAnswer(peerPcmuAnswer, { ...profile, srtp: 'sdes' }), { message: /plain RTP where srtp: sdes/ });
+  t.throws(() => readPeerAnswer(peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP'), { ...profile, srtp: 'sdes' }), { message: /no usable/ });
+});
+
+t.test('a second audio section is used when the first does not fit an offer, and the others are refused', async (t) => {
+  const offer = peerPcmuAnswer.replace('m=audio', 'm=audio 17000 RTP/SAVP 0\r\nm=audio') + 'm=video 9000 RTP/AVP 34\r\n';
+  const media = readPeerOffer(offer, profile);
+  t.equal(media.index, 1);
+  const text = writeSdp(peerAnswer(media, port, profile, '5', 2));
+  t.same(text.match(/m=.*/g), ['m=audio 0 RTP/SAVP 0', 'm=audio 40010 RTP/AVP 0 101', 'm=video 0 RTP/AVP 34']);
+});
+
+t.test('events beside Opus: 8000 preferred, 48000 taken, none is none', async (t) => {
+  const opus = (events: string): string => `v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 18000 RTP/AVP 96 ${events.match(/\d+/g)?.filter((n) => Number(n) < 128).join(' ') ?? ''}\r\na=rtpmap:96 OPUS/48000/2\r\n${events}`;
+  t.match(readPeerOffer(opus('a=rtpmap:97 telephone-event/48000\r\na=rtpmap:98 telephone-event/8000\r\n'), profile), { codec: { name: 'opus' }, events: { payloadType: 98 } });
+  t.match(readPeerOffer(opus('a=rtpmap:97 telephone-event/48000\r\n'), profile), { events: { payloadType: 97, clockRate: 48000 } });
+  t.match(readPeerOffer(opus(''), profile), { events: null });
+});
