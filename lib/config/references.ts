@@ -14,7 +14,7 @@ export function checkReferences(config: Config, report: Report): void {
   checkMedia(config, report);
   const numbers = Object.keys(config.numbers);
   const peers = Object.keys(config.peers);
-  for (const [name, peer] of Object.entries(config.peers)) checkPeer(`peers.${name}`, peer, numbers, report);
+  for (const [name, peer] of Object.entries(config.peers)) checkPeer(`peers.${name}`, peer, numbers, peers, report);
   checkShared(config, report);
   const names = new Map<string, number>();
   config.routes.forEach((route, index) => {
@@ -45,10 +45,13 @@ function checkMedia({ media }: Config, report: Report): void {
   if (spawn && control.length > 0) report('media.rtpengine.control', 'is not used when media.rtpengine.spawn is true: set it to false');
 }
 
-function checkPeer(at: string, peer: PeerConfig, numbers: readonly string[], report: Report): void {
+function checkPeer(at: string, peer: PeerConfig, numbers: readonly string[], peers: readonly string[], report: Report): void {
   if ((peer.auth.username === null) !== (peer.auth.password === null)) report(`${at}.auth`, 'username and password go together');
   peer.mayCall.forEach((number, i) => {
     if (!numbers.includes(number)) report(`${at}.mayCall[${i}]`, unknown('number', number, numbers));
+  });
+  peer.mayTransferTo.forEach((other, i) => {
+    if (!peers.includes(other)) report(`${at}.mayTransferTo[${i}]`, unknown('peer', other, peers));
   });
   if (peer.mayCall.length > 0 && peer.sources.length === 0 && peer.digest === null) {
     report(`${at}.mayCall`, 'needs sources or digest: nobody could be known as this peer');

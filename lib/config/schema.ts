@@ -96,6 +96,7 @@ export const peerSchema: Group = {
   srtp: leaf('none or sdes.', is.oneOf('none', 'sdes'), 'none'),
   dtmf: leaf('rfc4733 or info.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
   mayCall: listOf('Business numbers this peer may call from.', is.e164),
+  mayTransferTo: listOf('Other peers whose users it may transfer or redirect a call to.', is.name),
   country: leaf('Country of national numbers it dials; null: international forms only.', is.orNull(is.country), null),
   callsPerSecond: leaf('Calls per second it may start; 0: no limit.', is.integer(0, 10_000), 0),
   earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),

@@ -116,6 +116,8 @@ export interface PeerConfig {
   readonly dtmf: 'rfc4733' | 'info';
   /** Business numbers this peer may use for business-initiated calls. */
   readonly mayCall: readonly string[];
+  /** Other peers whose users this peer may transfer or redirect a call to; its own users always. */
+  readonly mayTransferTo: readonly string[];
   /** ISO 3166 country for national numbers this peer dials; null: only international forms. */
   readonly country: string | null;
   /** Calls per second this peer may start; 0: no limit. */

@@ -24,6 +24,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'meta.sources', ['192.0.2.0/24']);
   setAt(tree, 'peers.pbx.digest', { username: 'pbx', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.auth', { username: 'us', password: '${PBX_PASSWORD}' });
+  setAt(tree, 'peers.pbx.mayTransferTo', ['pbx']);
   setAt(tree, 'policy.carriers', ['carrier.example', '198.51.100.0/24']);
   setAt(tree, 'policy.leaks', { forwarded181: 'enforce' });
   return tree;

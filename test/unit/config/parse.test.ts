@@ -128,6 +128,7 @@ t.test('keys that do not fit together', (t) => {
     ['routes[0].number', '+447700900002', 'routes[0].number', /no such number: \+447700900002; did you mean \+447700900001/],
     ['routes[0].to[0].peer', 'pbz', 'routes[0].to[0].peer', /did you mean pbx/],
     ['peers.pbx.mayCall', ['+447700900009'], 'peers.pbx.mayCall[0]', /no such number/],
+    ['peers.pbx.mayTransferTo', ['pbz'], 'peers.pbx.mayTransferTo[0]', /no such peer: pbz; did you mean pbx/],
     ['peers.pbx.auth.password', null, 'peers.pbx.auth', /go together/],
     ['media.rtpengine.control', [], 'media.rtpengine.control', /must name a socket/],
     ['media.rtpengine.spawn', true, 'media.rtpengine.control', /is not used/],
