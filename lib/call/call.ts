@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../observe/logger.js';
+import type { CallMediaStats, MediaCall } from '../media/types.js';
+import type { CallRecord, Direction } from './record.js';
+import type { Termination } from './termination.js';
+
+export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
+
+/** What is known of a call so far; steps fill it in, the CDR and the live page read it. */
+export interface CallFacts {
+  number: string | null;
+  user: string | null;
+  wacid: string | null;
+  metaCallId: string | null;
+  peerCallId: string | null;
+  route: string | null;
+  peer: string | null;
+  target: string | null;
+  rule: string | null;
+  payload: string | null;
+  country: string | null;
+  metaDuration: number | null;
+}
+
+/** A leg's own way to end: sends what ends it on the wire, never throws, may be called after the far end has gone. */
+export type LegCloser = (termination: Termination) => Promise<void> | void;
+
+/**
+ * One call, from the first message to its one Termination. Owns its legs' closers, its media and its timers:
+ * end() closes all of them once, whoever calls it first.
+ */
+export class Call {
+  readonly id = randomUUID();
+  readonly direction: Direction;
+  readonly startedAt: number;
+  readonly log: Logger;
+  readonly facts: CallFacts = {
+    number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null,
+    target: null, rule: null, payload: null, country: null, metaDuration: null,
+  };
+  /** Resolves when everything is closed and the record is written. */
+  readonly ended: Promise<void>;
+
+  state: CallState = 'arriving';
+  answeredAt: number | null = null;
+  media: MediaCall | null = null;
+
+  readonly #closers: LegCloser[] = [];
+  readonly #onEnded: (call: Call, record: CallRecord) => void;
+  readonly #showUser: (user: string) => string;
+  #termination: Termination | null = null;
+  #resolveEnded!: () => void;
+
+  constructor(options: {
+    direction: Direction;
+    startedAt: number;
+    log: Logger;
+    showUser: (user: string) => string;
+    onEnded: (call: Call, record: CallRecord) => void;
+  }) {
+    this.direction = options.direction;
+    this.startedAt = options.startedAt;
+    this.log = options.log.child({ call: this.id });
+    this.#onEnded = options.onEnded;
+    this.#showUser = options.showUser;
+    this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
+  }
+
+  get termination(): Termination | null {
+    return this.#termination;
+  }
+
+  get over(): boolean {
+    return this.#termination !== null;
+  }
+
+  /** Adds what must be closed when the call ends; closed at once when it already has. */
+  own(closer: LegCloser): void {
+    if (this.#termination === null) this.#closers.push(closer);
+    else void this.#close(closer, this.#termination);
+  }
+
+  answered(): void {
+    this.state = 'answered';
+    this.answeredAt = Date.now();
+  }
+
+  /** Ends the call; the first reason counts, later ones are ignored. */
+  end(termination: Termination): void {
+    if (this.#termination !== null) return;
+    this.#termination = termination;
+    this.state = 'ended';
+    void this.#finish(termination);
+  }
+
+  async #finish(termination: Termination): Promise<void> {
+    const endedAt = Date.now();
+    // Closers run together: a far end that does not answer our BYE must not keep the media or the other leg.
+    const legs = Promise.all(this.#closers.map((closer) => this.#close(closer, termination)));
+    let stats: CallMediaStats | null = null;
+    try {
+      stats = (await this.media?.close()) ?? null;
+    } catch (error) {
+      this.log.warn({ err: (error as Error).message }, 'the media of this call could not be closed cleanly');
+    }
+    const { facts } = this;
+    const record: CallRecord = {
+      id: this.id,
+      time: new Date(this.startedAt).toISOString(),
+      direction: this.direction,
+      number: facts.number,
+      user: facts.user === null ? null : this.#showUser(facts.user),
+      wacid: facts.wacid,
+      callIds: { meta: facts.metaCallId, peer: facts.peerCallId },
+      route: facts.route, peer: facts.peer, target: facts.target, rule: facts.rule,
+      payload: facts.payload, country: facts.country,
+      termination,
+      setupMs: this.answeredAt === null ? null : this.answeredAt - this.startedAt,
+      durationMs: this.answeredAt === null ? null : endedAt - this.answeredAt,
+      metaDuration: facts.metaDuration,
+      media: stats,
+    };
+    this.#onEnded(this, record);
+    await legs;
+    this.#resolveEnded();
+  }
+
+  async #close(closer: LegCloser, termination: Termination): Promise<void> {
+    try {
+      await closer(termination);
+    } catch (error) {
+      this.log.debug({ err: (error as Error).message }, 'a leg was already gone');
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { Config } from '../config/types.js';
+import type { MediaEngine } from '../media/types.js';
+import type { Logger } from '../observe/logger.js';
+import type { CallerFacts, CallerVerdict, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
+import type { RouteDecision, RouteRequest } from '../routing/types.js';
+import type { DigestServer } from '../sip/digestServer.js';
+import type { SipStack } from '../sip/drachtio.js';
+import type { Source } from '../sip/source.js';
+import type { Call } from './call.js';
+import type { CallRecord } from './record.js';
+import type { CallTable } from './table.js';
+
+/** The rules of one configuration, compiled; replaced as a whole when it is reloaded. */
+export interface CallRules {
+  readonly config: Config;
+  readonly judgeSource: (address: string, protocol: string) => Source;
+  readonly selectRoute: (request: RouteRequest) => RouteDecision;
+  readonly judgeTarget: (facts: TargetFacts) => TargetVerdict;
+  readonly judgeCaller: (facts: CallerFacts) => CallerVerdict;
+}
+
+/** What a call is given to work with. */
+export interface CallContext {
+  readonly rules: () => CallRules;
+  readonly media: MediaEngine;
+  readonly digest: DigestServer;
+  readonly table: CallTable;
+  readonly log: Logger;
+  readonly pickStack: () => SipStack;
+  /** host[:port] of our Contact towards Meta. */
+  readonly metaContactHost: () => string;
+  /** Every verdict on a real call. */
+  readonly onVerdict: (call: Call, facts: TargetFacts | CallerFacts, verdict: Verdict) => void;
+  readonly onEnded: (call: Call, record: CallRecord) => void;
+}

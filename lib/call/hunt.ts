@@ -1,0 +1,240 @@
+import type { PeerConfig } from '../config/types.js';
+import { WabError } from '../errors.js';
+import type { MediaCall, PeerLeg } from '../media/types.js';
+import type { TargetFacts, TargetVerdict } from '../policy/types.js';
+import type { RouteTarget } from '../routing/types.js';
+import type { SipDialog, SipHeaders, SipResponse, SipStack } from '../sip/drachtio.js';
+import { formatReason } from '../sip/headers.js';
+import { OutboundInvite } from '../sip/invite.js';
+import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
+import type { Call } from './call.js';
+import type { CallContext } from './context.js';
+import type { Place } from './table.js';
+import type { Termination } from './termination.js';
+import { peerRefusal } from './termination.js';
+
+export interface HuntPlan {
+  readonly targets: readonly RouteTarget[];
+  readonly strategy: 'failover' | 'ring-all';
+  /** Seconds each target may ring. */
+  readonly ringTimeout: number;
+  readonly route: string | null;
+  readonly origin: TargetFacts['origin'];
+  /** From as the peers see it (name-addr without tag), and the headers they get. */
+  readonly from: string;
+  readonly headers: SipHeaders;
+  /** Nothing is sent before this resolves: Meta's offer must be usable before anyone rings. */
+  readonly ready: Promise<unknown>;
+}
+
+export interface Won {
+  readonly target: RouteTarget;
+  readonly rule: string;
+  readonly dialog: SipDialog;
+  readonly leg: PeerLeg;
+  /** The peer's place, given back when the call ends. */
+  readonly place: Place;
+  readonly callId: string;
+  readonly stack: SipStack;
+}
+
+type Attempt =
+  | { readonly won: true; readonly result: Won }
+  /** `goOn`: whether the next target may be tried. */
+  | { readonly won: false; readonly termination: Termination; readonly goOn: boolean };
+
+/** Redirections followed in one hunt; more are a loop or a mistake. */
+const maxRedirects = 3;
+const completedElsewhere = formatReason('SIP', 200, 'Call completed elsewhere');
+
+/**
+ * Offers a call to peers until one answers: in order, or all at once (first 200 wins).
+ * Policy judges every target just before it is invited, redirections too (house rule 2).
+ */
+export class Hunt {
+  readonly #call: Call;
+  readonly #context: CallContext;
+  readonly #media: MediaCall;
+  readonly #plan: HuntPlan;
+  readonly #onRinging: (target: RouteTarget, response: SipResponse) => void;
+  readonly #pending = new Set<OutboundInvite>();
+  #redirects = 0;
+  #stopped: string | null = null;
+  #winner: Won | null = null;
+
+  constructor(call: Call, context: CallContext, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: SipResponse) => void) {
+    this.#call = call;
+    this.#context = context;
+    this.#media = media;
+    this.#plan = plan;
+    this.#onRinging = onRinging;
+  }
+
+  /** @throws what `plan.ready` throws, after everything begun is undone */
+  async run(): Promise<{ won: Won } | { failed: Termination }> {
+    return this.#plan.strategy === 'ring-all' ? this.#ringAll() : this.#inOrder();
+  }
+
+  /** Cancels whatever is ringing; nothing further is tried. `reason` is a Reason header value. May be called twice. */
+  stop(reason: string): void {
+    this.#stopped ??= reason;
+    for (const invite of this.#pending) invite.cancel(reason);
+  }
+
+  async #inOrder(): Promise<{ won: Won } | { failed: Termination }> {
+    let last: Termination | null = null;
+    for (const [index, target] of this.#plan.targets.entries()) {
+      const attempt = await this.#attempt({ ...target, origin: index === 0 ? this.#plan.origin : 'failover', by: null });
+      if (attempt.won) return { won: attempt.result };
+      last = attempt.termination;
+      this.#call.log.info({ peer: target.peer, user: target.user, ended: last }, 'a target did not take the call');
+      if (!attempt.goOn || this.#stopped !== null) break;
+    }
+    return { failed: last ?? noTarget };
+  }
+
+  async #ringAll(): Promise<{ won: Won } | { failed: Termination }> {
+    const failures: Termination[] = [];
+    const attempts = this.#plan.targets.map(async (target) => {
+      const attempt = await this.#attempt({ ...target, origin: this.#plan.origin, by: null });
+      if (!attempt.won) failures.push(attempt.termination);
+      else this.stop(completedElsewhere);
+    });
+    // Not waiting for the losers: their CANCEL, or the BYE to a late 200, goes on by itself.
+    await Promise.race([Promise.all(attempts), this.#firstWon(attempts)]);
+    if (this.#winner !== null) return { won: this.#winner };
+    return { failed: best(failures) ?? noTarget };
+  }
+
+  async #firstWon(attempts: readonly Promise<void>[]): Promise<void> {
+    return new Promise((resolve) => {
+      for (const attempt of attempts) attempt.then(() => { if (this.#winner !== null) resolve(); }, () => undefined);
+    });
+  }
+
+  async #attempt(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): Promise<Attempt> {
+    const verdict = this.#judge(asked);
+    if (!verdict.allow) {
+      return lost({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text }, true);
+    }
+    // What policy allowed is sent in policy's spelling, so that what was judged and what is dialled cannot differ.
+    const target: RouteTarget = { peer: verdict.peer, user: verdict.user, uri: verdict.uri };
+    const peer = this.#context.rules().config.peers[target.peer];
+    if (peer === undefined) return lost({ by: 'us', reason: 'fault', status: 500, text: `peer ${target.peer} is not configured` }, true);
+    const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
+    if (place === null) {
+      return lost({ by: 'us', reason: 'overload', status: 480, text: `peer ${target.peer} already carries its ${peer.maxConcurrentCalls} calls` }, true);
+    }
+    const leg = this.#media.addPeerLeg({ codecs: peer.codecs, srtp: peer.srtp, dtmf: peer.dtmf });
+    let keep = false;
+    try {
+      const attempt = await this.#invite(target, peer, verdict.rule, leg, place);
+      // A redirection may have been won by a leg of its own.
+      keep = attempt.won && attempt.result.leg === leg;
+      return attempt;
+    } finally {
+      if (!keep) {
+        place.release();
+        await leg.close().catch(() => undefined);
+      }
+    }
+  }
+
+  async #invite(target: RouteTarget, peer: PeerConfig, rule: string, leg: PeerLeg, place: Place): Promise<Attempt> {
+    const [offer] = await Promise.all([leg.offer(), this.#plan.ready]);
+    if (this.#stopped !== null) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
+    const stack = this.#context.pickStack();
+    const { username, password } = peer.auth;
+    const invite = new OutboundInvite(stack, {
+      uri: target.uri, from: this.#plan.from, to: `<${target.uri}>`,
+      // The SIP server puts the address of the socket it sends from in place of "localhost".
+      contact: `<sip:${encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+')}@localhost>`,
+      headers: this.#plan.headers, sdp: offer,
+      credentials: username === null || password === null ? null : { username, password },
+      onProvisional: (response) => this.#onRinging(target, response),
+    });
+    this.#pending.add(invite);
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      invite.cancel(formatReason('SIP', 408, 'No answer'));
+    }, this.#plan.ringTimeout * 1000);
+    const outcome = await invite.outcome;
+    clearTimeout(timer);
+    this.#pending.delete(invite);
+
+    if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
+    if (outcome.kind === 'answered') {
+      const refused = await this.#takeAnswer(leg, outcome.dialog, outcome.sdp);
+      if (refused !== null) return refused;
+      if (this.#winner !== null || this.#stopped !== null) {
+        await outcome.dialog.destroy({ headers: { Reason: this.#stopped ?? completedElsewhere } }).catch(() => undefined);
+        return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'answered too late' }, false);
+      }
+      this.#winner = { target, rule, dialog: outcome.dialog, leg, place, callId: invite.callId, stack };
+      return { won: true, result: this.#winner };
+    }
+    if (timedOut) return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
+    if (outcome.status >= 300 && outcome.status < 400) return this.#redirected(target.peer, outcome.response);
+    if (outcome.status === 401 || outcome.status === 407) {
+      this.#call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
+    }
+    return lost(peerRefusal(outcome.status, outcome.reason), maySeekFurther(outcome.status));
+  }
+
+  async #takeAnswer(leg: PeerLeg, dialog: SipDialog, sdp: string): Promise<Attempt | null> {
+    try {
+      await leg.takeAnswer(sdp);
+      return null;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      const badSdp = error instanceof WabError && error.code === 'SDP_UNACCEPTABLE';
+      await dialog.destroy({ headers: { Reason: formatReason('SIP', badSdp ? 488 : 500, text) } }).catch(() => undefined);
+      return badSdp
+        ? lost({ by: 'peer', reason: 'badSdp', status: 488, text }, true)
+        : lost({ by: 'us', reason: 'mediaUnavailable', status: 503, text }, false);
+    }
+  }
+
+  /** RFC 3261 §8.1.3.4: each Contact of a redirection is a new target, judged like any other. */
+  async #redirected(by: string, response: SipResponse | null): Promise<Attempt> {
+    const contacts = splitHeaderValues(response?.get('Contact') ?? '').flatMap((value) => parseNameAddr(value)?.uriText ?? []);
+    let last: Attempt = lost({ by: 'peer', reason: 'refused', status: 480, text: 'redirected to nowhere that can be read' }, true);
+    for (const uri of contacts) {
+      if (this.#stopped !== null) break;
+      if (++this.#redirects > maxRedirects) return lost({ by: 'peer', reason: 'refused', status: 480, text: `redirected more than ${maxRedirects} times` }, true);
+      last = await this.#attempt({ origin: 'redirect', peer: null, by, uri });
+      if (last.won || !last.goOn) break;
+    }
+    return last;
+  }
+
+  #judge(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): TargetVerdict {
+    const { origin, peer, by, uri } = asked;
+    const facts: TargetFacts = { origin, peer, by, uri, number: this.#call.facts.number ?? '', route: this.#plan.route };
+    const verdict = this.#context.rules().judgeTarget(facts);
+    this.#context.onVerdict(this.#call, facts, verdict);
+    return verdict;
+  }
+}
+
+const noTarget: Termination = { by: 'us', reason: 'fault', status: 480, text: 'the route names no target' };
+
+function lost(termination: Termination, goOn: boolean): Attempt {
+  return { won: false, termination, goOn };
+}
+
+/** A busy or declining user has answered the question; everything else says something of the path to them only. */
+function maySeekFurther(status: number): boolean {
+  return status !== 486 && status !== 487 && status < 600;
+}
+
+/** Of several refusals the most telling (RFC 3261 §16.7 step 6, a person's answer before a machine's). */
+function best(failures: readonly Termination[]): Termination | undefined {
+  const rank = (t: Termination): number => {
+    const order = ['declined', 'busy', 'noAnswer', 'refused', 'badSdp', 'unreachable'];
+    const at = t.by === 'peer' ? order.indexOf(t.reason) : -1;
+    return at === -1 ? order.length : at;
+  };
+  return [...failures].sort((a, b) => rank(a) - rank(b))[0];
+}

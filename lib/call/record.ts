@@ -1,0 +1,32 @@
+import type { CallMediaStats } from '../media/types.js';
+import type { Termination } from './termination.js';
+
+export type Direction = 'user-initiated' | 'business-initiated';
+
+/** One line of the CDR: one for every attempt, refused ones too. Times are ISO 8601 or milliseconds. */
+export interface CallRecord {
+  readonly id: string;
+  readonly time: string;
+  readonly direction: Direction;
+  /** Business number, E.164 with '+'; null when the request named none of ours. */
+  readonly number: string | null;
+  /** WhatsApp user, masked unless the configuration says otherwise. */
+  readonly user: string | null;
+  readonly wacid: string | null;
+  readonly callIds: { readonly meta: string | null; readonly peer: string | null };
+  readonly route: string | null;
+  readonly peer: string | null;
+  readonly target: string | null;
+  /** The policy rule that let the call go on, or stopped it. */
+  readonly rule: string | null;
+  readonly payload: string | null;
+  readonly country: string | null;
+  readonly termination: Termination;
+  /** From the INVITE to our 200 towards the caller. */
+  readonly setupMs: number | null;
+  /** From the answer to the end. */
+  readonly durationMs: number | null;
+  /** Seconds, as Meta's BYE says. */
+  readonly metaDuration: number | null;
+  readonly media: CallMediaStats | null;
+}

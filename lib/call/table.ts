@@ -1,0 +1,67 @@
+import type { Call } from './call.js';
+
+/** The live calls, and how many of them each number and each peer carries. */
+export class CallTable {
+  readonly #calls = new Map<string, Call>();
+  readonly #perNumber = new Map<string, number>();
+  readonly #perPeer = new Map<string, number>();
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  add(call: Call): void {
+    this.#calls.set(call.id, call);
+  }
+
+  remove(call: Call): void {
+    this.#calls.delete(call.id);
+  }
+
+  get(id: string): Call | undefined {
+    return this.#calls.get(id);
+  }
+
+  all(): Call[] {
+    return [...this.#calls.values()];
+  }
+
+  /** Takes one of a number's places; false when it has none left. The returned place is given back once. */
+  takeNumber(number: string, limit: number): Place | null {
+    return take(this.#perNumber, number, limit);
+  }
+
+  /** The same for a peer, counting attempts and calls. */
+  takePeer(peer: string, limit: number): Place | null {
+    return take(this.#perPeer, peer, limit);
+  }
+
+  onNumber(number: string): number {
+    return this.#perNumber.get(number) ?? 0;
+  }
+
+  onPeer(peer: string): number {
+    return this.#perPeer.get(peer) ?? 0;
+  }
+}
+
+/** A counted place; release() may be called twice. */
+export interface Place {
+  release(): void;
+}
+
+function take(counts: Map<string, number>, key: string, limit: number): Place | null {
+  const count = counts.get(key) ?? 0;
+  if (count >= limit) return null;
+  counts.set(key, count + 1);
+  let held = true;
+  return {
+    release() {
+      if (!held) return;
+      held = false;
+      const left = (counts.get(key) ?? 1) - 1;
+      if (left === 0) counts.delete(key);
+      else counts.set(key, left);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { MetaRefusal } from './metaRefusal.js';
+
+/**
+ * Why a call ended. Every call ends once with one of these; CDR, metric, log line and trace show the same value (house rule 3).
+ * `status` is the SIP status the call ended with (200 for a normal hang-up); `text` is for a person.
+ */
+export type Termination =
+  | { readonly by: 'user'; readonly reason: 'hangup' | 'cancelled'; readonly status: number; readonly text: string }
+  | {
+      readonly by: 'peer';
+      readonly reason: 'hangup' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
+      readonly status: number;
+      readonly text: string;
+    }
+  | { readonly by: 'meta'; readonly reason: MetaRefusal; readonly status: number; readonly text: string }
+  | { readonly by: 'policy'; readonly reason: string; readonly status: number; readonly rule: string; readonly text: string }
+  | {
+      readonly by: 'us';
+      readonly reason: 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sipLost' | 'fault';
+      readonly status: number;
+      readonly text: string;
+    };
+
+/** What a peer's final refusal, or the SIP server's own (408, 503), means for the call. */
+export function peerRefusal(status: number, reason: string): Termination {
+  const text = `${status} ${reason}`.trim();
+  if (status === 486 || status === 600) return { by: 'peer', reason: 'busy', status, text };
+  if (status === 603 || status === 607) return { by: 'peer', reason: 'declined', status, text };
+  if (status === 408 || status === 480 || status === 487) return { by: 'peer', reason: 'noAnswer', status, text };
+  if (status >= 500 && status < 600) return { by: 'peer', reason: 'unreachable', status, text };
+  return { by: 'peer', reason: 'refused', status, text };
+}
+
+/**
+ * The status Meta gets for a termination before the answer. Meta's user interface is only known to react to being
+ * answered or refused at once (META-SIP §2.4, §5.3), so a peer's status that means nothing to it becomes 480.
+ */
+export function statusForMeta(termination: Termination): number {
+  if (termination.by !== 'peer') return termination.status;
+  if (termination.reason === 'busy' || termination.reason === 'declined') return termination.status;
+  return 480;
+}
+
+/** The Reason header value of a BYE or CANCEL that this termination causes (RFC 3326). */
+export function reasonOf(termination: Termination): { protocol: 'SIP' | 'Q.850'; cause: number; text: string } {
+  // Q.850 cause 16 is normal call clearing; Meta's own sample writes it so (META-SIP §4.2).
+  if (termination.reason === 'hangup') return { protocol: 'Q.850', cause: 16, text: 'NORMAL_CLEARING' };
+  return { protocol: 'SIP', cause: termination.status, text: termination.text };
+}

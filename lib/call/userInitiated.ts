@@ -1,0 +1,204 @@
+import type { Config, NumberConfig } from '../config/types.js';
+import type { MediaCall } from '../media/types.js';
+import { maskUser } from '../observe/redact.js';
+import type { RouteDecision } from '../routing/types.js';
+import type { SipDialog, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import { isRefusal } from '../sip/drachtio.js';
+import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
+import { Call } from './call.js';
+import type { CallContext } from './context.js';
+import type { Won } from './hunt.js';
+import { Hunt } from './hunt.js';
+import { attachMetaDialog } from './metaLeg.js';
+import { readMetaRequest, type MetaRequest } from './metaRequest.js';
+import { attachPeerDialog } from './peerLeg.js';
+import { mediaFailure, refuseOnEnd } from './refuse.js';
+import { reasonOf, statusForMeta } from './termination.js';
+
+/** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
+export async function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): Promise<void> {
+  const request = readMetaRequest(req);
+  const { config } = context.rules();
+  const known = request.number === null ? undefined : config.numbers[request.number];
+  if (known !== undefined && !authenticate(context, config, request, known, req, res)) return;
+
+  const call = begin(context, config, request);
+  new UserInitiatedCall(context, call, request, req, res, stack).run(known).catch((error: unknown) => {
+    call.log.error({ err: error }, 'a call failed for a reason of our own');
+    call.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
+  });
+}
+
+/** Digest (META-SIP §5.2): true when the caller is Meta, else the challenge or refusal has been sent. */
+function authenticate(context: CallContext, config: Config, request: MetaRequest, number: NumberConfig, req: SipRequest, res: SipResponse): boolean {
+  if (config.meta.challenge.length === 0) return true;
+  const digits = request.number!.slice(1);
+  const verdict = context.digest.verify(req.get('Proxy-Authorization') ?? req.get('Authorization'), { method: 'INVITE', callId: request.callId },
+    (username) => (username === digits || username === `+${digits}` ? number.password : null));
+  if (verdict.ok) return true;
+  if (verdict.challenge) {
+    // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
+    res.send(407, { headers: { 'Proxy-Authenticate': context.digest.challenge(request.callId, verdict.stale).join('\r\nProxy-Authenticate: ') } });
+    return false;
+  }
+  const call = begin(context, config, request);
+  refuseOnEnd(call, res, statusForMeta);
+  call.log.error({ number: request.number, why: verdict.reason, source: req.source_address },
+    `Meta's credentials for ${request.number} are wrong: compare numbers."${request.number}".password with sip_user_password at Meta`);
+  call.end({ by: 'policy', reason: 'auth.failed', rule: 'digest', status: 403, text: `digest refused: ${verdict.reason}` });
+  return false;
+}
+
+function begin(context: CallContext, config: Config, request: MetaRequest): Call {
+  const call = new Call({
+    direction: 'user-initiated', startedAt: Date.now(), log: context.log,
+    showUser: (user) => (config.cdr.fullNumbers ? user : maskUser(user)), onEnded: context.onEnded,
+  });
+  Object.assign(call.facts, {
+    number: request.number, user: request.user, metaCallId: request.callId, wacid: request.headers.wacid,
+    payload: request.payload, country: request.headers.countryCode,
+  });
+  context.table.add(call);
+  call.own(() => context.table.remove(call));
+  return call;
+}
+
+class UserInitiatedCall {
+  readonly #context: CallContext;
+  readonly #call: Call;
+  readonly #request: MetaRequest;
+  readonly #req: SipRequest;
+  readonly #res: SipResponse;
+  readonly #stack: SipStack;
+  #ringing = false;
+
+  constructor(context: CallContext, call: Call, request: MetaRequest, req: SipRequest, res: SipResponse, stack: SipStack) {
+    this.#context = context;
+    this.#call = call;
+    this.#request = request;
+    this.#req = req;
+    this.#res = res;
+    this.#stack = stack;
+  }
+
+  async run(number: NumberConfig | undefined): Promise<void> {
+    const call = this.#call;
+    refuseOnEnd(call, this.#res, statusForMeta);
+    this.#req.on('cancel', (cancel: SipRequest) => {
+      call.end({ by: 'user', reason: 'cancelled', status: 487, text: parseReason(cancel.get('Reason'))?.text ?? 'the user gave up' });
+    });
+
+    const decision = this.#admit(number);
+    if (decision === null) return;
+    call.state = 'routing';
+    call.facts.route = decision.route;
+
+    const media = this.#context.media.openCall({ id: call.id, mediaTimeout: this.#context.rules().config.meta.mediaTimeout });
+    this.#watch(media);
+    const answer = media.answerMeta(this.#request.offer, { keying: number!.keying });
+    // Awaited by the hunt before it rings anyone; a hunt that rings nobody must not leave its failure unhandled.
+    answer.catch(() => undefined);
+    const won = await this.#hunt(decision, media, answer);
+    if (won !== null) await this.#connect(won, media, await answer);
+  }
+
+  /** The gates before any work is done: number, limits, engines, route. Ends the call and gives null when one is shut. */
+  #admit(number: NumberConfig | undefined): Extract<RouteDecision, { found: true }> | null {
+    const call = this.#call;
+    const { config, selectRoute } = this.#context.rules();
+    const deny = (reason: string, status: number, text: string): null => {
+      call.facts.rule = reason;
+      call.end({ by: 'policy', reason, rule: reason, status, text });
+      return null;
+    };
+    if (number === undefined || this.#request.number === null) return deny('number.unknown', 404, 'no such number is configured');
+    if (this.#request.offer === '') return deny('offer.missing', 488, 'the INVITE carries no offer');
+    if (this.#context.table.size > config.limits.maxCalls) {
+      call.end({ by: 'us', reason: 'overload', status: 503, text: `limits.maxCalls (${config.limits.maxCalls}) is reached` });
+      return null;
+    }
+    const place = this.#context.table.takeNumber(this.#request.number, number.maxConcurrentCalls);
+    if (place === null) {
+      call.end({ by: 'us', reason: 'overload', status: 503, text: `${this.#request.number} already carries its ${number.maxConcurrentCalls} calls` });
+      return null;
+    }
+    call.own(() => place.release());
+    if (!this.#context.media.healthy) {
+      call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
+      return null;
+    }
+    const decision = selectRoute({ number: this.#request.number, user: this.#request.user, payload: this.#request.payload });
+    return decision.found ? decision : deny('route.none', 404, 'no route takes this call');
+  }
+
+  #watch(media: MediaCall): void {
+    const call = this.#call;
+    call.media = media;
+    // Ended while the media was being made: nobody else would close it.
+    if (call.over) void media.close().catch(() => undefined);
+    media.on('mediaTimeout', () => {
+      const { mediaTimeout } = this.#context.rules().config.meta;
+      call.end({ by: 'us', reason: 'mediaTimeout', status: 408, text: `no media from Meta for ${mediaTimeout} s` });
+    });
+    media.on('engineLost', (why) => call.end({ by: 'us', reason: 'mediaLost', status: 503, text: `the media engine was lost: ${why}` }));
+  }
+
+  async #hunt(decision: Extract<RouteDecision, { found: true }>, media: MediaCall, answer: Promise<string>): Promise<Won | null> {
+    const call = this.#call;
+    const { config } = this.#context.rules();
+    const user = /^[+\w.-]+$/.test(this.#request.user) ? this.#request.user : 'anonymous';
+    const display = this.#request.headers.userName ?? this.#request.displayName;
+    const hunt = new Hunt(call, this.#context, media, {
+      ...decision, route: decision.route, origin: 'route', ready: answer,
+      from: `${display === null ? '' : `${quotedString(display)} `}<sip:${user}@${config.domain}>`,
+      headers: peerHeaders(this.#request.headers, this.#request.number!),
+    }, () => this.#ring());
+    call.own((termination) => {
+      const { protocol, cause, text } = reasonOf(termination);
+      hunt.stop(formatReason(protocol, cause, text));
+    });
+    try {
+      const result = await hunt.run();
+      if ('won' in result) return result.won;
+      call.end(result.failed);
+    } catch (error) {
+      call.end(mediaFailure(error));
+    }
+    return null;
+  }
+
+  /** 18x of any peer becomes one 180; early media stays on our side (DESIGN step 4). */
+  #ring(): void {
+    if (this.#ringing || this.#call.over) return;
+    this.#ringing = true;
+    this.#call.state = 'ringing';
+    this.#res.send(180);
+  }
+
+  async #connect(won: Won, media: MediaCall, answer: string): Promise<void> {
+    const call = this.#call;
+    Object.assign(call.facts, { peer: won.target.peer, target: won.target.user, rule: won.rule, peerCallId: won.callId });
+    call.own(() => won.place.release());
+    attachPeerDialog(call, won.dialog, won.leg, media);
+    if (call.over) return;
+    media.connect(won.leg);
+    let dialog: SipDialog;
+    try {
+      dialog = await this.#stack.createUAS(this.#req, this.#res, {
+        localSdp: answer,
+        headers: { Contact: `<sip:${this.#request.number}@${this.#context.metaContactHost()};transport=tls>`, 'Content-Type': 'application/sdp' },
+      });
+    } catch (error) {
+      // A CANCEL that crossed our 200 has ended the call already; anything else is the connection to Meta or to the SIP server.
+      const status = isRefusal(error) ? error.status : 500;
+      call.end({ by: 'us', reason: 'fault', status, text: `Meta could not be answered: ${(error as Error).message}` });
+      return;
+    }
+    attachMetaDialog(call, dialog);
+    if (call.over) return;
+    call.answered();
+    // Meta waits for our first packet (META-SIP §6.2), and may get none before the 200 (§5).
+    media.start();
+    call.log.info({ peer: won.target.peer, user: won.target.user, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
+  }
+}
