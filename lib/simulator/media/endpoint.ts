@@ -1,0 +1,320 @@
+// One end of one audio stream: sends a source at 20 ms, listens, counts, judges nothing.
+import { randomInt } from 'node:crypto';
+import { CODECS, durationOf, makeCodec } from './codec.js';
+import type { Codec, CodecName } from './codec.js';
+import { DtmfReceiver, DtmfSender } from './dtmf.js';
+import type { AudioPoint, DtmfEvent } from './dtmf.js';
+import type { Paced, Pacer } from './pacer.js';
+import { Reception } from './reception.js';
+import type { ReceptionReport } from './reception.js';
+import { RoundTrip } from './roundTrip.js';
+import type { RoundTripReport } from './roundTrip.js';
+import { kindOf, parseRtp, peekRtp, writeRtp } from './rtp.js';
+import type { RtpPacket } from './rtp.js';
+import { RtcpSession } from './rtcpSession.js';
+import type { RtcpReport } from './rtcpSession.js';
+import { MediaSocket } from './socket.js';
+import type { MediaAddress } from './socket.js';
+import { EchoSource, frameTicks, LoopSource, SilenceSource, ToneSource } from './source.js';
+import type { AudioSource, FrameBank } from './source.js';
+import { Srtp } from './srtp.js';
+import type { SrtpKeys } from './srtp.js';
+import { ToneDetector } from './tone.js';
+import type { ToneReport } from './tone.js';
+
+/** What offer and answer agreed on. */
+export interface MediaSession {
+  codec: CodecName;
+  payloadType: number;
+  /** Telephone-events, if both sides speak them; `clockRate` as its rtpmap says. */
+  dtmf: { payloadType: number; clockRate: number } | undefined;
+  remote: MediaAddress;
+  /** Where RTCP goes; the RTP address when muxed. */
+  rtcp: MediaAddress;
+  /** True when nothing may be sent before there are keys. */
+  secured: boolean;
+}
+
+export type SourceKind = 'tone' | 'echo' | 'silence' | 'none';
+
+export interface EndpointOptions {
+  /** Local address; the port is any free one. */
+  address: string;
+  pacer: Pacer;
+  rtcpMux: boolean;
+  source: SourceKind;
+  /** Own tone, Hz; the second one is sent in turn to measure the round trip. */
+  tones: [number, number];
+  /** Tones that are counted as heard; any tone when empty. */
+  expect: number[];
+  /** With a bank, audio is sent pre-encoded and only a sample of the incoming packets is decrypted and decoded: for load. */
+  bank?: FrameBank | undefined;
+  onDigit?: (digit: string) => void;
+  onStun?: (bytes: Buffer, from: MediaAddress) => void;
+  onDtls?: (bytes: Buffer, from: MediaAddress) => void;
+}
+
+export interface MediaReport {
+  sent: { packets: number; ssrc: number };
+  received: ReceptionReport;
+  /** Packets before `answered()`, and packets that did not authenticate. */
+  beforeAnswer: number;
+  undecryptable: number;
+  tone: ToneReport;
+  dtmf: DtmfEvent[];
+  roundTrip: RoundTripReport;
+  rtcp: RtcpReport;
+}
+
+const FIRST_RTCP = 25;    // frames
+const RTCP_EVERY = 250;   // frames: five seconds (RFC 3550 §6.2)
+const CHANGE_EVERY = 100; // frames between two changes of tone
+/** Sampling under load: everything for the first two seconds, then bursts of 5 packets in 50, of which the first two only warm the decoder up. */
+const FULL = 100;
+const CYCLE = 50;
+const BURST = 5;
+
+export class RtpEndpoint implements Paced {
+  readonly ssrc = randomInt(1, 2 ** 32 - 1);
+  /** Last packet from the far end, RTP or RTCP, on `performance.now()`'s clock. */
+  lastHeardAt: number | undefined;
+  private sequence = randomInt(0, 2 ** 14);
+  private timestamp = randomInt(0, 2 ** 31);
+  private session: MediaSession | undefined;
+  private srtp: Srtp | undefined;
+  private source: AudioSource | undefined;
+  private codec: Codec | undefined;
+  private echo: EchoSource | undefined;
+  private detector: ToneDetector | undefined;
+  private reception = new Reception(48000);
+  private readonly rtcp: RtcpSession;
+  private readonly roundTrip = new RoundTrip();
+  private dtmfOut: DtmfSender | undefined;
+  private dtmfIn: DtmfReceiver | undefined;
+  private audioPoint: AudioPoint | undefined;
+  private answeredAt: number | undefined;
+  private beforeAnswer = 0;
+  private undecryptable = 0;
+  private sentPackets = 0;
+  private sentOctets = 0;
+  private frames = 0;
+  private marker = true;
+  private sending = false;
+  private ended = false;
+
+  private constructor(private readonly options: EndpointOptions, private socket: MediaSocket | undefined) {
+    this.rtcp = new RtcpSession(this.ssrc, 'stand-in');
+  }
+
+  /** Binds the socket(s); packets that come before `begin` are counted. */
+  static async open(options: EndpointOptions): Promise<RtpEndpoint> {
+    const endpoint = new RtpEndpoint(options, undefined);
+    endpoint.socket = await MediaSocket.open(options.address, options.rtcpMux, (bytes, from, rtcp) => { endpoint.arrive(bytes, from, rtcp); });
+    return endpoint;
+  }
+
+  get local(): MediaAddress {
+    return this.socket?.local ?? { address: this.options.address, port: 0 };
+  }
+
+  /** The call is answered: packets that came before were too early. */
+  answered(now: number): void {
+    this.answeredAt ??= now;
+  }
+
+  /** Uses what was negotiated, and keys where the session asks for them; may be called again when a later offer changes it. SSRC, sequence and timestamp go on. */
+  begin(session: MediaSession, keys?: SrtpKeys): void {
+    const before = this.session;
+    this.session = session;
+    if (keys !== undefined) this.srtp = new Srtp(keys);
+    if (before?.codec !== session.codec) this.useCodec(session.codec);
+    if (before?.dtmf?.clockRate !== session.dtmf?.clockRate && session.dtmf !== undefined) {
+      this.dtmfOut = new DtmfSender(session.dtmf.clockRate);
+      this.dtmfIn = new DtmfReceiver(session.dtmf.clockRate, (digit) => { this.options.onDigit?.(digit); });
+    }
+  }
+
+  /** Keys that come after the negotiation (DTLS). */
+  secure(keys: SrtpKeys): void {
+    this.srtp = new Srtp(keys);
+  }
+
+  /** Sends to this address from now on (ICE's choice). */
+  redirect(remote: MediaAddress): void {
+    if (this.session !== undefined) this.session = { ...this.session, remote, rtcp: remote };
+  }
+
+  /** Starts or stops the outgoing stream. */
+  send(on: boolean): void {
+    if (on === this.sending || this.ended) return;
+    this.sending = on;
+    if (on) this.options.pacer.add(this);
+    else this.options.pacer.remove(this);
+    this.marker = true;
+  }
+
+  /** Changes what is sent. */
+  play(kind: SourceKind): void {
+    this.options.source = kind;
+    if (this.session !== undefined) this.useSource(this.session.codec);
+  }
+
+  /** Sends digits as telephone-events; false when they were not negotiated. */
+  press(digits: string, durationMs?: number): boolean {
+    this.dtmfOut?.press(digits, durationMs);
+    return this.dtmfOut !== undefined;
+  }
+
+  get pressing(): boolean {
+    return this.dtmfOut?.busy ?? false;
+  }
+
+  /** Uses the media port for something else than RTP (ICE, DTLS). */
+  sendRaw(bytes: Buffer, to: MediaAddress): void {
+    this.socket?.send(bytes, to);
+  }
+
+  tick(now: number): void {
+    const { session } = this;
+    if (session === undefined || (session.secured && this.srtp === undefined)) return;
+    this.frames++;
+    const event = session.dtmf === undefined ? undefined : this.dtmfOut?.next(this.timestamp);
+    if (event !== undefined && session.dtmf !== undefined) {
+      this.transmit(session, { ...event, payloadType: session.dtmf.payloadType, sequence: this.sequence, ssrc: this.ssrc });
+      this.marker = true;
+    } else {
+      this.changeTone(now);
+      const payload = this.source?.next();
+      if (payload !== undefined) {
+        this.transmit(session, { payload, payloadType: session.payloadType, marker: this.marker, timestamp: this.timestamp, sequence: this.sequence, ssrc: this.ssrc });
+        this.marker = false;
+      }
+    }
+    this.timestamp = (this.timestamp + frameTicks(session.codec)) >>> 0;
+    if (this.frames % RTCP_EVERY === FIRST_RTCP) this.sendRtcp(session, now);
+  }
+
+  /** Stops counting: silence from now on is nobody's fault. */
+  end(now: number): void {
+    if (this.ended) return;
+    this.send(false);
+    this.ended = true;
+    this.reception.end(now);
+  }
+
+  close(): void {
+    this.end(performance.now());
+    this.socket?.close();
+  }
+
+  report(): MediaReport {
+    return {
+      sent: { packets: this.sentPackets, ssrc: this.ssrc }, received: this.reception.report(), beforeAnswer: this.beforeAnswer,
+      undecryptable: this.undecryptable,
+      tone: this.detector?.report() ?? { frequencies: [], firstMs: undefined, heard: 0, silent: 0, other: 0, fraction: 0, levelDb: undefined },
+      dtmf: this.dtmfIn?.events(this.ended) ?? [], roundTrip: this.roundTrip.report(), rtcp: this.rtcp.report(),
+    };
+  }
+
+  private useCodec(name: CodecName): void {
+    this.codec = makeCodec(name);
+    if (this.reception.received === 0) this.reception = new Reception(CODECS[name].clockRate);
+    this.detector ??= new ToneDetector(this.options.expect, this.codec.sampleRate);
+    this.useSource(name);
+  }
+
+  private useSource(name: CodecName): void {
+    const { source, bank, tones } = this.options;
+    this.echo = source === 'echo' ? new EchoSource(name) : undefined;
+    if (source === 'tone') this.source = bank ? new LoopSource(bank, name, tones[0]) : new ToneSource(makeCodec(name), tones[0]);
+    else this.source = source === 'silence' ? new SilenceSource(name) : this.echo;
+  }
+
+  private changeTone(now: number): void {
+    if (this.frames % CHANGE_EVERY !== 0 || !(this.source instanceof ToneSource || this.source instanceof LoopSource)) return;
+    const [first, second] = this.options.tones;
+    if (first === second) return;
+    this.source.tone = this.source.tone === first ? second : first;
+    this.roundTrip.changed(this.source.tone, now);
+  }
+
+  private transmit(session: MediaSession, packet: RtpPacket): void {
+    this.sequence = (this.sequence + 1) & 0xffff;
+    this.sentPackets++;
+    this.sentOctets += packet.payload.length;
+    this.socket?.send(this.srtp === undefined ? writeRtp(packet) : this.srtp.protect(packet), session.remote);
+  }
+
+  private sendRtcp(session: MediaSession, now: number): void {
+    const report = this.rtcp.write(Date.now(), now, this.timestamp, this.sentPackets, this.sentOctets, this.reception);
+    this.socket?.send(this.srtp === undefined ? report : this.srtp.protectRtcp(report), session.rtcp, true);
+  }
+
+  private arrive(bytes: Buffer, from: MediaAddress, rtcpSocket: boolean): void {
+    if (this.ended) return;
+    const now = performance.now();
+    switch (rtcpSocket ? 'rtcp' : kindOf(bytes)) {
+      case 'stun': this.options.onStun?.(bytes, from); break;
+      case 'dtls': this.options.onDtls?.(bytes, from); break;
+      case 'rtp': this.arriveRtp(bytes, from, now); break;
+      case 'rtcp': this.arriveRtcp(bytes, now); break;
+      default:
+    }
+  }
+
+  private arriveRtcp(bytes: Buffer, now: number): void {
+    const clear = this.srtp === undefined ? bytes : this.srtp.unprotectRtcp(bytes);
+    if (clear === undefined) {
+      this.undecryptable++;
+      return;
+    }
+    this.lastHeardAt = now;
+    this.rtcp.read(clear, Date.now(), now);
+  }
+
+  private arriveRtp(bytes: Buffer, from: MediaAddress, now: number): void {
+    const header = peekRtp(bytes);
+    if (header === undefined) return;
+    if (this.answeredAt === undefined) this.beforeAnswer++;
+    const dtmf = this.session?.dtmf;
+    const isEvent = dtmf !== undefined && header.payloadType === dtmf.payloadType;
+    const count = this.reception.received;
+    this.reception.feed(header, bytes.length, `${from.address}:${from.port}`, now, !isEvent);
+    if (this.session === undefined) return;
+    const place = count % CYCLE;
+    if (this.options.bank !== undefined && count > FULL && place >= BURST && !isEvent && this.echo === undefined) {
+      this.lastHeardAt = now;
+      return;
+    }
+    if (this.session.secured && this.srtp === undefined) return;
+    const clear = this.srtp === undefined ? bytes : this.srtp.unprotect(bytes);
+    const packet = clear === undefined ? undefined : parseRtp(clear);
+    if (packet === undefined) {
+      this.undecryptable++;
+      return;
+    }
+    this.lastHeardAt = now;
+    if (isEvent) this.dtmfIn?.feed(packet, now, this.audioPoint);
+    else if (packet.payloadType === this.session.payloadType) {
+      this.hear(packet, now, this.options.bank === undefined || count <= FULL || place >= 2);
+    }
+  }
+
+  private hear(packet: RtpPacket, now: number, listen: boolean): void {
+    const { session, codec } = this;
+    if (session === undefined || codec === undefined) return;
+    this.audioPoint = { timestamp: packet.timestamp, at: now, clockRate: codec.clockRate };
+    this.echo?.push(packet.payload);
+    const duration = durationOf(session.codec, packet.payload);
+    if (duration !== undefined) this.reception.ptime(duration);
+    let pcm: Int16Array;
+    try {
+      pcm = codec.decode(packet.payload);
+    } catch {
+      return;
+    }
+    if (!listen) return;
+    const tone = this.detector?.feed(pcm, now);
+    if (tone !== undefined) this.roundTrip.heard(tone, now);
+  }
+}
