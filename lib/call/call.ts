@@ -43,8 +43,8 @@ export class Call {
 
   state: CallState = 'arriving';
   answeredAt: number | null = null;
-  media: MediaCall | null = null;
 
+  #media: MediaCall | null = null;
   readonly #closers: LegCloser[] = [];
   readonly #onEnded: (call: Call, record: CallRecord) => void;
   readonly #showUser: (user: string) => string;
@@ -80,6 +80,19 @@ export class Call {
     else void this.#close(closer, this.#termination);
   }
 
+  /** The call's media from now on: closed with it, and its death or Meta's silence ends it. `mediaTimeout` in seconds, for the text. */
+  useMedia(media: MediaCall, mediaTimeout: number): void {
+    this.#media = media;
+    // Ended while the media was being made: nobody else would close it.
+    if (this.over) void media.close().catch(() => undefined);
+    media.on('mediaTimeout', () => this.end({ by: 'us', reason: 'mediaTimeout', status: 408, text: `no media from Meta for ${mediaTimeout} s` }));
+    media.on('engineLost', (why) => this.end({ by: 'us', reason: 'mediaLost', status: 503, text: `the media engine was lost: ${why}` }));
+  }
+
+  get media(): MediaCall | null {
+    return this.#media;
+  }
+
   answered(): void {
     this.state = 'answered';
     this.answeredAt = Date.now();
@@ -99,7 +112,7 @@ export class Call {
     const legs = Promise.all(this.#closers.map((closer) => this.#close(closer, termination)));
     let stats: CallMediaStats | null = null;
     try {
-      stats = (await this.media?.close()) ?? null;
+      stats = (await this.#media?.close()) ?? null;
     } catch (error) {
       this.log.warn({ err: (error as Error).message }, 'the media of this call could not be closed cleanly');
     }

@@ -1,4 +1,4 @@
-import type { MetaRefusal } from './metaRefusal.js';
+import { judgeRefusal, type MetaRefusal } from './metaRefusal.js';
 
 /**
  * Why a call ended. Every call ends once with one of these; CDR, metric, log line and trace show the same value (house rule 3).
@@ -8,7 +8,7 @@ export type Termination =
   | { readonly by: 'user'; readonly reason: 'hangup' | 'cancelled'; readonly status: number; readonly text: string }
   | {
       readonly by: 'peer';
-      readonly reason: 'hangup' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
+      readonly reason: 'hangup' | 'cancelled' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
       readonly status: number;
       readonly text: string;
     }
@@ -16,7 +16,9 @@ export type Termination =
   | { readonly by: 'policy'; readonly reason: string; readonly status: number; readonly rule: string; readonly text: string }
   | {
       readonly by: 'us';
-      readonly reason: 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sipLost' | 'fault';
+      readonly reason:
+        | 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sipLost'
+        | 'ringTimeout' | 'metaUnreachable' | 'fault';
       readonly status: number;
       readonly text: string;
     };
@@ -39,6 +41,11 @@ export function statusForMeta(termination: Termination): number {
   if (termination.by !== 'peer') return termination.status;
   if (termination.reason === 'busy' || termination.reason === 'declined') return termination.status;
   return 480;
+}
+
+/** The status a calling peer gets for a termination before the answer. */
+export function statusForPeer(termination: Termination): number {
+  return termination.by === 'meta' ? judgeRefusal(termination.status, termination.text).statusForPeer : termination.status;
 }
 
 /** The Reason header value of a BYE or CANCEL that this termination causes (RFC 3326). */

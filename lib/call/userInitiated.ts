@@ -93,8 +93,9 @@ class UserInitiatedCall {
     call.state = 'routing';
     call.facts.route = decision.route;
 
-    const media = this.#context.media.openCall({ id: call.id, mediaTimeout: this.#context.rules().config.meta.mediaTimeout });
-    this.#watch(media);
+    const { mediaTimeout } = this.#context.rules().config.meta;
+    const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
+    call.useMedia(media, mediaTimeout);
     const answer = media.answerMeta(this.#request.offer, { keying: number!.keying });
     // Awaited by the hunt before it rings anyone; a hunt that rings nobody must not leave its failure unhandled.
     answer.catch(() => undefined);
@@ -129,18 +130,6 @@ class UserInitiatedCall {
     }
     const decision = selectRoute({ number: this.#request.number, user: this.#request.user, payload: this.#request.payload });
     return decision.found ? decision : deny('route.none', 404, 'no route takes this call');
-  }
-
-  #watch(media: MediaCall): void {
-    const call = this.#call;
-    call.media = media;
-    // Ended while the media was being made: nobody else would close it.
-    if (call.over) void media.close().catch(() => undefined);
-    media.on('mediaTimeout', () => {
-      const { mediaTimeout } = this.#context.rules().config.meta;
-      call.end({ by: 'us', reason: 'mediaTimeout', status: 408, text: `no media from Meta for ${mediaTimeout} s` });
-    });
-    media.on('engineLost', (why) => call.end({ by: 'us', reason: 'mediaLost', status: 503, text: `the media engine was lost: ${why}` }));
   }
 
   async #hunt(decision: Extract<RouteDecision, { found: true }>, media: MediaCall, answer: Promise<string>): Promise<Won | null> {

@@ -136,6 +136,7 @@ export const schema: Group = {
     sources: listOf("default (Meta's published prefixes) or a list of networks.", is.cidr, ['default'], { word: 'default', min: 1 }),
     challenge: listOf('Digest algorithms offered to Meta, in order; []: trust the source address alone.', is.oneOf('MD5', 'SHA-256'), ['MD5', 'SHA-256']),
     // META-SIP.md §6.2: the WhatsApp client gives up after 30 s without media mid-call; a dead client is noticed as soon.
+    ringTimeout: leaf('Seconds a WhatsApp user may ring in a business-initiated call.', is.integer(5, 600), 90),
     mediaTimeout: leaf("Seconds without a packet from Meta's side before the call is ended; 0: never.", is.integer(0, 3600), 30),
   },
   media: {

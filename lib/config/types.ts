@@ -48,6 +48,8 @@ export interface MetaConfig {
   readonly sources: readonly string[];
   /** Digest algorithms offered to Meta, in order; empty: the source address alone is trusted. */
   readonly challenge: readonly DigestAlgorithm[];
+  /** Seconds a WhatsApp user may ring in a business-initiated call. */
+  readonly ringTimeout: number;
   /** Seconds without a packet from Meta's side after which the call is ended; 0: never. */
   readonly mediaTimeout: number;
 }

@@ -23,7 +23,13 @@ export interface SipRequest extends SipMessageView, EventEmitter {
   readonly method: string;
   /** The Request-URI as received. */
   readonly uri: string;
+  readonly headers: Readonly<Record<string, string>>;
   cancel(options: { headers?: SipHeaders }, callback: (err: unknown) => void): void;
+}
+
+/** Every header of a request as plain data: lower-case names; lines of the same name are joined by commas. */
+export function headerFacts(request: SipRequest): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), [value]]));
 }
 
 /** The means to answer a request, or a response from the network. */

@@ -1,0 +1,220 @@
+import type { NumberConfig, PeerConfig } from '../config/types.js';
+import { WabError } from '../errors.js';
+import type { MediaCall, PeerLeg } from '../media/types.js';
+import { maskUser } from '../observe/redact.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import { headerFacts, isRefusal } from '../sip/drachtio.js';
+import { cleanHeaderValue, formatReason, parseReason, quotedString } from '../sip/headers.js';
+import { OutboundInvite } from '../sip/invite.js';
+import { Call } from './call.js';
+import type { CallContext } from './context.js';
+import { attachMetaDialog } from './metaLeg.js';
+import { judgeRefusal, refusalText } from './metaRefusal.js';
+import { attachPeerDialog } from './peerLeg.js';
+import { mediaFailure, refuseOnEnd } from './refuse.js';
+import type { Termination } from './termination.js';
+import { reasonOf, statusForPeer } from './termination.js';
+
+/** An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4). */
+export function takeBusinessInitiated(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack): void {
+  const { config } = context.rules();
+  const call = new Call({
+    direction: 'business-initiated', startedAt: Date.now(), log: context.log,
+    showUser: (user) => (config.cdr.fullNumbers ? user : maskUser(user)), onEnded: context.onEnded,
+  });
+  call.facts.peer = peerName;
+  call.facts.peerCallId = req.get('Call-ID') ?? null;
+  context.table.add(call);
+  call.own(() => context.table.remove(call));
+  refuseOnEnd(call, res, statusForPeer, (termination): SipHeaders =>
+    // Meta's words reach the PBX (RFC 3261 §20.43; META-SIP §4.2).
+    (termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : {}));
+  new BusinessInitiatedCall(context, call, peerName, req, res, stack).run().catch((error: unknown) => {
+    call.log.error({ err: error }, 'a call failed for a reason of our own');
+    call.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
+  });
+}
+
+class BusinessInitiatedCall {
+  readonly #context: CallContext;
+  readonly #call: Call;
+  readonly #peer: PeerConfig;
+  readonly #peerName: string;
+  readonly #req: SipRequest;
+  readonly #res: SipResponse;
+  readonly #stack: SipStack;
+  #ringing = false;
+
+  constructor(context: CallContext, call: Call, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack) {
+    this.#context = context;
+    this.#call = call;
+    this.#peerName = peerName;
+    this.#peer = context.rules().config.peers[peerName]!;
+    this.#req = req;
+    this.#res = res;
+    this.#stack = stack;
+  }
+
+  async run(): Promise<void> {
+    const call = this.#call;
+    this.#req.on('cancel', (cancel: SipRequest) => {
+      call.end({ by: 'peer', reason: 'cancelled', status: 487, text: parseReason(cancel.get('Reason'))?.text ?? 'the peer gave up' });
+    });
+    const admitted = this.#admit();
+    if (admitted === null) return;
+    const { number, user, numberConfig } = admitted;
+
+    const { mediaTimeout } = this.#context.rules().config.meta;
+    const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
+    call.useMedia(media, mediaTimeout);
+    const leg = media.addPeerLeg({ codecs: this.#peer.codecs, srtp: this.#peer.srtp, dtmf: this.#peer.dtmf });
+    let offer: string;
+    let forPeer: string;
+    try {
+      // RFC 3261 §13.2.1: an INVITE without an offer gets ours in the 200, and answers it in its ACK.
+      [offer, forPeer] = await Promise.all([
+        media.offerMeta({ keying: numberConfig.keying, g711: numberConfig.g711 }),
+        this.#req.body === '' ? leg.offer() : leg.answer(this.#req.body),
+      ]);
+    } catch (error) {
+      call.end(mediaFailure(error));
+      return;
+    }
+    if (call.over) return;
+    call.state = 'routing';
+    const dialog = await this.#inviteMeta(number, user, numberConfig, offer);
+    if (dialog !== null) await this.#connect(dialog, media, leg, forPeer);
+  }
+
+  /** Policy, limits and engines; ends the call and gives null when one says no. */
+  #admit(): { number: string; user: string; numberConfig: NumberConfig } | null {
+    const call = this.#call;
+    const { config, judgeCaller } = this.#context.rules();
+    const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: this.#req.body };
+    const verdict = judgeCaller(facts);
+    this.#context.onVerdict(call, facts, verdict);
+    call.facts.rule = verdict.rule;
+    if (!verdict.allow) {
+      call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text });
+      return null;
+    }
+    const { number, user } = verdict;
+    Object.assign(call.facts, { number, user, target: user });
+    const numberConfig = config.numbers[number];
+    if (numberConfig === undefined) {
+      call.end({ by: 'us', reason: 'fault', status: 500, text: `number ${number} is not configured` });
+      return null;
+    }
+    const overload = (text: string): null => {
+      call.end({ by: 'us', reason: 'overload', status: 503, text });
+      return null;
+    };
+    if (this.#context.table.size > config.limits.maxCalls) return overload(`limits.maxCalls (${config.limits.maxCalls}) is reached`);
+    const peerPlace = this.#context.table.takePeer(this.#peerName, this.#peer.maxConcurrentCalls);
+    if (peerPlace === null) return overload(`peer ${this.#peerName} already carries its ${this.#peer.maxConcurrentCalls} calls`);
+    call.own(() => peerPlace.release());
+    const refused = this.#context.takeBusinessPlaces(call, number, user, numberConfig);
+    if (refused !== null) {
+      call.end(refused);
+      return null;
+    }
+    if (!this.#context.media.healthy) {
+      call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
+      return null;
+    }
+    return { number, user, numberConfig };
+  }
+
+  async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string): Promise<SipDialog | null> {
+    const call = this.#call;
+    const { config } = this.#context.rules();
+    const { host } = config.meta;
+    // META-SIP §4.1: '+' in the Request-URI and From of a telephone number, none in the digest user name; a BSUID stands as it is.
+    const invite = new OutboundInvite(this.#context.pickStack(), {
+      uri: `sip:${user}@${host};transport=tls`,
+      from: `<sip:${number}@${config.domain}>`,
+      to: `<sip:${user}@${host}>`,
+      contact: `<sip:${number}@${this.#context.metaContactHost()};transport=tls>`,
+      headers: {}, sdp: offer,
+      credentials: { username: number.slice(1), password: numberConfig.password },
+      onProvisional: () => this.#ring(),
+    });
+    call.facts.metaCallId = invite.callId;
+    call.own((termination) => {
+      const { protocol, cause, text } = reasonOf(termination);
+      invite.cancel(formatReason(protocol, cause, text));
+    });
+    const timer = setTimeout(() => {
+      call.end({ by: 'us', reason: 'ringTimeout', status: 480, text: `the user did not answer within ${config.meta.ringTimeout} s` });
+    }, config.meta.ringTimeout * 1000);
+    const outcome = await invite.outcome;
+    clearTimeout(timer);
+    if (outcome.kind === 'answered') return outcome.dialog;
+    if (outcome.kind === 'failed') {
+      call.end({ by: 'us', reason: 'metaUnreachable', status: 503, text: `Meta could not be reached: ${outcome.error.message}` });
+    } else {
+      call.end(this.#refusal(number, outcome.status, outcome.reason, outcome.response));
+    }
+    return null;
+  }
+
+  #refusal(number: string, status: number, reason: string, response: SipResponse | null): Termination {
+    // The SIP server answers for Meta when there is no Meta: no connection, a certificate that is not Meta's, no answer.
+    // All that Meta sends but its 407 names its domain (META-SIP §7).
+    if (response === null || ((status === 408 || status === 503) && !response.has('X-FB-External-Domain'))) {
+      return { by: 'us', reason: 'metaUnreachable', status: 503, text: cleanHeaderValue(`${status} ${reason}`) };
+    }
+    const text = refusalText(reason, response);
+    const verdict = judgeRefusal(status, text);
+    if (verdict.advice !== null) this.#call.log.warn({ number, status, metaSaid: text }, `Meta refused the call: ${verdict.advice}`);
+    return { by: 'meta', reason: verdict.reason, status, text };
+  }
+
+  /** META-SIP §4.2: no early media from Meta; the PBX plays its own ringback at a 180. */
+  #ring(): void {
+    if (this.#ringing || this.#call.over) return;
+    this.#ringing = true;
+    this.#call.state = 'ringing';
+    this.#res.send(180);
+  }
+
+  async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, forPeer: string): Promise<void> {
+    const call = this.#call;
+    attachMetaDialog(call, metaDialog);
+    if (call.over) return;
+    try {
+      await media.takeMetaAnswer(metaDialog.remote.sdp);
+    } catch (error) {
+      call.end(error instanceof WabError && error.code === 'SDP_UNACCEPTABLE'
+        ? { by: 'us', reason: 'badSdp', status: 488, text: `Meta's answer cannot be used: ${error.message}` } : mediaFailure(error));
+      return;
+    }
+    media.connect(leg);
+    // "Meta still expects the business side to send the maiden SRTP packet" (META-SIP §6.2).
+    media.start();
+    let dialog: SipDialog;
+    try {
+      dialog = await this.#stack.createUAS(this.#req, this.#res, {
+        localSdp: forPeer, headers: { Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
+      });
+    } catch (error) {
+      const status = isRefusal(error) ? error.status : 500;
+      call.end({ by: 'us', reason: 'fault', status, text: `the peer could not be answered: ${(error as Error).message}` });
+      return;
+    }
+    attachPeerDialog(call, dialog, leg, media);
+    if (this.#req.body === '') this.#takeLateAnswer(dialog, leg);
+    if (call.over) return;
+    call.answered();
+    this.#context.onConnected(call);
+    call.log.info({ peer: this.#peerName, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
+  }
+
+  #takeLateAnswer(dialog: SipDialog, leg: PeerLeg): void {
+    dialog.once('ack', (ack: SipRequest) => {
+      leg.takeAnswer(ack.body).catch((error: Error) => {
+        this.#call.end({ by: 'peer', reason: 'badSdp', status: 488, text: error.message });
+      });
+    });
+  }
+}
