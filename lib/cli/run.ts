@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { loadConfig } from '../config/load.js';
+import { startService } from '../main.js';
+import { createLogger } from '../observe/logger.js';
+
+/** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains) or SIGINT. SIGHUP reloads. */
+export function registerRunCommand(program: Command): void {
+  program.command('run').description('run the service')
+    .requiredOption('-c, --config <file>', 'configuration file')
+    .action(async ({ config: path }: { config: string }) => {
+      const config = loadConfig(path);
+      const log = createLogger(config.log.level);
+      const service = await startService(config, log);
+      process.stdout.write(`${JSON.stringify({ ready: true, listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
+
+      process.on('SIGHUP', () => {
+        try {
+          service.reload(loadConfig(path));
+        } catch (error) {
+          log.error({ err: (error as Error).message }, 'the new configuration is not valid; the old one stays in force');
+        }
+      });
+      await new Promise<void>((resolve) => {
+        process.once('SIGTERM', () => void service.drain().then(resolve));
+        process.once('SIGINT', () => resolve());
+      });
+      await service.close();
+    });
+}

@@ -1,0 +1,134 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createSocket } from 'node:dgram';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { CallRecord } from '../../lib/call/record.js';
+import { parseConfig } from '../../lib/config/load.js';
+import { startService, type Service } from '../../lib/main.js';
+import { createLogger } from '../../lib/observe/logger.js';
+import { makeCertificates, type CertificateFiles } from './certificates.js';
+
+export const domain = 'sbc.example.net';
+export const metaHost = 'wa.meta.vc';
+export const number = '+447700900001';
+export const password = 'n0t-a-secret';
+
+export interface Running {
+  readonly service: Service;
+  readonly certificates: CertificateFiles;
+  /** host:port of the TLS and UDP listeners. */
+  readonly tls: { host: string; port: number };
+  readonly udp: { host: string; port: number };
+  readonly dir: string;
+  /** The log so far, a line each. */
+  readonly log: string[];
+  /** Resolves with the records once there are `count`. */
+  records(count: number): Promise<CallRecord[]>;
+  close(): Promise<void>;
+}
+
+/** A plain object laid over the configuration below; objects are merged, everything else replaces. */
+export type Overlay = { [key: string]: unknown };
+
+export interface ServiceOptions {
+  /** Where the stand-in of Meta listens for our requests; null when the test has none. */
+  readonly metaPort: number | null;
+  /** Peers by name: where their calls go. */
+  readonly peers: Record<string, { port: number; transport?: string } & Overlay>;
+  readonly overlay?: Overlay;
+}
+
+/** A service on free loopback ports, its own certificates, the first peer routed to as user 6001. */
+export async function runService(options: ServiceOptions): Promise<Running> {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
+  const certificates = await makeCertificates(join(dir, 'certs'), { domain, metaHost });
+  const cdrFile = join(dir, 'cdr.jsonl');
+  const names = Object.keys(options.peers);
+  const base: Overlay = {
+    domain,
+    sip: { listen: ['tls:127.0.0.1:0', 'udp:127.0.0.1:0', 'tcp:127.0.0.1:0'], tls: { cert: certificates.cert, key: certificates.key } },
+    meta: { host: metaHost, port: options.metaPort ?? 5061, ca: certificates.ca, address: '127.0.0.1', sources: ['127.0.0.1/32'] },
+    media: { engine: 'rtpengine', rtpengine: { spawn: true, interface: '127.0.0.1', ports: await mediaPorts() } },
+    numbers: { [number]: { password, keying: 'sdes' } },
+    peers: Object.fromEntries(Object.entries(options.peers).map(([name, { port, transport, ...more }]) => [name, {
+      uri: `sip:127.0.0.1:${port};transport=${transport ?? 'udp'}`, sources: ['127.0.0.1/32'], pstn: 'none', users: ['6[0-9]{3}'], ...more,
+    }])),
+    routes: [{ name: 'main', number, to: names.map((peer) => ({ peer, user: '6001' })), ringTimeout: 20 }],
+    http: { listen: '127.0.0.1:0' },
+    cdr: { file: cdrFile },
+    log: { level: 'debug' },
+  };
+  const text = stringify(merge(base, options.overlay ?? {}));
+  const log: string[] = [];
+  const logger = createLogger('debug', { write: (line: string) => { log.push(line); } });
+  const service = await startService(parseConfig(text, { env: {}, path: 'test' }), logger);
+  let closed = false;
+  return {
+    service, certificates, dir, log,
+    tls: listener(service, 'tls'), udp: listener(service, 'udp'),
+    records: (count) => waitForLines(cdrFile, count),
+    async close() {
+      if (closed) return;
+      closed = true;
+      await service.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function listener(service: Service, transport: string): { host: string; port: number } {
+  const match = new RegExp(`^${transport}:(.*):(\\d+)$`).exec(service.listening.find((l) => l.startsWith(`${transport}:`)) ?? '');
+  if (match === null) throw new Error(`nothing listens on ${transport}`);
+  return { host: match[1]!, port: Number(match[2]) };
+}
+
+async function waitForLines(file: string, count: number): Promise<CallRecord[]> {
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+    if (lines.length >= count) return lines.map((line) => JSON.parse(line) as CallRecord);
+    if (Date.now() > deadline) throw new Error(`${lines.length} CDRs instead of ${count}: ${lines.join(' ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A free TCP port on loopback, for a listener that must be named before it exists. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A range of a thousand UDP ports for media, somewhere the kernel had a free one, away from its ephemeral ports. */
+async function mediaPorts(): Promise<string> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const first = 10_000 + 1000 * Math.floor(Math.random() * 22);
+    if (await udpFree(first) && await udpFree(first + 500)) return `${first}-${first + 999}`;
+  }
+  throw new Error('no free range of UDP ports was found');
+}
+
+function udpFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    socket.once('error', () => { socket.close(); resolve(false); });
+    socket.bind(port, '127.0.0.1', () => socket.close(() => resolve(true)));
+  });
+}
+
+function merge(base: Overlay, over: Overlay): Overlay {
+  const out: Overlay = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const old = out[key];
+    out[key] = isPlain(old) && isPlain(value) ? merge(old, value) : value;
+  }
+  return out;
+}
+
+function isPlain(value: unknown): value is Overlay {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

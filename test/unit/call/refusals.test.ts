@@ -1,0 +1,61 @@
+import t from 'tap';
+import { judgeRefusal, refusalText } from '../../../lib/call/metaRefusal.js';
+import { peerRefusal, reasonOf, statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
+
+t.test("Meta's table of refusals (META-SIP §4.3), row by row", (t) => {
+  const rows: [number, string, string, number][] = [
+    [400, 'Asset not found, invalid business phone number', 'notConfigured', 403],
+    [403, 'SIP server `x.example` from INVITE does not match any SIP server configured for phone number id 1', 'notConfigured', 403],
+    [403, 'No Approved Call Permission Found: the user has not granted it', 'noPermission', 403],
+    [403, 'The app 1 configured for SIP server `x` is not authorized for phone number id 1', 'notConfigured', 403],
+    [403, 'Business Initiated Connected Call Per Day Limit Hit', 'dailyLimit', 403],
+    [403, 'SDP Validation Error', 'sdpRefused', 488],
+    [403, 'No fingerprint found in SDP', 'sdpRefused', 488],
+    [403, 'Duplicate call', 'duplicate', 486],
+    [403, 'Payment issue on the account', 'payment', 403],
+    [403, 'Something nobody has seen', 'other', 403],
+    [404, 'Not Found', 'notFound', 404],
+    [407, 'Proxy Authentication Required', 'badCredentials', 403],
+    [408, 'RTP Timeout', 'mediaTimeout', 480],
+    [480, 'Temporarily Unavailable', 'unreachable', 480],
+    [486, 'User declined the call', 'declined', 486],
+    [500, 'Server Internal Error', 'unavailable', 503],
+    [503, 'Service Unavailable', 'unavailable', 503],
+    [599, 'x', 'other', 503],
+    [499, 'x', 'other', 480],
+  ];
+  for (const [status, text, reason, forPeer] of rows) t.match(judgeRefusal(status, text), { reason, statusForPeer: forPeer }, `${status} ${text}`);
+  t.end();
+});
+
+t.test("Meta's own words come from the Warning, else from the reason phrase", (t) => {
+  const response = (warning?: string): Parameters<typeof refusalText>[1] =>
+    ({ body: '', source_address: '', source_port: 0, protocol: 'tls', get: (name: string) => (name === 'Warning' ? warning : undefined), has: () => false });
+  t.equal(refusalText('Forbidden', response('399 wa.meta.vc "No \\"Approved\\" Permission"')), 'No "Approved" Permission');
+  t.equal(refusalText('Forbidden', response(undefined)), 'Forbidden');
+  t.equal(refusalText('For\r\nbidden', null), 'For bidden');
+  t.end();
+});
+
+t.test("a peer's refusal becomes something that Meta understands", (t) => {
+  const rows: [number, string, number][] = [
+    [486, 'busy', 486], [600, 'busy', 600], [603, 'declined', 603], [408, 'noAnswer', 480], [480, 'noAnswer', 480],
+    [503, 'unreachable', 480], [404, 'refused', 480], [488, 'refused', 480],
+  ];
+  for (const [status, reason, forMeta] of rows) {
+    const termination = peerRefusal(status, 'text');
+    t.match(termination, { by: 'peer', reason, status });
+    t.equal(statusForMeta(termination), forMeta);
+  }
+  t.end();
+});
+
+t.test('a hang-up is Q.850 normal clearing, everything else names the SIP status', (t) => {
+  const hangup: Termination = { by: 'user', reason: 'hangup', status: 200, text: 'bye' };
+  const timeout: Termination = { by: 'us', reason: 'mediaTimeout', status: 408, text: 'silence' };
+  t.same(reasonOf(hangup), { protocol: 'Q.850', cause: 16, text: 'NORMAL_CLEARING' });
+  t.same(reasonOf(timeout), { protocol: 'SIP', cause: 408, text: 'silence' });
+  t.equal(statusForPeer({ by: 'meta', reason: 'declined', status: 486, text: 'User declined the call' }), 486);
+  t.equal(statusForPeer({ by: 'policy', reason: 'x', rule: 'y', status: 484, text: '' }), 484);
+  t.end();
+});

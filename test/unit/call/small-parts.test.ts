@@ -1,0 +1,39 @@
+import t from 'tap';
+import { readInfoDigit, writeInfoDigit } from '../../../lib/call/dtmfInfo.js';
+import { e164 } from '../../../lib/call/metaRequest.js';
+import { CallTable } from '../../../lib/call/table.js';
+
+t.test('digits in INFO, both bodies, limits and nonsense', (t) => {
+  t.same(readInfoDigit('application/dtmf-relay', 'Signal=5\r\nDuration=160\r\n'), { digit: '5', duration: 160 });
+  t.same(readInfoDigit('Application/DTMF-Relay; x=y', 'Signal = a\nDuration = 99999'), { digit: 'A', duration: 8000 });
+  t.same(readInfoDigit('application/dtmf-relay', 'Signal=11'), { digit: '#', duration: 160 });
+  t.same(readInfoDigit('application/dtmf', ' * '), { digit: '*', duration: 160 });
+  t.equal(readInfoDigit('application/dtmf-relay', 'Signal=55'), null);
+  t.equal(readInfoDigit('application/dtmf-relay', ''), null);
+  t.equal(readInfoDigit('text/plain', '5'), null);
+  for (const digit of '0123456789*#ABCD') {
+    const { contentType, body } = writeInfoDigit({ digit, duration: 100 });
+    t.same(readInfoDigit(contentType, body), { digit, duration: 100 });
+  }
+  t.end();
+});
+
+t.test('the number in a Request-URI', (t) => {
+  t.equal(e164('+447700900001'), '+447700900001');
+  t.equal(e164('447700900001'), '+447700900001');
+  for (const other of ['support', '+0123456789', '+44', '', null, '+44770090000100000']) t.equal(e164(other), null, String(other));
+  t.end();
+});
+
+t.test('places are counted exactly and given back once', (t) => {
+  const table = new CallTable();
+  const taken = [1, 2, 3].map(() => table.takeNumber('+447700900001', 2));
+  t.same(taken.map((place) => place !== null), [true, true, false]);
+  t.equal(table.onNumber('+447700900001'), 2);
+  taken[0]!.release();
+  taken[0]!.release();
+  t.equal(table.onNumber('+447700900001'), 1);
+  t.ok(table.takeNumber('+447700900001', 2));
+  t.equal(table.takePeer('pbx', 0), null);
+  t.end();
+});
