@@ -161,7 +161,7 @@ class BusinessInitiatedCall {
   #refusal(number: string, status: number, reason: string, response: SipResponse | null): Termination {
     // The SIP server answers for Meta when there is no Meta: no connection, a certificate that is not Meta's, no answer.
     // All that Meta sends but its 407 names its domain (META-SIP §7).
-    if (response === null || ((status === 408 || status === 503) && !response.has('X-FB-External-Domain'))) {
+    if (response === null || response.source_address === '' || ((status === 408 || status === 503) && !response.has('X-FB-External-Domain'))) {
       return { by: 'us', reason: 'metaUnreachable', status: 503, text: cleanHeaderValue(`${status} ${reason}`) };
     }
     const text = refusalText(reason, response);

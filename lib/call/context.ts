@@ -24,12 +24,16 @@ export interface CallRules {
 export interface CallContext {
   readonly rules: () => CallRules;
   readonly media: MediaEngine;
+  /** Challenges Meta, and peers that must show credentials. */
   readonly digest: DigestServer;
+  readonly peerDigest: DigestServer;
   readonly table: CallTable;
   readonly log: Logger;
   readonly pickStack: () => SipStack;
   /** host[:port] of our Contact towards Meta. */
   readonly metaContactHost: () => string;
+  /** A request was refused because nobody known sent it. */
+  readonly onStranger: (address: string) => void;
   /** Every verdict on a real call. */
   readonly onVerdict: (call: Call, facts: TargetFacts | CallerFacts, verdict: Verdict) => void;
   /**

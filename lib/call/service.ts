@@ -1,5 +1,7 @@
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import { takeBusinessInitiated } from './businessInitiated.js';
 import type { CallContext } from './context.js';
+import { identifyPeer } from './peerIdentity.js';
 import type { Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
 
@@ -50,20 +52,24 @@ export class CallService {
     const tagged = /;\s*tag\s*=/i.test(req.get('To') ?? '');
     // RFC 3261 §12.2.2: a dialog we do not know.
     if (tagged && req.method !== 'OPTIONS') return res.send(481);
-    if (source.kind === 'stranger') {
-      this.#context.log.warn({ method: req.method, source: req.source_address, protocol: req.protocol }, 'refused a stranger: neither meta.sources nor any peers[].sources match');
-      return res.send(403);
-    }
     if (req.method === 'OPTIONS') {
+      if (source.kind === 'stranger') return this.#refuse(req, res, 'a stranger');
       return res.send(this.#draining ? 503 : 200, { headers: { Allow: allow, Accept: 'application/sdp' } });
     }
-    if (req.method !== 'INVITE') return res.send(405, { headers: { Allow: allow } });
+    if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allow } });
     if (this.#draining) return res.send(503, { headers: { 'Retry-After': '30' } });
     if (source.kind === 'meta') {
       void takeUserInitiated(this.#context, req, res, stack);
       return;
     }
-    this.#context.log.warn({ peer: source.peer }, 'refused a call from a peer: business-initiated calls are not offered by this version');
-    return res.send(403, 'Business-initiated calls are not offered');
+    const identity = identifyPeer(this.#context.rules().config, this.#context.peerDigest, source, req, res);
+    if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack);
+    else if (!identity.challenged) this.#refuse(req, res, identity.why);
+  }
+
+  #refuse(req: SipRequest, res: SipResponse, why: string): void {
+    this.#context.onStranger(req.source_address);
+    this.#context.log.warn({ method: req.method, source: req.source_address, protocol: req.protocol, why }, 'refused a request');
+    res.send(403);
   }
 }
