@@ -1,0 +1,147 @@
+import { digitOf, EventReader } from './events.js';
+import { InStream } from './inStream.js';
+import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
+import { OutStream, type StreamFormat } from './outStream.js';
+import { clockRate, opusSamples, payloadOffset } from './rtp.js';
+
+/** An event whose end was lost is taken as ended when it says nothing for so long, in milliseconds. */
+const EVENT_LOST_MS = 200;
+
+/** One remote port of a call: what comes from it and what goes to it. */
+export class Side {
+  readonly incoming: InStream;
+  readonly outgoing: OutStream;
+
+  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, readonly format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void) {
+    this.incoming = new InStream(clockRate(format.codec));
+    this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => send(packet, this.remote));
+  }
+
+  counters(): SideCounters {
+    return {
+      packetsIn: this.incoming.packets, bytesIn: this.incoming.bytes, lost: this.incoming.lost, jitterMs: this.incoming.jitterMs,
+      packetsOut: this.outgoing.packets, bytesOut: this.outgoing.bytes, silentOut: this.outgoing.silent,
+    };
+  }
+}
+
+/** The packet path of one call: Meta's side, and the peer sides of which at most one is connected. */
+export class AnchorCall {
+  readonly peers = new Map<number, Side>();
+  meta: Side | null = null;
+  #connected: Side | null = null;
+  #started = false;
+  #mediaTimeoutMs = 0;
+  #aliveAt = 0;
+  #reported = false;
+  readonly #heard = new EventReader();
+  readonly #report: (report: AnchorReport) => void;
+
+  constructor(readonly id: number, report: (report: AnchorReport) => void) {
+    this.#report = report;
+  }
+
+  start(now: number, mediaTimeoutMs: number): void {
+    this.#started = true;
+    this.#mediaTimeoutMs = mediaTimeoutMs;
+    this.#aliveAt = now;
+    this.meta?.outgoing.start(now);
+  }
+
+  /** A side was made or moved: lets its streams run as the call's state asks. */
+  added(side: Side, now: number): void {
+    if (side.id === 'meta') {
+      this.meta = side;
+      if (this.#started) side.outgoing.start(now);
+    } else {
+      this.peers.set(side.id, side);
+      if (this.#connected?.id === side.id) {
+        this.#connected = side;
+        side.outgoing.start(now);
+      }
+    }
+  }
+
+  connect(id: number | null, now: number): void {
+    const side = id === null ? null : this.peers.get(id) ?? null;
+    if (side === this.#connected) return;
+    this.#connected?.outgoing.pause();
+    this.#connected = side;
+    this.meta?.outgoing.detach();
+    side?.outgoing.start(now);
+  }
+
+  listen(id: number, listens: boolean, now: number): void {
+    const side = this.peers.get(id);
+    if (!side) return;
+    if (!listens) side.outgoing.pause();
+    else if (side === this.#connected) side.outgoing.start(now);
+  }
+
+  drop(id: number): Side | null {
+    const side = this.peers.get(id) ?? null;
+    if (side !== null && side === this.#connected) this.connect(null, 0);
+    this.peers.delete(id);
+    return side;
+  }
+
+  /** Proof of life of Meta's side that the anchor does not see (RTCP, which the engine keeps for itself). */
+  alive(now: number): void {
+    this.#aliveAt = now;
+    this.#reported = false;
+  }
+
+  /** One RTP packet from the port of `side`. */
+  packet(side: Side, packet: Buffer, now: number): void {
+    const offset = payloadOffset(packet);
+    if (offset < 0) return;
+    const type = (packet[1] as number) & 0x7f;
+    const isEvent = type === side.format.eventType;
+    if (!isEvent && type !== side.format.audioType) return;
+    side.incoming.take(packet, packet.length - offset, now, !isEvent);
+    const fromMeta = side === this.meta;
+    if (fromMeta && isEvent) this.#hear(packet, offset, now);
+    const target = fromMeta ? this.#connected : side === this.#connected ? this.meta : null;
+    if (target === null) return;
+    if (isEvent) {
+      target.outgoing.event(packet, offset, side.format.eventUnit, now);
+      return;
+    }
+    const samples = side.format.codec === 'opus' ? opusSamples(packet, offset) : packet.length - offset;
+    if (samples > 0) target.outgoing.audio(packet, samples, now);
+  }
+
+  tick(now: number): void {
+    this.meta?.outgoing.tick(now);
+    this.#connected?.outgoing.tick(now);
+    if (!this.#heard.ended && now - this.#heard.lastAt > EVENT_LOST_MS) this.#digitEnds();
+    if (!this.#started || this.#mediaTimeoutMs === 0 || this.#reported) return;
+    if (now - Math.max(this.#aliveAt, this.meta?.incoming.lastAt ?? 0) > this.#mediaTimeoutMs) {
+      this.#reported = true;
+      this.#report({ op: 'silent', call: this.id });
+    }
+  }
+
+  counters(): AnchorCounters {
+    return {
+      meta: this.meta?.counters() ?? null,
+      peers: Object.fromEntries([...this.peers].map(([id, side]) => [id, side.counters()])),
+    };
+  }
+
+  /** Reports each of Meta's digits once, at its first end packet (RFC 4733 §2.5.2.2). */
+  #hear(packet: Buffer, offset: number, now: number): void {
+    if (packet.length < offset + 4) return;
+    const timestamp = packet.readUInt32BE(4);
+    if (timestamp !== this.#heard.timestamp && !this.#heard.ended) this.#digitEnds();
+    this.#heard.take(packet, offset, timestamp, now);
+    if (((packet[offset + 1] as number) & 0x80) !== 0 && !this.#heard.ended) this.#digitEnds();
+  }
+
+  #digitEnds(): void {
+    this.#heard.ended = true;
+    const digit = digitOf(this.#heard.event);
+    const unit = this.meta?.format.eventUnit ?? 8000;
+    if (digit !== null) this.#report({ op: 'dtmf', call: this.id, digit, durationMs: Math.round((this.#heard.duration * 1000) / unit) });
+  }
+}

@@ -1,0 +1,187 @@
+import { randomInt } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { WabError } from '../../errors.js';
+import type { MediaLogger } from '../logger.js';
+import type { AnchorCommand, AnchorCounters, AnchorReport, Remote, SideId } from './messages.js';
+import type { StreamFormat } from './outStream.js';
+import type { AnchorWorkerData } from './worker.js';
+
+interface AnchorHandleEvents {
+  dtmf: [digit: string, durationMs: number];
+  silent: [];
+  lost: [reason: string];
+}
+
+type CallCommand = AnchorCommand extends infer C ? C extends { readonly call: number } ? Omit<C, 'call'> : never : never;
+
+/** One worker thread with its socket, and the calls on it. */
+class AnchorWorker {
+  readonly calls = new Map<number, AnchorHandle>();
+  port = 0;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, (counters: AnchorCounters) => void>();
+  #requests = 0;
+  #gone = false;
+  readonly ready: Promise<void>;
+  readonly stopped: Promise<void>;
+
+  constructor(address: string, logger: MediaLogger) {
+    const workerData: AnchorWorkerData = { address };
+    // Under a TypeScript loader (tests) this module is a .ts file, and so is the worker.
+    const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+    this.#worker = new Worker(new URL(file, import.meta.url), { workerData });
+    this.stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    this.ready = new Promise((resolve, reject) => {
+      this.#worker.on('message', (report: AnchorReport) => {
+        if (report.op === 'ready') {
+          this.port = report.port;
+          resolve();
+        } else {
+          this.#take(report);
+        }
+      });
+      this.#worker.on('error', (error) => {
+        logger.error({ err: error }, 'the media anchor failed');
+        this.#end(error.message);
+        reject(new WabError('MEDIA_UNAVAILABLE', `the media anchor cannot run on ${address}`, { cause: error }));
+      });
+      this.#worker.once('exit', () => this.#end('the media anchor ended'));
+    });
+  }
+
+  get alive(): boolean {
+    return !this.#gone && this.port !== 0;
+  }
+
+  post(command: AnchorCommand): void {
+    if (!this.#gone) this.#worker.postMessage(command);
+  }
+
+  ask(command: { readonly op: 'stats' | 'close'; readonly call: number }): Promise<AnchorCounters> {
+    if (this.#gone) return Promise.resolve({ meta: null, peers: {} });
+    const request = (this.#requests += 1);
+    return new Promise((resolve) => {
+      this.#waiting.set(request, resolve);
+      this.post({ ...command, request });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.post({ op: 'stop' });
+    await this.stopped;
+  }
+
+  #take(report: Exclude<AnchorReport, { op: 'ready' }>): void {
+    if (report.op === 'stats') {
+      this.#waiting.get(report.request)?.(report.counters);
+      this.#waiting.delete(report.request);
+      return;
+    }
+    this.calls.get(report.call)?.take(report);
+  }
+
+  #end(reason: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    for (const answer of this.#waiting.values()) answer({ meta: null, peers: {} });
+    this.#waiting.clear();
+    for (const call of [...this.calls.values()]) call.emit('lost', reason);
+  }
+}
+
+/** The service's hold on one call's packet path. */
+export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
+  readonly #id: number;
+  readonly #worker: AnchorWorker;
+  #closing: Promise<AnchorCounters> | null = null;
+  #plays = 0;
+  #playing: (() => void) | null = null;
+
+  constructor(id: number, worker: AnchorWorker) {
+    super();
+    this.#id = id;
+    this.#worker = worker;
+    worker.calls.set(id, this);
+  }
+
+  /** UDP port of the anchor for this call's engine sessions. */
+  get port(): number {
+    return this.#worker.port;
+  }
+
+  post(command: CallCommand): void {
+    if (this.#closing === null) this.#worker.post({ ...command, call: this.#id } as AnchorCommand);
+  }
+
+  /** Announces where the engine's port for a side is. Gives the SSRC that the side will see. */
+  side(side: SideId, remote: Remote, format: StreamFormat, ssrc = randomInt(1, 0xffff_ffff)): void {
+    this.post({ op: 'side', side, remote, format, ssrc });
+  }
+
+  /** Resolves when the recording has ended or was replaced or stopped. */
+  play(frames: readonly Uint8Array[] | null, loop: boolean): Promise<void> {
+    this.#playing?.();
+    const play = (this.#plays += 1);
+    if (this.#closing !== null || frames === null) {
+      this.post({ op: 'play', frames: null, loop: false, play });
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      this.#playing = resolve;
+      this.post({ op: 'play', frames, loop, play });
+    });
+  }
+
+  stats(): Promise<AnchorCounters> {
+    return this.#closing ?? this.#worker.ask({ op: 'stats', call: this.#id });
+  }
+
+  /** Frees the call in the worker and gives its last counters; may be called twice. */
+  close(): Promise<AnchorCounters> {
+    if (this.#closing === null) {
+      this.#closing = this.#worker.ask({ op: 'close', call: this.#id });
+      this.#playing?.();
+      this.#worker.calls.delete(this.#id);
+    }
+    return this.#closing;
+  }
+
+  /** For the worker's reports only. */
+  take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' }>): void {
+    if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
+    else if (report.op === 'silent') this.emit('silent');
+    else if (report.play === this.#plays) this.#playing?.();
+  }
+}
+
+/** The worker threads that carry the packets of all calls. */
+export class AnchorPool {
+  readonly #workers: AnchorWorker[];
+  #count = 0;
+
+  /** `address`: the address of ours that engines send to. */
+  constructor(address: string, workers: number, logger: MediaLogger) {
+    this.#workers = Array.from({ length: workers }, () => new AnchorWorker(address, logger));
+  }
+
+  /** @throws WabError 'MEDIA_UNAVAILABLE' when a worker cannot bind. */
+  async start(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.ready));
+  }
+
+  get healthy(): boolean {
+    return this.#workers.some((worker) => worker.alive);
+  }
+
+  /** A packet path on the least loaded worker. @throws WabError 'MEDIA_UNAVAILABLE' when none runs. */
+  open(): AnchorHandle {
+    const [worker] = this.#workers.filter((candidate) => candidate.alive).sort((a, b) => a.calls.size - b.calls.size);
+    if (!worker) throw new WabError('MEDIA_UNAVAILABLE', 'the media anchor is not running');
+    return new AnchorHandle((this.#count += 1), worker);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
+  }
+}

@@ -1,0 +1,58 @@
+/** Characters of telephone events 0-15 (RFC 4733 §3.2, table 4). */
+const DIGITS = '0123456789*#ABCD';
+
+export function digitOf(event: number): string | null {
+  return DIGITS[event] ?? null;
+}
+
+/** The event code of a digit; null when it is none. */
+export function eventOf(digit: string): number | null {
+  const at = DIGITS.indexOf(digit.toUpperCase());
+  return digit.length === 1 && at >= 0 ? at : null;
+}
+
+/** Largest value of the 16-bit duration field (RFC 4733 §2.3.5). */
+export const MAX_DURATION = 0xffff;
+
+/**
+ * Follows the events in one stream. Durations are unwrapped: an engine that scales a long 8 kHz event to a 48 kHz clock
+ * lets the 16-bit field run over (rtpengine 10.5.3, codec_add_dtmf_packet), a sender that keeps RFC 4733 §2.5.1.3 starts a new segment.
+ */
+export class EventReader {
+  /** Timestamp of the event under way or last seen, in the stream's own clock. */
+  timestamp = -1;
+  event = 0;
+  /** Unwrapped, in the unit of the stream. */
+  duration = 0;
+  ended = true;
+  /** When the last packet of it came, milliseconds. */
+  lastAt = 0;
+  #wraps = 0;
+  #last = 0;
+
+  /** Takes the four bytes at `offset`; true when this packet begins a new event. */
+  take(packet: Buffer, offset: number, timestamp: number, now: number): boolean {
+    const field = packet.readUInt16BE(offset + 2);
+    const fresh = timestamp !== this.timestamp;
+    if (fresh) {
+      this.timestamp = timestamp;
+      this.event = packet[offset] as number;
+      this.ended = false;
+      this.#wraps = 0;
+    } else if (field < this.#last - 0x8000) {
+      this.#wraps += 1;
+    }
+    this.#last = field;
+    this.duration = Math.max(fresh ? 0 : this.duration, field + this.#wraps * 0x10000);
+    this.lastAt = now;
+    return fresh;
+  }
+}
+
+/** Writes an event payload (RFC 4733 §2.3) at `offset`; `duration` is cut at what the field can hold. */
+export function writeEvent(packet: Buffer, offset: number, event: number, end: boolean, duration: number): void {
+  packet[offset] = event;
+  // Volume 10: -10 dBm0, what most gateways send.
+  packet[offset + 1] = (end ? 0x80 : 0) | 10;
+  packet.writeUInt16BE(Math.min(MAX_DURATION, Math.round(duration)), offset + 2);
+}

@@ -1,0 +1,68 @@
+import { seqDistance, tsDistance } from './rtp.js';
+
+/** Counts what one side sends us (RFC 3550 A.1, A.3, A.8); a new SSRC starts the sequence count anew and keeps the sums. */
+export class InStream {
+  packets = 0;
+  bytes = 0;
+  /** When the last packet came, milliseconds of performance.now(); 0: never. */
+  lastAt = 0;
+  #ssrc = -1;
+  #first = 0;
+  #highest = 0;
+  #cycles = 0;
+  #received = 0;
+  #lostBefore = 0;
+  #transit = 0;
+  #jitter = 0;
+  readonly #clock: number;
+
+  constructor(clock: number) {
+    this.#clock = clock;
+  }
+
+  /** Takes one RTP packet; `paced`: its timestamp is when it was sampled (audio, not a repeated event). */
+  take(packet: Buffer, payloadBytes: number, now: number, paced: boolean): void {
+    const seq = packet.readUInt16BE(2);
+    const ssrc = packet.readUInt32BE(8);
+    this.packets += 1;
+    this.bytes += payloadBytes;
+    this.lastAt = now;
+    if (ssrc !== this.#ssrc) {
+      this.#lostBefore = this.lost;
+      this.#ssrc = ssrc;
+      this.#first = this.#highest = seq;
+      this.#cycles = 0;
+      this.#received = 0;
+      this.#transit = 0;
+    }
+    this.#received += 1;
+    const step = seqDistance(seq, this.#highest);
+    if (step > 0) {
+      if (seq < this.#highest) this.#cycles += 0x10000;
+      this.#highest = seq;
+    }
+    if (paced) this.#pace(packet.readUInt32BE(4), now, step);
+  }
+
+  #pace(timestamp: number, now: number, step: number): void {
+    const arrival = Math.round((now * this.#clock) / 1000) | 0;
+    const transit = tsDistance(arrival, timestamp);
+    // Only neighbours are compared: across a gap the sender's clock may have jumped.
+    if (this.#transit !== 0 && step === 1) {
+      const difference = Math.abs(tsDistance(transit, this.#transit));
+      if (difference < this.#clock) this.#jitter += (difference - this.#jitter) / 16;
+    }
+    this.#transit = transit;
+  }
+
+  /** Packets missing from the sequence; duplicates may hide some, as in RFC 3550 A.3. */
+  get lost(): number {
+    if (this.#received === 0) return this.#lostBefore;
+    return this.#lostBefore + Math.max(0, this.#cycles + this.#highest - this.#first + 1 - this.#received);
+  }
+
+  /** Interarrival jitter in milliseconds. */
+  get jitterMs(): number {
+    return (this.#jitter * 1000) / this.#clock;
+  }
+}

@@ -1,0 +1,46 @@
+import type { StreamFormat } from './outStream.js';
+
+/** The side of a call a remote port belongs to: 'meta', or a peer leg's number. */
+export type SideId = 'meta' | number;
+
+/** Where an engine's port for one side is, as the anchor reaches it. */
+export interface Remote { readonly address: string; readonly port: number }
+
+/** From the service to the worker that carries the call. */
+export type AnchorCommand =
+  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly ssrc: number }
+  | { readonly op: 'drop'; readonly call: number; readonly side: number }
+  | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
+  | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
+  | { readonly op: 'listen'; readonly call: number; readonly side: number; readonly listens: boolean }
+  | { readonly op: 'play'; readonly call: number; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly play: number }
+  | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
+  | { readonly op: 'alive'; readonly call: number }
+  | { readonly op: 'stats'; readonly call: number; readonly request: number }
+  | { readonly op: 'close'; readonly call: number; readonly request: number }
+  | { readonly op: 'stop' };
+
+/** Counters of one side, as the anchor sees them. */
+export interface SideCounters {
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+  /** Of packetsOut, silence of ours. */
+  readonly silentOut: number;
+  readonly lost: number;
+  readonly jitterMs: number;
+}
+
+export interface AnchorCounters {
+  readonly meta: SideCounters | null;
+  readonly peers: Readonly<Record<number, SideCounters>>;
+}
+
+/** From the worker to the service. */
+export type AnchorReport =
+  | { readonly op: 'ready'; readonly port: number }
+  | { readonly op: 'dtmf'; readonly call: number; readonly digit: string; readonly durationMs: number }
+  | { readonly op: 'silent'; readonly call: number }
+  | { readonly op: 'played'; readonly call: number; readonly play: number }
+  | { readonly op: 'stats'; readonly request: number; readonly counters: AnchorCounters };

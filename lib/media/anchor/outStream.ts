@@ -1,0 +1,304 @@
+import { EventReader, writeEvent } from './events.js';
+import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type AnchorCodec } from './rtp.js';
+
+/** How packets look on one side of the anchor. */
+export interface StreamFormat {
+  readonly codec: AnchorCodec;
+  readonly audioType: number;
+  /** Payload type of telephone events; null: none are sent there. */
+  readonly eventType: number | null;
+  /** Unit of the events' durations in Hz; their timestamps always follow the audio's clock. */
+  readonly eventUnit: 8000 | 48_000;
+}
+
+/** How long a packet may be late before silence takes its place, beyond its 20 ms. */
+export const PATIENCE_MS = 40;
+/** A source's clock that is off by more than this is set anew, in milliseconds. */
+const JUMP_MS = 200;
+/** Pause between two digits of our own (Q.24 receivers want at least 40 ms). */
+const DIGIT_GAP_MS = 60;
+/** End packets of an event (RFC 4733 §2.5.1.4). */
+const END_PACKETS = 3;
+/** A larger step of the sequence is a restart, not a loss (RFC 3550 A.1 allows 3000; a talk spurt of loss is far below). */
+const MAX_STEP = 1000;
+
+interface Digit { readonly event: number; readonly durationMs: number; sentMs: number }
+
+/**
+ * One outgoing stream that never changes its SSRC, counts sequence numbers and timestamps without a break, and never falls silent:
+ * packets of changing sources are renumbered into it, frames of a recording or of silence fill what they leave (META-SIP §6.2).
+ * Times are milliseconds of performance.now().
+ */
+export class OutStream {
+  readonly ssrc: number;
+  packets = 0;
+  bytes = 0;
+  /** Frames of silence among `packets`. */
+  silent = 0;
+  /** Packets of the source that came after silence had taken their place. */
+  late = 0;
+
+  readonly #format: StreamFormat;
+  readonly #send: (packet: Buffer) => void;
+  readonly #silence: Buffer;
+  readonly #frame: number;
+  readonly #perMs: number;
+  readonly #reader = new EventReader();
+
+  #running = false;
+  #seq: number;
+  /** Timestamp of the next frame, and when it is due. */
+  #next: number;
+  #due = 0;
+  /** What is added to the source's numbers; the source counts only while `#mapped`. */
+  #mapped = false;
+  #sourceSsrc = 0;
+  #seqOffset = 0;
+  #tsOffset = 0;
+  /** True once a frame of ours has stood where the source's packet should have been. */
+  #filled = true;
+  /** The last thing sent was sound of a source or recording. */
+  #talking = false;
+  #eventTs = 0;
+  #recording: readonly Buffer[] | null = null;
+  #position = 0;
+  #loop = false;
+  #onEnd: (() => void) | null = null;
+  #digits: Digit[] = [];
+  #digitTs = 0;
+  #restUntil = 0;
+
+  constructor(format: StreamFormat, ssrc: number, seq: number, timestamp: number, send: (packet: Buffer) => void) {
+    this.#format = format;
+    this.ssrc = ssrc;
+    this.#seq = seq & 0xffff;
+    this.#next = timestamp >>> 0;
+    this.#send = send;
+    this.#perMs = clockRate(format.codec) / 1000;
+    this.#frame = FRAME_MS * this.#perMs;
+    this.#silence = silenceFrame(format.codec);
+  }
+
+  /** From now on a frame leaves every 20 ms. */
+  start(now: number): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#due = now;
+  }
+
+  /** Stops the flow; start() goes on in the same numbering. */
+  pause(): void {
+    this.#running = false;
+    this.#filled = true;
+  }
+
+  /** Forgets the source: the next packet, from whomever, is joined on without a break. */
+  detach(): void {
+    this.#mapped = false;
+    this.#talking = false;
+    this.#filled = true;
+  }
+
+  /** Plays prepared 20 ms frames instead of the source; null stops. `onEnd` is called once, at the end or when replaced. */
+  play(frames: readonly Buffer[] | null, loop: boolean, onEnd: (() => void) | null): void {
+    const ended = this.#onEnd;
+    this.#recording = frames !== null && frames.length > 0 ? frames : null;
+    this.#position = 0;
+    this.#talking = false;
+    this.#loop = loop;
+    this.#onEnd = onEnd;
+    this.#filled = true;
+    ended?.();
+    if (this.#recording === null) this.#endRecording();
+  }
+
+  /** Queues a digit of our own. */
+  digit(event: number, durationMs: number): void {
+    if (this.#format.eventType !== null) this.#digits.push({ event, durationMs, sentMs: 0 });
+  }
+
+  /** Ours alone goes out: the source is not heard. */
+  get #occupied(): boolean {
+    return this.#recording !== null || this.#digits.length > 0;
+  }
+
+  /** Joins an audio packet of the source in. The buffer is changed and sent. `samples`: its length in the stream's clock. */
+  audio(packet: Buffer, samples: number, now: number): void {
+    if (!this.#running || this.#occupied || !this.#place(packet, now)) return;
+    const timestamp = (packet.readUInt32BE(4) + this.#tsOffset) >>> 0;
+    // RFC 3551 §4.1: the marker is set on the first packet after silence and clear otherwise.
+    this.#write(packet, this.#format.audioType | (this.#talking ? 0 : 0x80), timestamp);
+    this.#talking = true;
+    if (tsDistance(timestamp, this.#next) >= 0) {
+      this.#next = (timestamp + samples) >>> 0;
+      this.#due = now + samples / this.#perMs;
+    }
+  }
+
+  /** Joins a telephone event of the source in, its duration converted from `unit`. `offset`: where its payload begins. */
+  event(packet: Buffer, offset: number, unit: number, now: number): void {
+    if (!this.#running || this.#occupied || this.#format.eventType === null || packet.length < offset + 4) return;
+    const fresh = this.#reader.take(packet, offset, packet.readUInt32BE(4), now);
+    this.#placeEvent(packet, fresh);
+    const second = packet[offset + 1] as number;
+    const milliseconds = (this.#reader.duration * 1000) / unit;
+    writeEvent(packet, offset, this.#reader.event, (second & 0x80) !== 0, (milliseconds * this.#format.eventUnit) / 1000);
+    packet[offset + 1] = second & 0xbf;
+    this.#write(packet, this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs);
+    this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
+    this.#due = now + FRAME_MS;
+  }
+
+  /** Sends what is due. Call it at least every 10 ms. */
+  tick(now: number): void {
+    if (!this.#running) return;
+    const patience = this.#filled || this.#occupied ? 0 : PATIENCE_MS;
+    if (now < this.#due + patience) return;
+    // After a stall of ours the missed frames are given up, not sent in one burst.
+    if (now - this.#due > JUMP_MS) this.#due = now;
+    while (this.#due <= now) {
+      this.#own(this.#due);
+      this.#due += FRAME_MS;
+    }
+  }
+
+  /** Sets the offsets for a packet of the source; false: too late, drop it. */
+  #place(packet: Buffer, now: number): boolean {
+    const seq = packet.readUInt16BE(2);
+    const timestamp = packet.readUInt32BE(4);
+    if (!this.#mapped || packet.readUInt32BE(8) !== this.#sourceSsrc) return this.#join(packet, seq, timestamp);
+    const ahead = tsDistance(timestamp + this.#tsOffset, this.#next) / this.#perMs;
+    if (this.#filled) {
+      if (ahead < 0 && ahead > -JUMP_MS) {
+        this.late += 1;
+        return false;
+      }
+      return this.#join(packet, seq, timestamp);
+    }
+    const step = seqDistance(seq + this.#seqOffset, this.#seq);
+    if (ahead < 0 && ahead > -JUMP_MS) {
+      // Reordered within what a receiver still sorts: passed on under its own number; a duplicate is dropped.
+      if (step <= 0) return step < 0;
+      return this.#join(packet, seq, timestamp);
+    }
+    if (ahead < 0 || ahead > Math.max(0, now - this.#due) + JUMP_MS || step <= 0 || step > MAX_STEP) return this.#join(packet, seq, timestamp);
+    return true;
+  }
+
+  /** The same for an event: its timestamp is that of its beginning, so only a fresh one can be placed by it. */
+  #placeEvent(packet: Buffer, fresh: boolean): void {
+    const seq = packet.readUInt16BE(2);
+    const timestamp = packet.readUInt32BE(4);
+    const known = this.#mapped && packet.readUInt32BE(8) === this.#sourceSsrc;
+    if (!known || (fresh && this.#filled)) {
+      this.#join(packet, seq, timestamp);
+      this.#eventTs = this.#next;
+      return;
+    }
+    if (this.#filled) {
+      this.#seqOffset = this.#seq + 1 - seq;
+      this.#filled = false;
+    }
+    if (!fresh) return;
+    // RFC 4733 §2.4.1.2 wants the instant it began; where our audio is further already, the next free one.
+    const mapped = (timestamp + this.#tsOffset) >>> 0;
+    const ahead = tsDistance(mapped, this.#next) / this.#perMs;
+    if (ahead > JUMP_MS || ahead < -JUMP_MS) this.#join(packet, seq, timestamp);
+    this.#eventTs = ahead > 0 && ahead <= JUMP_MS ? mapped : this.#next;
+  }
+
+  #join(packet: Buffer, seq: number, timestamp: number): boolean {
+    this.#sourceSsrc = packet.readUInt32BE(8);
+    this.#seqOffset = this.#seq + 1 - seq;
+    this.#tsOffset = this.#next - timestamp;
+    this.#mapped = true;
+    this.#filled = false;
+    return true;
+  }
+
+  /** Numbers and sends a packet of the source. */
+  #write(packet: Buffer, markerAndType: number, timestamp: number): void {
+    const seq = (packet.readUInt16BE(2) + this.#seqOffset) & 0xffff;
+    if (seqDistance(seq, this.#seq) > 0) this.#seq = seq;
+    packet[1] = markerAndType;
+    packet.writeUInt16BE(seq, 2);
+    packet.writeUInt32BE(timestamp, 4);
+    packet.writeUInt32BE(this.ssrc, 8);
+    this.packets += 1;
+    this.bytes += packet.length - RTP_HEADER;
+    this.#send(packet);
+  }
+
+  /** The next frame of ours: a digit, the recording, silence. */
+  #own(now: number): void {
+    this.#filled = true;
+    if (this.#digitStep(now)) return;
+    const playing = this.#recording !== null;
+    const frame = playing ? this.#recordedFrame() : this.#silence;
+    if (!playing) this.silent += 1;
+    this.#emit(this.#format.audioType | (playing && !this.#talking ? 0x80 : 0), this.#next, frame);
+    this.#talking = playing;
+    this.#next = (this.#next + this.#frame) >>> 0;
+  }
+
+  #recordedFrame(): Buffer {
+    const frames = this.#recording as readonly Buffer[];
+    const frame = frames[this.#position] as Buffer;
+    this.#position += 1;
+    if (this.#position >= frames.length) {
+      if (this.#loop) this.#position = 0;
+      else this.#endRecording();
+    }
+    return frame;
+  }
+
+  #endRecording(): void {
+    const ended = this.#onEnd;
+    this.#recording = null;
+    this.#onEnd = null;
+    ended?.();
+  }
+
+  /** One step of the digit under way; false when none is. */
+  #digitStep(now: number): boolean {
+    const digit = this.#digits[0];
+    if (!digit || now < this.#restUntil) return false;
+    const first = digit.sentMs === 0;
+    if (first) this.#digitTs = this.#next;
+    digit.sentMs = Math.min(digit.durationMs, digit.sentMs + FRAME_MS);
+    const end = digit.sentMs >= digit.durationMs;
+    const unit = this.#format.eventUnit / 1000;
+    const type = this.#format.eventType as number;
+    for (let copy = 0; copy < (end ? END_PACKETS : 1); copy += 1) {
+      const payload = Buffer.allocUnsafe(4);
+      writeEvent(payload, 0, digit.event, end, digit.sentMs * unit);
+      this.#emit(type | (first && copy === 0 ? 0x80 : 0), this.#digitTs, payload);
+    }
+    this.#advance((this.#digitTs + digit.sentMs * this.#perMs) >>> 0);
+    if (end) {
+      this.#digits.shift();
+      this.#restUntil = now + FRAME_MS + DIGIT_GAP_MS;
+    }
+    return true;
+  }
+
+  /** Moves the audio's clock to `timestamp`, in whole frames, never back. */
+  #advance(timestamp: number): void {
+    const ahead = tsDistance(timestamp, this.#next);
+    if (ahead > 0) this.#next = (this.#next + Math.ceil(ahead / this.#frame) * this.#frame) >>> 0;
+  }
+
+  #emit(markerAndType: number, timestamp: number, payload: Buffer): void {
+    const packet = Buffer.allocUnsafe(RTP_HEADER + payload.length);
+    this.#seq = (this.#seq + 1) & 0xffff;
+    packet[0] = 0x80;
+    packet[1] = markerAndType;
+    packet.writeUInt16BE(this.#seq, 2);
+    packet.writeUInt32BE(timestamp, 4);
+    packet.writeUInt32BE(this.ssrc, 8);
+    payload.copy(packet, RTP_HEADER);
+    this.packets += 1;
+    this.bytes += payload.length;
+    this.#send(packet);
+  }
+}

@@ -1,0 +1,120 @@
+import { createSocket } from 'node:dgram';
+import { randomInt } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import { parentPort, workerData } from 'node:worker_threads';
+import { AnchorCall, Side } from './anchorCall.js';
+import type { AnchorCommand, AnchorCounters, AnchorReport, Remote } from './messages.js';
+import { isRtp } from './rtp.js';
+
+/** Step of the one timer behind all silence, music and time-outs. Calls are spread over it, so a step sends only some of them. */
+const TICK_MS = 5;
+const SOCKET_BUFFER = 4 << 20;
+
+/** What the pool hands to a new worker. */
+export interface AnchorWorkerData { readonly address: string }
+
+const NOTHING: AnchorCounters = { meta: null, peers: {} };
+
+const port = parentPort;
+if (!port) throw new Error('worker.ts runs as a worker thread only');
+
+const { address } = workerData as AnchorWorkerData;
+const calls = new Map<number, AnchorCall>();
+/** Remote address, then remote port: whose packet this is. */
+const sides = new Map<string, Map<number, Side>>();
+
+const report = (message: AnchorReport): void => port.postMessage(message);
+
+const socket = createSocket({
+  type: isIPv6(address) ? 'udp6' : 'udp4',
+  recvBufferSize: SOCKET_BUFFER,
+  sendBufferSize: SOCKET_BUFFER,
+  // All targets are literals: keeps dns.lookup and its thread pool out of every send.
+  lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
+});
+const send = (packet: Buffer, remote: Remote): void => socket.send(packet, 0, packet.length, remote.port, remote.address);
+
+socket.on('message', (packet, from) => {
+  const side = sides.get(from.address)?.get(from.port);
+  if (side !== undefined && isRtp(packet)) side.call.packet(side, packet, performance.now());
+});
+// An engine that died answers with ICMP; its calls are ended by whoever watches the engine.
+socket.on('error', () => { /* one datagram is lost */ });
+
+const timer = setInterval(() => {
+  const now = performance.now();
+  for (const call of calls.values()) call.tick(now);
+}, TICK_MS);
+
+function place(side: Side): void {
+  const ports = sides.get(side.remote.address) ?? new Map<number, Side>();
+  ports.set(side.remote.port, side);
+  sides.set(side.remote.address, ports);
+}
+
+function forget(side: Side | null): void {
+  if (!side) return;
+  const ports = sides.get(side.remote.address);
+  if (ports?.get(side.remote.port) === side) ports.delete(side.remote.port);
+  if (ports?.size === 0) sides.delete(side.remote.address);
+}
+
+function callOf(id: number): AnchorCall {
+  const call = calls.get(id) ?? new AnchorCall(id, report);
+  calls.set(id, call);
+  return call;
+}
+
+function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): void {
+  const call = callOf(command.call);
+  const old = command.side === 'meta' ? call.meta : call.peers.get(command.side) ?? null;
+  if (old && JSON.stringify(old.format) === JSON.stringify(command.format)) {
+    // The engine moved its port: the same streams go on towards it.
+    forget(old);
+    old.remote = command.remote;
+    place(old);
+    return;
+  }
+  forget(old);
+  const side = new Side(call, command.side, command.remote, command.format, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send);
+  place(side);
+  call.added(side, now);
+}
+
+function close(id: number): void {
+  const call = calls.get(id);
+  if (!call) return;
+  calls.delete(id);
+  forget(call.meta);
+  for (const side of call.peers.values()) forget(side);
+}
+
+port.on('message', (command: AnchorCommand) => {
+  const now = performance.now();
+  const call = command.op === 'stop' ? undefined : calls.get(command.call);
+  switch (command.op) {
+    case 'side': return addSide(command, now);
+    case 'drop': return forget(call?.drop(command.side) ?? null);
+    case 'start': return call?.start(now, command.mediaTimeoutMs);
+    case 'connect': return call?.connect(command.side, now);
+    case 'listen': return call?.listen(command.side, command.listens, now);
+    case 'alive': return call?.alive(now);
+    case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
+    case 'play': {
+      const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;
+      return call?.meta?.outgoing.play(frames, command.loop, () => report({ op: 'played', call: command.call, play: command.play }));
+    }
+    case 'stats': return report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
+    case 'close': {
+      report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
+      return close(command.call);
+    }
+    case 'stop': {
+      clearInterval(timer);
+      socket.close();
+      return port.close();
+    }
+  }
+});
+
+socket.bind(0, address, () => report({ op: 'ready', port: socket.address().port }));

@@ -1,0 +1,95 @@
+import { EventEmitter } from 'node:events';
+import type { RtpengineConfig } from '../../config/types.js';
+import { WabError } from '../../errors.js';
+import { AnchorPool } from '../anchor/anchorPool.js';
+import type { MediaLogger } from '../logger.js';
+import { RecordingShelf } from '../recording/shelf.js';
+import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
+import { RemoteInstance, SpawnedInstance, type Instance } from './instance.js';
+import { RtpengineCall } from './mediaCall.js';
+
+export interface RtpengineEngineOptions {
+  /** Worker threads of the anchor. One carries several hundred calls; more only help where there are cores for them. */
+  readonly anchorWorkers: number;
+}
+
+/** MediaEngine on one rtpengine of ours or a pool of the operator's. */
+export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
+  readonly name = 'rtpengine';
+  readonly #config: RtpengineConfig;
+  readonly #logger: MediaLogger;
+  readonly #instances: Instance[];
+  readonly #anchors: AnchorPool;
+  readonly #recordings = new RecordingShelf();
+  readonly #calls = new Set<RtpengineCall>();
+  #closing: Promise<void> | null = null;
+
+  constructor(config: RtpengineConfig, logger: MediaLogger, options: RtpengineEngineOptions) {
+    super();
+    this.#config = config;
+    this.#logger = logger;
+    this.#instances = config.spawn ? [new SpawnedInstance(config, logger)] : config.control.map((address) => remote(address, logger));
+    this.#anchors = new AnchorPool(config.anchor, options.anchorWorkers, logger);
+    for (const instance of this.#instances) {
+      instance.on('up', () => this.emit('up'));
+      instance.on('down', (reason) => this.#lost(instance, reason));
+    }
+  }
+
+  get healthy(): boolean {
+    return this.#closing === null && this.#anchors.healthy && this.#instances.some((instance) => instance.healthy);
+  }
+
+  async start(): Promise<void> {
+    try {
+      await Promise.all([this.#anchors.start(), ...this.#instances.map((instance) => instance.start())]);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  openCall(options: MediaCallOptions): MediaCall {
+    const call = new RtpengineCall(options, {
+      pick: (tried) => this.#pick(tried),
+      anchors: this.#anchors,
+      anchorAddress: this.#config.anchor,
+      recordings: this.#recordings,
+      logger: this.#logger,
+      closed: (one) => this.#calls.delete(one),
+    });
+    this.#calls.add(call);
+    return call;
+  }
+
+  status(): MediaEngineStatus {
+    return { instances: this.#instances.map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })) };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#stop();
+    return this.#closing;
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.allSettled([...this.#calls].map((call) => call.close()));
+    await Promise.allSettled([this.#anchors.close(), ...this.#instances.map((instance) => instance.close())]);
+  }
+
+  #pick(tried: ReadonlySet<Instance>): Instance {
+    const [best] = this.#instances.filter((instance) => instance.healthy && !tried.has(instance)).sort((a, b) => a.calls - b.calls);
+    if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no rtpengine is healthy');
+    return best;
+  }
+
+  #lost(instance: Instance, reason: string): void {
+    for (const call of [...this.#calls]) if (call.instance === instance) call.engineGone(reason);
+    if (!this.healthy) this.emit('down', reason);
+  }
+}
+
+function remote(address: string, logger: MediaLogger): RemoteInstance {
+  const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address);
+  if (!match?.[1]) throw new WabError('CONFIG_INVALID', `media.rtpengine.control: ${address} is not host:port`);
+  return new RemoteInstance(match[1], Number(match[2]), logger);
+}

@@ -1,0 +1,54 @@
+import { WabError } from '../../errors.js';
+import { readSdp, writeSdp, type AudioSection, type EnginePort } from '../../sdp/index.js';
+import type { Instance } from './instance.js';
+import type { NgAnswer, NgCommand } from './ngClient.js';
+
+/** Wraps one audio section for the engine. */
+export function engineSdp(audio: AudioSection): string {
+  return writeSdp({ id: '1', version: 1, bundle: false, sections: [{ audio: { ...audio, mid: null } }] });
+}
+
+/** The audio section of what an engine gave back. @throws WabError 'MEDIA_REFUSED' when there is none. */
+export function engineAudio(answer: NgAnswer): AudioSection & EnginePort {
+  const [section] = readSdp(String(answer['sdp'] ?? '')).sections;
+  if (!section || !('audio' in section) || section.audio.port === 0) throw new WabError('MEDIA_REFUSED', 'the engine gave no audio port');
+  return section.audio;
+}
+
+/** One ng call with two sides, known by their tags. It may be offered and answered again. */
+export class EngineCall {
+  #open = false;
+  #closing: Promise<NgAnswer | null> | null = null;
+
+  constructor(readonly instance: Instance, readonly id: string) {}
+
+  offer(from: string, to: string | null, sdp: string, flags: NgCommand): Promise<AudioSection & EnginePort> {
+    this.#open = true;
+    return this.#exchange('offer', { 'from-tag': from, 'to-tag': to ?? undefined, sdp, ...flags });
+  }
+
+  answer(from: string, to: string, sdp: string, flags: NgCommand): Promise<AudioSection & EnginePort> {
+    return this.#exchange('answer', { 'from-tag': from, 'to-tag': to, sdp, ...flags });
+  }
+
+  async #exchange(command: string, parameters: NgCommand): Promise<AudioSection & EnginePort> {
+    if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    // The engine rewrites addresses only; what it must not keep is replaced (rtpengine README, "replace").
+    const answer = await this.instance.request(command, { 'call-id': this.id, replace: ['origin', 'session-connection'], flags: ['generate-RTCP'], ...parameters });
+    return engineAudio(answer);
+  }
+
+  /** The engine's figures of this call; null when it has none. */
+  async query(): Promise<NgAnswer | null> {
+    if (!this.#open || this.#closing) return null;
+    return this.instance.request('query', { 'call-id': this.id }).catch(() => null);
+  }
+
+  /** Frees the engine's ports and gives its last figures; may be called twice. */
+  close(): Promise<NgAnswer | null> {
+    this.#closing ??= this.#open && this.instance.healthy
+      ? this.instance.request('delete', { 'call-id': this.id, 'delete-delay': 0 }).catch(() => null)
+      : Promise.resolve(null);
+    return this.#closing;
+  }
+}

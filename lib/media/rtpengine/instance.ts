@@ -1,0 +1,185 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RtpengineConfig } from '../../config/types.js';
+import { WabError } from '../../errors.js';
+import type { MediaLogger } from '../logger.js';
+import { NgClient, type NgAnswer, type NgCommand } from './ngClient.js';
+import { EngineProcess, engineVersion } from './process.js';
+
+/** Milliseconds between two pings, how long one may take, and how many may fail before the engine counts as gone. */
+const PING_EVERY = 2000;
+const PING_PATIENCE = 2000;
+const PINGS_MISSED = 2;
+/** Restart delays in milliseconds; the last one repeats. */
+const BACK_OFF = [100, 500, 2000, 5000, 15_000];
+/** How long a started engine may take to answer its first ping. */
+const START_PATIENCE = 8000;
+
+interface InstanceEvents { up: []; down: [reason: string] }
+
+/** One rtpengine: its control client, its health, and its process when it is ours. */
+export abstract class Instance extends EventEmitter<InstanceEvents> {
+  version: string | null = null;
+  /** Calls held there now; kept by those who open and close them. */
+  calls = 0;
+  healthy = false;
+  protected client: NgClient | null = null;
+  protected closed = false;
+  #ping: NodeJS.Timeout | null = null;
+
+  constructor(protected readonly logger: MediaLogger) {
+    super();
+  }
+
+  get address(): string {
+    return this.client?.address ?? 'none';
+  }
+
+  /** One ng command. @throws WabError as NgClient.request; also when the engine is down. */
+  request(command: string, parameters: NgCommand): Promise<NgAnswer> {
+    if (!this.healthy || !this.client) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `rtpengine ${this.address} is down`));
+    return this.client.request(command, parameters);
+  }
+
+  abstract start(): Promise<void>;
+  abstract close(): Promise<void>;
+
+  protected rise(): void {
+    if (this.closed || this.healthy) return;
+    this.healthy = true;
+    this.emit('up');
+  }
+
+  protected fall(reason: string): void {
+    if (!this.healthy) return;
+    this.healthy = false;
+    this.calls = 0;
+    this.logger.error({ engine: this.address, reason }, 'rtpengine is gone');
+    this.emit('down', reason);
+  }
+
+  /** Watches the engine by ping until close(). */
+  protected watch(): void {
+    let missed = 0;
+    const round = async (): Promise<void> => {
+      const client = this.client;
+      try {
+        await client?.request('ping', {}, PING_PATIENCE);
+        missed = 0;
+        if (client === this.client) this.rise();
+      } catch {
+        missed += 1;
+        if (client === this.client && missed >= PINGS_MISSED) this.fall('it does not answer pings');
+      }
+      if (!this.closed) this.#ping = setTimeout(() => void round(), PING_EVERY);
+    };
+    this.#ping = setTimeout(() => void round(), PING_EVERY);
+  }
+
+  protected unwatch(): void {
+    this.closed = true;
+    this.healthy = false;
+    if (this.#ping) clearTimeout(this.#ping);
+    this.#ping = null;
+    this.client?.close();
+  }
+}
+
+/** An engine of the operator's, reached by its control socket. */
+export class RemoteInstance extends Instance {
+  constructor(host: string, port: number, logger: MediaLogger) {
+    super(logger);
+    this.client = new NgClient(host, port);
+  }
+
+  /** Does not fail when the engine is absent: it is found when it comes. */
+  async start(): Promise<void> {
+    try {
+      await this.client?.request('ping', {}, PING_PATIENCE);
+      this.rise();
+    } catch (error) {
+      this.logger.warn({ engine: this.address, err: error }, 'rtpengine does not answer yet');
+    }
+    this.watch();
+  }
+
+  close(): Promise<void> {
+    this.unwatch();
+    return Promise.resolve();
+  }
+}
+
+/** An engine of our own, restarted when it dies. */
+export class SpawnedInstance extends Instance {
+  readonly #config: RtpengineConfig;
+  readonly #stopping = new AbortController();
+  #process: EngineProcess | null = null;
+  #supervision: Promise<void> = Promise.resolve();
+
+  constructor(config: RtpengineConfig, logger: MediaLogger) {
+    super(logger);
+    this.#config = config;
+  }
+
+  /** Process id of the running engine, for tests and doctor. */
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  /** @throws WabError 'MEDIA_UNAVAILABLE' when the program is missing or does not come up. */
+  async start(): Promise<void> {
+    this.version = await engineVersion(this.#config.program);
+    await this.#launch();
+    this.watch();
+    this.#supervision = this.#supervise();
+  }
+
+  async #launch(): Promise<void> {
+    const engine = await EngineProcess.spawn(this.#config, this.logger);
+    this.#process = engine;
+    this.client?.close();
+    const client = this.client = new NgClient('127.0.0.1', engine.control);
+    let end: string | null = null;
+    void engine.ended.then((reason) => { end = reason; });
+    const deadline = performance.now() + START_PATIENCE;
+    while (end === null && !this.closed && performance.now() < deadline) {
+      try {
+        await client.request('ping', {}, 200);
+        this.logger.info({ engine: client.address, version: this.version }, 'rtpengine runs');
+        this.rise();
+        return;
+      } catch { /* not listening yet */ }
+      await sleep(20);
+    }
+    await engine.stop();
+    throw new WabError('MEDIA_UNAVAILABLE', `rtpengine ${end ?? 'does not answer its control socket'}`);
+  }
+
+  /** Waits for the process to end and starts the next, until close(). */
+  async #supervise(): Promise<void> {
+    let failures = 0;
+    while (!this.closed) {
+      const since = performance.now();
+      const reason = await this.#process?.ended ?? 'was never started';
+      if (this.closed) return;
+      this.fall(reason);
+      if (performance.now() - since > 60_000) failures = 0;
+      const delay = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)] ?? 1000;
+      failures += 1;
+      await sleep(delay, undefined, { signal: this.#stopping.signal }).catch(() => { /* close() */ });
+      if (this.closed) return;
+      try {
+        await this.#launch();
+      } catch (error) {
+        this.logger.error({ err: error }, 'rtpengine does not start again');
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.unwatch();
+    this.#stopping.abort();
+    await this.#process?.stop();
+    await this.#supervision;
+  }
+}

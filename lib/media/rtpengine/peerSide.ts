@@ -1,0 +1,128 @@
+import { audioCodec, eventCodec, peerAnswer, peerOffer, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type EnginePort, type OfferedTypes, type PeerMedia, type SdpCodec } from '../../sdp/index.js';
+import { WabError } from '../../errors.js';
+import type { Remote } from '../anchor/messages.js';
+import type { StreamFormat } from '../anchor/outStream.js';
+import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
+import type { PeerMediaProfile } from '../types.js';
+import { engineSdp, type EngineCall } from './engineCall.js';
+import { anchorSection } from './metaSide.js';
+import type { NgCommand } from './ngClient.js';
+import { INTERFACES } from './process.js';
+
+const PEER = 'peer';
+const ANCHOR = 'anchor';
+
+/** Payload types on the anchor's side of a peer's engine call. */
+const ANCHOR_EVENTS = 102;
+
+/** What the anchor must know of a peer leg once it is negotiated. */
+export interface PeerSideResult {
+  readonly remote: Remote;
+  readonly format: StreamFormat;
+  readonly media: PeerMedia;
+}
+
+/**
+ * One peer leg's engine call: anchor ⇄ engine ⇄ peer. `codec` is what the anchor speaks, that is, Meta's.
+ * Transcoding, the engine wants events on the audio's clock and then scales their durations: the anchor speaks telephone-event/48000
+ * beside Opus there. Passing Opus through, the engine is told of no events and passes their payload type on as it comes.
+ */
+export class PeerSide {
+  readonly #call: EngineCall;
+  readonly #local: Remote;
+  readonly #codec: AnchorCodec;
+  readonly #profile: PeerMediaProfile;
+  #port: EnginePort | null = null;
+  #offered: OfferedTypes = { opus: 111, events: null };
+
+  constructor(call: EngineCall, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile) {
+    this.#call = call;
+    this.#local = local;
+    this.#codec = codec;
+    this.#profile = profile;
+  }
+
+  /** Our offer to the peer. */
+  async offer(id: string, version: number): Promise<string> {
+    const wanted = this.#profile.codecs.filter((name) => name !== this.#codec);
+    const codecs = [this.#anchorAudio(), this.#anchorEvents()];
+    const port = await this.#call.offer(ANCHOR, null, engineSdp(anchorSection(this.#local, codecs)), {
+      ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: 20,
+      codec: { mask: this.#profile.codecs.includes(this.#codec) ? [] : [this.#codec], transcode: wanted },
+    });
+    this.#port = port;
+    const events = port.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === 8000);
+    // With Opus alone there is nothing to transcode and no 8000 line from the engine; the type is then ours to name.
+    this.#offered = { opus: port.codecs.find((codec) => codec.name === 'opus')?.payloadType ?? 111, events: events?.payloadType ?? 101 };
+    return writeSdp(peerOffer(port, this.#profile, this.#offered, id, version));
+  }
+
+  /** The peer's answer to it. @throws WabError 'SDP_UNACCEPTABLE'. */
+  async takeAnswer(text: string): Promise<PeerSideResult> {
+    const media = readPeerAnswer(text, this.#profile);
+    const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
+    return this.#result(media, remote, ANCHOR_EVENTS);
+  }
+
+  /** Answers the peer's offer, a first or a later one; `before` is what stands, so that an unchanged stream is left alone. */
+  async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
+    const media = readPeerOffer(text, this.#profile);
+    if (before && this.#port && sameStream(before.media, media)) {
+      return { ...before, media, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+    }
+    const section = this.#forEngine(media);
+    const passes = media.codec.name === this.#codec;
+    const towardsAnchor = await this.#call.offer(PEER, before ? ANCHOR : null, engineSdp(section), {
+      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['offer'], direction: [INTERFACES.peers, INTERFACES.anchor], ptime: 20,
+      codec: passes ? undefined : { mask: [media.codec.name], transcode: [this.#codec] },
+    });
+    const audio = towardsAnchor.codecs.find((codec) => codec.name === this.#codec);
+    if (!audio) throw new WabError('MEDIA_REFUSED', `the engine does not transcode ${media.codec.name} to ${this.#codec}`);
+    const events = passes ? null : towardsAnchor.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === clockRate(this.#codec)) ?? null;
+    const port = await this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, events ? [audio, events] : [audio])), { 'rtcp-mux': ['demux'], ICE: 'remove' });
+    this.#port = port;
+    const sdp = writeSdp(peerAnswer(media, port, this.#profile, id, version));
+    return { ...this.#result(media, { ...towardsAnchor, codecs: [audio] }, events?.payloadType ?? null), sdp };
+  }
+
+  #result(media: PeerMedia, towardsAnchor: AudioSection, transcodedEvents: number | null): PeerSideResult {
+    const passes = media.codec.name === this.#codec;
+    const audioType = towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? this.#anchorAudio().payloadType;
+    return {
+      media,
+      remote: { address: towardsAnchor.address, port: towardsAnchor.port },
+      format: {
+        codec: this.#codec,
+        audioType,
+        eventType: media.events === null ? null : passes ? media.events.payloadType : transcodedEvents,
+        eventUnit: passes ? (media.events?.clockRate === 48_000 ? 48_000 : 8000) : clockRate(this.#codec),
+      },
+    };
+  }
+
+  /** What the engine is told of the peer: the one codec in use, and events only where it is to convert them. */
+  #forEngine(media: PeerMedia): AudioSection {
+    const passes = media.codec.name === this.#codec;
+    // A peer on hold with c=0.0.0.0 has no address now; ours is as good as any until it names one.
+    return { ...media.audio, direction: 'sendrecv', codecs: media.events && !passes ? [media.codec, media.events] : [media.codec] };
+  }
+
+  #anchorAudio(): SdpCodec {
+    return this.#codec === 'opus' ? audioCodec('opus', 111, 'maxaveragebitrate=20000;minptime=20;useinbandfec=1') : audioCodec(this.#codec);
+  }
+
+  #anchorEvents(): SdpCodec {
+    return eventCodec(ANCHOR_EVENTS, clockRate(this.#codec));
+  }
+
+  #security(): NgCommand {
+    return this.#profile.srtp === 'sdes' ? { 'transport-protocol': 'RTP/SAVP', DTLS: 'off' } : { 'transport-protocol': 'RTP/AVP' };
+  }
+}
+
+/** Nothing changed that the engine would have to know: a hold, a resume, a refresh. */
+function sameStream(a: PeerMedia, b: PeerMedia): boolean {
+  const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec, events?.payloadType ?? null, audio.ptime]);
+  const sameAddress = a.audio.address === b.audio.address || b.audio.address === '0.0.0.0' || b.audio.address === '::';
+  return sameAddress && essence(a) === essence(b);
+}

@@ -1,0 +1,96 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import type { RtpengineConfig } from '../../config/types.js';
+import { WabError } from '../../errors.js';
+import type { MediaLogger } from '../logger.js';
+
+/** Names of the engine's interfaces, also those an engine of the operator's must have. */
+export const INTERFACES = { meta: 'meta', peers: 'peers', anchor: 'anchor' } as const;
+
+/** How long a program asked to stop may take before it is killed, in milliseconds. */
+const STOP_PATIENCE = 3000;
+/** Seconds before rtpengine drops a call without packets: ours end by our own watch, and a held peer leg is silent for long. */
+const ENGINE_TIMEOUT = 86_400;
+
+/** A free UDP port of loopback; another program may take it before it is used, so a start that fails is tried again. */
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
+}
+
+/** Command line of a spawned rtpengine (rtpengine(1)). */
+export function engineArguments(config: RtpengineConfig, control: number): string[] {
+  return [
+    '--foreground', '--log-stderr', '--no-log-timestamps', '--log-level=4', '--table=-1', '--no-redis-required',
+    `--interface=${INTERFACES.meta}/${config.interface.meta}`,
+    `--interface=${INTERFACES.peers}/${config.interface.peers}`,
+    `--interface=${INTERFACES.anchor}/${config.anchor}`,
+    `--listen-ng=127.0.0.1:${control}`,
+    `--port-min=${config.ports.first}`, `--port-max=${config.ports.last}`,
+    `--timeout=${ENGINE_TIMEOUT}`, `--silent-timeout=${ENGINE_TIMEOUT}`, '--delete-delay=0',
+    // META-SIP §6.2: an EC certificate for DTLS. RFC 4594 §4.1: voice is marked EF (46 << 2).
+    '--dtls-cert-cipher=prime256v1', '--tos=184',
+  ];
+}
+
+/** Version of the program, e.g. "10.5.3.5-1+deb12u1"; null when it does not say. @throws WabError 'MEDIA_UNAVAILABLE' when it cannot be run. */
+export async function engineVersion(program: string): Promise<string | null> {
+  try {
+    const { stdout, stderr } = await promisify(execFile)(program, ['--version'], { timeout: 5000 });
+    return /Version:?\s+(\S+)/i.exec(stdout + stderr)?.[1] ?? null;
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new WabError('MEDIA_UNAVAILABLE', missing ? `${program} is not installed (Debian: apt-get install rtpengine-daemon)` : `${program} --version failed`, { cause });
+  }
+}
+
+/** One run of rtpengine. It dies with us: the kernel signals it when our thread is gone. */
+export class EngineProcess {
+  readonly control: number;
+  /** Resolves with a reason when the program has ended, for whatever cause. */
+  readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, control: number, logger: MediaLogger) {
+    this.#child = child;
+    this.control = control;
+    this.ended = new Promise((resolve) => {
+      child.once('error', (error) => resolve(`cannot be started: ${error.message}`));
+      child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `ended with status ${String(code)}`));
+    });
+    if (child.stderr) {
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        const text = line.slice(0, 500);
+        if (/\b(CRIT|EMERG|ALERT|ERR)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
+        else logger.debug({ engine: 'rtpengine' }, text);
+      });
+    }
+  }
+
+  static async spawn(config: RtpengineConfig, logger: MediaLogger): Promise<EngineProcess> {
+    const control = await freePort();
+    // setpriv (util-linux, essential on Debian) sets PR_SET_PDEATHSIG and then becomes the program.
+    const child = spawn('setpriv', ['--pdeathsig', 'TERM', config.program, ...engineArguments(config, control)], { stdio: ['ignore', 'ignore', 'pipe'] });
+    return new EngineProcess(child, control, logger);
+  }
+
+  get pid(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  /** Ends the program and waits for it. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_PATIENCE);
+    await this.ended;
+    clearTimeout(timer);
+  }
+}

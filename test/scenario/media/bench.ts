@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import type { MediaConfig, RtpengineConfig } from '../../../lib/config/types.js';
+import { createMediaEngine, type MediaCall, type MediaEngine, type MediaLogger, type PeerLeg, type PeerMediaProfile } from '../../../lib/media/index.js';
+import { Endpoint } from './endpoint.js';
+
+/** Logger that keeps what it was told. */
+export function keepingLogger(): MediaLogger & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const keep = (level: string) => (details: object, text: string): void => { lines.push(`${level} ${text} ${JSON.stringify(details, (_key, value: unknown) => (value instanceof Error ? value.message : value))}`); };
+  return { lines, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
+}
+
+export function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): MediaConfig {
+  return {
+    engine: 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
+    rtpengine: {
+      spawn: true, program: 'rtpengine', control: [], interface: { meta: '127.0.0.1', peers: '127.0.0.1' },
+      ports: { first: 41_000, last: 41_999 }, anchor: '127.0.0.1', ...rtpengine,
+    },
+  };
+}
+
+export async function startEngine(rtpengine: Partial<RtpengineConfig> = {}): Promise<{ engine: MediaEngine; logger: ReturnType<typeof keepingLogger> }> {
+  const logger = keepingLogger();
+  const engine = createMediaEngine(mediaConfig(rtpengine), logger);
+  await engine.start();
+  return { engine, logger };
+}
+
+const sdpPort = (sdp: string): number => Number(/m=audio (\d+)/.exec(sdp)?.[1]);
+const sdpKey = (sdp: string): string => /inline:(\S+)/.exec(sdp)?.[1] ?? '';
+
+export const PCMU: PeerMediaProfile = { codecs: ['PCMU'], srtp: 'none', dtmf: 'rfc4733' };
+
+export function metaSdp(port: number, key: string, types: { opus?: number; events?: number } = {}): string {
+  const opus = types.opus ?? 111;
+  const events = types.events ?? 126;
+  return ['v=0', 'o=- 1735689600123 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE audio', `m=audio ${port} RTP/SAVP ${opus} ${events}`, 'c=IN IP4 127.0.0.1',
+    'a=rtcp:9 IN IP4 0.0.0.0', 'a=mid:audio', 'a=sendrecv', 'a=rtcp-mux', `a=rtpmap:${opus} opus/48000/2`,
+    `a=fmtp:${opus} maxaveragebitrate=20000;maxplaybackrate=16000;minptime=20;sprop-maxcapturerate=16000;useinbandfec=1`,
+    `a=rtpmap:${events} telephone-event/8000`, 'a=maxptime:20', 'a=ptime:20', `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}`, ''].join('\r\n');
+}
+
+/** An SDES call: Meta's offer answered. */
+export async function metaCalls(engine: MediaEngine, id: string, mediaTimeout = 0): Promise<{ call: MediaCall; meta: Endpoint; answer: string }> {
+  const meta = await Endpoint.open();
+  const key = randomBytes(30).toString('base64');
+  const call = engine.openCall({ id, mediaTimeout });
+  const answer = await call.answerMeta(metaSdp(meta.port, key), { keying: 'sdes' });
+  meta.secure(key, sdpKey(answer));
+  meta.aim('127.0.0.1', sdpPort(answer));
+  return { call, meta, answer };
+}
+
+/** A peer's answer for our offer, made of lines; `formats` names payload types and rtpmaps. */
+export function peerSdp(port: number, formats: readonly string[], extra: readonly string[] = [], protocol = 'RTP/AVP'): string {
+  const types = formats.map((format) => format.split(' ')[0]).join(' ');
+  return ['v=0', `o=pbx ${port} 1 IN IP4 127.0.0.1`, 's=call', 'c=IN IP4 127.0.0.1', 't=0 0', `m=audio ${port} ${protocol} ${types}`,
+    ...formats.map((format) => `a=rtpmap:${format}`), ...extra, ''].join('\r\n');
+}
+
+/** Adds a peer leg, answered by a new endpoint with the given formats. `EVENTS` in a format is replaced by the offered type. */
+export async function peerAnswers(call: MediaCall, profile: PeerMediaProfile, formats: readonly string[], extra: readonly string[] = ['a=ptime:20']): Promise<{ leg: PeerLeg; peer: Endpoint; offer: string; events: number }> {
+  const peer = await Endpoint.open();
+  const leg = call.addPeerLeg(profile);
+  const offer = await leg.offer();
+  const events = Number(/a=rtpmap:(\d+) telephone-event\/8000/.exec(offer)?.[1] ?? 101);
+  const key = randomBytes(30).toString('base64');
+  const secure = profile.srtp === 'sdes';
+  await leg.takeAnswer(peerSdp(peer.port, formats.map((format) => format.replace('EVENTS', String(events))),
+    secure ? [...extra, `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}`] : extra, secure ? 'RTP/SAVP' : 'RTP/AVP'));
+  if (secure) peer.secure(key, sdpKey(offer));
+  peer.aim('127.0.0.1', sdpPort(offer));
+  peer.ssrc = 0x2222;
+  return { leg, peer, offer, events };
+}

@@ -1,0 +1,155 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { ProtectionProfileAes128CmHmacSha1_80, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift';
+
+/** One packet as it stood on the wire, decrypted. */
+export interface Seen {
+  readonly at: number;
+  readonly from: string;
+  readonly type: number;
+  readonly marker: boolean;
+  readonly seq: number;
+  readonly ts: number;
+  readonly ssrc: number;
+  readonly payload: Buffer;
+}
+
+/** A telephone event packet's fields. */
+export function eventFields(seen: Seen): { event: number; end: boolean; duration: number } {
+  return { event: seen.payload[0] ?? -1, end: ((seen.payload[1] ?? 0) & 0x80) !== 0, duration: seen.payload.readUInt16BE(2) };
+}
+
+export const SILENCE = Buffer.from([0xf8, 0xff, 0xfe]);
+
+/** A bare RTP or SRTP end: records every packet it gets, sends what the test says. */
+export class Endpoint {
+  readonly seen: Seen[] = [];
+  readonly rtcp: Buffer[] = [];
+  readonly #socket: Socket;
+  #session: { rtp: SrtpSession; rtcp: SrtcpSession } | null = null;
+  #target: { address: string; port: number } | null = null;
+  #waiters: (() => void)[] = [];
+  seq = 100;
+  ts = 90_000;
+  ssrc = 0x1111;
+  /** Packets that could not be decrypted. */
+  unreadable = 0;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('message', (data, from) => this.#take(data, `${from.address}:${from.port}`));
+  }
+
+  static async open(): Promise<Endpoint> {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    return new Endpoint(socket);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  /** Switches SRTP on: 30 bytes of key and salt each way, base64. */
+  secure(local: string, remote: string): void {
+    const halves = (text: string): [Buffer, Buffer] => [Buffer.from(text, 'base64').subarray(0, 16), Buffer.from(text, 'base64').subarray(16, 30)];
+    const [localMasterKey, localMasterSalt] = halves(local);
+    const [remoteMasterKey, remoteMasterSalt] = halves(remote);
+    const config = { keys: { localMasterKey, localMasterSalt, remoteMasterKey, remoteMasterSalt }, profile: ProtectionProfileAes128CmHmacSha1_80 };
+    this.#session = { rtp: new SrtpSession(config), rtcp: new SrtcpSession(config) };
+  }
+
+  aim(address: string, port: number): void {
+    this.#target = { address, port };
+  }
+
+  /** Sends one packet and advances; `step` in timestamp units. */
+  send(type: number, payload: Buffer, step: number, options: { marker?: boolean; ts?: number; seq?: number } = {}): void {
+    if (!this.#target) throw new Error('no target');
+    const header = new RtpHeader({ version: 2, payloadType: type, sequenceNumber: options.seq ?? this.seq, timestamp: (options.ts ?? this.ts) >>> 0, ssrc: this.ssrc, marker: options.marker ?? false });
+    if (options.seq === undefined) this.seq = (this.seq + 1) & 0xffff;
+    this.ts = (this.ts + step) >>> 0;
+    const packet = this.#session ? this.#session.rtp.encrypt(payload, header) : new RtpPacket(header, payload).serialize();
+    this.#socket.send(packet, this.#target.port, this.#target.address);
+  }
+
+  sendRtcp(packet: Buffer): void {
+    if (!this.#target) throw new Error('no target');
+    this.#socket.send(this.#session ? this.#session.rtcp.encrypt(packet) : packet, this.#target.port, this.#target.address);
+  }
+
+  #take(data: Buffer, from: string): void {
+    const second = data[1] ?? 0;
+    try {
+      if (second >= 192 && second <= 223) {
+        this.rtcp.push(this.#session ? this.#session.rtcp.decrypt(data) : data);
+      } else {
+        const plain = this.#session ? this.#session.rtp.decrypt(data) : data;
+        const { header, payload } = RtpPacket.deSerialize(plain);
+        this.seen.push({ at: performance.now(), from, type: header.payloadType, marker: header.marker, seq: header.sequenceNumber, ts: header.timestamp, ssrc: header.ssrc, payload: Buffer.from(payload) });
+      }
+    } catch {
+      this.unreadable += 1;
+    }
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  /** Waits until `done` holds, judged after every packet; fails after `limit` milliseconds. */
+  async until(done: (seen: readonly Seen[]) => boolean, limit = 10_000): Promise<void> {
+    const deadline = performance.now() + limit;
+    while (!done(this.seen)) {
+      const left = deadline - performance.now();
+      if (left <= 0) throw new Error(`not seen within ${limit} ms (${this.seen.length} packets, ${this.unreadable} unreadable)`);
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([
+        new Promise<void>((resolve) => { this.#waiters.push(resolve); }),
+        new Promise<void>((resolve) => { timer = setTimeout(resolve, left); }),
+      ]);
+      clearTimeout(timer);
+    }
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#socket.close(() => resolve()));
+  }
+}
+
+/** Calls `each` every 20 ms by the clock, `count` times or until the returned function stops it. */
+export function pace(each: (i: number) => void, count = Infinity): { readonly done: Promise<void>; stop(): void } {
+  let i = 0;
+  const start = performance.now();
+  let finish: () => void = () => undefined;
+  const done = new Promise<void>((resolve) => { finish = resolve; });
+  const timer = setInterval(() => {
+    while (i < count && performance.now() - start >= i * 20) each(i++);
+    if (i >= count) { clearInterval(timer); finish(); }
+  }, 5);
+  return { done, stop: () => { clearInterval(timer); finish(); } };
+}
+
+/** What Meta demands of one stream: one SSRC, one source address, no break in sequence or timestamps. */
+export function faultsOfStream(seen: readonly Seen[], step = 960): string[] {
+  const faults: string[] = [];
+  const audio = seen.filter((one) => one.type !== 126);
+  if (new Set(seen.map((one) => one.ssrc)).size > 1) faults.push(`SSRCs ${[...new Set(seen.map((one) => one.ssrc))].join()}`);
+  if (new Set(seen.map((one) => one.from)).size > 1) faults.push(`addresses ${[...new Set(seen.map((one) => one.from))].join()}`);
+  for (let i = 1; i < seen.length; i += 1) {
+    const [a, b] = [seen[i - 1] as Seen, seen[i] as Seen];
+    if (((b.seq - a.seq) & 0xffff) !== 1) faults.push(`packet ${i}: sequence ${a.seq} to ${b.seq}`);
+  }
+  if (audio.length === seen.length) {
+    for (let i = 1; i < audio.length; i += 1) {
+      const difference = ((audio[i] as Seen).ts - (audio[i - 1] as Seen).ts) >>> 0;
+      if (difference !== step) faults.push(`packet ${i}: timestamp step ${difference}`);
+    }
+  }
+  return faults;
+}
+
+/** The longest time between two packets, milliseconds. */
+export function longestGap(seen: readonly Seen[]): number {
+  return seen.reduce((longest, one, i) => (i === 0 ? 0 : Math.max(longest, one.at - (seen[i - 1] as Seen).at)), 0);
+}

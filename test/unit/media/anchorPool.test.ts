@@ -1,0 +1,16 @@
+import t from 'tap';
+import { AnchorPool } from '../../../lib/media/anchor/anchorPool.js';
+const logger = { debug() { /* quiet */ }, info() { /* quiet */ }, warn() { /* quiet */ }, error() { /* quiet */ } };
+t.test('a worker starts, carries a call, and ends', async (t) => {
+  const pool = new AnchorPool('127.0.0.1', 1, logger);
+  await pool.start();
+  t.ok(pool.healthy);
+  const call = pool.open();
+  t.ok(call.port > 0);
+  call.side('meta', { address: '127.0.0.1', port: 9 }, { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 });
+  t.match(await call.stats(), { meta: { packetsIn: 0, packetsOut: 0 } });
+  await call.close();
+  await pool.close();
+  t.notOk(pool.healthy);
+  t.throws(() => pool.open(), { code: 'MEDIA_UNAVAILABLE' });
+});
