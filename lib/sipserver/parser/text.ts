@@ -89,3 +89,9 @@ export function unquote(s: string): string {
   if (s.length < 2 || s.charCodeAt(0) !== 34 || s.charCodeAt(s.length - 1) !== 34) return s;
   return s.slice(1, -1).replace(/\\([\s\S])/g, '$1');
 }
+
+/** Where the first element of a comma-separated value ends. */
+export function indexOfListEnd(value: string): number {
+  const comma = value.indexOf(',') < 0 ? -1 : indexOutside(value, ',');
+  return comma < 0 ? value.length : comma;
+}

@@ -52,6 +52,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   private readonly acceptors: Acceptor[] = [];
   private readonly udpPoints: UdpPoint[] = [];
   private readonly streams = new Set<StreamFlow>();
+  private readonly acceptedBy = new Map<string, StreamFlow>();
   private readonly pool = new Map<string, Promise<StreamFlow>>();
   private readonly opening = new Set<Socket>();
   private readonly trust = new TrustStore();
@@ -86,7 +87,11 @@ export class Transports implements StreamOwner, DatagramOwner {
       const pem = at.protocol === 'tls' ? (await this.loadIdentity()).pem : undefined;
       const protocol = at.protocol;
       const acceptor = await Acceptor.bind(at, pem, this.limits, this.counters, this.admission,
-        (socket, remote) => { this.streams.add(new StreamFlow(this.nextFlowId(), protocol, true, socket, this, remote, undefined, Date.now())); },
+        (socket, remote) => {
+          const flow = new StreamFlow(this.nextFlowId(), protocol, true, socket, this, remote, undefined, Date.now());
+          this.streams.add(flow);
+          this.acceptedBy.set(`${protocol} ${hostPort(remote)}`, flow);
+        },
         (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); });
       this.acceptors.push(acceptor);
       local = acceptor.local;
@@ -117,6 +122,12 @@ export class Transports implements StreamOwner, DatagramOwner {
     const point = this.udpPoints.find((p) => from !== undefined && p.local.port === from.port && p.local.address === from.address)
       ?? this.udpPoints.find((p) => isIPv6(p.local.address) === v6);
     return point?.flowTo(remote);
+  }
+
+  /** An accepted connection whose far end is exactly this socket; for requests to a peer that gave this very address as its own. */
+  accepted(protocol: Protocol, remote: Address): Flow | undefined {
+    const flow = this.acceptedBy.get(`${protocol} ${hostPort(remote)}`);
+    return flow?.closed === false ? flow : undefined;
   }
 
   /** Connections that are up, ours and accepted. */
@@ -156,6 +167,8 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   streamClosed(flow: StreamFlow, error: Error | undefined): void {
     this.streams.delete(flow);
+    const key = `${flow.protocol} ${hostPort(flow.remote)}`;
+    if (this.acceptedBy.get(key) === flow) this.acceptedBy.delete(key);
     this.handlers.closed?.(flow, error);
   }
 

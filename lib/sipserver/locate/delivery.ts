@@ -1,0 +1,132 @@
+// One request, tried at each of its hops until one answers (RFC 3263 §4.3).
+import type { Flow } from '../transport/index.js';
+import type { Header, SipMessage } from '../parser/index.js';
+import { newBranch } from '../transaction/index.js';
+import type { ClientTransaction, ClientTransactionUser } from '../transaction/index.js';
+import type { Network } from './network.js';
+import type { Presented } from './presence.js';
+import type { Hop } from './resolve.js';
+
+export interface DeliveryUser {
+  response(response: SipMessage, flow: Flow, delivery: Delivery): void;
+  /** No hop took the request: 503 with the reason of the last one, 408 when it kept silent, 487 when cancelled before it left. */
+  failed(status: 408 | 487 | 503, reason: string, delivery: Delivery): void;
+  /** The transaction has ended after a final response: nothing more comes. */
+  settled(delivery: Delivery): void;
+}
+
+export class Delivery implements ClientTransactionUser {
+  private readonly hops: Hop[];
+  private tx: ClientTransaction | undefined;
+  private flow: Flow | undefined;
+  private stopped = false;
+  private answered = false;
+  private cancelHeaders: readonly Header[] | undefined;
+  private last: { status: 408 | 503; reason: string } = { status: 503, reason: 'No Way To Send' };
+
+  /** `request` has no Via of ours yet. It is copied for each try. */
+  constructor(private readonly network: Network, readonly request: SipMessage, hops: readonly Hop[], private readonly user: DeliveryUser) {
+    this.hops = hops.flatMap((hop) => spread(hop, request, network.udpBytes));
+  }
+
+  /** Begins; everything else is told to the user, later. */
+  start(): void {
+    void this.attempt();
+  }
+
+  /**
+   * Cancels an INVITE (RFC 3261 §9.1); before it has left, it simply does not. Gives the CANCEL when it can be sent, 'unsent' when there
+   * was nothing on the wire, undefined when a final response came before.
+   */
+  cancel(headers: readonly Header[]): SipMessage | 'unsent' | undefined {
+    if (this.stopped) return undefined;
+    if (this.tx === undefined) {
+      this.cancelHeaders = headers;
+      return 'unsent';
+    }
+    return this.tx.cancelWith(headers);
+  }
+
+  /** The request as it was last sent, with its Via. */
+  get sent(): SipMessage | undefined {
+    return this.tx?.request;
+  }
+
+  get via(): Flow | undefined {
+    return this.flow;
+  }
+
+  response(_tx: ClientTransaction, response: SipMessage, flow: Flow): void {
+    if (response.status > 100) this.answered = true;
+    // RFC 3263 §4.3: a 503 counts as a failure to deliver, while another hop is left.
+    if (response.status === 503 && this.hops.length > 0 && !this.stopped) {
+      this.last = { status: 503, reason: response.reason };
+      void this.attempt();
+      return;
+    }
+    if (response.status >= 200) this.stopped = true;
+    this.user.response(response, flow, this);
+  }
+
+  ended(): void {
+    if (this.stopped) this.user.settled(this);
+  }
+
+  timedOut(tx: ClientTransaction): void {
+    this.last = { status: 408, reason: tx.invite && this.answered ? 'No Final Response' : 'Request Timeout' };
+    void this.attempt();
+  }
+
+  transportFailed(_tx: ClientTransaction, error: Error): void {
+    this.last = { status: 503, reason: `Transport Error: ${clean(error.message)}` };
+    void this.attempt();
+  }
+
+  /** Gives up without telling anybody. */
+  abandon(): void {
+    this.stopped = true;
+    this.hops.length = 0;
+    this.tx?.terminate();
+  }
+
+  private async attempt(): Promise<void> {
+    for (;;) {
+      if (this.stopped) return;
+      const hop = this.answered || this.cancelHeaders !== undefined ? undefined : this.hops.shift();
+      if (hop === undefined) {
+        this.stopped = true;
+        if (this.cancelHeaders !== undefined) this.user.failed(487, 'Request Terminated', this);
+        else this.user.failed(this.last.status, this.last.reason, this);
+        return;
+      }
+      try {
+        const flow = await this.network.flow(hop);
+        const presented = await this.network.presence.towards(hop.protocol, hop.address, hop.host, flow.local);
+        if (this.stopped || this.cancelHeaders !== undefined) continue;
+        this.flow = flow;
+        this.tx = this.network.layer.send(withVia(this.request, hop, presented), flow, this);
+        return;
+      } catch (error) {
+        this.last = { status: 503, reason: `Transport Error: ${clean(error instanceof Error ? error.message : String(error))}` };
+      }
+    }
+  }
+}
+
+/** RFC 3261 §18.1.1: a large request goes over TCP where UDP was our choice and not the URI's; if TCP fails, over UDP after all. */
+function spread(hop: Hop, request: SipMessage, udpBytes: number): Hop[] {
+  if (hop.protocol !== 'udp' || hop.explicit || request.toString().length + 100 <= udpBytes) return [hop];
+  return [{ ...hop, protocol: 'tcp' }, hop];
+}
+
+/** A copy of the request with our Via on top. `rport` always, as the response then finds its way through a NAT (RFC 3581 §3). */
+export function withVia(request: SipMessage, hop: Hop, presented: Presented): SipMessage {
+  const copy = request.clone();
+  copy.prepend('Via', `SIP/2.0/${hop.protocol.toUpperCase()} ${presented.host}:${presented.port};rport;branch=${newBranch()}`);
+  return copy;
+}
+
+/** An error text as part of a reason phrase: one line, printable. */
+function clean(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 200);
+}

@@ -1,0 +1,93 @@
+// The address by which others reach us: in Via, Contact and Record-Route.
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Address, ListeningPoint, Protocol } from '../transport/index.js';
+import type { TargetRule } from './resolve.js';
+
+/** A host (IPv6 in brackets) and port as they stand in a header. */
+export interface Presented { host: string; port: number }
+
+const REMEMBER = 60_000;
+const MOST_REMEMBERED = 5_000;
+
+/**
+ * Answers which host and port we give out towards a peer: the one configured for that peer's host name, the general one, or the listening
+ * socket's; where that is bound to every address, the local address of the route to the peer.
+ */
+export class Presence {
+  private readonly routes = new Map<string, { until: number; local: Promise<string> }>();
+
+  constructor(
+    private readonly points: readonly ListeningPoint[], private readonly advertised: string | null | undefined,
+    private readonly targets: Readonly<Record<string, TargetRule>>,
+  ) {}
+
+  /** The listening point from which a request to this address goes; undefined when there is none for the protocol and family. */
+  async point(protocol: Protocol, address: string): Promise<Address | undefined> {
+    const v6 = isIPv6(address);
+    const fitting = this.points.filter((p) => p.protocol === protocol && isIPv6(p.local.address) === v6).map((p) => p.local);
+    if (fitting.length <= 1) return fitting[0];
+    const local = await this.routeTo(address);
+    return fitting.find((p) => p.address === local) ?? fitting.find((p) => isWildcard(p.address))
+      ?? fitting.find((p) => isLoopback(p.address) === isLoopback(address)) ?? fitting[0];
+  }
+
+  /**
+   * What we write into headers of messages to `address`, whose name in the URI is `host`. `local` is the socket that is used: its port counts
+   * when nothing listens for this protocol.
+   */
+  async towards(protocol: Protocol, address: string, host: string, local?: Address): Promise<Presented> {
+    const at = await this.point(protocol, address) ?? local;
+    const port = at?.port ?? (protocol === 'tls' ? 5061 : 5060);
+    const configured = this.targets[host.toLowerCase()]?.advertise ?? this.advertised;
+    if (configured !== null && configured !== undefined) return split(configured, port);
+    const own = at === undefined || isWildcard(at.address) ? await this.routeTo(address) : at.address;
+    return { host: bracketed(own), port };
+  }
+
+  /** The local address from which the system would send to this address; nothing is sent to find out. */
+  routeTo(address: string): Promise<string> {
+    const now = Date.now();
+    const known = this.routes.get(address);
+    if (known !== undefined && known.until > now) return known.local;
+    if (this.routes.size >= MOST_REMEMBERED) this.routes.clear();
+    const local = probe(address);
+    this.routes.set(address, { until: now + REMEMBER, local });
+    return local;
+  }
+}
+
+/** Connecting a UDP socket asks the system for the route and sends nothing. */
+async function probe(address: string): Promise<string> {
+  const v6 = isIPv6(address);
+  const socket = createSocket(v6 ? 'udp6' : 'udp4');
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.connect(9, address, () => { resolve(socket.address().address); });
+    });
+  } catch {
+    return v6 ? '::1' : '127.0.0.1';
+  } finally {
+    socket.close();
+  }
+}
+
+/** `host`, `host:port`, `[v6]:port`, bare IPv6. */
+function split(configured: string, port: number): Presented {
+  const m = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(configured);
+  if (m?.[1] === undefined) return { host: bracketed(configured), port };
+  return { host: m[1], port: m[2] === undefined ? port : Number(m[2]) };
+}
+
+export function bracketed(address: string): string {
+  return address.includes(':') && !address.startsWith('[') ? `[${address}]` : address;
+}
+
+export function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}

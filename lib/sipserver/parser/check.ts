@@ -1,0 +1,71 @@
+// What a request must hold before anything is done with it (RFC 3261 §8.1.1, §8.2, §16.3), and a response likewise.
+import type { Fault } from './parse.js';
+import type { SipMessage } from './message.js';
+import { isBalanced, toNumber } from './text.js';
+import { parseUri, schemeOf } from './uri.js';
+import { parseCSeq, parseNameAddr, parseVia } from './values.js';
+
+/** Headers that may stand only once (RFC 3261 §7.3.1; RFC 4475 §3.3.8, §3.3.9). */
+const SINGLE = ['call-id', 'cseq', 'from', 'to', 'max-forwards', 'content-length', 'content-type'] as const;
+
+/** Headers whose elements are addresses. */
+const ADDRESSES = ['contact', 'route', 'record-route', 'refer-to', 'reply-to', 'p-asserted-identity'] as const;
+
+/** The first fault of a request, with the status it is answered with; undefined when there is none. */
+export function checkRequest(m: SipMessage): Fault | undefined {
+  const common = checkCommon(m);
+  if (common !== undefined) return common;
+  const cseq = parseCSeq(m.get('cseq') ?? '');
+  if (cseq === undefined) return bad('CSeq');
+  // RFC 4475 §3.1.2.17-18: start line and CSeq name different methods.
+  if (cseq.method !== m.method) return { status: 400, reason: 'CSeq Method Does Not Match' };
+  const from = parseNameAddr(m.get('from') ?? '');
+  const to = parseNameAddr(m.get('to') ?? '');
+  if (from === undefined || schemeOf(from.uri) === undefined) return bad('From');
+  if (to === undefined || schemeOf(to.uri) === undefined) return bad('To');
+  const scheme = schemeOf(m.uri);
+  if (scheme === undefined) return bad('Request-URI');
+  // RFC 3261 §8.2.2.1: a scheme that is not understood is 416; tel is handed to the application, which may route it.
+  if (scheme === 'sip' || scheme === 'sips') {
+    // RFC 3261 §19.1.1, RFC 4475 §3.1.2.11: headers are not allowed in a Request-URI.
+    const uri = parseUri(m.uri);
+    if (uri === undefined || uri.headers !== '') return bad('Request-URI');
+  } else if (scheme !== 'tel') return { status: 416, reason: 'Unsupported URI Scheme' };
+  for (const key of ADDRESSES) {
+    if (!m.has(key)) continue;
+    for (const element of m.list(key)) {
+      if (element === '*' && key === 'contact' && m.method === 'REGISTER') continue;
+      const address = parseNameAddr(element);
+      if (address === undefined || schemeOf(address.uri) === undefined) return bad(key);
+    }
+  }
+  const hops = m.get('max-forwards');
+  // RFC 3261 §20.22, RFC 4475 §3.1.2.4: 0 to 255.
+  if (hops !== undefined && toNumber(hops, 255) === undefined) return bad('Max-Forwards');
+  const expires = m.get('expires');
+  // RFC 4475 §3.1.2.4: larger than 2**32-1 is no delta-seconds.
+  if (expires !== undefined && toNumber(expires, 4294967295) === undefined) return bad('Expires');
+  return undefined;
+}
+
+/** The first fault of a response (which is then dropped); undefined when there is none. */
+export function checkResponse(m: SipMessage): Fault | undefined {
+  return checkCommon(m) ?? (parseCSeq(m.get('cseq') ?? '') === undefined ? bad('CSeq') : undefined);
+}
+
+function checkCommon(m: SipMessage): Fault | undefined {
+  for (const key of SINGLE) {
+    const n = m.count(key);
+    if (n > 1) return { status: 400, reason: `Several ${key} Headers` };
+    if (n === 0 && (key === 'call-id' || key === 'cseq' || key === 'from' || key === 'to')) return { status: 400, reason: `Missing ${key}` };
+  }
+  if (m.get('call-id') === '') return bad('Call-ID');
+  const via = m.list('via')[0];
+  if (via === undefined) return { status: 400, reason: 'Missing Via' };
+  if (!isBalanced(via) || parseVia(via) === undefined) return bad('Via');
+  return undefined;
+}
+
+function bad(what: string): Fault {
+  return { status: 400, reason: `Bad ${what}` };
+}

@@ -1,0 +1,239 @@
+// The client protocol server: puts transactions, dialogs and clients together.
+import type { Socket } from 'node:net';
+import { tagOf } from '../parser/index.js';
+import type { SipMessage } from '../parser/index.js';
+import { DialogTable } from '../dialog/index.js';
+import { Delivery } from '../locate/index.js';
+import type { DeliveryUser, Hop, Network } from '../locate/index.js';
+import type { ServerTransaction, Timers, TransactionLayer, TransactionUser } from '../transaction/index.js';
+import type { Flow } from '../transport/index.js';
+import { Answers } from './answer.js';
+import { Cdr } from './cdr.js';
+import type { CdrReason } from './cdr.js';
+import type { Context, Log } from './context.js';
+import type { Leg } from './leg.js';
+import type { Policy } from './policy.js';
+import { refreshSession, SessionTimer } from './refresh.js';
+import { Session } from './session.js';
+import type { SessionOwner } from './session.js';
+import { Sessions } from './sessions.js';
+import { Uac } from './uac.js';
+import { Uas } from './uas.js';
+import { clientText, metaOf } from './wire.js';
+import type { Command } from './wire.js';
+
+export interface EngineOptions {
+  secret: string;
+  policy: Policy;
+  timers: Timers;
+  log: Log;
+  /** Reported to clients: `tls/host:port` of each listening point, as others see it and as it is bound. */
+  hostports(): { advertised: string[]; local: string[] };
+  isSelf(hop: Hop): boolean;
+  /** How long calls of a client that is gone wait for a client, ms. */
+  orphanTime: number;
+}
+
+/** Told to clients when they ask; the drachtio-server release whose protocol this is. */
+const VERSION = 'v0.9.10';
+
+export class Engine implements TransactionUser, SessionOwner, Context {
+  readonly legs = new DialogTable<Leg>();
+  readonly sessions = new Sessions();
+  readonly cdr = new Cdr(this.sessions);
+  readonly policy: Policy;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly uas: Uas;
+  readonly uac: Uac;
+  private readonly answers: Answers;
+  private lastSession = 0;
+  private closed = false;
+  private readonly orphans = new Set<NodeJS.Timeout>();
+  private parts: { layer: TransactionLayer; network: Network } | undefined;
+
+  constructor(private readonly options: EngineOptions) {
+    this.policy = options.policy;
+    this.timers = options.timers;
+    this.log = options.log;
+    this.uac = new Uac(this, options.isSelf);
+    this.uas = new Uas(this, { proxied: () => false, subscribed: (notify) => this.uac.subscribed(notify) });
+    this.answers = new Answers(this);
+  }
+
+  /** Layers that need the engine first. */
+  attach(layer: TransactionLayer, network: Network): void {
+    this.parts = { layer, network };
+  }
+
+  get layer(): TransactionLayer {
+    return this.attached().layer;
+  }
+
+  get network(): Network {
+    return this.attached().network;
+  }
+
+  // From the transaction layer.
+
+  request(tx: ServerTransaction): void {
+    this.uas.request(tx);
+  }
+
+  ack(ack: SipMessage, flow: Flow): void {
+    this.uas.ack(ack, flow);
+  }
+
+  stray(): void {
+    // A response nobody waits for any more: a late 2xx whose INVITE is long over (RFC 3261 §18.1.2).
+  }
+
+  welcome(request: SipMessage): boolean {
+    return this.policy.welcome(request);
+  }
+
+  // From clients.
+
+  /** A client has connected. */
+  connected(socket: Socket): void {
+    if (this.closed) socket.destroy();
+    else new Session(++this.lastSession, socket, this);
+  }
+
+  command(session: Session, { tokens, message }: Command): void {
+    const [id = '', verb = ''] = tokens;
+    if (tokens.length < 2) session.reply(id, 'NO', 'Invalid message format');
+    else if (verb === 'authenticate') this.authenticate(session, id, tokens);
+    else if (!session.authenticated) session.close();
+    else this.obey(session, id, verb, tokens, message);
+  }
+
+  sessionClosed(session: Session): void {
+    this.sessions.remove(session);
+    if (!session.authenticated || this.closed) return;
+    this.log.warn({ client: session.id }, 'drachtio client is gone');
+    // Nobody will answer these any more.
+    for (const incoming of this.uas.all()) {
+      if (incoming.session === session) incoming.refuse(503, 'Service Unavailable', [['Retry-After', '5']]);
+    }
+    for (const outgoing of this.uac.all()) if (outgoing.session === session) outgoing.delivery?.cancel([]);
+    const left = this.legs.all().filter((leg) => leg.session === session);
+    for (const leg of left) leg.session = undefined;
+    if (left.length > 0) this.awaitClient(left);
+  }
+
+  sessionFault(session: Session, error: Error): void {
+    this.log.warn({ client: session.id, error: error.message }, 'drachtio client connection');
+  }
+
+  // For the parts.
+
+  hangUp(leg: Leg, reason: string, cdr: CdrReason): void {
+    if (leg.ended) return;
+    const bye = leg.createRequest('BYE', []);
+    bye.add('Reason', `SIP ;cause=200 ;text="${reason}"`);
+    this.forget(leg);
+    leg.inviteIn?.refuse(487, 'Request Terminated');
+    void this.uac.hopsOf(leg, bye).then((hops) => { new Delivery(this.network, bye, hops, IGNORED).start(); });
+    const text = clientText(bye);
+    leg.session?.send(`sip|${metaOf('application', text.length, 'unknown', '', 0)}|unsolicited|${leg.id}|\r\n${text}`);
+    this.cdr.stop('application', cdr, bye);
+  }
+
+  armSession(leg: Leg, agreed: { seconds: number; ours: boolean } | undefined): void {
+    leg.timer?.stop();
+    leg.timer = agreed === undefined ? undefined
+      : new SessionTimer(this, leg, agreed.seconds, agreed.ours, (due, timer) => { refreshSession(this, this.uac, due, timer); });
+  }
+
+  forget(leg: Leg): void {
+    leg.stop();
+    this.legs.remove(leg);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const timer of this.orphans) clearTimeout(timer);
+    for (const leg of this.legs.all()) leg.stop();
+    for (const incoming of this.uas.all()) incoming.end();
+    this.sessions.close();
+  }
+
+  private authenticate(session: Session, id: string, tokens: readonly string[]): void {
+    if (tokens[2] !== this.options.secret) {
+      this.log.warn({ client: session.id }, 'drachtio client with a wrong secret');
+      session.reply(id, 'NO', 'incorrect secret');
+      session.end();
+      return;
+    }
+    session.authenticated = true;
+    for (const tag of (tokens[3] ?? '').split(',')) if (tag !== '') session.tags.add(tag);
+    this.sessions.add(session);
+    const { advertised, local } = this.options.hostports();
+    session.reply(id, 'OK', `${advertised.join(',')}|${VERSION}|${local.join(',')}`);
+  }
+
+  private obey(session: Session, id: string, verb: string, tokens: readonly string[], message: SipMessage | undefined): void {
+    switch (verb) {
+      case 'ping':
+        session.reply(id, 'OK', 'pong');
+        break;
+      case 'route':
+        this.sessions.route(session, tokens[2] ?? '');
+        session.reply(id, 'OK');
+        break;
+      case 'remove_route':
+        this.sessions.unroute(session, tokens[2] ?? '');
+        session.reply(id, 'OK');
+        break;
+      case 'sip':
+        this.sip(session, id, tokens, message);
+        break;
+      default:
+        session.reply(id, 'NO', 'Unknown message type');
+        session.end();
+    }
+  }
+
+  private sip(session: Session, id: string, tokens: readonly string[], message: SipMessage | undefined): void {
+    const [, , transactionId = '', dialogId = '', route = ''] = tokens;
+    if (message === undefined) session.reply(id, 'NOK', 'invalid or missing method supplied on start line');
+    else if (!message.isRequest) {
+      if (transactionId === '') session.reply(id, 'NO', 'transaction id missing');
+      else this.answers.answer(session, id, this.uas.find(transactionId), message);
+    } else if (dialogId !== '') void this.uac.sendInside(session, id, this.legs.named(dialogId), message);
+    else if (transactionId !== '') {
+      if (message.method === 'CANCEL') this.uac.cancel(session, id, transactionId, message);
+      else session.reply(id, 'NOK', 'only CANCEL is sent within a transaction');
+    } else {
+      const leg = this.legs.ofClient(message.get('call-id') ?? '', tagOf(message.get('from') ?? '') ?? '');
+      if (leg !== undefined) void this.uac.sendInside(session, id, leg, message);
+      else void this.uac.sendOutside(session, id, message, route);
+    }
+  }
+
+  /** Calls without a client are kept for one that comes back; if none does they are hung up. */
+  private awaitClient(left: readonly Leg[]): void {
+    const timer = setTimeout(() => {
+      this.orphans.delete(timer);
+      for (const leg of left) {
+        if (leg.ended || leg.session !== undefined) continue;
+        const heir = this.sessions.pick(leg.method);
+        if (heir !== undefined) leg.session = heir;
+        else this.hangUp(leg, 'no application left to handle the call', 'system-error-initiated-termination');
+      }
+    }, this.options.orphanTime);
+    this.orphans.add(timer);
+  }
+
+  private attached(): { layer: TransactionLayer; network: Network } {
+    if (this.parts === undefined) throw new Error('engine used before it was attached');
+    return this.parts;
+  }
+}
+
+const IGNORED: DeliveryUser = {
+  response() { /* the dialog is over whatever the peer says to our BYE */ },
+  failed() { /* likewise */ },
+  settled() { /* likewise */ },
+};

@@ -1,0 +1,143 @@
+// One request from the network that a client answers.
+import { randomUUID } from 'node:crypto';
+import { parseCSeq, responseTo, SipMessage, tagOf } from '../parser/index.js';
+import { ReliableProvisionals } from '../dialog/index.js';
+import type { Presented } from '../locate/index.js';
+import { lifetime, randomToken } from '../transaction/index.js';
+import type { ServerTransaction, ServerTransactionUser } from '../transaction/index.js';
+import type { Flow } from '../transport/index.js';
+import type { Context } from './context.js';
+import type { Leg } from './leg.js';
+import type { Session } from './session.js';
+import { clientText, flowMeta } from './wire.js';
+
+/** Who keeps the requests under way. */
+export interface IncomingOwner {
+  readonly context: Context;
+  incomingEnded(incoming: Incoming): void;
+}
+
+export class Incoming implements ServerTransactionUser {
+  /** drachtio's transaction id. */
+  readonly id = randomUUID();
+  localTag = randomToken();
+  /** The dialog it came in, or has begun. */
+  leg: Leg | undefined;
+  presented: Presented = { host: '', port: 0 };
+  ended = false;
+  private reliable: ReliableProvisionals | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** `within`: the request came inside an existing dialog. */
+  constructor(private readonly owner: IncomingOwner, readonly tx: ServerTransaction, public session: Session, readonly within: boolean) {
+    tx.user = this;
+    // A client that never answers must not leave the transaction here for ever (drachtio gives it 64 s for an INVITE).
+    const patience = tx.invite ? 2 * lifetime(owner.context.timers) : lifetime(owner.context.timers);
+    this.timer = setTimeout(() => { this.refuse(500, 'Application Did Not Answer'); }, patience);
+  }
+
+  get request(): SipMessage {
+    return this.tx.request;
+  }
+
+  get seq(): number {
+    return parseCSeq(this.request.get('cseq') ?? '')?.seq ?? 0;
+  }
+
+  /** Hands the request to its client. */
+  deliver(): void {
+    const { flow } = this.tx;
+    const text = clientText(this.request);
+    const where = this.leg === undefined || !this.within ? `|${flow.local.address}|${flow.local.port}|` : `${this.leg.id}|`;
+    this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${where}\r\n${text}`);
+  }
+
+  /** The client has shown that it is at work on the request. */
+  touched(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  /** Sends provisional response `response` reliably (RFC 3262). */
+  sendReliably(response: SipMessage): void {
+    this.reliable ??= new ReliableProvisionals(this.tx, this.owner.context.timers, () => { this.refuse(504, 'PRACK Timeout'); });
+    this.reliable.send(response);
+  }
+
+  /** True when the PRACK acknowledges a response of ours. */
+  acknowledges(prack: SipMessage): boolean {
+    return this.reliable?.acknowledged(prack) ?? false;
+  }
+
+  /** RFC 3262 §3: a 2xx waits while a reliable provisional response with a session description is not acknowledged. */
+  get awaitsPrack(): boolean {
+    return this.reliable?.pending ?? false;
+  }
+
+  /** `then` runs once no reliable response is outstanding. */
+  afterPrack(then: () => void): void {
+    if (this.reliable === undefined) then();
+    else this.reliable.onQuiet = then;
+  }
+
+  /** Answers without the client, and forgets the request. */
+  refuse(status: number, reason: string, headers: readonly [string, string][] = []): void {
+    if (this.ended) return;
+    const response = responseTo(this.request, status, reason, this.localTag);
+    for (const [name, value] of headers) response.add(name, value);
+    const { tx } = this;
+    this.end();
+    tx.respond(response);
+    if (tx.invite && !this.within) this.owner.context.cdr.stop('application', status === 487 ? 'call-canceled' : 'call-rejected', response);
+  }
+
+  /** Nothing more is to come: a final response went out, or there is nobody to send it to. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.touched();
+    this.reliable?.stop();
+    if (this.tx.user === this) this.tx.user = undefined;
+    if (this.leg?.inviteIn === this) this.leg.inviteIn = undefined;
+    if (this.leg !== undefined && !this.leg.confirmed) this.owner.context.forget(this.leg);
+    this.owner.incomingEnded(this);
+  }
+
+  cancelled(_tx: ServerTransaction, cancel: SipMessage, flow: Flow): void {
+    this.tellCancelled(cancel, flow);
+    this.refuse(487, 'Request Terminated');
+  }
+
+  unacknowledged(): void {
+    // The final response went out as often as it could; nothing hangs on its ACK.
+  }
+
+  transportFailed(_tx: ServerTransaction, error: Error): void {
+    if (this.ended) return;
+    const { log } = this.owner.context;
+    log.info({ callId: this.request.get('call-id'), error: error.message }, 'connection gone before the request was answered');
+    // An INVITE whose caller cannot be answered any more is over: the client is told in the way it understands.
+    if (this.tx.invite) this.tellCancelled(connectionLost(this.request), this.tx.flow);
+    this.end();
+  }
+
+  private tellCancelled(cancel: SipMessage, flow: Flow): void {
+    const text = clientText(cancel);
+    this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${this.leg?.id ?? ''}|\r\n${text}`);
+    if (!this.within) this.owner.context.cdr.stop('network', 'call-canceled', cancel);
+  }
+}
+
+/** A CANCEL as the caller would have sent it. */
+function connectionLost(invite: SipMessage): SipMessage {
+  const m = SipMessage.request('CANCEL', invite.uri);
+  for (const h of invite.headers) if (h.key === 'via' || h.key === 'from' || h.key === 'to' || h.key === 'call-id') m.headers.push(h);
+  m.add('CSeq', `${parseCSeq(invite.get('cseq') ?? '')?.seq ?? 1} CANCEL`);
+  m.add('Reason', 'SIP;cause=503;text="connection to the caller lost"');
+  return m;
+}
+
+/** Tag of To that the client wishes for, if it names one and the request has none. */
+export function wishedTag(request: SipMessage, response: SipMessage): string | undefined {
+  return tagOf(request.get('to') ?? '') === undefined ? tagOf(response.get('to') ?? '') : undefined;
+}

@@ -1,0 +1,42 @@
+// A dialog as this server keeps it: with its client, and what is under way in it.
+import { Dialog } from '../dialog/index.js';
+import type { AcceptedInvite, DialogSeed } from '../dialog/index.js';
+import type { Delivery } from '../locate/index.js';
+import type { Flow } from '../transport/index.js';
+import type { Header } from '../parser/index.js';
+import type { Incoming } from './incoming.js';
+import type { Session } from './session.js';
+import type { SessionTimer } from './refresh.js';
+
+export class Leg extends Dialog {
+  /** The client that handles it; undefined when that client is gone. */
+  session: Session | undefined;
+  /** Our 2xx that waits for its ACK. */
+  accepted: AcceptedInvite | undefined;
+  /** INVITEs under way within the dialog: ours, theirs. */
+  inviteOut: Delivery | undefined;
+  inviteIn: Incoming | undefined;
+  /** Number of the last INVITE of ours, credentials it carried (RFC 3261 §13.2.2.4: the ACK repeats them), and the ACK once sent. */
+  inviteSeq = 0;
+  inviteAuth: readonly Header[] = [];
+  ack: { seq: number; text: string; flow: Flow } | undefined;
+  /** The INVITE was cancelled, and yet answered 2xx: after the ACK comes a BYE. */
+  byeAfterAck = false;
+  /** CSeq numbers of INVITEs whose ACK the client has seen. */
+  lastAckIn = -1;
+  timer: SessionTimer | undefined;
+
+  constructor(seed: DialogSeed, session: Session | undefined) {
+    super(seed);
+    this.session = session;
+  }
+
+  /** Stops everything that is timed. */
+  stop(): void {
+    this.ended = true;
+    this.accepted?.stop();
+    this.accepted = undefined;
+    this.timer?.stop();
+    this.timer = undefined;
+  }
+}

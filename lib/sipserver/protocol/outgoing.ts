@@ -1,0 +1,189 @@
+// One request of a client's on its way, and the dialogs its responses make.
+import { randomUUID } from 'node:crypto';
+import { responseTo, tagOf } from '../parser/index.js';
+import type { SipMessage } from '../parser/index.js';
+import type { Delivery, DeliveryUser } from '../locate/index.js';
+import { randomToken } from '../transaction/index.js';
+import type { Flow } from '../transport/index.js';
+import type { Context } from './context.js';
+import { Leg } from './leg.js';
+import { agreedByUac } from './refresh.js';
+import type { Session } from './session.js';
+import { TARGET_REFRESH } from './uas.js';
+import { clientText, flowMeta, metaOf } from './wire.js';
+
+export interface OutgoingOwner {
+  readonly context: Context;
+  /** Acknowledges a 2xx that no client wants and ends its dialog (RFC 3261 §13.2.2.4). */
+  discard(leg: Leg): void;
+  outgoingEnded(outgoing: Outgoing): void;
+}
+
+export class Outgoing implements DeliveryUser {
+  /** drachtio's transaction id. */
+  readonly id = randomUUID();
+  delivery: Delivery | undefined;
+  cancelled = false;
+  private ended = false;
+  /** Early and confirmed dialogs of one INVITE or SUBSCRIBE, by remote tag. */
+  private readonly forks = new Map<string, Leg>();
+  private winner: Leg | undefined;
+
+  /** `leg`: the request is sent inside this dialog. */
+  constructor(
+    private readonly owner: OutgoingOwner, public session: Session, readonly request: SipMessage, private readonly contact: string,
+    readonly leg: Leg | undefined,
+  ) {}
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  /** True for a SUBSCRIBE of ours that this NOTIFY answers. */
+  subscribedBy(notify: SipMessage): boolean {
+    return this.method === 'SUBSCRIBE' && this.leg === undefined && notify.get('call-id') === this.request.get('call-id')
+      && tagOf(notify.get('to') ?? '') === tagOf(this.request.get('from') ?? '');
+  }
+
+  /** The dialog of a fork, made when its first response, or its NOTIFY, comes. `response` has the To with the fork's tag. */
+  fork(response: SipMessage): Leg | undefined {
+    const tag = tagOf(response.get('to') ?? '');
+    if (tag === undefined) return undefined;
+    let leg = this.forks.get(tag);
+    if (leg === undefined) {
+      leg = new Leg({ role: 'uac', request: this.request, response, localContact: this.contact }, this.session);
+      leg.inviteSeq = leg.localSeq;
+      leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
+      if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
+      leg.inviteOut = this.method === 'INVITE' ? this.delivery : undefined;
+      this.forks.set(tag, leg);
+      this.owner.context.legs.add(leg);
+    }
+    return leg;
+  }
+
+  response(response: SipMessage, flow: Flow): void {
+    const { status } = response;
+    // drachtio keeps 100 to itself.
+    if (status === 100) return;
+    if (this.leg !== undefined) this.inside(this.leg, response, flow);
+    else if (this.method === 'INVITE' || this.method === 'SUBSCRIBE') this.beginning(response, flow);
+    else this.tell(response, flow, '');
+    if (status >= 200 && !(this.method === 'INVITE' && status < 300)) this.end();
+  }
+
+  failed(status: 408 | 487 | 503, reason: string): void {
+    const response = responseTo(this.delivery?.sent ?? this.request, status, reason, randomToken());
+    const flow = this.delivery?.via;
+    const text = clientText(response);
+    const meta = flow === undefined ? metaOf('network', text.length, 'unknown', '', 0) : flowMeta('network', text.length, flow);
+    // The INVITE was answered: what is told here is only that nobody repeats the answer any more.
+    if (this.winner !== undefined) {
+      this.end();
+      return;
+    }
+    if (this.leg !== undefined) this.insideFailed(this.leg);
+    this.session.send(`sip|${meta}|${this.id}|${this.dialogId()}|\r\n${text}`);
+    if (this.method === 'INVITE' && this.leg === undefined) this.owner.context.cdr.stop('application', status === 487 ? 'call-canceled' : 'call-rejected', response);
+    this.end();
+  }
+
+  /** The transaction of an INVITE answered 2xx is over: no fork can answer any more. */
+  settled(): void {
+    this.end();
+  }
+
+  /** Forgets the request; early dialogs go with it. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const leg of this.forks.values()) {
+      if (leg.inviteOut === this.delivery) leg.inviteOut = undefined;
+      if (!leg.confirmed) this.owner.context.forget(leg);
+    }
+    if (this.leg?.inviteOut === this.delivery && this.leg !== undefined) this.leg.inviteOut = undefined;
+    this.owner.outgoingEnded(this);
+  }
+
+  private beginning(response: SipMessage, flow: Flow): void {
+    const { status } = response;
+    const { cdr, legs } = this.owner.context;
+    const leg = status < 300 ? this.fork(response) : undefined;
+    if (status < 200) {
+      leg?.refresh(response);
+      this.tell(response, flow, this.dialogId());
+    } else if (status < 300 && leg !== undefined) {
+      if (leg.ack !== undefined) {
+        // §13.2.2.4: the 2xx came again, so the ACK was lost.
+        leg.ack.flow.send(leg.ack.text);
+        return;
+      }
+      if (this.winner === leg) return;
+      if (this.winner !== undefined) {
+        leg.confirm(response);
+        this.owner.discard(leg);
+        return;
+      }
+      this.winner = leg;
+      leg.confirm(response);
+      leg.byeAfterAck = this.cancelled && this.method === 'INVITE';
+      legs.add(leg);
+      if (this.method === 'INVITE') {
+        leg.inviteOut = undefined;
+        agreedByUac(this.owner.context, leg, response);
+        cdr.start('network', 'uac', response);
+      }
+      for (const other of this.forks.values()) if (other !== leg && !other.confirmed) other.session = undefined;
+      this.tell(response, flow, leg.id);
+    } else {
+      if (this.winner !== undefined) return;
+      this.tell(response, flow, this.dialogId());
+      if (this.method === 'INVITE') cdr.stop('network', status === 487 ? 'call-canceled' : 'call-rejected', response);
+    }
+  }
+
+  private inside(leg: Leg, response: SipMessage, flow: Flow): void {
+    const { status } = response;
+    if (status >= 200 && status < 300) {
+      if (this.method === 'INVITE') {
+        if (leg.ack !== undefined && leg.ack.seq === leg.inviteSeq) {
+          leg.ack.flow.send(leg.ack.text);
+          return;
+        }
+        if (this.winner === leg) return;
+        this.winner = leg;
+        if (leg.inviteOut === this.delivery) leg.inviteOut = undefined;
+      }
+      if (TARGET_REFRESH.has(this.method)) leg.refresh(response);
+      if (this.method === 'INVITE' || this.method === 'UPDATE') {
+        if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
+        agreedByUac(this.owner.context, leg, response);
+      }
+    }
+    if (status >= 200) this.insideDone(leg, status);
+    this.tell(response, flow, leg.id);
+  }
+
+  /** RFC 3261 §15.1.1, RFC 6665 §4.1.3: what ends the dialog. A challenged request is sent again. */
+  private insideDone(leg: Leg, status: number): void {
+    const { context } = this.owner;
+    if (status === 401 || status === 407) return;
+    const last = leg.method === 'SUBSCRIBE' && this.method === 'NOTIFY' && /^\s*terminated\b/i.test(this.request.get('subscription-state') ?? '');
+    if (this.method === 'BYE' || last) context.forget(leg);
+  }
+
+  private insideFailed(leg: Leg): void {
+    if (this.method === 'BYE') this.owner.context.forget(leg);
+  }
+
+  private dialogId(): string {
+    if (this.leg !== undefined) return this.leg.id;
+    if (this.method !== 'INVITE' && this.method !== 'SUBSCRIBE') return '';
+    return `${this.request.get('call-id') ?? ''};from-tag=${tagOf(this.request.get('from') ?? '') ?? ''}`;
+  }
+
+  private tell(response: SipMessage, flow: Flow, dialogId: string): void {
+    const text = clientText(response);
+    this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${dialogId}|\r\n${text}`);
+  }
+}

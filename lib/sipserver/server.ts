@@ -1,0 +1,165 @@
+// Puts the layers together and opens the sockets.
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
+import type { Hop, TargetRule } from './locate/index.js';
+import { Engine } from './protocol/engine.js';
+import type { Log } from './protocol/context.js';
+import { Policy, SCANNERS } from './protocol/policy.js';
+import { DEFAULT_TIMERS, TransactionLayer } from './transaction/index.js';
+import type { Timers } from './transaction/index.js';
+import { DEFAULT_LIMITS, hostPort, Transports } from './transport/index.js';
+import type { Flow, SipLimits } from './transport/index.js';
+
+/** One message as it was on the wire. `text` is a binary string: one character per byte; `time` in ms since 1970. */
+export interface WireMessage { direction: 'in' | 'out'; transport: string; local: string; remote: string; text: string; time: number }
+
+export interface SipServerOptions {
+  /** "tls:0.0.0.0:5061", "udp:…", "tcp:…"; IPv6 in brackets; port 0 takes any free one. */
+  listen: string[];
+  /** Where drachtio clients connect; port 0 takes any free one. */
+  admin: { host: string; port: number; secret: string };
+  /** PEM files, read again when they change. */
+  tls?: { cert: string; key: string };
+  /** Host (or host:port) in Via, Contact and Record-Route of ours; by default the listening socket's address. */
+  advertise?: { default?: string | null };
+  /** For one host name each: connect to this address and port instead of resolving, extra CA file, host to show it. Certificate and SNI stay the name's. */
+  targets?: Record<string, TargetRule>;
+  limits?: Partial<SipLimits>;
+  /** RFC 3261 timers, ms; for tests. */
+  timers?: Partial<Timers>;
+  /** Substrings of User-Agent values that get no answer; by default the known scanners. */
+  scanners?: readonly string[];
+  /** False for sources that get no answer and no connection. */
+  allow?: (address: string) => boolean;
+  /** How long calls of a drachtio client that is gone wait for one to come back, ms (default 32 s); then they are hung up. */
+  orphanTime?: number;
+  /** UDP requests longer than this are sent over TCP first where the URI leaves the choice (RFC 3261 §18.1.1: 1300). */
+  udpBytes?: number;
+  logger?: Log;
+  /** Every SIP message in and out, for a trace. */
+  onMessage?: (m: WireMessage) => void;
+}
+
+/** Counters since the start and present numbers, flat. */
+export type SipServerStats = Record<string, number>;
+
+export interface SipServer {
+  /** "tls:127.0.0.1:43211", … as really bound. */
+  readonly listening: string[];
+  readonly admin: { host: string; port: number };
+  stats(): SipServerStats;
+  /** Closes every socket and forgets every call, without a word to the peers. May be called twice. */
+  close(): Promise<void>;
+}
+
+const SILENT: Log = { info() { /* no log */ }, warn() { /* no log */ }, error() { /* no log */ }, debug() { /* no log */ } };
+
+/**
+ * Starts the server. Rejects when a listening address is malformed or taken, TLS is wanted without a certificate, or the certificate does not
+ * load; then nothing stays open.
+ */
+export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
+  const log = o.logger ?? SILENT;
+  const limits = { ...DEFAULT_LIMITS, ...o.limits };
+  const timers = { ...DEFAULT_TIMERS, ...o.timers };
+  const targets = lowerKeys(o.targets ?? {});
+  const advertised = o.advertise?.default;
+  const { onMessage, allow } = o;
+  const transports = new Transports({
+    limits, ...(o.tls === undefined ? {} : { tls: o.tls }),
+    handlers: {
+      message: (bytes, flow) => { layer.receive(bytes, flow); },
+      fault: (reason, head, flow) => { layer.unreadable(reason, head, flow); },
+      ...(onMessage === undefined ? {} : { wire: (direction, flow, text) => { onMessage(wireMessage(direction, flow, text)); } }),
+      ...(allow === undefined ? {} : { allow }),
+      trouble: (what, error) => { log.error({ error: error.message }, what); },
+      renewed: () => { log.info({}, 'certificate read again'); },
+    },
+  });
+  const engine = new Engine({
+    secret: o.admin.secret, timers, log, orphanTime: o.orphanTime ?? 32_000,
+    policy: new Policy(o.scanners ?? SCANNERS),
+    hostports: () => ({
+      advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),
+      local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
+    }),
+    isSelf: (hop) => isOurs(transports, hop),
+  });
+  const layer = new TransactionLayer({
+    timers, user: engine, maxTransactions: limits.transactions, maxHeaders: limits.headers,
+    udp: (address, port) => transports.udp({ address, port }),
+  });
+  const admin = createServer((socket) => { engine.connected(socket); });
+  try {
+    const listening: string[] = [];
+    for (const spec of o.listen) {
+      const point = await transports.listen(spec);
+      listening.push(`${point.protocol}:${hostPort(point.local)}`);
+    }
+    engine.attach(layer, new Network({
+      transports, layer, targets, names: new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
+      presence: new Presence(transports.points, advertised, targets),
+    }));
+    const bound = await listenAdmin(admin, o.admin.host, o.admin.port);
+    return running(listening, bound, { transports, layer, engine, admin });
+  } catch (error) {
+    admin.close();
+    layer.close();
+    await transports.close();
+    throw error;
+  }
+}
+
+interface Parts { transports: Transports; layer: TransactionLayer; engine: Engine; admin: Server }
+
+function running(listening: string[], bound: AddressInfo, { transports, layer, engine, admin }: Parts): SipServer {
+  let closing: Promise<void> | undefined;
+  return {
+    listening,
+    admin: { host: bound.address, port: bound.port },
+    stats: () => ({
+      ...transports.counters, ...layer.counters, malformedMessages: transports.counters.malformed + layer.counters.malformed,
+      connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking,
+      serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size,
+      requestsIn: engine.uas.size, requestsOut: engine.uac.size, clients: engine.sessions.size,
+    }),
+    close: () => closing ??= (async () => {
+      engine.close();
+      layer.close();
+      await Promise.all([transports.close(), new Promise<void>((resolve) => { admin.close(() => { resolve(); }); })]);
+    })(),
+  };
+}
+
+async function listenAdmin(admin: Server, host: string, port: number): Promise<AddressInfo> {
+  await new Promise<void>((resolve, reject) => {
+    admin.once('error', reject);
+    admin.listen({ host, port, exclusive: true }, () => {
+      admin.removeListener('error', reject);
+      resolve();
+    });
+  });
+  const bound = admin.address();
+  if (bound === null || typeof bound === 'string') throw new Error('admin socket has no address');
+  return bound;
+}
+
+function wireMessage(direction: 'in' | 'out', flow: Flow, text: string): WireMessage {
+  return { direction, transport: flow.protocol, local: hostPort(flow.local), remote: hostPort(flow.remote), text, time: Date.now() };
+}
+
+/** True when a hop is one of our own listening points: a request sent there would come back. */
+function isOurs(transports: Transports, hop: Hop): boolean {
+  return transports.points.some(({ protocol, local }) => protocol === hop.protocol && local.port === hop.port
+    && (local.address === hop.address || (isWildcard(local.address) && isLocal(hop.address))));
+}
+
+function isLocal(address: string): boolean {
+  return isLoopback(address) || Object.values(networkInterfaces()).some((list) => list?.some((a) => a.address === address) === true);
+}
+
+function lowerKeys(targets: Record<string, TargetRule>): Record<string, TargetRule> {
+  return Object.fromEntries(Object.entries(targets).map(([host, rule]) => [host.toLowerCase(), rule]));
+}
