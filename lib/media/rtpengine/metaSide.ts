@@ -24,7 +24,7 @@ export interface MetaSideResult {
  * Events under a name the engine does not know: taken as telephone-event/8000 beside Opus at 48000, rtpengine 10.5.3
  * drops every second event even when nothing is transcoded; an unknown payload type it passes on untouched.
  */
-function opaque(events: SdpCodec): SdpCodec {
+export function opaque(events: SdpCodec): SdpCodec {
   return { ...events, name: 'x-event', fmtp: null };
 }
 

@@ -5,7 +5,7 @@ import type { StreamFormat } from '../anchor/outStream.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
 import type { PeerMediaProfile } from '../types.js';
 import { engineSdp, type EngineCall } from './engineCall.js';
-import { anchorSection } from './metaSide.js';
+import { anchorSection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
 import { INTERFACES } from './process.js';
 
@@ -25,7 +25,7 @@ export interface PeerSideResult {
 /**
  * One peer leg's engine call: anchor ⇄ engine ⇄ peer. `codec` is what the anchor speaks, that is, Meta's.
  * Transcoding, the engine wants events on the audio's clock and then scales their durations: the anchor speaks telephone-event/48000
- * beside Opus there. Passing Opus through, the engine is told of no events and passes their payload type on as it comes.
+ * beside Opus there. Passing Opus through, events are hidden from the engine (see opaque) and pass as they come.
  */
 export class PeerSide {
   readonly #call: EngineCall;
@@ -104,7 +104,8 @@ export class PeerSide {
   #forEngine(media: PeerMedia): AudioSection {
     const passes = media.codec.name === this.#codec;
     // A peer on hold with c=0.0.0.0 has no address now; ours is as good as any until it names one.
-    return { ...media.audio, direction: 'sendrecv', codecs: media.events && !passes ? [media.codec, media.events] : [media.codec] };
+    const events = media.events === null ? [] : [passes ? opaque(media.events) : media.events];
+    return { ...media.audio, direction: 'sendrecv', codecs: [media.codec, ...events] };
   }
 
   #anchorAudio(): SdpCodec {

@@ -44,6 +44,7 @@ export class Endpoint {
     const socket = createSocket('udp4');
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');
+    socket.unref();
     return new Endpoint(socket);
   }
 
