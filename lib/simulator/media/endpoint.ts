@@ -75,7 +75,7 @@ const CYCLE = 50;
 const BURST = 5;
 
 export class RtpEndpoint implements Paced {
-  readonly ssrc = randomInt(1, 2 ** 32 - 1);
+  ssrc = randomInt(1, 2 ** 32 - 1);
   /** Last packet from the far end, RTP or RTCP, on `performance.now()`'s clock. */
   lastHeardAt: number | undefined;
   private sequence = randomInt(0, 2 ** 14);
@@ -157,6 +157,15 @@ export class RtpEndpoint implements Paced {
   play(kind: SourceKind): void {
     this.options.source = kind;
     if (this.session !== undefined) this.useSource(this.session.codec);
+  }
+
+  /** Goes on as another source would: new SSRC, sequence and timestamp. */
+  restart(): void {
+    this.ssrc = randomInt(1, 2 ** 32 - 1);
+    this.sequence = randomInt(0, 2 ** 14);
+    this.timestamp = randomInt(0, 2 ** 31);
+    this.marker = true;
+    this.rtcp.ssrc = this.ssrc;
   }
 
   /** Sends digits as telephone-events; false when they were not negotiated. */
@@ -282,7 +291,9 @@ export class RtpEndpoint implements Paced {
     this.reception.feed(header, bytes.length, `${from.address}:${from.port}`, now, !isEvent);
     if (this.session === undefined) return;
     const place = count % CYCLE;
-    if (this.options.bank !== undefined && count > FULL && place >= BURST && !isEvent && this.echo === undefined) {
+    const sampled = this.options.bank !== undefined && count > FULL;
+    const skipped = sampled && place >= BURST && !isEvent;
+    if (skipped && this.echo === undefined) {
       this.lastHeardAt = now;
       return;
     }
@@ -296,7 +307,8 @@ export class RtpEndpoint implements Paced {
     this.lastHeardAt = now;
     if (isEvent) this.dtmfIn?.feed(packet, now, this.audioPoint);
     else if (packet.payloadType === this.session.payloadType) {
-      this.hear(packet, now, this.options.bank === undefined || count <= FULL || place >= 2);
+      this.echo?.push(packet.payload);
+      if (!skipped) this.hear(packet, now, !sampled || place >= 2);
     }
   }
 
@@ -304,7 +316,6 @@ export class RtpEndpoint implements Paced {
     const { session, codec } = this;
     if (session === undefined || codec === undefined) return;
     this.audioPoint = { timestamp: packet.timestamp, at: now, clockRate: codec.clockRate };
-    this.echo?.push(packet.payload);
     const duration = durationOf(session.codec, packet.payload);
     if (duration !== undefined) this.reception.ptime(duration);
     let pcm: Int16Array;

@@ -23,7 +23,7 @@ export class RtcpSession {
   private expectedPrior = 0;
   private receivedPrior = 0;
 
-  constructor(private readonly ssrc: number, private readonly cname: string) {}
+  constructor(public ssrc: number, private readonly cname: string) {}
 
   /** The next compound packet to send. `wall` is Unix time in ms, `now` the monotonic clock. */
   write(wall: number, now: number, rtpTimestamp: number, packets: number, octets: number, reception: Reception): Buffer {

@@ -1,0 +1,21 @@
+/**
+ * Stand-ins for both sides of a call, with real audio: used by the CLI and by tests, by nothing else.
+ *
+ * - `simulateUser(options)` → `UserReport`: one whole user-initiated call as Meta places it, judged by Meta's rules.
+ * - `MetaSide` and `SimulatedUser`: the same, step by step, many users on one connection.
+ * - `startPeer(options)` → `SimulatedPeer`: a PBX user that answers, holds, transfers, and places calls.
+ */
+export { simulateUser } from './meta/simulateUser.js';
+export type { SimulateUserOptions } from './meta/simulateUser.js';
+export { MetaSide } from './meta/side.js';
+export type { MetaSideOptions } from './meta/side.js';
+export { SimulatedUser } from './meta/user.js';
+export type { UserOptions } from './meta/user.js';
+export type { UserReport } from './meta/userReport.js';
+export { SimulatedPeer, startPeer } from './peer/peer.js';
+export type { CallOptions, PeerOptions } from './peer/peer.js';
+export type { PeerCall, PeerCallReport } from './peer/call.js';
+export { BEHAVIOUR_HELP, parseBehaviour } from './peer/behaviour.js';
+export type { PeerBehaviour } from './peer/behaviour.js';
+export type { Rule, Violation } from './verdict.js';
+export type { MediaReport } from './media/endpoint.js';

@@ -1,0 +1,141 @@
+// The media of one user: offer, answer, endpoint, and the patience of a WhatsApp client.
+import { RtpEndpoint } from '../media/endpoint.js';
+import type { SourceKind } from '../media/endpoint.js';
+import { CODECS } from '../media/codec.js';
+import { newMasterKey, writeCrypto } from '../media/srtp.js';
+import type { MasterKey } from '../media/srtp.js';
+import type { Verdict } from '../verdict.js';
+import { judgeAnswer, metaSdp } from './sdp.js';
+import type { BusinessMedia, MetaSdpInput } from './sdp.js';
+import type { MetaSide } from './side.js';
+import type { UserOptions } from './user.js';
+import { judgeMedia } from './userReport.js';
+import type { UserReport } from './userReport.js';
+
+/** META-SIP §6.1: telephone-event is 126 in Meta's offers. */
+const DTMF_PAYLOAD = 126;
+const START_SILENCE_MS = 20_000;
+const LATER_SILENCE_MS = 30_000;
+const EARLY_MEDIA_MS = 20;
+const PORT_OF_NOBODY = 3480;
+
+export interface UserMediaEvents {
+  /** Nothing was heard for too long. */
+  silent(what: string): void;
+  digit(digit: string): void;
+}
+
+export class UserMedia {
+  private endpoint: RtpEndpoint | undefined;
+  private input: MetaSdpInput | undefined;
+  private business: BusinessMedia | undefined;
+  private readonly master: MasterKey = newMasterKey();
+  private watch: NodeJS.Timeout | undefined;
+  private answeredAt: number | undefined;
+  private judged = false;
+  private closed = false;
+
+  constructor(private readonly side: MetaSide, private readonly options: UserOptions, private readonly verdict: Verdict, private readonly events: UserMediaEvents) {}
+
+  /** Opens the media port and gives Meta's offer for it. */
+  async offer(): Promise<string> {
+    const { options, side } = this;
+    const tones = options.tones ?? [600, 900];
+    if (options.media !== 'none') {
+      this.endpoint = await RtpEndpoint.open({
+        address: side.mediaAddress, pacer: side.pacer, rtcpMux: true, source: options.source ?? 'tone', tones,
+        expect: options.expect ?? [...new Set(tones)], bank: options.media === 'light' ? side.bank : undefined,
+        onDigit: (digit) => { this.events.digit(digit); },
+      });
+    }
+    const names = options.codecs ?? ['opus'];
+    this.input = {
+      local: this.endpoint?.local ?? { address: side.mediaAddress, port: PORT_OF_NOBODY },
+      codecs: names.map((name) => ({ name, payloadType: CODECS[name].payloadType })), dtmf: DTMF_PAYLOAD,
+      ssrc: this.endpoint?.ssrc ?? 1, crypto: writeCrypto(1, this.master),
+    };
+    return metaSdp(this.input);
+  }
+
+  /** Judges the answer and starts to talk and listen. */
+  accept(answer: string, answeredAt: number): void {
+    if (this.input === undefined) return;
+    this.answeredAt = answeredAt;
+    this.endpoint?.answered(answeredAt);
+    this.business = judgeAnswer(answer, this.input, (rule, detail) => { this.verdict.breach(rule, detail); });
+    if (this.business === undefined || this.endpoint === undefined || this.closed) return;
+    const { codec, payloadType, dtmf, remote, master } = this.business;
+    this.endpoint.begin({
+      codec, payloadType, dtmf: dtmf === undefined ? undefined : { payloadType: dtmf, clockRate: 8000 }, remote, rtcp: remote, secured: true,
+    }, master === undefined ? undefined : { local: this.master, remote: master });
+    this.endpoint.send(true);
+    this.watchSilence();
+  }
+
+  press(digits: string, durationMs?: number): Promise<void> {
+    const { endpoint } = this;
+    if (endpoint === undefined || !endpoint.press(digits, durationMs)) {
+      this.verdict.breach('dtmf', 'telephone-event is not in the answer');
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const timer = setInterval(() => {
+        if (endpoint.pressing && !this.closed) return;
+        clearInterval(timer);
+        resolve();
+      }, 20);
+    });
+  }
+
+  say(source: SourceKind): void {
+    this.endpoint?.play(source);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.watch);
+    this.endpoint?.close();
+  }
+
+  report(answeredAt: number | undefined): Pick<UserReport, 'answer' | 'audio'> {
+    const { business, endpoint, input } = this;
+    const answer = business && {
+      codec: business.codec, payloadType: business.payloadType, dtmf: business.dtmf, address: business.remote.address, port: business.remote.port,
+    };
+    if (endpoint === undefined || input === undefined) return { answer, audio: undefined };
+    const detail = endpoint.report();
+    if (this.closed && !this.judged) {
+      this.judged = true;
+      if (business !== undefined && answeredAt !== undefined) {
+        judgeMedia(this.verdict, detail, business, answeredAt, input, this.options.earlyMediaMs ?? EARLY_MEDIA_MS);
+      } else if (detail.received.packets > 0) this.verdict.breach('media-before-200', `${detail.received.packets} packets without a 200`);
+    }
+    const after = (at: number | undefined): number | undefined => (at === undefined || answeredAt === undefined ? undefined : Math.round((at - answeredAt) * 10) / 10);
+    const { received, tone, roundTrip } = detail;
+    return {
+      answer,
+      audio: {
+        toneHeard: tone.heard > 0, firstPacketMs: after(received.firstAt), firstToneMs: after(tone.firstMs),
+        oneWayMs: roundTrip.medianMs === undefined ? undefined : Math.round(roundTrip.medianMs * 5) / 10,
+        packetsSent: detail.sent.packets, packetsReceived: received.packets, packetsLost: received.lost, jitterMs: received.jitterMs,
+        maxGapMs: received.maxGapMs, digits: detail.dtmf.map((e) => e.digit).join(''), detail,
+      },
+    };
+  }
+
+  // META-SIP §1.8: 20 s without media at the start, 30 s later, and the client hangs up. RTCP keeps it alive too ([TS]).
+  private watchSilence(): void {
+    const startMs = this.options.silence?.startMs ?? START_SILENCE_MS;
+    const laterMs = this.options.silence?.laterMs ?? LATER_SILENCE_MS;
+    const look = (): void => {
+      const now = performance.now();
+      const heard = this.endpoint?.lastHeardAt;
+      const limit = heard === undefined ? startMs : laterMs;
+      const left = limit - (now - (heard ?? this.answeredAt ?? now));
+      if (left <= 0) this.events.silent(heard === undefined ? `no media within ${startMs} ms of the answer` : `no media for ${laterMs} ms`);
+      else this.watch = setTimeout(look, left + 1);
+    };
+    look();
+  }
+}

@@ -1,0 +1,165 @@
+// A call that comes in to the PBX user.
+import { parseNameAddr, SipMessage } from '../../sipserver/parser/index.js';
+import type { Address } from '../../sipserver/transport/index.js';
+import { newTag } from '../sip/agent.js';
+import { cseqOf } from '../sip/transactions.js';
+import type { ServerTransaction } from '../sip/transactions.js';
+import type { PeerBehaviour } from './behaviour.js';
+import { PeerCall, withTag } from './call.js';
+import type { PeerCallParts } from './call.js';
+import { PeerDialog } from './dialog.js';
+
+const ALLOW = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, REFER';
+
+export class InboundCall extends PeerCall {
+  readonly tag = newTag();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly request: SipMessage;
+
+  constructor(parts: PeerCallParts, private readonly transaction: ServerTransaction, private readonly behaviour: PeerBehaviour, private readonly here: Address, private readonly contact: string) {
+    super('in', transaction.request.get('call-id') ?? '', parts);
+    this.request = transaction.request;
+    this.message = this.request.toString();
+    transaction.cancelled = () => { this.cancelled(); };
+    transaction.unacknowledged = () => {
+      if (this.status === 200) this.faults.push('no ACK for the 200');
+    };
+  }
+
+  get from(): string {
+    return this.request.get('from') ?? '';
+  }
+
+  get to(): string {
+    return this.request.get('to') ?? '';
+  }
+
+  /** Goes through the behaviour's steps. */
+  async run(): Promise<void> {
+    const { behaviour, transaction } = this;
+    if (!await this.pause(behaviour.slowMs)) return;
+    transaction.respond(transaction.reply(100));
+    const mux = /^a=rtcp-mux\s*$/m.test(this.request.body);
+    await this.parts.media.open(mux);
+    if (this.ended) return;
+    // A refusal that takes no time comes without ringing first.
+    if (behaviour.status === undefined || behaviour.ringMs > 0) {
+      if (!this.ring()) return;
+      if (!await this.pause(behaviour.ringMs)) return;
+    }
+    if (behaviour.status !== undefined) this.refuse(behaviour.status);
+    else this.answer();
+  }
+
+  /** Answers now, whatever the behaviour would still wait for. */
+  answer(): void {
+    if (this.status !== 0 || this.ended) return;
+    this.clear();
+    let body: string;
+    try {
+      body = this.body();
+    } catch (error) {
+      this.faults.push(`offer: ${(error as Error).message}`);
+      this.refuse(488);
+      return;
+    }
+    this.status = 200;
+    this.reason = 'OK';
+    this.open();
+    this.respond(200, body, this.tag);
+    if (this.behaviour.fork) this.respond(200, body, newTag());
+    this.parts.media.start(true);
+    this.emit('answered');
+    this.hangUpIn(this.behaviour.hangUpMs);
+  }
+
+  /** Refuses now. */
+  refuse(status: number): void {
+    if (this.status !== 0 || this.ended) return;
+    this.clear();
+    this.status = status;
+    const response = this.transaction.reply(status, undefined, this.tag);
+    if (this.behaviour.redirect !== undefined) response.add('Contact', `<${this.behaviour.redirect}>`);
+    this.reason = response.reason;
+    this.transaction.respond(response);
+    this.emit('refused', status);
+    this.finish('peer');
+  }
+
+  override close(): void {
+    this.clear();
+    super.close();
+  }
+
+  protected withContact(response: SipMessage): SipMessage {
+    return response.add('Contact', this.contact).add('Allow', ALLOW);
+  }
+
+  private ring(): boolean {
+    if (!this.behaviour.early) {
+      this.respond(180, '', this.tag);
+      this.emit('ringing', 180);
+      return true;
+    }
+    try {
+      this.respond(183, this.body(), this.tag);
+      this.parts.media.start(false);
+      this.emit('ringing', 183);
+      return true;
+    } catch (error) {
+      this.faults.push(`offer: ${(error as Error).message}`);
+      this.refuse(488);
+      return false;
+    }
+  }
+
+  private body(): string {
+    const { sdp } = this.behaviour;
+    if (sdp === 'none') return '';
+    const good = this.request.body === '' ? this.parts.media.offer() : this.parts.media.answer(this.request.body);
+    return sdp === 'bad' ? this.parts.media.bad() : good;
+  }
+
+  private open(): void {
+    const { request } = this;
+    const target = parseNameAddr(request.list('contact')[0] ?? '')?.uri;
+    if (target === undefined) this.faults.push('no usable Contact in the INVITE');
+    this.dialog = new PeerDialog(this.parts.agent, this.transaction.flow, {
+      callId: this.callId, local: withTag(this.to, this.tag), remote: this.from, target: target ?? request.uri, routes: request.list('record-route'), seq: 0,
+    }, this.here, this.contact, this.parts.proxy);
+    this.dialog.theirSeq = cseqOf(request).seq;
+  }
+
+  private respond(status: number, body: string, tag: string): void {
+    const response = this.withContact(this.transaction.reply(status, undefined, tag));
+    if (body !== '') response.setBody(body, 'application/sdp');
+    this.transaction.respond(response);
+  }
+
+  private cancelled(): void {
+    if (this.status !== 0 || this.ended) return;
+    this.clear();
+    this.status = 487;
+    this.transaction.respond(this.transaction.reply(487, undefined, this.tag));
+    this.emit('refused', 487);
+    this.finish('far');
+  }
+
+  private clear(): void {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+  }
+
+  /** True after `ms`, unless something else ended the wait's purpose meanwhile; for ever when `ms` is Infinity. */
+  private pause(ms: number): Promise<boolean> {
+    if (ms === 0) return Promise.resolve(!this.ended && this.status === 0);
+    return new Promise((resolve) => {
+      if (ms === Infinity) return;
+      const timer = setTimeout(() => {
+        this.timers.delete(timer);
+        resolve(!this.ended && this.status === 0);
+      }, ms);
+      this.timers.add(timer);
+    });
+  }
+}
