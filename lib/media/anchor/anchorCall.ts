@@ -12,9 +12,16 @@ export class Side {
   readonly incoming: InStream;
   readonly outgoing: OutStream;
 
-  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, readonly format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void) {
+  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void) {
     this.incoming = new InStream(clockRate(format.codec));
     this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => send(packet, this.remote));
+  }
+
+  /** The engine moved its port or changed payload types: the same streams go on. */
+  move(remote: Remote, format: StreamFormat): void {
+    this.remote = remote;
+    this.format = format;
+    this.outgoing.reformat(format);
   }
 
   counters(): SideCounters {
@@ -48,17 +55,13 @@ export class AnchorCall {
     this.meta?.outgoing.start(now);
   }
 
-  /** A side was made or moved: lets its streams run as the call's state asks. */
+  /** A side was made: lets its streams run as the call's state asks. */
   added(side: Side, now: number): void {
     if (side.id === 'meta') {
       this.meta = side;
       if (this.#started) side.outgoing.start(now);
     } else {
       this.peers.set(side.id, side);
-      if (this.#connected?.id === side.id) {
-        this.#connected = side;
-        side.outgoing.start(now);
-      }
     }
   }
 

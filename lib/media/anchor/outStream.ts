@@ -38,7 +38,7 @@ export class OutStream {
   /** Packets of the source that came after silence had taken their place. */
   late = 0;
 
-  readonly #format: StreamFormat;
+  #format: StreamFormat;
   readonly #send: (packet: Buffer) => void;
   readonly #silence: Buffer;
   readonly #frame: number;
@@ -77,6 +77,11 @@ export class OutStream {
     this.#perMs = clockRate(format.codec) / 1000;
     this.#frame = FRAME_MS * this.#perMs;
     this.#silence = silenceFrame(format.codec);
+  }
+
+  /** New payload types or event unit, after a re-negotiation; the codec stays. */
+  reformat(format: StreamFormat): void {
+    this.#format = format;
   }
 
   /** From now on a frame leaves every 20 ms. */

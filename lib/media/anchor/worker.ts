@@ -68,14 +68,12 @@ function callOf(id: number): AnchorCall {
 function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): void {
   const call = callOf(command.call);
   const old = command.side === 'meta' ? call.meta : call.peers.get(command.side) ?? null;
-  if (old && JSON.stringify(old.format) === JSON.stringify(command.format)) {
-    // The engine moved its port: the same streams go on towards it.
+  if (old) {
     forget(old);
-    old.remote = command.remote;
+    old.move(command.remote, command.format);
     place(old);
     return;
   }
-  forget(old);
   const side = new Side(call, command.side, command.remote, command.format, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send);
   place(side);
   call.added(side, now);

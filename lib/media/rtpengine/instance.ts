@@ -14,6 +14,7 @@ const PINGS_MISSED = 2;
 const BACK_OFF = [100, 500, 2000, 5000, 15_000];
 /** How long a started engine may take to answer its first ping. */
 const START_PATIENCE = 8000;
+const START_ATTEMPTS = 3;
 
 interface InstanceEvents { up: []; down: [reason: string] }
 
@@ -129,7 +130,15 @@ export class SpawnedInstance extends Instance {
   /** @throws WabError 'MEDIA_UNAVAILABLE' when the program is missing or does not come up. */
   async start(): Promise<void> {
     this.version = await engineVersion(this.#config.program);
-    await this.#launch();
+    // Another program may take the control port between our finding it free and the engine's binding it.
+    for (let attempt = 1; !this.healthy; attempt += 1) {
+      try {
+        await this.#launch();
+      } catch (error) {
+        if (attempt === START_ATTEMPTS || this.closed) throw error;
+        this.logger.warn({ err: error, attempt }, 'rtpengine did not start');
+      }
+    }
     this.watch();
     this.#supervision = this.#supervise();
   }

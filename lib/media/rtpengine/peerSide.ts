@@ -123,7 +123,7 @@ export class PeerSide {
 
 /** Nothing changed that the engine would have to know: a hold, a resume, a refresh. */
 function sameStream(a: PeerMedia, b: PeerMedia): boolean {
-  const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec, events?.payloadType ?? null, audio.ptime]);
+  const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec.name, codec.payloadType, events?.payloadType ?? null]);
   const sameAddress = a.audio.address === b.audio.address || b.audio.address === '0.0.0.0' || b.audio.address === '::';
-  return sameAddress && essence(a) === essence(b);
+  return sameAddress && essence(a) === essence(b) && (b.audio.ptime === null || a.audio.ptime === b.audio.ptime);
 }

@@ -64,13 +64,15 @@ export class EngineProcess {
   private constructor(child: ChildProcess, control: number, logger: MediaLogger) {
     this.#child = child;
     this.control = control;
+    let last = '';
     this.ended = new Promise((resolve) => {
       child.once('error', (error) => resolve(`cannot be started: ${error.message}`));
-      child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `ended with status ${String(code)}`));
+      // 'close' follows 'exit' when the last line has been read.
+      child.once('close', (code, signal) => resolve((signal ? `ended by ${signal}` : `ended with status ${String(code)}`) + (last && !signal ? ` (${last})` : '')));
     });
     if (child.stderr) {
       createInterface({ input: child.stderr }).on('line', (line) => {
-        const text = line.slice(0, 500);
+        const text = last = line.slice(0, 500);
         if (/\b(CRIT|EMERG|ALERT|ERR)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
         else logger.debug({ engine: 'rtpengine' }, text);
       });
