@@ -101,13 +101,11 @@ export class Dialog {
     return m;
   }
 
-  /** URI of the next hop: the topmost Route, else the Request-URI (§8.1.2). */
+  /** URI of the next hop: the first route, else the Request-URI, which a strict router has taken over (§8.1.2, §12.2.1.1). */
   nextHop(request: SipMessage): string {
-    const route = request.list('route')[0];
-    // A strict router has been put into the Request-URI already.
-    const uri = route === undefined ? undefined : parseNameAddr(route)?.uri;
-    const parsed = uri === undefined ? undefined : parseUri(uri);
-    return uri !== undefined && parsed !== undefined && uriParam(parsed, 'lr') !== undefined ? uri : request.uri;
+    const first = parseNameAddr(this.routeSet[0] ?? '')?.uri;
+    const parsed = first === undefined ? undefined : parseUri(first);
+    return first !== undefined && parsed !== undefined && uriParam(parsed, 'lr') !== undefined ? first : request.uri;
   }
 
   private learn(message: SipMessage): void {

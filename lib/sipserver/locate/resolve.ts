@@ -27,7 +27,7 @@ export interface NoWay { reason: string }
 export async function resolve(uri: SipUri, o: ResolveOptions): Promise<Hop[] | NoWay> {
   const secure = uri.scheme === 'sips';
   const named = uriParam(uri, 'transport')?.toLowerCase();
-  if (named !== undefined && named !== 'udp' && named !== 'tcp' && named !== 'tls') return { reason: `transport ${named} is not supported` };
+  if (named !== undefined && named !== 'udp' && named !== 'tcp' && named !== 'tls') return { reason: 'requested protocol/transport not available' };
   // RFC 3261 §26.2.2: sips over TCP means TLS.
   const wanted: Protocol | undefined = secure ? 'tls' : named;
   if (wanted !== undefined && !o.available.has(wanted)) return { reason: 'requested protocol/transport not available' };
