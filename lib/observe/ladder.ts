@@ -43,12 +43,15 @@ function row(columns: number, left: number, right: number, rightwards: boolean, 
   return out;
 }
 
-/** "INVITE sip:…", "200 OK (INVITE) sdp". */
+/** "INVITE 6001 +sdp", "200 OK (INVITE) +sdp". */
 function summary(text: string): string {
   const [first = ''] = text.split('\r\n', 1);
   const sdp = /^content-type[ \t]*:[ \t]*application\/sdp/im.test(text) ? ' +sdp' : '';
   const status = /^SIP\/2\.0 (\d{3}) (.*)$/.exec(first);
-  if (status === null) return `${first.replace(/ SIP\/2\.0$/, '')}${sdp}`;
+  if (status === null) {
+    const [method = '', uri = ''] = first.split(' ');
+    return `${method} ${/^sips?:([^@;]+)[^@]*@/i.exec(uri)?.[1] ?? uri}${sdp}`;
+  }
   const method = headerValue(text, 'cseq', 'cseq')?.split(/\s+/)[1] ?? '';
   return `${status[1]} ${status[2]} (${method})${sdp}`;
 }
