@@ -88,9 +88,9 @@ export class AnchorCall {
     return side;
   }
 
-  /** Proof of life of Meta's side that the anchor does not see (RTCP, which the engine keeps for itself). */
-  alive(now: number): void {
-    this.#aliveAt = now;
+  /** When Meta's side was last alive in a way the anchor does not see (RTCP, which the engine keeps for itself). */
+  alive(at: number): void {
+    this.#aliveAt = at;
     this.#reported = false;
   }
 

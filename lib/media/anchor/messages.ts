@@ -15,7 +15,7 @@ export type AnchorCommand =
   | { readonly op: 'listen'; readonly call: number; readonly side: number; readonly listens: boolean }
   | { readonly op: 'play'; readonly call: number; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly play: number }
   | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
-  | { readonly op: 'alive'; readonly call: number }
+  | { readonly op: 'alive'; readonly call: number; readonly quietMs: number }
   | { readonly op: 'stats'; readonly call: number; readonly request: number }
   | { readonly op: 'close'; readonly call: number; readonly request: number }
   | { readonly op: 'stop' };

@@ -96,7 +96,7 @@ port.on('message', (command: AnchorCommand) => {
     case 'start': return call?.start(now, command.mediaTimeoutMs);
     case 'connect': return call?.connect(command.side, now);
     case 'listen': return call?.listen(command.side, command.listens, now);
-    case 'alive': return call?.alive(now);
+    case 'alive': return call?.alive(now - command.quietMs);
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': {
       const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;

@@ -222,8 +222,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     const figures = engineFigures(await this.#metaEngine?.query() ?? null, 'meta');
     if (this.#closing) return;
     const quiet = figures && figures.lastPacket > 0 ? Date.now() / 1000 - figures.lastPacket : Infinity;
-    // The engine counts whole seconds.
-    if (quiet < this.#options.mediaTimeout - 1) this.#anchor?.post({ op: 'alive' });
+    if (quiet < this.#options.mediaTimeout) this.#anchor?.post({ op: 'alive', quietMs: Math.round(quiet * 1000) });
     else this.emit('mediaTimeout');
   }
 
