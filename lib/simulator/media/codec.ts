@@ -1,8 +1,9 @@
 // Audio codecs of the stand-ins, each for one direction pair of one call.
 import { Decoder, Encoder } from '@evan/opus';
 import { g711Decode, g711Encode } from './g711.js';
+import { G722Decoder, G722Encoder } from './g722.js';
 
-export type CodecName = 'opus' | 'PCMU' | 'PCMA';
+export type CodecName = 'opus' | 'PCMU' | 'PCMA' | 'G722';
 
 /** What a codec is called in SDP and how its RTP clock runs. */
 export interface CodecFacts {
@@ -29,10 +30,17 @@ export const CODECS: Readonly<Record<CodecName, CodecFacts>> = {
   opus: { name: 'opus', clockRate: 48000, sampleRate: 16000, rtpmap: 'opus/48000/2', payloadType: 111 },
   PCMU: { name: 'PCMU', clockRate: 8000, sampleRate: 8000, rtpmap: 'PCMU/8000', payloadType: 0 },
   PCMA: { name: 'PCMA', clockRate: 8000, sampleRate: 8000, rtpmap: 'PCMA/8000', payloadType: 8 },
+  // RFC 3551 §4.5.2: the RTP clock of G.722 is 8 kHz by mistake and for ever; the audio is 16 kHz.
+  G722: { name: 'G722', clockRate: 8000, sampleRate: 16000, rtpmap: 'G722/8000', payloadType: 9 },
 };
 
 /** Makes a codec with state of its own. */
 export function makeCodec(name: CodecName): Codec {
+  if (name === 'G722') {
+    const encoder = new G722Encoder();
+    const decoder = new G722Decoder();
+    return { ...CODECS.G722, encode: (pcm) => encoder.encode(pcm), decode: (payload) => decoder.decode(payload) };
+  }
   if (name !== 'opus') {
     return { ...CODECS[name], encode: (pcm) => g711Encode(name, pcm), decode: (payload) => g711Decode(name, payload) };
   }

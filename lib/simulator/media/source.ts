@@ -12,6 +12,7 @@ export interface AudioSource {
 export function silenceOf(codec: CodecName): Buffer {
   // One 20 ms CELT frame of digital silence (RFC 6716 §3.1 for the TOC 0xf8); G.711's codes for zero.
   if (codec === 'opus') return Buffer.from([0xf8, 0xff, 0xfe]);
+  if (codec === 'G722') return makeCodec('G722').encode(new Int16Array(320));
   return Buffer.alloc(160, codec === 'PCMU' ? 0xff : 0xd5);
 }
 

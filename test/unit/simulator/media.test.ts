@@ -8,7 +8,7 @@ import { FrameBank, silenceOf } from '../../../lib/simulator/media/source.js';
 import { newMasterKey, parseCrypto, writeCrypto } from '../../../lib/simulator/media/srtp.js';
 import { levelOf, shareAt, ToneGenerator } from '../../../lib/simulator/media/tone.js';
 
-const names: CodecName[] = ['opus', 'PCMU', 'PCMA'];
+const names: CodecName[] = ['opus', 'PCMU', 'PCMA', 'G722'];
 
 t.test('a tone survives each codec and silence is silent', async (t) => {
   for (const name of names) {
