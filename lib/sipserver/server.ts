@@ -2,8 +2,9 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
+import { bare, isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
 import type { Hop, TargetRule } from './locate/index.js';
+import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
 import type { Log } from './protocol/context.js';
 import { Policy, SCANNERS } from './protocol/policy.js';
@@ -86,6 +87,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
     }),
     isSelf: (hop) => isOurs(transports, hop),
+    isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });
   const layer = new TransactionLayer({
     timers, user: engine, maxTransactions: limits.transactions, maxHeaders: limits.headers,
@@ -123,7 +125,7 @@ function running(listening: string[], bound: AddressInfo, { transports, layer, e
       ...transports.counters, ...layer.counters, malformedMessages: transports.counters.malformed + layer.counters.malformed,
       connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking,
       serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size,
-      requestsIn: engine.uas.size, requestsOut: engine.uac.size, clients: engine.sessions.size,
+      requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, clients: engine.sessions.size,
     }),
     close: () => closing ??= (async () => {
       engine.close();
@@ -154,6 +156,16 @@ function wireMessage(direction: 'in' | 'out', flow: Flow, text: string): WireMes
 function isOurs(transports: Transports, hop: Hop): boolean {
   return transports.points.some(({ protocol, local }) => protocol === hop.protocol && local.port === hop.port
     && (local.address === hop.address || (isWildcard(local.address) && isLocal(hop.address))));
+}
+
+/** True when a Request-URI names this server: the address of a listening point, or the host we advertise. */
+function isOurHost(transports: Transports, uri: string, advertised: string | null | undefined): boolean {
+  const parsed = parseUri(uri);
+  if (parsed === undefined) return false;
+  const host = bare(parsed.host);
+  if (advertised !== null && advertised !== undefined && (parsed.host === advertised || `${parsed.host}:${parsed.port ?? ''}` === advertised)) return true;
+  return transports.points.some(({ protocol, local }) => (parsed.port ?? (protocol === 'tls' ? 5061 : 5060)) === local.port
+    && (local.address === host || (isWildcard(local.address) && isLocal(host))));
 }
 
 function isLocal(address: string): boolean {

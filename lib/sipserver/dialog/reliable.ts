@@ -44,7 +44,8 @@ export class ReliableProvisionals {
     else {
       const quiet = this.onQuiet;
       this.onQuiet = undefined;
-      quiet?.();
+      // After the PRACK has been handed on: who waits for it is to see it first.
+      if (quiet !== undefined) setImmediate(quiet);
     }
     return true;
   }

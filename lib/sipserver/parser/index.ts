@@ -23,5 +23,5 @@ export { branchOf, parseCSeq, parseNameAddr, parseVia, tagOf } from './values.js
 export type { CSeq, NameAddr, Via } from './values.js';
 export { paramOf, parseParams, withParam } from './params.js';
 export type { Param } from './params.js';
-export { indexOfListEnd, isBalanced, isToken, splitList, unquote } from './text.js';
+export { indexOfListEnd, isBalanced, isToken, splitList, toNumber, unquote } from './text.js';
 export { keyOf, longName } from './headers.js';

@@ -13,6 +13,7 @@ import type { CdrReason } from './cdr.js';
 import type { Context, Log } from './context.js';
 import type { Leg } from './leg.js';
 import type { Policy } from './policy.js';
+import { parseProxyRequest, Proxying } from './proxying.js';
 import { refreshSession, SessionTimer } from './refresh.js';
 import { Session } from './session.js';
 import type { SessionOwner } from './session.js';
@@ -30,6 +31,8 @@ export interface EngineOptions {
   /** Reported to clients: `tls/host:port` of each listening point, as others see it and as it is bound. */
   hostports(): { advertised: string[]; local: string[] };
   isSelf(hop: Hop): boolean;
+  /** True when host and port of the URI are this server's. */
+  isOurHost(uri: string): boolean;
   /** How long calls of a client that is gone wait for a client, ms. */
   orphanTime: number;
 }
@@ -46,6 +49,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   readonly log: Log;
   readonly uas: Uas;
   readonly uac: Uac;
+  readonly proxying: Proxying;
   private readonly answers: Answers;
   private lastSession = 0;
   private closed = false;
@@ -57,7 +61,8 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.timers = options.timers;
     this.log = options.log;
     this.uac = new Uac(this, options.isSelf);
-    this.uas = new Uas(this, { proxied: () => false, subscribed: (notify) => this.uac.subscribed(notify) });
+    this.proxying = new Proxying(this, options.isOurHost);
+    this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify) });
     this.answers = new Answers(this);
   }
 
@@ -81,7 +86,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   }
 
   ack(ack: SipMessage, flow: Flow): void {
-    this.uas.ack(ack, flow);
+    if (!this.uas.ack(ack, flow)) void this.proxying.relayAck(ack);
   }
 
   stray(): void {
@@ -189,6 +194,12 @@ export class Engine implements TransactionUser, SessionOwner, Context {
       case 'sip':
         this.sip(session, id, tokens, message);
         break;
+      case 'proxy': {
+        const wanted = parseProxyRequest(tokens);
+        if (wanted === undefined) session.reply(id, 'NO', 'Invalid proxy request: not enough information provided');
+        else void this.proxying.proxy(session, id, this.uas.find(tokens[2] ?? ''), tokens[2] ?? '', wanted, message);
+        break;
+      }
       default:
         session.reply(id, 'NO', 'Unknown message type');
         session.end();

@@ -91,6 +91,13 @@ export class Incoming implements ServerTransactionUser {
     if (tx.invite && !this.within) this.owner.context.cdr.stop('application', status === 487 ? 'call-canceled' : 'call-rejected', response);
   }
 
+  /** Hands the transaction over to a proxy. */
+  release(): ServerTransaction {
+    const { tx } = this;
+    this.end();
+    return tx;
+  }
+
   /** Nothing more is to come: a final response went out, or there is nobody to send it to. */
   end(): void {
     if (this.ended) return;

@@ -62,8 +62,10 @@ export class ServerTransaction implements FlowUser {
 
   /** Sends a response. False when the transaction has had its final one, or the way back is closed (the user is told by that). */
   respond(response: SipMessage): boolean {
-    if (this.state !== 'trying' && this.state !== 'proceeding') return false;
     if (this.reply.closed) return false;
+    // RFC 6026 §7.1: a proxy passes on every 2xx of an INVITE.
+    if (this.state === 'accepted' && response.status >= 200 && response.status < 300) return this.transmit(response);
+    if (this.state !== 'trying' && this.state !== 'proceeding') return false;
     clearTimeout(this.first);
     this.status = response.status;
     if (response.status < 200) {
