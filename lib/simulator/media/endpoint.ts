@@ -117,6 +117,11 @@ export class RtpEndpoint implements Paced {
     return this.socket?.local ?? { address: this.options.address, port: 0 };
   }
 
+  /** Opens a second address of the other family, for ICE. */
+  async alsoAt(address: string): Promise<MediaAddress | undefined> {
+    return await this.socket?.add(address, (bytes, from, rtcp) => { this.arrive(bytes, from, rtcp); });
+  }
+
   /** The call is answered: packets that came before were too early. */
   answered(now: number): void {
     this.answeredAt ??= now;

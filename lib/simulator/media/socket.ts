@@ -13,6 +13,9 @@ const TRIES = 50;
 export class MediaSocket {
   private closed = false;
 
+  /** The second address family's socket, where one was asked for and could be had. */
+  private second: Socket | undefined;
+
   private constructor(readonly local: MediaAddress, private readonly rtp: Socket, private readonly rtcp: Socket | undefined) {}
 
   /** Binds to free ports of `address`. Rejects when none can be had. */
@@ -37,8 +40,28 @@ export class MediaSocket {
     }
   }
 
+  /** Opens another address of the other family, for ICE; undefined when the machine does not have it. */
+  async add(address: string, handler: DatagramHandler): Promise<MediaAddress | undefined> {
+    try {
+      const socket = await bind(address, 0);
+      if (this.closed) {
+        socket.close();
+        return undefined;
+      }
+      socket.on('message', (bytes: Buffer, from: RemoteInfo) => { handler(bytes, from, false); });
+      this.second = socket;
+      return { address, port: socket.address().port };
+    } catch {
+      return undefined;
+    }
+  }
+
   send(bytes: Buffer, to: MediaAddress, rtcp = false): void {
     if (this.closed) return;
+    if (isIPv6(to.address) !== isIPv6(this.local.address)) {
+      this.second?.send(bytes, to.port, to.address, ignore);
+      return;
+    }
     (rtcp ? this.rtcp ?? this.rtp : this.rtp).send(bytes, to.port, to.address, ignore);
   }
 
@@ -47,6 +70,7 @@ export class MediaSocket {
     this.closed = true;
     this.rtp.close();
     this.rtcp?.close();
+    this.second?.close();
   }
 }
 

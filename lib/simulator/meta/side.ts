@@ -5,6 +5,8 @@ import { tagOf } from '../../sipserver/parser/index.js';
 import { hostPort } from '../../sipserver/transport/index.js';
 import type { Address, Flow } from '../../sipserver/transport/index.js';
 import { WabError } from '../../errors.js';
+import { makeDtlsCertificate } from '../media/dtls.js';
+import type { DtlsCertificate } from '../media/dtls.js';
 import { FrameBank } from '../media/source.js';
 import { Pacer } from '../media/pacer.js';
 import { newTag, SipAgent } from '../sip/agent.js';
@@ -46,6 +48,7 @@ export class MetaSide {
   readonly strays: string[] = [];
   private readonly calls = new Map<string, MetaCall>();
   private outgoing: Flow | undefined;
+  private certificate: Promise<DtlsCertificate> | undefined;
 
   private constructor(readonly options: MetaSideOptions) {
     const tls = options.cert !== undefined && options.key !== undefined ? { cert: options.cert, key: options.key } : undefined;
@@ -79,6 +82,12 @@ export class MetaSide {
 
   get mediaAddress(): string {
     return this.options.mediaAddress ?? '127.0.0.1';
+  }
+
+  /** The certificate of all DTLS legs of this side. */
+  dtlsCertificate(): Promise<DtlsCertificate> {
+    this.certificate ??= makeDtlsCertificate();
+    return this.certificate;
   }
 
   /** Name of the business's server, as certificate and Request-URI carry it. */

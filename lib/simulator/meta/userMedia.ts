@@ -1,11 +1,13 @@
 // The media of one user: offer, answer, endpoint, and the patience of a WhatsApp client.
+import { DtlsLeg } from '../media/dtlsLeg.js';
 import { RtpEndpoint } from '../media/endpoint.js';
 import type { SourceKind } from '../media/endpoint.js';
 import { CODECS } from '../media/codec.js';
+import type { MediaAddress } from '../media/socket.js';
 import { newMasterKey, writeCrypto } from '../media/srtp.js';
 import type { MasterKey } from '../media/srtp.js';
 import type { Verdict } from '../verdict.js';
-import { judgeAnswer, metaSdp } from './sdp.js';
+import { judgeAnswer, metaCandidate, metaSdp } from './sdp.js';
 import type { BusinessMedia, MetaSdpInput } from './sdp.js';
 import type { MetaSide } from './side.js';
 import type { UserOptions } from './user.js';
@@ -27,6 +29,7 @@ export interface UserMediaEvents {
 
 export class UserMedia {
   private endpoint: RtpEndpoint | undefined;
+  private leg: DtlsLeg | undefined;
   private input: MetaSdpInput | undefined;
   private business: BusinessMedia | undefined;
   private readonly master: MasterKey = newMasterKey();
@@ -46,15 +49,33 @@ export class UserMedia {
         address: side.mediaAddress, pacer: side.pacer, rtcpMux: true, source: options.source ?? 'tone', tones,
         expect: options.expect ?? [...new Set(tones)], bank: options.media === 'light' ? side.bank : undefined,
         onDigit: (digit) => { this.events.digit(digit); },
+        onStun: (bytes, from) => { this.leg?.stun(bytes, from); }, onDtls: (bytes) => { this.leg?.dtls(bytes); },
       });
     }
+    const local = this.endpoint?.local ?? { address: side.mediaAddress, port: PORT_OF_NOBODY };
     const names = options.codecs ?? ['opus'];
     this.input = {
-      local: this.endpoint?.local ?? { address: side.mediaAddress, port: PORT_OF_NOBODY },
+      local,
       codecs: names.map((name) => ({ name, payloadType: CODECS[name].payloadType })), dtmf: DTMF_PAYLOAD,
-      ssrc: this.endpoint?.ssrc ?? 1, crypto: writeCrypto(1, this.master),
+      ssrc: this.endpoint?.ssrc ?? 1,
+      ...(options.keying === 'dtls' ? { dtls: await this.openDtls(local) } : { crypto: writeCrypto(1, this.master) }),
     };
     return metaSdp(this.input);
+  }
+
+  // META-SIP §6.1: ICE-lite with two host candidates, one of each family, and setup:actpass.
+  private async openDtls(local: MediaAddress): Promise<NonNullable<MetaSdpInput['dtls']>> {
+    const { endpoint } = this;
+    const leg = new DtlsLeg(await this.side.dtlsCertificate(), {
+      send: (bytes, to) => { endpoint?.sendRaw(bytes, to); },
+      redirect: (remote) => { endpoint?.redirect(remote); },
+      secured: (keys) => { endpoint?.secure(keys); },
+      fault: (rule, detail) => { this.verdict.breach(rule, detail); },
+    });
+    this.leg = leg;
+    const second = await endpoint?.alsoAt(local.address.includes(':') ? '127.0.0.1' : '::1');
+    const candidates = [local, ...(second ? [second] : [])].map((address, i) => metaCandidate(i, address));
+    return { ufrag: leg.ice.ufrag, pwd: leg.ice.pwd, fingerprint: leg.fingerprint, setup: 'actpass', candidates };
   }
 
   /** Judges the answer and starts to talk and listen. */
@@ -64,10 +85,13 @@ export class UserMedia {
     this.endpoint?.answered(answeredAt);
     this.business = judgeAnswer(answer, this.input, (rule, detail) => { this.verdict.breach(rule, detail); });
     if (this.business === undefined || this.endpoint === undefined || this.closed) return;
-    const { codec, payloadType, dtmf, remote, master } = this.business;
+    const { codec, payloadType, dtmf, master, dtls } = this.business;
+    // With ICE the address that was nominated counts; checks may have come before the answer.
+    const remote = this.leg?.remote ?? this.business.remote;
     this.endpoint.begin({
       codec, payloadType, dtmf: dtmf === undefined ? undefined : { payloadType: dtmf, clockRate: 8000 }, remote, rtcp: remote, secured: true,
     }, master === undefined ? undefined : { local: this.master, remote: master });
+    if (dtls !== undefined) this.leg?.begin(dtls, this.endpoint.local);
     this.endpoint.send(true);
     this.watchSilence();
   }
@@ -95,6 +119,7 @@ export class UserMedia {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.watch);
+    this.leg?.close();
     this.endpoint?.close();
   }
 
@@ -108,11 +133,13 @@ export class UserMedia {
     if (this.closed && !this.judged) {
       this.judged = true;
       if (business !== undefined && answeredAt !== undefined) {
-        judgeMedia(this.verdict, detail, business, answeredAt, input, this.options.earlyMediaMs ?? EARLY_MEDIA_MS);
+        // With ICE the pair that was nominated counts, not the default address.
+        judgeMedia(this.verdict, detail, { ...business, remote: this.leg?.remote ?? business.remote }, answeredAt, this.options.earlyMediaMs ?? EARLY_MEDIA_MS);
       } else if (detail.received.packets > 0) this.verdict.breach('media-before-200', `${detail.received.packets} packets without a 200`);
     }
     const after = (at: number | undefined): number | undefined => (at === undefined || answeredAt === undefined ? undefined : Math.round((at - answeredAt) * 10) / 10);
     const { received, tone, roundTrip } = detail;
+    const leg = this.leg?.report();
     return {
       answer,
       audio: {
@@ -120,6 +147,7 @@ export class UserMedia {
         oneWayMs: roundTrip.medianMs === undefined ? undefined : Math.round(roundTrip.medianMs * 5) / 10,
         packetsSent: detail.sent.packets, packetsReceived: received.packets, packetsLost: received.lost, jitterMs: received.jitterMs,
         maxGapMs: received.maxGapMs, digits: detail.dtmf.map((e) => e.digit).join(''), detail,
+        ...(leg ? { ice: { checks: leg.checks, nominatedMs: after(leg.nominatedAt), selected: leg.selected, dtlsRole: leg.role, dtlsMs: after(leg.connectedAt) } } : {}),
       },
     };
   }

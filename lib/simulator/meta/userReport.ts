@@ -1,7 +1,7 @@
 // The verdict on one user-initiated call.
 import type { MediaReport } from '../media/endpoint.js';
 import type { Verdict, Violation } from '../verdict.js';
-import type { BusinessMedia, Keying, MetaSdpInput } from './sdp.js';
+import type { BusinessMedia, Keying } from './sdp.js';
 
 /** Who ended the call: the user (hang-up or CANCEL), the business (BYE or a refusal), or the stand-in because a rule of Meta's was broken. */
 export type EndedBy = 'user' | 'business' | 'meta' | 'nobody';
@@ -37,6 +37,8 @@ export interface UserReport {
     jitterMs: number;
     maxGapMs: number;
     digits: string;
+    /** With keying dtls: what ICE and DTLS came to, ms after the 200. */
+    ice?: { checks: number; nominatedMs: number | undefined; selected: string | undefined; dtlsRole: 'client' | 'server' | undefined; dtlsMs: number | undefined };
     detail: MediaReport;
   } | undefined;
   /** How late this process itself was in sending, at most: judge gaps and jitter by it. */
@@ -47,7 +49,7 @@ export interface UserReport {
 }
 
 /** Adds to the verdict what the stream as a whole broke. `tolerance` is how many ms media may be seen before the 200. */
-export function judgeMedia(verdict: Verdict, report: MediaReport, business: BusinessMedia, answeredAt: number, offer: MetaSdpInput, tolerance: number): void {
+export function judgeMedia(verdict: Verdict, report: MediaReport, business: BusinessMedia, answeredAt: number, tolerance: number): void {
   const { received } = report;
   if (received.firstAt !== undefined && answeredAt - received.firstAt > tolerance) {
     verdict.breach('media-before-200', `first packet ${Math.round(answeredAt - received.firstAt)} ms before the 200`);
@@ -55,8 +57,7 @@ export function judgeMedia(verdict: Verdict, report: MediaReport, business: Busi
   if (received.ssrcs.length > 1) verdict.breach('second-ssrc', `${received.ssrcs.length} SSRCs: ${received.ssrcs.join(', ')}`);
   if (received.sources.length > 1) verdict.breach('source-changed', `media came from ${received.sources.join(', ')}`);
   const answered = `${business.remote.address}:${business.remote.port}`;
-  // With ICE the pair that was checked counts, not the default address.
-  if (offer.dtls === undefined && received.sources.some((s) => s !== answered)) verdict.breach('source-changed', `media came from ${received.sources.join(', ')}, the answer said ${answered}`);
+  if (received.sources.some((s) => s !== answered)) verdict.breach('source-changed', `media came from ${received.sources.join(', ')}, not from ${answered}`);
   const known = new Set([business.payloadType, business.dtmf].map(String));
   for (const [type, count] of Object.entries(received.payloadTypes)) if (!known.has(type)) verdict.breach('payload-type', `${count} packets with payload type ${type}`);
   for (const [ptime, count] of Object.entries(received.ptimes)) if (ptime !== '20') verdict.breach('ptime', `${count} packets of ${ptime} ms`);
