@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
-import type { MetaMedia } from '../../sdp/index.js';
+import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
 import type { AnchorHandle, AnchorPool } from '../anchor/anchorPool.js';
 import { eventOf } from '../anchor/events.js';
 import type { Remote } from '../anchor/messages.js';
@@ -40,6 +40,8 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   #anchor: AnchorHandle | null = null;
   #metaEngine: EngineCall | null = null;
   #meta: MetaMedia | null = null;
+  /** What the anchor carries: Meta's codec; Opus until it is known, as Meta speaks it wherever it is offered (META-SIP §6.1). */
+  #codec: AnchorCodec = 'opus';
   #offeredKeying: Keying | null = null;
   #started = false;
   #legCount = 0;
@@ -62,7 +64,10 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   }
 
   async answerMeta(offer: string, options: { readonly keying: Keying }): Promise<string> {
-    const result = await this.#onInstance((engine, local) => answerMetaSide(engine, local, offer, options.keying, this.#source));
+    const media = readMetaOffer(offer, options.keying);
+    // Peer legs may be made while the engine is still asked.
+    this.#codec = media.codec.name as AnchorCodec;
+    const result = await this.#onInstance((engine, local) => answerMetaSide(engine, local, media, this.#source));
     this.#metaReady(result);
     return result.sdp ?? '';
   }
@@ -76,8 +81,8 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     const engine = this.#metaEngine;
     if (!engine || !this.#offeredKeying) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
     const result = await acceptMetaSide(engine, answer, this.#offeredKeying);
-    // Peer legs made before the answer speak Opus with the anchor, as Meta does wherever it is offered (META-SIP §6.1).
-    if (this.#legs.size > 0 && result.media.codec.name !== 'opus') throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
+    if (this.#legs.size > 0 && result.media.codec.name !== this.#codec) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
+    this.#codec = result.media.codec.name as AnchorCodec;
     this.#metaReady(result);
   }
 
@@ -116,8 +121,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
       await this.#anchor?.play(null, false);
       return;
     }
-    const codec = (this.#meta?.codec.name ?? 'opus') as AnchorCodec;
-    const frames = await this.#around.recordings.frames(source.file, codec);
+    const frames = await this.#around.recordings.frames(source.file, this.#codec);
     // Another play or stop came while the file was read.
     if (turn !== this.#plays || this.#closing) return;
     await this.#anchor?.play(frames, source.loop);
@@ -167,8 +171,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     const instance = this.#instance ?? this.#allocate(new Set());
     const anchor = this.#anchor as AnchorHandle;
     const engine = new EngineCall(instance, `${this.#options.id}-p${number}`);
-    const codec = (this.#meta?.codec.name ?? 'opus') as AnchorCodec;
-    return Promise.resolve({ engine, anchor, side: new PeerSide(engine, this.#local(anchor), codec, profile) });
+    return Promise.resolve({ engine, anchor, side: new PeerSide(engine, this.#local(anchor), this.#codec, profile) });
   }
 
   legReady(leg: RtpenginePeerLeg): void {

@@ -1,5 +1,5 @@
 import type { Keying } from '../../config/types.js';
-import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, readMetaOffer, writeSdp, type AudioSection, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
+import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, writeSdp, type AudioSection, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
 import type { StreamFormat } from '../anchor/outStream.js';
 import type { Remote } from '../anchor/messages.js';
@@ -46,8 +46,7 @@ function formatOf(media: MetaMedia): StreamFormat {
 }
 
 /** Answers Meta's offer: Meta ⇄ engine ⇄ anchor. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
-export async function answerMetaSide(call: EngineCall, local: Remote, offer: string, keying: Keying, source: OwnSource): Promise<MetaSideResult> {
-  const media = readMetaOffer(offer, keying);
+export async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
   const section = forEngine(media);
   const towardsAnchor = await call.offer(META, null, section, {
     'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['accept', 'offer'], direction: [INTERFACES.meta, INTERFACES.anchor],

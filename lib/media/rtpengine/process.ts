@@ -29,7 +29,8 @@ async function freePort(): Promise<number> {
 /** Command line of a spawned rtpengine (rtpengine(1)). */
 export function engineArguments(config: RtpengineConfig, control: number): string[] {
   return [
-    '--foreground', '--log-stderr', '--no-log-timestamps', '--log-level=4', '--table=-1', '--no-redis-required',
+    // Not the machine's own /etc/rtpengine/rtpengine.conf: its CLI ports are taken when two engines run.
+    '--config-file=none', '--foreground', '--log-stderr', '--no-log-timestamps', '--log-level=4', '--table=-1', '--no-redis-required',
     `--interface=${INTERFACES.meta}/${config.interface.meta}`,
     `--interface=${INTERFACES.peers}/${config.interface.peers}`,
     `--interface=${INTERFACES.anchor}/${config.anchor}`,

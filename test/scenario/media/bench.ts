@@ -11,11 +11,14 @@ export function keepingLogger(): MediaLogger & { readonly lines: string[] } {
 }
 
 export function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): MediaConfig {
+  // Test files run side by side: a range for each process, below the ephemeral ports.
+  const first = 10_000 + (process.pid % 110) * 200;
+  const ports = { first, last: first + 199 };
   return {
     engine: 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
     rtpengine: {
       spawn: true, program: 'rtpengine', control: [], interface: { meta: '127.0.0.1', peers: '127.0.0.1' },
-      ports: { first: 41_000, last: 41_999 }, anchor: '127.0.0.1', ...rtpengine,
+      ports, anchor: '127.0.0.1', ...rtpengine,
     },
   };
 }
