@@ -4,11 +4,10 @@ import { parseCSeq } from '../parser/index.js';
 import { lifetime } from '../transaction/index.js';
 import type { ServerTransaction, Timers } from '../transaction/index.js';
 
-/** RFC 3262 §7.2: `RAck: response-number CSeq-number method`. */
+/** RFC 3262 §7.2: `RAck: response-number CSeq-number method`. What some write behind that (the method twice) is overlooked. */
 export function parseRAck(value: string): { rseq: number; seq: number; method: string } | undefined {
-  const m = /^(\d{1,10})\s+(.*)$/.exec(value.trim());
-  const cseq = parseCSeq(m?.[2] ?? '');
-  return m === null || cseq === undefined ? undefined : { rseq: Number(m[1]), seq: cseq.seq, method: cseq.method };
+  const m = /^(\d{1,10})\s+(\d{1,10})\s+(\S+)/.exec(value.trim());
+  return m === null ? undefined : { rseq: Number(m[1]), seq: Number(m[2]), method: m[3] ?? '' };
 }
 
 /** The reliable provisional responses of one INVITE. One is outstanding at a time; others wait for its PRACK, and so does a 2xx with a body to answer. */

@@ -8,8 +8,8 @@ import { parseCSeq, parseNameAddr, parseVia } from './values.js';
 /** Headers that may stand only once (RFC 3261 §7.3.1; RFC 4475 §3.3.8, §3.3.9). */
 const SINGLE = ['call-id', 'cseq', 'from', 'to', 'max-forwards', 'content-length', 'content-type'] as const;
 
-/** Headers whose elements are addresses. */
-const ADDRESSES = ['contact', 'route', 'record-route', 'refer-to', 'reply-to', 'p-asserted-identity'] as const;
+/** Headers whose elements are addresses that we route by. Others are the application's to judge. */
+const ADDRESSES = ['contact', 'route', 'record-route'] as const;
 
 /** The first fault of a request, with the status it is answered with; undefined when there is none. */
 export function checkRequest(m: SipMessage): Fault | undefined {
