@@ -11,7 +11,7 @@ export { MetaSide } from './meta/side.js';
 export type { MetaSideOptions } from './meta/side.js';
 export { SimulatedUser } from './meta/user.js';
 export type { UserOptions } from './meta/user.js';
-export type { UserReport } from './meta/userReport.js';
+export type { UserReport } from './meta/report.js';
 export { SimulatedPeer, startPeer } from './peer/peer.js';
 export type { CallOptions, PeerOptions } from './peer/peer.js';
 export type { PeerCall, PeerCallReport } from './peer/call.js';

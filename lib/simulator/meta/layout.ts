@@ -21,6 +21,7 @@ export interface CallIdentity {
   userParams: string;
   /** `wacid.…==`. */
   wacid: string;
+  callId: string;
   fromTag: string;
 }
 
@@ -78,7 +79,7 @@ function addPath(message: SipMessage, recordRoutes: boolean): void {
 
 function addEnds(message: SipMessage, call: CallIdentity, to: string): void {
   message.add('Max-Forwards', '69');
-  message.add('From', `"${call.displayName}" <sip:${call.from}@${META_HOST}>;tag=${call.fromTag}`);
+  message.add('From', `${call.displayName === '' ? '' : `"${call.displayName}" `}<sip:${call.from}@${META_HOST}>;tag=${call.fromTag}`);
   message.add('To', to);
 }
 
@@ -101,7 +102,7 @@ export function inviteMessage(call: CallIdentity, extras: CallExtras, seq: numbe
   const invite = SipMessage.request('INVITE', requestUri(call));
   addPath(invite, true);
   addEnds(invite, call, toOf(call));
-  invite.add('Contact', `<${contactUri(call.from)}>;isfocus`).add('Call-ID', callIdOf(call.wacid)).add('CSeq', `${seq} INVITE`);
+  invite.add('Contact', `<${contactUri(call.from)}>;isfocus`).add('Call-ID', call.callId).add('CSeq', `${seq} INVITE`);
   if (authorization !== undefined) invite.add(...authorization);
   addIdentity(invite, call, extras);
   invite.add('Allow', ALLOW).add('User-Agent', 'Facebook SipGateway').add('Content-Type', 'application/sdp');
@@ -132,7 +133,7 @@ export function ackMessage(call: CallIdentity, target: DialogTarget, seq: number
   addPath(ack, false);
   for (const route of target.routes) ack.add('Route', route);
   addEnds(ack, call, target.to);
-  return ack.add('Call-ID', callIdOf(call.wacid)).add('CSeq', `${seq} ACK`).add('X-FB-External-Domain', META_HOST).add('User-Agent', 'Facebook SipGateway');
+  return ack.add('Call-ID', call.callId).add('CSeq', `${seq} ACK`).add('X-FB-External-Domain', META_HOST).add('User-Agent', 'Facebook SipGateway');
 }
 
 /** BYE of Meta's, with the call's duration in whole seconds (META-SIP §5.3, §7). */
@@ -141,7 +142,7 @@ export function byeMessage(call: CallIdentity, extras: CallExtras, target: Dialo
   addPath(bye, true);
   for (const route of target.routes) bye.add('Route', route);
   addEnds(bye, call, target.to);
-  bye.add('Call-ID', callIdOf(call.wacid)).add('CSeq', `${seq} BYE`);
+  bye.add('Call-ID', call.callId).add('CSeq', `${seq} BYE`);
   if (reason !== undefined) bye.add('Reason', reason);
   addIdentity(bye, call, { userId: extras.userId, parentUserId: extras.parentUserId, userName: extras.userName });
   return bye.add('x-wa-meta-call-duration', String(durationS)).add('User-Agent', 'Facebook SipGateway');

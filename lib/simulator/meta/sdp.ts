@@ -68,6 +68,9 @@ export interface BusinessMedia {
   dtls: IceDtls | undefined;
 }
 
+/** The business's offer, with the tag of its crypto line. */
+export interface OfferedMedia extends BusinessMedia { cryptoTag: number }
+
 export type Breach = (rule: Rule, detail: string) => void;
 
 /** Reads the business's answer to an offer of ours and reports every breach of RFC 3264 and of Meta's rules. Undefined when there is no usable media. */

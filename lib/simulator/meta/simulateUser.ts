@@ -3,7 +3,7 @@ import { MetaSide } from './side.js';
 import type { MetaSideOptions } from './side.js';
 import { SimulatedUser } from './user.js';
 import type { UserOptions } from './user.js';
-import type { UserReport } from './userReport.js';
+import type { UserReport } from './report.js';
 
 export interface SimulateUserOptions extends UserOptions, MetaSideOptions {
   /** How long the call lasts after the answer, s. Default 5. */

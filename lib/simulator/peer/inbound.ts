@@ -20,7 +20,7 @@ export class InboundCall extends PeerCall {
     super('in', transaction.request.get('call-id') ?? '', parts);
     this.request = transaction.request;
     this.message = this.request.toString();
-    transaction.cancelled = () => { this.cancelled(); };
+    transaction.cancelled = (reason) => { this.cancelled(reason); };
     transaction.unacknowledged = () => {
       if (this.status === 200) this.faults.push('no ACK for the 200');
     };
@@ -136,8 +136,9 @@ export class InboundCall extends PeerCall {
     this.transaction.respond(response);
   }
 
-  private cancelled(): void {
+  private cancelled(reason: string | undefined): void {
     if (this.status !== 0 || this.ended) return;
+    this.endReason = reason;
     this.clear();
     this.status = 487;
     this.transaction.respond(this.transaction.reply(487, undefined, this.tag));

@@ -130,7 +130,7 @@ export class SipAgent {
     if (request.method === 'CANCEL') {
       const invite = this.servers.get(key.replace(/CANCEL$/, 'INVITE'));
       transaction.respond(transaction.reply(invite === undefined ? 481 : 200, undefined, newTag()));
-      if (invite !== undefined && !invite.answered) invite.cancelled?.();
+      if (invite !== undefined && !invite.answered) invite.cancelled?.(request.get('reason'));
       return;
     }
     if (request.method === 'INVITE') this.invites.set(inviteKey(request), transaction);

@@ -132,7 +132,7 @@ export class ServerTransaction {
   private last: string | undefined;
   private readonly repeaters = new Map<string, Repeater>();
   private finalStatus = 0;
-  cancelled: (() => void) | undefined;
+  cancelled: ((reason: string | undefined) => void) | undefined;
   /** A final response to INVITE whose ACK never came (Timer H). */
   unacknowledged: (() => void) | undefined;
 

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters } from 'werift';
 import { MetaSide } from '../../../lib/simulator/index.js';
 import { Verdict } from '../../../lib/simulator/verdict.js';
-import { UserMedia } from '../../../lib/simulator/meta/userMedia.js';
+import { MetaMedia } from '../../../lib/simulator/meta/media.js';
 
 async function connection(t: Test): Promise<RTCPeerConnection> {
   const pc = new RTCPeerConnection({
@@ -23,7 +23,7 @@ t.test('audio both ways through ICE-lite and DTLS as the passive side', async (t
   const side = await MetaSide.open({});
   t.teardown(() => side.close());
   const verdict = new Verdict();
-  const media = new UserMedia(side, { number: '+447700900001', password: '', keying: 'dtls' }, verdict, { silent: () => undefined, digit: () => undefined });
+  const media = new MetaMedia(side, { keying: 'dtls' }, verdict, { silent: () => undefined, digit: () => undefined });
   const offer = await media.offer();
   t.match(offer, /\r\na=ice-lite\r\nm=audio \d+ UDP\/TLS\/RTP\/SAVPF 111 126\r\n/, 'ice-lite stands at session level');
   t.match(offer, /a=candidate:\d+ 1 udp \d+ 127\.0\.0\.1 \d+ typ host generation 0 network-cost 50\r\n/);
@@ -45,7 +45,7 @@ t.test('a fingerprint that is not the certificate\'s is a breach and leaves no k
   const side = await MetaSide.open({});
   t.teardown(() => side.close());
   const verdict = new Verdict();
-  const media = new UserMedia(side, { number: '+447700900001', password: '', keying: 'dtls' }, verdict, { silent: () => undefined, digit: () => undefined });
+  const media = new MetaMedia(side, { keying: 'dtls' }, verdict, { silent: () => undefined, digit: () => undefined });
   const pc = await connection(t);
   await pc.setRemoteDescription({ type: 'offer', sdp: await media.offer() });
   await pc.setLocalDescription(await pc.createAnswer());

@@ -1,18 +1,18 @@
-// The media of one user: offer, answer, endpoint, and the patience of a WhatsApp client.
+// The media of one call at Meta: offer or answer, endpoint, keys, and the patience of a WhatsApp client.
 import { DtlsLeg } from '../media/dtlsLeg.js';
 import { RtpEndpoint } from '../media/endpoint.js';
 import type { SourceKind } from '../media/endpoint.js';
 import { CODECS } from '../media/codec.js';
+import type { CodecName } from '../media/codec.js';
 import type { MediaAddress } from '../media/socket.js';
 import { newMasterKey, writeCrypto } from '../media/srtp.js';
 import type { MasterKey } from '../media/srtp.js';
 import type { Verdict } from '../verdict.js';
 import { judgeAnswer, metaCandidate, metaSdp } from './sdp.js';
-import type { BusinessMedia, MetaSdpInput } from './sdp.js';
+import type { BusinessMedia, Keying, MetaSdpInput, OfferedMedia } from './sdp.js';
 import type { MetaSide } from './side.js';
-import type { UserOptions } from './user.js';
-import { judgeMedia } from './userReport.js';
-import type { UserReport } from './userReport.js';
+import { judgeMedia } from './report.js';
+import type { MetaCallReport } from './report.js';
 
 /** META-SIP §6.1: telephone-event is 126 in Meta's offers. */
 const DTMF_PAYLOAD = 126;
@@ -21,13 +21,30 @@ const LATER_SILENCE_MS = 30_000;
 const EARLY_MEDIA_MS = 20;
 const PORT_OF_NOBODY = 3480;
 
-export interface UserMediaEvents {
+export interface MediaOptions {
+  keying?: Keying | undefined;
+  /** Codecs offered (or taken), in order. Default opus alone. */
+  codecs?: CodecName[] | undefined;
+  /** `full`: real audio. `light`: the same pre-encoded, judged by samples. `none`: signalling only, no socket. */
+  media?: 'full' | 'light' | 'none' | undefined;
+  source?: SourceKind | undefined;
+  /** Own tone, and the one it changes to every two seconds; equal ones never change. Hz. */
+  tones?: [number, number] | undefined;
+  /** Tones that count as heard: own ones (an echo) by default; [] for any tone at all. */
+  expect?: number[] | undefined;
+  /** WhatsApp's patience, ms (META-SIP §1.8). */
+  silence?: { startMs?: number; laterMs?: number } | undefined;
+  /** How long before the 200 a packet may be seen without blame: they go different ways. Default 20 ms. */
+  earlyMediaMs?: number | undefined;
+}
+
+export interface MetaMediaEvents {
   /** Nothing was heard for too long. */
   silent(what: string): void;
   digit(digit: string): void;
 }
 
-export class UserMedia {
+export class MetaMedia {
   private endpoint: RtpEndpoint | undefined;
   private leg: DtlsLeg | undefined;
   private input: MetaSdpInput | undefined;
@@ -38,10 +55,58 @@ export class UserMedia {
   private judged = false;
   private closed = false;
 
-  constructor(private readonly side: MetaSide, private readonly options: UserOptions, private readonly verdict: Verdict, private readonly events: UserMediaEvents) {}
+  constructor(private readonly side: MetaSide, private readonly options: MediaOptions, private readonly verdict: Verdict, private readonly events: MetaMediaEvents) {}
 
   /** Opens the media port and gives Meta's offer for it. */
   async offer(): Promise<string> {
+    const names = this.options.codecs ?? ['opus'];
+    this.input = await this.open(names.map((name) => ({ name, payloadType: CODECS[name].payloadType })), DTMF_PAYLOAD, 1, 'actpass');
+    return metaSdp(this.input);
+  }
+
+  /**
+   * Opens the media port and gives Meta's answer to the business's offer. Payload types are the offer's, or Meta's own where `own` says so
+   * (META-SIP §6.1, §6.3: telephone-event goes on with 126 when the offer has no 8 kHz one). `setup` is Meta's DTLS role.
+   */
+  async answer(offer: OfferedMedia, own: boolean, setup: 'active' | 'passive'): Promise<string> {
+    const payloadType = own ? CODECS[offer.codec].payloadType : offer.payloadType;
+    const dtmf = own ? DTMF_PAYLOAD : offer.dtmf ?? DTMF_PAYLOAD;
+    this.input = await this.open([{ name: offer.codec, payloadType }], dtmf, offer.cryptoTag, setup);
+    this.business = { ...offer, payloadType, dtmf, dtls: offer.dtls && { ...offer.dtls, setup: setup === 'active' ? 'passive' : 'active' } };
+    // Keys and the far end's ports are known before our 200 is on its way: nothing that comes may be lost.
+    this.begin();
+    return metaSdp(this.input);
+  }
+
+  /** Judges the answer to our offer and starts to talk and listen. */
+  accept(answer: string, answeredAt: number): void {
+    if (this.input === undefined) return;
+    this.business = judgeAnswer(answer, this.input, (rule, detail) => { this.verdict.breach(rule, detail); });
+    if (this.business !== undefined) this.begin();
+    this.start(answeredAt);
+  }
+
+  /** The call is answered: talks from now on. */
+  start(answeredAt: number): void {
+    this.answeredAt = answeredAt;
+    this.endpoint?.answered(answeredAt);
+    if (this.business === undefined || this.endpoint === undefined || this.closed) return;
+    this.endpoint.send(true);
+    this.watchSilence();
+  }
+
+  private begin(): void {
+    if (this.business === undefined || this.endpoint === undefined || this.closed) return;
+    const { codec, payloadType, dtmf, master, dtls } = this.business;
+    // With ICE the address that was nominated counts; checks may have come before the answer.
+    const remote = this.leg?.remote ?? this.business.remote;
+    this.endpoint.begin({
+      codec, payloadType, dtmf: dtmf === undefined ? undefined : { payloadType: dtmf, clockRate: 8000 }, remote, rtcp: remote, secured: true,
+    }, master === undefined ? undefined : { local: this.master, remote: master });
+    if (dtls !== undefined) this.leg?.begin(dtls, this.endpoint.local);
+  }
+
+  private async open(codecs: MetaSdpInput['codecs'], dtmf: number, cryptoTag: number, setup: string): Promise<MetaSdpInput> {
     const { options, side } = this;
     const tones = options.tones ?? [600, 900];
     if (options.media !== 'none') {
@@ -51,20 +116,18 @@ export class UserMedia {
         onDigit: (digit) => { this.events.digit(digit); },
         onStun: (bytes, from) => { this.leg?.stun(bytes, from); }, onDtls: (bytes) => { this.leg?.dtls(bytes); },
       });
+      // The call may have ended while the port was opened.
+      if (this.closed) this.endpoint.close();
     }
     const local = this.endpoint?.local ?? { address: side.mediaAddress, port: PORT_OF_NOBODY };
-    const names = options.codecs ?? ['opus'];
-    this.input = {
-      local,
-      codecs: names.map((name) => ({ name, payloadType: CODECS[name].payloadType })), dtmf: DTMF_PAYLOAD,
-      ssrc: this.endpoint?.ssrc ?? 1,
-      ...(options.keying === 'dtls' ? { dtls: await this.openDtls(local) } : { crypto: writeCrypto(1, this.master) }),
+    return {
+      local, codecs, dtmf, ssrc: this.endpoint?.ssrc ?? 1,
+      ...(options.keying === 'dtls' ? { dtls: await this.openDtls(local, setup) } : { crypto: writeCrypto(cryptoTag, this.master) }),
     };
-    return metaSdp(this.input);
   }
 
   // META-SIP §6.1: ICE-lite with two host candidates, one of each family, and setup:actpass.
-  private async openDtls(local: MediaAddress): Promise<NonNullable<MetaSdpInput['dtls']>> {
+  private async openDtls(local: MediaAddress, setup: string): Promise<NonNullable<MetaSdpInput['dtls']>> {
     const { endpoint } = this;
     const leg = new DtlsLeg(await this.side.dtlsCertificate(), {
       send: (bytes, to) => { endpoint?.sendRaw(bytes, to); },
@@ -75,25 +138,7 @@ export class UserMedia {
     this.leg = leg;
     const second = await endpoint?.alsoAt(local.address.includes(':') ? '127.0.0.1' : '::1');
     const candidates = [local, ...(second ? [second] : [])].map((address, i) => metaCandidate(i, address));
-    return { ufrag: leg.ice.ufrag, pwd: leg.ice.pwd, fingerprint: leg.fingerprint, setup: 'actpass', candidates };
-  }
-
-  /** Judges the answer and starts to talk and listen. */
-  accept(answer: string, answeredAt: number): void {
-    if (this.input === undefined) return;
-    this.answeredAt = answeredAt;
-    this.endpoint?.answered(answeredAt);
-    this.business = judgeAnswer(answer, this.input, (rule, detail) => { this.verdict.breach(rule, detail); });
-    if (this.business === undefined || this.endpoint === undefined || this.closed) return;
-    const { codec, payloadType, dtmf, master, dtls } = this.business;
-    // With ICE the address that was nominated counts; checks may have come before the answer.
-    const remote = this.leg?.remote ?? this.business.remote;
-    this.endpoint.begin({
-      codec, payloadType, dtmf: dtmf === undefined ? undefined : { payloadType: dtmf, clockRate: 8000 }, remote, rtcp: remote, secured: true,
-    }, master === undefined ? undefined : { local: this.master, remote: master });
-    if (dtls !== undefined) this.leg?.begin(dtls, this.endpoint.local);
-    this.endpoint.send(true);
-    this.watchSilence();
+    return { ufrag: leg.ice.ufrag, pwd: leg.ice.pwd, fingerprint: leg.fingerprint, setup, candidates };
   }
 
   press(digits: string, durationMs?: number): Promise<void> {
@@ -123,7 +168,7 @@ export class UserMedia {
     this.endpoint?.close();
   }
 
-  report(answeredAt: number | undefined): Pick<UserReport, 'answer' | 'audio'> {
+  report(answeredAt: number | undefined): Pick<MetaCallReport, 'answer' | 'audio'> {
     const { business, endpoint, input } = this;
     const answer = business && {
       codec: business.codec, payloadType: business.payloadType, dtmf: business.dtmf, address: business.remote.address, port: business.remote.port,

@@ -1,4 +1,4 @@
-// The verdict on one user-initiated call.
+// The verdict on one call at Meta, in either direction.
 import type { MediaReport } from '../media/endpoint.js';
 import type { Verdict, Violation } from '../verdict.js';
 import type { BusinessMedia, Keying } from './sdp.js';
@@ -6,11 +6,11 @@ import type { BusinessMedia, Keying } from './sdp.js';
 /** Who ended the call: the user (hang-up or CANCEL), the business (BYE or a refusal), or the stand-in because a rule of Meta's was broken. */
 export type EndedBy = 'user' | 'business' | 'meta' | 'nobody';
 
-/** Everything known of a call. Times are ms; those of `setup` count from the first INVITE, those of `audio` from the 200. */
-export interface UserReport {
+/** What both directions report. Times are ms; those of `audio` count from the 200. */
+export interface MetaCallReport {
   /** Answered, tone heard (where one is expected), and nothing broken. */
   ok: boolean;
-  /** Final status of the INVITE; 0 when none came. */
+  /** Final status of the INVITE; 0 when there was none. */
   status: number;
   reason: string;
   callId: string;
@@ -19,9 +19,8 @@ export interface UserReport {
   endedBy: EndedBy;
   /** Reason header of the business's BYE. */
   byeReason: string | undefined;
-  /** Status of the answer to the user's own BYE. */
+  /** Status of the answer to Meta's own BYE. */
   byeStatus: number | undefined;
-  setup: { challengedMs: number | undefined; provisionalMs: number | undefined; ringingMs: number | undefined; answeredMs: number | undefined };
   durationMs: number;
   answer: { codec: string; payloadType: number; dtmf: number | undefined; address: string; port: number } | undefined;
   audio: {
@@ -46,6 +45,11 @@ export interface UserReport {
   violations: Violation[];
   /** Start lines in their order: `> INVITE …`, `< SIP/2.0 200 OK`. */
   messages: string[];
+}
+
+/** A user-initiated call. Times of `setup` count from the first INVITE. */
+export interface UserReport extends MetaCallReport {
+  setup: { challengedMs: number | undefined; provisionalMs: number | undefined; ringingMs: number | undefined; answeredMs: number | undefined };
 }
 
 /** Adds to the verdict what the stream as a whole broke. `tolerance` is how many ms media may be seen before the 200. */
