@@ -1,7 +1,7 @@
 // What a request must hold before anything is done with it (RFC 3261 §8.1.1, §8.2, §16.3), and a response likewise.
 import type { Fault } from './parse.js';
 import type { SipMessage } from './message.js';
-import { isBalanced, toNumber } from './text.js';
+import { hasEmptyPart, isBalanced, toNumber } from './text.js';
 import { parseUri, schemeOf } from './uri.js';
 import { parseCSeq, parseNameAddr, parseVia } from './values.js';
 
@@ -33,6 +33,7 @@ export function checkRequest(m: SipMessage): Fault | undefined {
   } else if (scheme !== 'tel') return { status: 416, reason: 'Unsupported URI Scheme' };
   for (const key of ADDRESSES) {
     if (!m.has(key)) continue;
+    for (const line of m.lines(key)) if (hasEmptyPart(line)) return bad(key);
     for (const element of m.list(key)) {
       if (element === '*' && key === 'contact' && m.method === 'REGISTER') continue;
       const address = parseNameAddr(element);
@@ -62,6 +63,7 @@ function checkCommon(m: SipMessage): Fault | undefined {
   if (m.get('call-id') === '') return bad('Call-ID');
   const via = m.list('via')[0];
   if (via === undefined) return { status: 400, reason: 'Missing Via' };
+  for (const line of m.lines('via')) if (hasEmptyPart(line)) return bad('Via');
   if (!isBalanced(via) || parseVia(via) === undefined) return bad('Via');
   return undefined;
 }

@@ -95,3 +95,26 @@ export function indexOfListEnd(value: string): number {
   const comma = value.indexOf(',') < 0 ? -1 : indexOutside(value, ',');
   return comma < 0 ? value.length : comma;
 }
+
+/** True when separators follow each other with nothing between (`;;`, `,;`, `,,`) or a list ends in a comma: RFC 4475 §3.1.2.1. */
+export function hasEmptyPart(value: string): boolean {
+  let quoted = false;
+  let angle = false;
+  let last = 0;             // the separator before, if nothing but white space came since
+  for (let i = 0; i < value.length; i++) {
+    const c = value.charCodeAt(i);
+    if (quoted) {
+      if (c === 92) i++;
+      else if (c === 34) quoted = false;
+    } else if (angle) angle = c !== 62;
+    else if (c === 44 || c === 59) {
+      if (last !== 0) return true;
+      last = c;
+    } else if (c !== 32 && c !== 9) {
+      last = 0;
+      quoted = c === 34;
+      angle = c === 60;
+    }
+  }
+  return last === 44;
+}

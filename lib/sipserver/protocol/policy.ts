@@ -38,8 +38,6 @@ export class Policy {
     const unknown = [...request.list('require'), ...request.list('proxy-require')].filter((o) => !OPTIONS.has(o.toLowerCase()));
     if (unknown.length > 0) return { status: 420, reason: 'Bad Extension', headers: [['Unsupported', unknown.join(', ')]] };
     if (request.method === 'INVITE') {
-      // §8.1.1.8: an INVITE carries a Contact, else its dialog could not be used.
-      if (!request.has('contact')) return { status: 400, reason: 'Missing Contact' };
       const type = request.get('content-type');
       const optional = /handling\s*=\s*optional/i.test(request.get('content-disposition') ?? '');
       // §8.2.3: a body of unknown type or encoding is 415, unless it may be ignored.

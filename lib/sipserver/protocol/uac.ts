@@ -108,6 +108,8 @@ export class Uac implements OutgoingOwner {
   }
 
   discard(leg: Leg): void {
+    // The client knows the winner under this name: the end of a fork that it never had must not reach it as the winner's.
+    leg.session = undefined;
     const ack = leg.createRequest('ACK', leg.inviteAuth, leg.inviteSeq);
     void this.acknowledge(leg, ack).then(() => { this.context.hangUp(leg, 'another fork has answered', 'system-initiated-termination'); });
   }
