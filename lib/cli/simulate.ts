@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { BEHAVIOUR_HELP, parseBehaviour, simulateUser, startPeer } from '../simulator/index.js';
+import { BEHAVIOUR_HELP, META_BEHAVIOUR_HELP, parseBehaviour, parseMetaBehaviour, simulateUser, startMeta, startPeer } from '../simulator/index.js';
 import type { PeerCall, SimulatedPeer, SimulateUserOptions, UserReport } from '../simulator/index.js';
 
 type Codec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
@@ -16,11 +16,17 @@ interface PeerFlags {
   media?: string; call?: string; via?: string; username?: string; password?: string; header?: string[]; seconds?: number; dtmf?: string; tone?: number[]; json?: boolean;
 }
 
+interface MetaFlags {
+  listen: string; number: string[]; password: string; hostname: string; cert: string; key: string; keying: 'sdes' | 'dtls'; g711?: boolean; behaviour: string;
+  to?: string; ca?: string; serverName?: string; media: string; tone?: number[]; json?: boolean;
+}
+
 /** `wa-b2bua simulate user | peer | meta`: stand-ins for both sides of a call. Each exits 0 only when nothing was wrong. */
 export function registerSimulateCommands(program: Command): void {
   const simulate = program.command('simulate').description('play Meta and a WhatsApp user, or a PBX user, with real audio');
   registerUser(simulate);
   registerPeer(simulate);
+  registerMeta(simulate);
 }
 
 function registerUser(simulate: Command): void {
@@ -89,7 +95,7 @@ function registerPeer(simulate: Command): void {
   simulate.command('peer')
     .description('play a PBX user: answer with audio, hold, transfer, hang up, on demand; or place a call')
     .option('--listen <address...>', 'udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT', ['udp:127.0.0.1:0'])
-    .option('--answer <words>', 'how calls are met', (text: string) => checked(text), 'echo')
+    .option('--answer <words>', 'how calls are met', (text: string) => checked(parseBehaviour, text), 'echo')
     .option('--codecs <names>', 'codecs, in order of preference', codecs, ['PCMU', 'PCMA', 'opus'])
     .addOption(new Option('--srtp <how>', 'SRTP with SDES').choices(['none', 'sdes', 'optional']).default('none'))
     .option('--cert <file>', 'certificate for tls (PEM)')
@@ -153,6 +159,50 @@ async function serve(peer: SimulatedPeer, flags: PeerFlags): Promise<void> {
   input.close();
 }
 
+function registerMeta(simulate: Command): void {
+  simulate.command('meta')
+    .description('play wa.meta.vc for business-initiated calls: 407, refusals in Meta\'s words, answers with audio')
+    .requiredOption('--listen <host:port>', 'where wa.meta.vc is played')
+    .requiredOption('--number <+number...>', 'business numbers that may call')
+    .requiredOption('--password <password>', 'their SIP password')
+    .requiredOption('--hostname <host>', 'SIP server registered for them')
+    .requiredOption('--cert <file>', 'certificate for wa.meta.vc (PEM)')
+    .requiredOption('--key <file>', 'its key (PEM)')
+    .addOption(new Option('--keying <keying>', 'as set on the numbers').choices(['sdes', 'dtls']).default('sdes'))
+    .option('--g711', 'the numbers may use PCMA and PCMU too')
+    .option('--behaviour <words>', 'how calls are met', (text: string) => checked(parseMetaBehaviour, text), 'tone')
+    .option('--to <host:port>', 'the service\'s TLS listener, for Meta\'s BYE; without it the BYE comes on the connection of the INVITE')
+    .option('--ca <file>', 'CA of the service\'s certificate (PEM)')
+    .option('--server-name <host>', 'name its certificate must carry; default: --hostname')
+    .option('--media <address>', 'address media is sent from', '127.0.0.1')
+    .option('--tone <hz,hz>', 'own tone, and the one it changes to', frequencies)
+    .option('--json', 'print whole reports')
+    .addHelpText('after', `\nHow calls are met, words joined by commas:\n${META_BEHAVIOUR_HELP.map((l) => `  ${l}`).join('\n')}`)
+    .action(async (flags: MetaFlags) => {
+      const meta = await startMeta({
+        listen: flags.listen, cert: flags.cert, key: flags.key, to: flags.to, ca: flags.ca, serverName: flags.serverName ?? flags.hostname, mediaAddress: flags.media,
+        numbers: flags.number.map((number) => ({ number, password: flags.password, hostname: flags.hostname, keying: flags.keying, g711: flags.g711 })),
+        behaviour: flags.behaviour, tones: pair(flags.tone), expect: [],
+      });
+      const { listening } = meta.side;
+      say({ ready: true, listening: `tls:${listening?.address}:${listening?.port}` });
+      meta.on('call', (call) => { say({ call: call.callId, number: call.number, user: call.user }); });
+      meta.on('refused', (attempt) => { say({ refused: attempt }); });
+      meta.on('ended', (report) => {
+        const { audio, ...rest } = report;
+        say(flags.json === true ? report : {
+          ended: rest.callId, by: rest.endedBy, status: rest.status, steps: rest.steps, toneHeard: audio?.toneHeard, packets: audio?.packetsReceived,
+          digits: audio?.digits, violations: rest.violations,
+        });
+      });
+      await new Promise<void>((resolve) => {
+        process.once('SIGINT', () => { resolve(); });
+        process.once('SIGTERM', () => { resolve(); });
+      });
+      await meta.close();
+    });
+}
+
 async function place(peer: SimulatedPeer, uri: string, flags: PeerFlags): Promise<void> {
   const headers = Object.fromEntries((flags.header ?? []).map((h) => [h.slice(0, h.indexOf(':')).trim(), h.slice(h.indexOf(':') + 1).trim()]));
   const call = await peer.call(uri, { via: flags.via, headers, codecs: flags.codecs });
@@ -186,9 +236,9 @@ function say(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-function checked(text: string): string {
+function checked(parse: (text: string) => unknown, text: string): string {
   try {
-    parseBehaviour(text);
+    parse(text);
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }

@@ -3,6 +3,7 @@
  *
  * - `simulateUser(options)` → `UserReport`: one whole user-initiated call as Meta places it, judged by Meta's rules.
  * - `MetaSide` and `SimulatedUser`: the same, step by step, many users on one connection.
+ * - `startMeta(options)` → `SimulatedMeta`: wa.meta.vc for business-initiated calls: challenges, refuses in Meta's words, rings, answers with audio.
  * - `startPeer(options)` → `SimulatedPeer`: a PBX user that answers, holds, transfers, and places calls.
  */
 export { simulateUser } from './meta/simulateUser.js';
@@ -12,6 +13,15 @@ export type { MetaSideOptions } from './meta/side.js';
 export { SimulatedUser } from './meta/user.js';
 export type { UserOptions } from './meta/user.js';
 export type { UserReport } from './meta/report.js';
+export { SimulatedMeta, startMeta } from './meta/meta.js';
+export type { Attempt, MetaOptions } from './meta/meta.js';
+export type { MetaNumber } from './meta/admission.js';
+export { SimulatedMetaCall } from './meta/metaCall.js';
+export type { BusinessCallReport } from './meta/metaCall.js';
+export { META_BEHAVIOUR_HELP, parseMetaBehaviour } from './meta/metaBehaviour.js';
+export type { MetaBehaviour } from './meta/metaBehaviour.js';
+export { REFUSALS } from './meta/refusals.js';
+export type { RefusalName } from './meta/refusals.js';
 export { SimulatedPeer, startPeer } from './peer/peer.js';
 export type { CallOptions, PeerOptions } from './peer/peer.js';
 export type { PeerCall, PeerCallReport } from './peer/call.js';

@@ -17,6 +17,8 @@ export type Rule =
   | 'source-changed'        // META-SIP §6.2: the media address stays as answered
   | 'sequence'              // META-SIP §6.2: one continuous stream
   | 'dtmf'                  // RFC 4733, META-SIP §6.3
+  | 'form'                  // META-SIP §4.1, §13: a request of the business's that is not laid out as Meta asks
+  | 'digest'                // RFC 7616, RFC 8760, META-SIP §4.2
   | 'malformed'             // bytes that are no SIP message
   | 'ice'                   // RFC 8445, META-SIP §6.2
   | 'dtls';                 // RFC 5764, META-SIP §6.2

@@ -27,12 +27,16 @@ export interface MetaSideOptions {
   /** Address media is sent from. Default 127.0.0.1. */
   mediaAddress?: string | undefined;
   timers?: Partial<SipTimers> | undefined;
+  /** Ends a TLS handshake that offers ALPN with alert 120, as wa.meta.vc does (META-SIP §1.9). Default true. */
+  refuseAlpn?: boolean | undefined;
 }
 
 /** A call that the side delivers requests to, by Call-ID. */
 export interface MetaCall {
   request(transaction: ServerTransaction): void;
   ack(message: SipMessage): void;
+  /** False for an ACK that would not have come through Meta's proxies. */
+  admitsAck?(message: SipMessage): boolean;
   malformed(reason: string): void;
 }
 
@@ -53,9 +57,10 @@ export class MetaSide {
   private constructor(readonly options: MetaSideOptions) {
     const tls = options.cert !== undefined && options.key !== undefined ? { cert: options.cert, key: options.key } : undefined;
     this.agent = new SipAgent({
-      tls, timers: options.timers,
+      tls, timers: options.timers, refuseAlpn: options.refuseAlpn ?? true,
       handlers: {
         request: (transaction) => { this.receive(transaction); },
+        admitsAck: (message) => this.calls.get(message.get('call-id') ?? '')?.admitsAck?.(message) ?? true,
         ack: (message) => { this.calls.get(message.get('call-id') ?? '')?.ack(message); },
         malformed: (reason) => {
           this.strays.push(`malformed: ${reason}`);

@@ -97,7 +97,11 @@ export class OutboundCall extends PeerCall {
       this.answered(response);
       return;
     }
-    const header = this.invite && this.tries++ === 0 && !this.cancelling ? authorize(response, this.invite, this.parts.auth) : undefined;
+    // RFC 7616 §3.3: a second challenge is answered only when the nonce had gone stale.
+    const stale = /\bstale\s*=\s*"?true/i.test(`${response.get('proxy-authenticate') ?? ''} ${response.get('www-authenticate') ?? ''}`);
+    const again = this.tries === 0 || (this.tries === 1 && stale);
+    this.tries++;
+    const header = this.invite && again && !this.cancelling ? authorize(response, this.invite, this.parts.auth) : undefined;
     if (header === undefined) this.conclude(response.status, response.reason);
     else this.sendInvite(body, header);
   }

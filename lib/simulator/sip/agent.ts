@@ -11,6 +11,8 @@ export interface AgentHandlers {
   request(transaction: ServerTransaction): void;
   /** An ACK that belongs to a 2xx. */
   ack(message: SipMessage, flow: Flow): void;
+  /** False for an ACK of a 2xx that is to count as lost. */
+  admitsAck?(message: SipMessage): boolean;
   /** Bytes that are no SIP message. */
   malformed?(reason: string, flow: Flow): void;
   closed?(flow: Flow, error: Error | undefined): void;
@@ -24,6 +26,8 @@ export interface AgentOptions {
   handlers: AgentHandlers;
   tls?: { cert: string; key: string } | undefined;
   timers?: Partial<SipTimers> | undefined;
+  /** TLS listeners end a handshake that offers ALPN with alert 120. */
+  refuseAlpn?: boolean | undefined;
 }
 
 /** How long a finished server transaction still answers retransmissions (Timers H and J are 64·T1), in T1. */
@@ -50,7 +54,7 @@ export class SipAgent {
     this.timers = { ...DEFAULT_TIMERS, ...options.timers };
     const { handlers } = options;
     this.transports = new Transports({
-      tls: options.tls,
+      tls: options.tls, refuseAlpn: options.refuseAlpn ?? false,
       // Stand-ins take whatever comes: limits are the business of what is under test.
       limits: { messagesPerSecond: 1_000_000, connectionsPerAddress: 4_000, firstMessageTime: 3_600_000, handshakes: 4_000 },
       handlers: {
@@ -142,6 +146,7 @@ export class SipAgent {
     // The ACK of a 2xx is a transaction of its own (RFC 3261 §17): found by dialog and CSeq. Others have the INVITE's branch.
     const invite = this.servers.get(inviteBranch) ?? this.invites.get(inviteKey(ack));
     const accepted = this.servers.get(inviteBranch) === undefined;
+    if (accepted && this.options.handlers.admitsAck?.(ack) === false) return;
     invite?.acknowledge(tag);
     if (invite !== undefined) {
       this.later(() => {

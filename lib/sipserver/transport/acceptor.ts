@@ -47,12 +47,13 @@ export class Acceptor {
   static async bind(
     at: { address: string; port: number }, pem: Pem | undefined, limits: SipLimits, counters: TransportCounters, admission: Admission,
     ready: (socket: Socket, remote: Address) => void, failed: (error: Error) => void,
+    refuseAlpn = false,
   ): Promise<Acceptor> {
     const handshakes = new Map<string, Socket>();
     const done = (key: string): void => { if (handshakes.delete(key)) admission.handshaking--; };
     // TLS 1.2 at least; no ALPN; no client certificate asked for (META-SIP.md §1 row 9, §3 "mTLS").
     const tls = pem === undefined ? undefined
-      : createTlsServer({ ...pem, minVersion: 'TLSv1.2', requestCert: false, handshakeTimeout: limits.handshakeTime });
+      : createTlsServer({ ...pem, minVersion: 'TLSv1.2', requestCert: false, handshakeTimeout: limits.handshakeTime, ...(refuseAlpn ? { ALPNCallback: () => undefined } : {}) });
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (socket) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
       if (remote.port === 0 || !admission.enter(remote.address, tls !== undefined)) {

@@ -37,6 +37,8 @@ export interface TransportOptions {
   handlers: TransportHandlers;
   limits?: Partial<SipLimits>;
   tls?: IdentityFiles;
+  /** Ends a TLS handshake that offers ALPN with alert 120 (RFC 7301 §3.2), as wa.meta.vc does; for its stand-in. Otherwise ALPN is ignored. */
+  refuseAlpn?: boolean;
   /** How often the certificate files are looked at, ms. */
   certificateInterval?: number;
 }
@@ -92,7 +94,7 @@ export class Transports implements StreamOwner, DatagramOwner {
           this.streams.add(flow);
           this.acceptedBy.set(`${protocol} ${hostPort(remote)}`, flow);
         },
-        (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); });
+        (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); }, this.options.refuseAlpn);
       this.acceptors.push(acceptor);
       local = acceptor.local;
     }
