@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { bare, isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
-import type { Hop, TargetRule } from './locate/index.js';
+import type { Hop, NameService, TargetRule } from './locate/index.js';
 import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
 import type { Log } from './protocol/context.js';
@@ -38,6 +38,8 @@ export interface SipServerOptions {
   orphanTime?: number;
   /** UDP requests longer than this are sent over TCP first where the URI leaves the choice (RFC 3261 §18.1.1: 1300). */
   udpBytes?: number;
+  /** The name service; by default the system's. */
+  names?: NameService;
   logger?: Log;
   /** Every SIP message in and out, for a trace. */
   onMessage?: (m: WireMessage) => void;
@@ -101,7 +103,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({
-      transports, layer, targets, names: new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
+      transports, layer, targets, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
       presence: new Presence(transports.points, advertised, targets),
     }));
     const bound = await listenAdmin(admin, o.admin.host, o.admin.port);

@@ -57,9 +57,9 @@ export class Delivery implements ClientTransactionUser {
   }
 
   response(_tx: ClientTransaction, response: SipMessage, flow: Flow): void {
-    if (response.status > 100) this.answered = true;
+    if (response.status > 100 && response.status < 200) this.answered = true;
     // RFC 3263 §4.3: a 503 counts as a failure to deliver, while another hop is left.
-    if (response.status === 503 && this.hops.length > 0 && !this.stopped) {
+    if (response.status === 503 && this.hops.length > 0 && !this.stopped && !this.answered) {
       this.last = { status: 503, reason: response.reason };
       void this.attempt();
       return;

@@ -49,7 +49,7 @@ export class Network {
   async flow(hop: Hop): Promise<Flow> {
     const { protocol, address, port, host } = hop;
     if (protocol === 'udp') {
-      const flow = this.o.transports.udp({ address, port }, await this.presence.point('udp', address));
+      const flow = await this.o.transports.udpConnected({ address, port }, await this.presence.point('udp', address));
       if (flow === undefined) throw new Error('requested protocol/transport not available');
       return flow;
     }

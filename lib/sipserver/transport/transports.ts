@@ -118,12 +118,14 @@ export class Transports implements StreamOwner, DatagramOwner {
     return flow;
   }
 
-  /** A UDP flow to a peer, from the listening point given or the first of the right address family; undefined when there is none. */
+  /** A UDP flow to a peer, for a response or a message that nobody waits on; undefined when there is no socket of its address family. */
   udp(remote: Address, from?: Address): UdpFlow | undefined {
-    const v6 = isIPv6(remote.address);
-    const point = this.udpPoints.find((p) => from !== undefined && p.local.port === from.port && p.local.address === from.address)
-      ?? this.udpPoints.find((p) => isIPv6(p.local.address) === v6);
-    return point?.flowTo(remote);
+    return this.udpPoint(remote, from)?.flowTo(remote);
+  }
+
+  /** The same for requests: its users hear of ICMP errors. `from` names the listening point. */
+  async udpConnected(remote: Address, from?: Address): Promise<UdpFlow | undefined> {
+    return await this.udpPoint(remote, from)?.connectedTo(remote);
   }
 
   /** An accepted connection whose far end is exactly this socket; for requests to a peer that gave this very address as its own. */
@@ -187,6 +189,12 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.handlers.trouble?.(`udp ${hostPort(point.local)}`, error);
   }
 
+  private udpPoint(remote: Address, from: Address | undefined): UdpPoint | undefined {
+    const v6 = isIPv6(remote.address);
+    return this.udpPoints.find((p) => from !== undefined && p.local.port === from.port && p.local.address === from.address)
+      ?? this.udpPoints.find((p) => isIPv6(p.local.address) === v6);
+  }
+
   private deliver(flow: Flow, bytes: Buffer): void {
     if (!this.rate.allow(flow.remote.address, Date.now())) {
       this.counters.rateDropped++;
@@ -238,5 +246,6 @@ export class Transports implements StreamOwner, DatagramOwner {
   private tick(): void {
     const now = Date.now();
     for (const stream of this.streams) stream.check(now);
+    for (const point of this.udpPoints) point.check(now);
   }
 }

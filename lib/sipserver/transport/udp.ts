@@ -1,8 +1,9 @@
-// UDP: one socket for each listening point; a flow is that socket and a peer's address.
+// UDP: one socket for each listening point, and beside it, on the same port, a connected one for each peer we send requests to: the system
+// tells a connected socket of ICMP errors, and no other (RFC 3261 §18.4).
 import { createSocket } from 'node:dgram';
-import type { Socket } from 'node:dgram';
+import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { plainAddress } from './flow.js';
+import { hostPort, plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser } from './flow.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 
@@ -19,20 +20,28 @@ export interface DatagramOwner {
 /** Smallest datagram that can be SIP; shorter ones are keep-alives (RFC 5626 §3.5.1 allows any non-SIP text) or noise. */
 const SHORTEST = 20;
 
+/** Connected sockets of one point; more peers than that share its own socket, without news of ICMP errors. */
+const MOST_CONNECTED = 500;
+
+/** A connected socket that was not used for so long is closed, ms. */
+const CONNECTED_IDLE = 60_000;
+
 export class UdpFlow implements Flow {
   readonly protocol = 'udp' as const;
   readonly accepted = true;
   readonly verifiedHost = undefined;
   private users: Set<FlowUser> | undefined;
 
-  constructor(readonly id: number, private readonly point: UdpPoint, readonly local: Address, readonly remote: Address) {}
+  /** `socket` is connected to `remote` when `connected` says so. */
+  constructor(readonly id: number, private readonly point: UdpPoint, private readonly socket: Socket, readonly connected: boolean,
+    readonly local: Address, readonly remote: Address) {}
 
   get closed(): boolean {
     return this.point.closed;
   }
 
   send(text: string): boolean {
-    return this.point.transmit(this, text);
+    return this.point.transmit(this, this.socket, text);
   }
 
   addUser(user: FlowUser): void {
@@ -41,6 +50,10 @@ export class UdpFlow implements Flow {
 
   removeUser(user: FlowUser): void {
     this.users?.delete(user);
+  }
+
+  get inUse(): boolean {
+    return this.users !== undefined && this.users.size > 0;
   }
 
   /** Tells everyone who waits on this flow that its datagrams do not arrive. */
@@ -55,53 +68,70 @@ export class UdpFlow implements Flow {
   }
 }
 
+interface Connected { flow: Promise<UdpFlow>; socket: Socket; used: number }
+
 export class UdpPoint {
   closed = false;
-  local: Address = { address: '', port: 0 };
+  private readonly peers = new Map<string, Connected>();
 
-  private constructor(readonly socket: Socket, private readonly owner: DatagramOwner) {}
+  private constructor(private readonly socket: Socket, readonly local: Address, private readonly owner: DatagramOwner) {
+    this.hear(socket);
+    socket.on('error', (error) => { owner.datagramError(this, error); });
+  }
 
   /** Binds a socket; rejects with the system's error when the address is taken. */
   static async bind(owner: DatagramOwner, address: string, port: number): Promise<UdpPoint> {
-    const v6 = isIPv6(address);
-    const socket = createSocket({
-      type: v6 ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024, sendBufferSize: 1024 * 1024,
-      // Only addresses are ever given: no look-up, no detour through the resolver for each datagram.
-      lookup: (host, _options, callback) => { callback(null, host, v6 ? 6 : 4); },
-    });
-    const point = new UdpPoint(socket, owner);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind({ address, port, exclusive: true }, () => {
-        socket.removeListener('error', reject);
-        resolve();
+    // First without sharing the address, so that a port somebody else has is noticed; then so that our connected sockets may share it.
+    const probe = await bound(address, port, false);
+    const taken = probe.address().port;
+    await new Promise<void>((resolve) => { probe.close(() => { resolve(); }); });
+    const socket = await bound(address, taken, true);
+    return new UdpPoint(socket, { address: plainAddress(socket.address().address), port: taken }, owner);
+  }
+
+  /** A flow to a peer over the point's own socket. */
+  flowTo(remote: Address): UdpFlow {
+    return new UdpFlow(this.owner.nextFlowId(), this, this.socket, false, this.local, remote);
+  }
+
+  /** A flow to a peer that learns of ICMP errors. The same one for the same peer, as long as it is used. */
+  async connectedTo(remote: Address): Promise<UdpFlow> {
+    const key = hostPort(remote);
+    const known = this.peers.get(key);
+    if (known !== undefined) {
+      known.used = Date.now();
+      return await known.flow;
+    }
+    if (this.peers.size >= MOST_CONNECTED || this.closed) return this.flowTo(remote);
+    const socket = make(this.local.address, true);
+    const entry: Connected = { socket, used: Date.now(), flow: this.connect(socket, remote, key) };
+    this.peers.set(key, entry);
+    return await entry.flow;
+  }
+
+  /** Called now and then: closes connected sockets that nobody uses. */
+  check(now: number): void {
+    for (const [key, peer] of this.peers) {
+      if (now - peer.used < CONNECTED_IDLE) continue;
+      void peer.flow.then((flow) => {
+        if (flow.inUse || this.peers.get(key) !== peer) return;
+        this.peers.delete(key);
+        if (flow.connected) peer.socket.close();
       });
-    });
-    const bound = socket.address();
-    point.local = { address: plainAddress(bound.address), port: bound.port };
-    socket.on('message', (bytes, from) => {
-      if (point.closed || bytes.length < SHORTEST) return;
-      if (bytes.length > owner.limits.messageBytes) {
-        owner.counters.tooLarge++;
-        return;
-      }
-      const remote = { address: plainAddress(from.address), port: from.port };
-      owner.datagram(new UdpFlow(owner.nextFlowId(), point, point.local, remote), bytes);
-    });
-    socket.on('error', (error) => { owner.datagramError(point, error); });
-    return point;
+    }
   }
 
-  /** A flow to a peer over this socket. */
-  flowTo(remote: Address, local: Address = this.local): UdpFlow {
-    return new UdpFlow(this.owner.nextFlowId(), this, local, remote);
-  }
-
-  transmit(flow: UdpFlow, text: string): boolean {
+  transmit(flow: UdpFlow, socket: Socket, text: string): boolean {
     if (this.closed) return false;
-    this.socket.send(Buffer.from(text, 'latin1'), flow.remote.port, flow.remote.address, (error) => {
-      if (error !== null) flow.failed(error);
-    });
+    const bytes = Buffer.from(text, 'latin1');
+    const done = (error: Error | null): void => { if (error !== null) flow.failed(error); };
+    try {
+      if (flow.connected) socket.send(bytes, done);
+      else socket.send(bytes, flow.remote.port, flow.remote.address, done);
+    } catch {
+      // The connected socket was closed as idle a moment ago; the point's own is there as long as the point is.
+      this.socket.send(bytes, flow.remote.port, flow.remote.address, done);
+    }
     this.owner.datagramSent(flow, text);
     return true;
   }
@@ -110,5 +140,68 @@ export class UdpPoint {
     if (this.closed) return;
     this.closed = true;
     this.socket.close();
+    for (const peer of this.peers.values()) void peer.flow.then((flow) => { if (flow.connected) peer.socket.close(); });
+    this.peers.clear();
   }
+
+  private async connect(socket: Socket, remote: Address, key: string): Promise<UdpFlow> {
+    try {
+      await bindTo(socket, this.local.address, this.local.port);
+      await new Promise<void>((resolve, reject) => {
+        socket.once('error', reject);
+        socket.connect(remote.port, remote.address, () => {
+          socket.removeListener('error', reject);
+          resolve();
+        });
+      });
+    } catch (error) {
+      // No route, or no more sockets: the point's own tells what comes of sending.
+      socket.close();
+      this.peers.delete(key);
+      this.owner.datagramError(this, error instanceof Error ? error : new Error(String(error)));
+      return this.flowTo(remote);
+    }
+    const flow = new UdpFlow(this.owner.nextFlowId(), this, socket, true, { address: plainAddress(socket.address().address), port: this.local.port }, remote);
+    this.hear(socket);
+    // ICMP: port, host or network unreachable.
+    socket.on('error', (error) => { flow.failed(error); });
+    return flow;
+  }
+
+  /** Datagrams of this socket, whoever sent them: before it is connected it may get those of others, too. */
+  private hear(socket: Socket): void {
+    socket.on('message', (bytes: Buffer, from: RemoteInfo) => {
+      if (this.closed || bytes.length < SHORTEST) return;
+      if (bytes.length > this.owner.limits.messageBytes) {
+        this.owner.counters.tooLarge++;
+        return;
+      }
+      this.owner.datagram(this.flowTo({ address: plainAddress(from.address), port: from.port }), bytes);
+    });
+  }
+}
+
+async function bound(address: string, port: number, shared: boolean): Promise<Socket> {
+  const socket = make(address, shared);
+  await bindTo(socket, address, port);
+  return socket;
+}
+
+function make(address: string, shared: boolean): Socket {
+  const v6 = isIPv6(address);
+  return createSocket({
+    type: v6 ? 'udp6' : 'udp4', reuseAddr: shared, recvBufferSize: 4 * 1024 * 1024, sendBufferSize: 1024 * 1024,
+    // Only addresses are ever given: no look-up, no detour through the resolver for each datagram.
+    lookup: (host, _options, callback) => { callback(null, host, v6 ? 6 : 4); },
+  });
+}
+
+async function bindTo(socket: Socket, address: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.removeListener('error', reject);
+      resolve();
+    });
+  });
 }
