@@ -57,6 +57,8 @@ export class OutStream {
   #tsOffset = 0;
   /** True once a frame of ours has stood where the source's packet should have been. */
   #filled = true;
+  /** When the first of a row of late packets came; -1: none did. */
+  #lateSince = -1;
   /** The last thing sent was sound of a source or recording. */
   #talking = false;
   #eventTs = 0;
@@ -174,11 +176,7 @@ export class OutStream {
     if (!this.#mapped || packet.readUInt32BE(8) !== this.#sourceSsrc) return this.#join(packet, seq, timestamp);
     const ahead = tsDistance(timestamp + this.#tsOffset, this.#next) / this.#perMs;
     if (this.#filled) {
-      if (ahead < 0 && ahead > -JUMP_MS) {
-        this.late += 1;
-        return false;
-      }
-      return this.#join(packet, seq, timestamp);
+      return ahead < 0 && ahead > -JUMP_MS && this.#tooLate(now) ? false : this.#join(packet, seq, timestamp);
     }
     const step = seqDistance(seq + this.#seqOffset, this.#seq);
     if (ahead < 0 && ahead > -JUMP_MS) {
@@ -212,12 +210,24 @@ export class OutStream {
     this.#eventTs = ahead > 0 && ahead <= JUMP_MS ? mapped : this.#next;
   }
 
+  /**
+   * Packets whose place silence took come in a burst when the network held them back, and are dropped; when they keep coming the
+   * source is simply later than it was, and is joined on where it is.
+   */
+  #tooLate(now: number): boolean {
+    if (this.#lateSince < 0) this.#lateSince = now;
+    if (now - this.#lateSince > PATIENCE_MS) return false;
+    this.late += 1;
+    return true;
+  }
+
   #join(packet: Buffer, seq: number, timestamp: number): boolean {
     this.#sourceSsrc = packet.readUInt32BE(8);
     this.#seqOffset = this.#seq + 1 - seq;
     this.#tsOffset = this.#next - timestamp;
     this.#mapped = true;
     this.#filled = false;
+    this.#lateSince = -1;
     return true;
   }
 

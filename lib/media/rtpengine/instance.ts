@@ -15,6 +15,9 @@ const BACK_OFF = [100, 500, 2000, 5000, 15_000];
 /** How long a started engine may take to answer its first ping. */
 const START_PATIENCE = 8000;
 const START_ATTEMPTS = 3;
+/** How long ICE may take where it cannot be seen, and at most where it can, in milliseconds. */
+const ICE_PATIENCE = 400;
+const ICE_LIMIT = 5000;
 
 interface InstanceEvents { up: []; down: [reason: string] }
 
@@ -26,6 +29,7 @@ export abstract class Instance extends EventEmitter<InstanceEvents> {
   healthy = false;
   protected client: NgClient | null = null;
   protected closed = false;
+  protected readonly stopping = new AbortController();
   #ping: NodeJS.Timeout | null = null;
 
   constructor(protected readonly logger: MediaLogger) {
@@ -40,6 +44,14 @@ export abstract class Instance extends EventEmitter<InstanceEvents> {
   request(command: string, parameters: NgCommand): Promise<NgAnswer> {
     if (!this.healthy || !this.client) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `rtpengine ${this.address} is down`));
     return this.client.request(command, parameters);
+  }
+
+  /**
+   * Resolves when the engine has nominated a pair for this ng call; ask before it gets the candidates. The control protocol does not
+   * tell, so an engine that cannot be watched is given a while: three round trips of 100 ms and the 100 ms it waits before nominating.
+   */
+  iceCompleted(_call: string): Promise<void> {
+    return sleep(ICE_PATIENCE, undefined, { signal: this.stopping.signal }).catch(() => { /* close() */ });
   }
 
   abstract start(): Promise<void>;
@@ -79,6 +91,7 @@ export abstract class Instance extends EventEmitter<InstanceEvents> {
 
   protected unwatch(): void {
     this.closed = true;
+    this.stopping.abort();
     this.healthy = false;
     if (this.#ping) clearTimeout(this.#ping);
     this.#ping = null;
@@ -113,7 +126,6 @@ export class RemoteInstance extends Instance {
 /** An engine of our own, restarted when it dies. */
 export class SpawnedInstance extends Instance {
   readonly #config: RtpengineConfig;
-  readonly #stopping = new AbortController();
   #process: EngineProcess | null = null;
   #supervision: Promise<void> = Promise.resolve();
 
@@ -141,6 +153,10 @@ export class SpawnedInstance extends Instance {
     }
     this.watch();
     this.#supervision = this.#supervise();
+  }
+
+  override iceCompleted(call: string): Promise<void> {
+    return this.#process?.iceCompleted(call, ICE_LIMIT) ?? super.iceCompleted(call);
   }
 
   async #launch(): Promise<void> {
@@ -175,7 +191,7 @@ export class SpawnedInstance extends Instance {
       if (performance.now() - since > 60_000) failures = 0;
       const delay = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)] ?? 1000;
       failures += 1;
-      await sleep(delay, undefined, { signal: this.#stopping.signal }).catch(() => { /* close() */ });
+      await sleep(delay, undefined, { signal: this.stopping.signal }).catch(() => { /* close() */ });
       if (this.closed) return;
       try {
         await this.#launch();
@@ -187,7 +203,6 @@ export class SpawnedInstance extends Instance {
 
   async close(): Promise<void> {
     this.unwatch();
-    this.#stopping.abort();
     await this.#process?.stop();
     await this.#supervision;
   }

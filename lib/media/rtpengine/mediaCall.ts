@@ -42,7 +42,8 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   #meta: MetaMedia | null = null;
   /** What the anchor carries: Meta's codec; Opus until it is known, as Meta speaks it wherever it is offered (META-SIP §6.1). */
   #codec: AnchorCodec = 'opus';
-  #offeredKeying: Keying | null = null;
+  #offered: { readonly keying: Keying; readonly g711: boolean } | null = null;
+  #secure: (() => Promise<void>) | null = null;
   #started = false;
   #legCount = 0;
   #connected: RtpenginePeerLeg | null = null;
@@ -73,14 +74,15 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   }
 
   async offerMeta(options: { readonly keying: Keying; readonly g711: boolean }): Promise<string> {
-    this.#offeredKeying = options.keying;
+    this.#offered = options;
     return this.#onInstance((engine, local) => offerMetaSide(engine, local, options.keying, options.g711, this.#source));
   }
 
   async takeMetaAnswer(answer: string): Promise<void> {
     const engine = this.#metaEngine;
-    if (!engine || !this.#offeredKeying) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
-    const result = await acceptMetaSide(engine, answer, this.#offeredKeying);
+    if (!engine || !this.#offered || !this.#anchor) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
+    const { keying, g711 } = this.#offered;
+    const result = await acceptMetaSide(engine, this.#local(this.#anchor), answer, keying, g711);
     if (this.#legs.size > 0 && result.media.codec.name !== this.#codec) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
     this.#codec = result.media.codec.name as AnchorCodec;
     this.#metaReady(result);
@@ -89,6 +91,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   #metaReady(result: MetaSideResult): void {
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     this.#meta = result.media;
+    this.#secure = result.secure;
     this.#anchor?.side('meta', result.remote, result.format, this.#source.id);
     if (this.#started) this.#postStart();
   }
@@ -101,6 +104,10 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
 
   #postStart(): void {
     this.#anchor?.post({ op: 'start', mediaTimeoutMs: this.#options.mediaTimeout * 1000 });
+    this.#secure?.().catch((error: unknown) => {
+      if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, err: error }, 'DTLS towards Meta could not be begun');
+    });
+    this.#secure = null;
   }
 
   addPeerLeg(profile: PeerMediaProfile): PeerLeg {

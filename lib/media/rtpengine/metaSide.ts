@@ -1,10 +1,10 @@
 import type { Keying } from '../../config/types.js';
-import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, writeSdp, type AudioSection, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
+import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, writeSdp, type AudioSection, type DtlsSetup, type EnginePort, type IceCandidate, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
 import type { StreamFormat } from '../anchor/outStream.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
-import type { EngineCall } from './engineCall.js';
+import { engineSdp, type EngineCall } from './engineCall.js';
 import { INTERFACES } from './process.js';
 
 /** Tags of the two sides of Meta's engine call. */
@@ -18,6 +18,8 @@ export interface MetaSideResult {
   readonly remote: Remote;
   readonly format: StreamFormat;
   readonly media: MetaMedia;
+  /** DTLS only: lets ICE and then DTLS begin; call it when Meta has, or is about to have, our description. */
+  readonly secure: (() => Promise<void>) | null;
 }
 
 /**
@@ -47,45 +49,85 @@ function formatOf(media: MetaMedia): StreamFormat {
 
 /** Answers Meta's offer: Meta ⇄ engine ⇄ anchor. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
 export async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
-  const section = forEngine(media);
-  const towardsAnchor = await call.offer(META, null, section, {
-    'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['accept', 'offer'], direction: [INTERFACES.meta, INTERFACES.anchor],
-  });
+  const dtls = media.keying === 'dtls';
   const answer = anchorSdp(local, engineCodecs(media.codec, media.events));
-  const port = await call.answer(META, ANCHOR, answer, {
-    // META-SIP §6.2: full ICE, controlling, DTLS client. The engine is active towards an actpass offer.
-    ICE: media.keying === 'dtls' ? 'force' : 'remove', 'rtcp-mux': media.audio.rtcpMux ? ['accept', 'require'] : ['reject'],
+  const exchange = async (section: string, again: boolean): Promise<{ towardsAnchor: AudioSection; port: EnginePort }> => {
+    const towardsAnchor = await call.offer(META, again ? ANCHOR : null, section, {
+      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['accept', 'offer'], direction: [INTERFACES.meta, INTERFACES.anchor],
+    });
+    const port = await call.answer(META, ANCHOR, answer, { ICE: dtls ? 'force' : 'remove', 'rtcp-mux': media.audio.rtcpMux ? ['accept', 'require'] : ['reject'] });
+    return { towardsAnchor, port };
+  };
+  const { towardsAnchor, port } = await exchange(dtls ? waiting(media) : forEngine(media), false);
+  // META-SIP §6.2: towards an actpass offer we are the DTLS client; a role that Meta fixed itself is honoured.
+  const own: EnginePort = dtls && port.dtls ? { ...port, dtls: { ...port.dtls, setup: client(media) ? 'active' : 'passive' } } : port;
+  const secure = !dtls ? null : () => beginDtls(call, media, async (section) => { await exchange(section, true); });
+  return { sdp: writeSdp(metaAnswer(media, own, source)), remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: formatOf(media), media, secure };
+}
+
+/** Whether we are the DTLS client against this description of Meta's. */
+function client(media: MetaMedia): boolean {
+  return media.audio.dtls?.setup !== 'active';
+}
+
+/** Meta's description before its time: nobody to check, and a DTLS client on its side. */
+function waiting(media: MetaMedia): string {
+  if (!media.audio.ice?.candidates.length) throw new WabError('SDP_UNACCEPTABLE', 'no usable ICE candidate');
+  return described(media, [], 'active');
+}
+
+/**
+ * ICE, then DTLS. The engine checks as soon as it has candidates, and gives up after 25 s: it gets them only now, as a call may ring
+ * for longer. It would also say hello on the first pair that answers, 100 ms before it nominates one, and Meta wants ICE finished
+ * first (META-SIP §6.2); a hello that is dropped costs a second. So Meta's side plays the client until a pair is nominated.
+ */
+async function beginDtls(call: EngineCall, media: MetaMedia, exchange: (section: string) => Promise<void>): Promise<void> {
+  const candidates = media.audio.ice?.candidates ?? [];
+  const nominated = call.instance.iceCompleted(call.id);
+  await exchange(described(media, candidates, 'active'));
+  if (!client(media)) return;
+  await nominated;
+  await exchange(described(media, candidates, 'passive'));
+}
+
+function described(media: MetaMedia, candidates: readonly IceCandidate[], setup: DtlsSetup): string {
+  const { ice, dtls } = media.audio;
+  return engineSdp({
+    ...media.audio, direction: 'sendrecv', codecs: engineCodecs(media.codec, media.events), sdes: [],
+    ice: ice && { ...ice, candidates }, dtls: dtls && { ...dtls, setup },
   });
-  const sdp = writeSdp(metaAnswer(media, port, source));
-  return { sdp, remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: formatOf(media), media };
 }
 
 /** The offer for Meta. @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
 export async function offerMetaSide(call: EngineCall, local: Remote, keying: Keying, g711: boolean, source: OwnSource): Promise<string> {
+  return writeSdp(metaOffer(await offerToMeta(call, local, keying, g711, false), keying, g711, source));
+}
+
+function offerToMeta(call: EngineCall, local: Remote, keying: Keying, g711: boolean, again: boolean): Promise<EnginePort> {
   const codecs = metaOfferCodecs(g711).map((codec) => (codec.name === 'telephone-event' ? opaque(codec) : codec));
-  const port = await call.offer(ANCHOR, null, anchorSdp(local, codecs), {
+  return call.offer(ANCHOR, again ? META : null, anchorSdp(local, codecs), {
     'transport-protocol': keying === 'dtls' ? 'UDP/TLS/RTP/SAVPF' : 'RTP/SAVP', ...(keying === 'dtls' ? { SDES: ['off'] } : { DTLS: 'off' }),
     ICE: keying === 'dtls' ? 'force' : 'remove', 'rtcp-mux': ['require'], direction: [INTERFACES.anchor, INTERFACES.meta],
   });
-  return writeSdp(metaOffer(port, keying, g711, source));
 }
 
 /** Takes Meta's answer to that offer. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
-export async function acceptMetaSide(call: EngineCall, answer: string, keying: Keying): Promise<MetaSideResult> {
+export async function acceptMetaSide(call: EngineCall, local: Remote, answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult> {
   const media = readMetaAnswer(answer, keying);
-  const towardsAnchor = await call.answer(ANCHOR, META, forEngine(media), { ICE: 'remove', 'rtcp-mux': ['accept'] });
-  return { sdp: null, remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: formatOf(media), media };
+  const dtls = media.keying === 'dtls';
+  const accept = (section: string): Promise<AudioSection> => call.answer(ANCHOR, META, section, { ICE: 'remove', 'rtcp-mux': ['accept'] });
+  const towardsAnchor = await accept(dtls ? waiting(media) : forEngine(media));
+  const secure = !dtls ? null : () => beginDtls(call, media, async (section) => {
+    await offerToMeta(call, local, keying, g711, true);
+    await accept(section);
+  });
+  return { sdp: null, remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: formatOf(media), media, secure };
 }
 
 function forEngine(media: MetaMedia): string {
-  if (media.keying === 'dtls' && !media.audio.ice?.candidates.length) throw new WabError('SDP_UNACCEPTABLE', 'no usable ICE candidate');
-  return anchorless({ ...media.audio, direction: 'sendrecv', codecs: engineCodecs(media.codec, media.events), ...(media.keying === 'sdes' ? { ice: null, dtls: null } : {}) });
-}
-
-function anchorless(audio: AudioSection): string {
-  return writeSdp({ id: '1', version: 1, bundle: false, sections: [{ audio: { ...audio, mid: null } }] });
+  return engineSdp({ ...media.audio, direction: 'sendrecv', codecs: engineCodecs(media.codec, media.events), ice: null, dtls: null });
 }
 
 function anchorSdp(local: Remote, codecs: SdpCodec[]): string {
-  return anchorless(anchorSection(local, codecs));
+  return engineSdp(anchorSection(local, codecs));
 }

@@ -30,7 +30,7 @@ async function freePort(): Promise<number> {
 export function engineArguments(config: RtpengineConfig, control: number): string[] {
   return [
     // Not the machine's own /etc/rtpengine/rtpengine.conf: its CLI ports are taken when two engines run.
-    '--config-file=none', '--foreground', '--log-stderr', '--no-log-timestamps', '--log-level=4', '--table=-1', '--no-redis-required',
+    '--config-file=none', '--foreground', '--log-stderr', '--no-log-timestamps', '--log-level=4', '--log-level-ice=7', '--table=-1', '--no-redis-required',
     `--interface=${INTERFACES.meta}/${config.interface.meta}`,
     `--interface=${INTERFACES.peers}/${config.interface.peers}`,
     `--interface=${INTERFACES.anchor}/${config.anchor}`,
@@ -61,6 +61,8 @@ export class EngineProcess {
   /** Resolves with a reason when the program has ended, for whatever cause. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
+  /** Who waits for ICE of which call. */
+  readonly #ice = new Map<string, () => void>();
 
   private constructor(child: ChildProcess, control: number, logger: MediaLogger) {
     this.#child = child;
@@ -71,11 +73,15 @@ export class EngineProcess {
       // 'close' follows 'exit' when the last line has been read.
       child.once('close', (code, signal) => resolve((signal ? `ended by ${signal}` : `ended with status ${String(code)}`) + (last && !signal ? ` (${last})` : '')));
     });
+    void this.ended.then(() => { for (const done of [...this.#ice.values()]) done(); });
     if (child.stderr) {
       createInterface({ input: child.stderr }).on('line', (line) => {
         const text = last = line.slice(0, 500);
-        if (/\b(CRIT|EMERG|ALERT|ERR)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
-        else logger.debug({ engine: 'rtpengine' }, text);
+        if (text.includes('] ICE ') || text.includes(': [ice]')) this.#iceLine(text);
+        // What our anchor sends before DTLS is up is dropped, as it must be.
+        const expected = text.includes('no crypto suite was negotiated');
+        if (!expected && /^(CRIT|EMERG|ALERT|ERR)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
+        else if (!text.startsWith('DEBUG')) logger.debug({ engine: 'rtpengine' }, text);
       });
     }
   }
@@ -85,6 +91,25 @@ export class EngineProcess {
     // setpriv (util-linux, essential on Debian) sets PR_SET_PDEATHSIG and then becomes the program.
     const child = spawn('setpriv', ['--pdeathsig', 'TERM', config.program, ...engineArguments(config, control)], { stdio: ['ignore', 'ignore', 'pipe'] });
     return new EngineProcess(child, control, logger);
+  }
+
+  /** The engine tells of a finished ICE only in its log, e.g. "DEBUG: [call port 40000]: [ice] ICE completed, using pair …". */
+  #iceLine(line: string): void {
+    const call = /\[(\S+) port\s+\d+\]: \[ice\] ICE completed/.exec(line)?.[1];
+    if (call !== undefined) this.#ice.get(call)?.();
+  }
+
+  /** Resolves when the engine has nominated a pair for this call, or after `limit` milliseconds, or when it ends. */
+  iceCompleted(call: string, limit: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#ice.delete(call);
+        resolve();
+      };
+      const timer = setTimeout(done, limit);
+      this.#ice.set(call, done);
+    });
   }
 
   get pid(): number | null {

@@ -55,6 +55,37 @@ export async function metaCalls(engine: MediaEngine, id: string, mediaTimeout = 
   return { call, meta, answer };
 }
 
+/** Meta's WebRTC layout (META-SIP §6.1): session-level ice-lite, IPv4 and IPv6 candidates, actpass. */
+export function metaDtlsSdp(meta: Endpoint, setup = 'actpass'): string {
+  const dtls = meta.dtls;
+  if (!dtls) throw new Error('no DTLS there');
+  return ['v=0', 'o=- 1735689600123 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE audio', 'a=msid-semantic: WMS 0b6a', 'a=ice-lite',
+    `m=audio ${meta.port} UDP/TLS/RTP/SAVPF 111 126`, 'c=IN IP4 127.0.0.1', 'a=rtcp:9 IN IP4 0.0.0.0',
+    `a=candidate:1755157013 1 udp 2122260223 127.0.0.1 ${meta.port} typ host generation 0 network-cost 50`,
+    `a=candidate:2227577757 1 udp 2122262783 2001:db8::7 ${meta.port} typ host generation 0 network-cost 50`,
+    `a=ice-ufrag:${dtls.ice.ufrag}`, `a=ice-pwd:${dtls.ice.pwd}`, `a=fingerprint:${dtls.fingerprint}`, `a=setup:${setup}`, 'a=mid:audio', 'a=sendrecv', 'a=rtcp-mux',
+    'a=rtpmap:111 opus/48000/2', 'a=rtcp-fb:111 transport-cc', 'a=fmtp:111 maxaveragebitrate=20000;maxplaybackrate=16000;minptime=20;sprop-maxcapturerate=16000;useinbandfec=1',
+    'a=rtpmap:126 telephone-event/8000', 'a=maxptime:20', 'a=ptime:20', 'a=ssrc:3550430563 cname:WhatsAppAudioStream1', ''].join('\r\n');
+}
+
+const attribute = (sdp: string, name: string): string => new RegExp(`a=${name}:(\\S.*)\r?`).exec(sdp)?.[1]?.trim() ?? '';
+
+/** Lets Meta's end know our description. */
+export function takeOurs(meta: Endpoint, sdp: string): void {
+  meta.dtls?.begin({ ufrag: attribute(sdp, 'ice-ufrag'), fingerprint: attribute(sdp, 'fingerprint'), setup: attribute(sdp, 'setup') }, { address: '127.0.0.1', port: meta.port });
+}
+
+/** A call on a WebRTC number: Meta's offer answered, ICE and DTLS under way. `answerDelay`: how long our answer takes to Meta, milliseconds. */
+export async function metaCallsDtls(engine: MediaEngine, id: string, answerDelay = 0): Promise<{ call: MediaCall; meta: Endpoint; answer: string }> {
+  const meta = await Endpoint.open();
+  await meta.webrtc();
+  const call = engine.openCall({ id, mediaTimeout: 0 });
+  const answer = await call.answerMeta(metaDtlsSdp(meta), { keying: 'dtls' });
+  if (answerDelay > 0) await new Promise((resolve) => { setTimeout(resolve, answerDelay); });
+  takeOurs(meta, answer);
+  return { call, meta, answer };
+}
+
 /** A peer's answer for our offer, made of lines; `formats` names payload types and rtpmaps. */
 export function peerSdp(port: number, formats: readonly string[], extra: readonly string[] = [], protocol = 'RTP/AVP'): string {
   const types = formats.map((format) => format.split(' ')[0]).join(' ');

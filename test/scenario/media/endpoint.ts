@@ -1,5 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { DtlsLeg } from '../../../lib/simulator/media/dtlsLeg.js';
+import { makeDtlsCertificate } from '../../../lib/simulator/media/dtls.js';
 import { ProtectionProfileAes128CmHmacSha1_80, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift';
 
 /** One packet as it stood on the wire, decrypted. */
@@ -32,6 +34,10 @@ export class Endpoint {
   seq = 100;
   ts = 90_000;
   ssrc = 0x1111;
+  /** The ICE-lite and DTLS part, for WebRTC numbers. */
+  dtls: DtlsLeg | null = null;
+  /** What ICE and DTLS complained of. */
+  readonly faults: string[] = [];
   /** Packets that could not be decrypted. */
   unreadable = 0;
 
@@ -61,6 +67,21 @@ export class Endpoint {
     this.#session = { rtp: new SrtpSession(config), rtcp: new SrtcpSession(config) };
   }
 
+  /** Makes this end ICE-lite with DTLS; media is secured and aimed when they are through. */
+  async webrtc(): Promise<DtlsLeg> {
+    const dtls = new DtlsLeg(await makeDtlsCertificate(), {
+      send: (bytes, to) => this.#socket.send(bytes, to.port, to.address),
+      redirect: (to) => this.aim(to.address, to.port),
+      secured: ({ local, remote }) => this.secure(Buffer.concat([local.key, local.salt]).toString('base64'), Buffer.concat([remote.key, remote.salt]).toString('base64')),
+      fault: (rule, detail) => this.faults.push(`${rule}: ${detail}`),
+    });
+    return this.dtls = dtls;
+  }
+
+  get secured(): boolean {
+    return this.#session !== null;
+  }
+
   aim(address: string, port: number): void {
     this.#target = { address, port };
   }
@@ -82,6 +103,15 @@ export class Endpoint {
 
   #take(data: Buffer, from: string): void {
     const second = data[1] ?? 0;
+    // RFC 7983: STUN, DTLS and RTP are told apart by the first byte.
+    const first = data[0] ?? 0;
+    if (first < 128) {
+      const [address, port] = [from.slice(0, from.lastIndexOf(':')), Number(from.slice(from.lastIndexOf(':') + 1))];
+      if (first < 4) this.dtls?.stun(data, { address, port });
+      else this.dtls?.dtls(data);
+      this.#wake();
+      return;
+    }
     try {
       if (second >= 192 && second <= 223) {
         this.rtcp.push(this.#session ? this.#session.rtcp.decrypt(data) : data);
@@ -93,6 +123,10 @@ export class Endpoint {
     } catch {
       this.unreadable += 1;
     }
+    this.#wake();
+  }
+
+  #wake(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
@@ -114,6 +148,7 @@ export class Endpoint {
   }
 
   close(): Promise<void> {
+    this.dtls?.close();
     return new Promise((resolve) => this.#socket.close(() => resolve()));
   }
 }

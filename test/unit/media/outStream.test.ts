@@ -1,0 +1,226 @@
+import t from 'tap';
+import { OutStream, type StreamFormat } from '../../../lib/media/anchor/outStream.js';
+
+const META: StreamFormat = { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 };
+const SILENCE = 'f8fffe';
+
+interface Sent { at: number; type: number; marker: boolean; seq: number; ts: number; ssrc: number; payload: string }
+
+/** A stream with a clock of its own: everything is driven by `advance`. */
+class Rig {
+  now = 1000;
+  readonly sent: Sent[] = [];
+  readonly stream: OutStream;
+  constructor(format: StreamFormat = META, seq = 65_530, ts = 0xffff_f000) {
+    this.stream = new OutStream(format, 77, seq, ts, (packet) => this.sent.push({
+      at: this.now, type: (packet[1] as number) & 0x7f, marker: (packet[1] as number) > 127, seq: packet.readUInt16BE(2), ts: packet.readUInt32BE(4),
+      ssrc: packet.readUInt32BE(8), payload: packet.subarray(12).toString('hex'),
+    }));
+  }
+
+  advance(ms: number): void {
+    for (let i = 0; i < ms; i += 5) {
+      this.now += 5;
+      this.stream.tick(this.now);
+    }
+  }
+
+  audio(seq: number, ts: number, ssrc = 1, payload = '78aa', marker = false): void {
+    this.stream.audio(rtp(111, seq, ts, ssrc, payload, marker), 960, this.now);
+  }
+
+  event(seq: number, ts: number, event: number, duration: number, end: boolean, unit = 8000, ssrc = 1): void {
+    const payload = Buffer.from([event, end ? 0x8a : 0x0a, duration >> 8 & 0xff, duration & 0xff]).toString('hex');
+    this.stream.event(rtp(101, seq, ts, ssrc, payload, false), 12, unit, this.now);
+  }
+
+  /** Speaks `count` packets at 20 ms from these numbers. */
+  speak(count: number, seq: number, ts: number, ssrc = 1): void {
+    for (let i = 0; i < count; i += 1) {
+      this.audio(seq + i, ts + i * 960, ssrc);
+      this.advance(20);
+    }
+  }
+
+  get faults(): string[] {
+    return this.sent.flatMap((b, i) => {
+      const a = this.sent[i - 1];
+      if (!a) return [];
+      const found: string[] = [];
+      if (((b.seq - a.seq) & 0xffff) !== 1) found.push(`${i}: seq ${a.seq} to ${b.seq}`);
+      if (((b.ts - a.ts) >>> 0) !== 960) found.push(`${i}: ts step ${(b.ts - a.ts) >>> 0}`);
+      if (b.at - a.at > 80) found.push(`${i}: ${b.at - a.at} ms`);
+      return found;
+    });
+  }
+}
+
+function rtp(type: number, seq: number, ts: number, ssrc: number, payload: string, marker: boolean): Buffer {
+  const packet = Buffer.concat([Buffer.alloc(12), Buffer.from(payload, 'hex')]);
+  packet[0] = 0x80;
+  packet[1] = type | (marker ? 0x80 : 0);
+  packet.writeUInt16BE(seq & 0xffff, 2);
+  packet.writeUInt32BE(ts >>> 0, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  return packet;
+}
+
+t.test('nothing leaves before start(); then a frame every 20 ms, numbers wrap without a break', async (t) => {
+  const rig = new Rig();
+  rig.advance(100);
+  rig.audio(1, 0);
+  t.equal(rig.sent.length, 0);
+  rig.stream.start(rig.now);
+  rig.advance(1000);
+  t.equal(rig.sent.length, 51);
+  t.ok(rig.sent.every((one) => one.payload === SILENCE && one.ssrc === 77 && one.type === 111 && !one.marker));
+  t.same(rig.faults, []);
+});
+
+t.test('a source is passed at once and unchanged but for its numbers', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.advance(200);
+  const before = rig.sent.length;
+  rig.speak(50, 65_500, 0xffff_ff00, 5);
+  const speech = rig.sent.slice(before);
+  t.equal(speech.filter((one) => one.payload === '78aa').length, 50);
+  t.equal(speech.filter((one) => one.payload === SILENCE).length, 0);
+  t.same(speech.map((one) => one.marker).indexOf(true), 0);
+  t.equal(speech.filter((one) => one.marker).length, 1, 'the marker begins the talk spurt, once');
+  t.same(rig.faults, []);
+});
+
+t.test('a change of SSRC, sequence and timestamps is not seen', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(20, 10, 1000, 1);
+  rig.speak(20, 50_000, 7, 2);
+  rig.speak(20, 3, 0x7fff_0000, 2);
+  rig.speak(20, 3, 5, 2);
+  t.same(rig.faults, []);
+  t.equal(rig.sent.filter((one) => one.payload === '78aa').length, 80);
+});
+
+t.test('silence after 60 ms without a packet, and no break when the source comes back, its clock advanced or not', async (t) => {
+  for (const pause of [100, 130, 500, 20_000]) {
+    for (const advanced of [true, false]) {
+      const rig = new Rig();
+      rig.stream.start(rig.now);
+      rig.speak(20, 0, 0);
+      rig.advance(pause);
+      rig.speak(20, 20, 20 * 960 + (advanced ? (pause / 20) * 960 : 0));
+      t.same(rig.faults, [], `${pause} ms, ${advanced ? 'advanced' : 'not advanced'}`);
+      t.ok(rig.sent.slice(-10).every((one) => one.payload === '78aa'), 'heard again');
+    }
+  }
+});
+
+t.test('a source that becomes later for good is heard again after a moment', async (t) => {
+  for (const delay of [70, 100, 150, 190, 300]) {
+    const rig = new Rig();
+    rig.stream.start(rig.now);
+    rig.speak(20, 0, 0);
+    rig.advance(delay);
+    rig.speak(50, 20, 20 * 960);
+    const heard = rig.sent.filter((one) => one.payload === '78aa').length;
+    t.ok(heard >= 66, `${delay} ms: ${heard} of 70`);
+    t.same(rig.faults, []);
+  }
+});
+
+t.test('a burst of held-back packets is dropped where silence stood, and the rest is on time', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(20, 0, 0);
+  rig.advance(80);
+  for (let i = 0; i < 5; i += 1) rig.audio(20 + i, (20 + i) * 960);
+  rig.advance(20);
+  rig.speak(20, 25, 25 * 960);
+  t.same(rig.faults, []);
+  t.ok(rig.stream.late >= 3, `${rig.stream.late} dropped`);
+  const last = rig.sent.at(-1);
+  t.ok(Math.abs((((last?.ts ?? 0) - (rig.sent[0]?.ts ?? 0)) >>> 0) / 48 - ((last?.at ?? 0) - (rig.sent[0]?.at ?? 0))) <= 40, 'the timestamps kept pace with the clock');
+});
+
+t.test('loss keeps its gap, reordering its order, duplicates are dropped', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(5, 0, 0);
+  const at = rig.sent.length;
+  for (const i of [5, 7, 6, 8, 10]) { rig.audio(i, i * 960, 1, `78${i.toString(16).padStart(2, '0')}`); rig.advance(i === 7 ? 5 : 20); }
+  const base = rig.sent[at] as Sent;
+  const seen = rig.sent.slice(at).map((one) => [one.payload, (one.seq - base.seq) & 0xffff, ((one.ts - base.ts) >>> 0) / 960]);
+  t.same(seen.filter(([payload]) => payload !== SILENCE), [['7805', 0, 0], ['7807', 2, 2], ['7806', 1, 1], ['7808', 3, 3], ['780a', 5, 5]]);
+  const twice = rig.sent.length;
+  rig.audio(10, 10 * 960, 1, '780a');
+  t.equal(rig.sent.length, twice, 'the same packet again');
+});
+
+t.test('events: on the audio clock, durations converted, unwrapped and cut', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(10, 0, 0);
+  const lastAudio = rig.sent.at(-1) as Sent;
+  // What rtpengine makes of a 3 s digit: 48 kHz units, the field running over.
+  for (let i = 1; i <= 150; i += 1) { rig.event(9 + i, 9600, 5, (i * 960) & 0xffff, false, 48_000); rig.advance(20); }
+  for (let i = 0; i < 3; i += 1) rig.event(160 + i, 9600, 5, (150 * 960) & 0xffff, true, 48_000);
+  rig.advance(20);
+  const events = rig.sent.filter((one) => one.type === 126);
+  t.equal(events.length, 153);
+  t.same([...new Set(events.map((one) => one.ts))], [(lastAudio.ts + 960) >>> 0]);
+  t.equal(Buffer.from(events.at(-1)?.payload ?? '', 'hex').readUInt16BE(2), 24_000, 'three seconds in 8 kHz units');
+  t.equal(events.filter((one) => one.marker).length, 1);
+  t.equal(rig.sent.filter((one) => one.payload === SILENCE).length, 0, 'no silence amid the digit');
+  rig.speak(5, 163, 160 * 960);
+  const audio = rig.sent.at(-5) as Sent;
+  t.equal((audio.ts - lastAudio.ts) >>> 0, 151 * 960, 'the audio goes on where the digit ended');
+
+  const cut = new Rig({ codec: 'opus', audioType: 111, eventType: 102, eventUnit: 48_000 });
+  cut.stream.start(cut.now);
+  cut.speak(2, 0, 0);
+  cut.event(2, 1920, 5, 16_000, true, 8000);
+  t.equal(Buffer.from(cut.sent.at(-1)?.payload ?? '', 'hex').readUInt16BE(2), 0xffff);
+});
+
+t.test('a recording replaces the source and gives way to it without a break', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(10, 0, 0);
+  let ended = 0;
+  rig.stream.play([Buffer.from('7801', 'hex'), Buffer.from('7802', 'hex')], true, () => { ended += 1; });
+  rig.speak(10, 10, 9600);
+  t.same(rig.sent.slice(-4).map((one) => one.payload).sort(), ['7801', '7801', '7802', '7802'], 'looped');
+  rig.stream.play([Buffer.from('7803', 'hex')], false, () => { ended += 1; });
+  t.equal(ended, 1, 'the replaced one has ended');
+  rig.advance(60);
+  t.equal(ended, 2);
+  rig.speak(10, 30, 30 * 960);
+  t.equal(rig.sent.at(-1)?.payload, '78aa');
+  t.same(rig.faults, []);
+});
+
+t.test('our own digits: three end packets, on the audio clock, a pause between two', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.advance(100);
+  rig.stream.digit(4, 100);
+  rig.stream.digit(5, 50);
+  rig.advance(600);
+  const events = rig.sent.filter((one) => one.type === 126).map((one) => ({ ...one, bytes: Buffer.from(one.payload, 'hex') }));
+  t.same(events.map((one) => [one.bytes[0], (one.bytes[1] as number) > 127, one.bytes.readUInt16BE(2), one.marker]), [
+    [4, false, 160, true], [4, false, 320, false], [4, false, 480, false], [4, false, 640, false], [4, true, 800, false], [4, true, 800, false], [4, true, 800, false],
+    [5, false, 160, true], [5, false, 320, false], [5, true, 400, false], [5, true, 400, false], [5, true, 400, false],
+  ]);
+  t.equal(new Set(events.map((one) => one.ts)).size, 2);
+  t.ok((events[7]?.at ?? 0) - (events[6]?.at ?? 0) >= 60);
+  t.same(rig.sent.flatMap((one, i) => (i > 0 && ((one.seq - (rig.sent[i - 1] as Sent).seq) & 0xffff) !== 1 ? [i] : [])), [], 'one sequence');
+});
+
+t.test('G.711 towards Meta has its own silence and clock', async (t) => {
+  const rig = new Rig({ codec: 'PCMA', audioType: 8, eventType: 101, eventUnit: 8000 });
+  rig.stream.start(rig.now);
+  rig.advance(100);
+  t.ok(rig.sent.every((one) => one.payload === 'd5'.repeat(160)));
+  t.equal(((rig.sent[1]?.ts ?? 0) - (rig.sent[0]?.ts ?? 0)) >>> 0, 160);
+});
