@@ -208,6 +208,10 @@ export class RtpEndpoint implements Paced {
     if (this.frames % RTCP_EVERY === FIRST_RTCP) this.sendRtcp(session, now);
   }
 
+  skip(frames: number): void {
+    if (this.session !== undefined) this.timestamp = (this.timestamp + frames * frameTicks(this.session.codec)) >>> 0;
+  }
+
   /** Stops counting: silence from now on is nobody's fault. */
   end(now: number): void {
     if (this.ended) return;

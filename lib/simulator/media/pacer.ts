@@ -4,6 +4,8 @@
 export interface Paced {
   /** Sends what is due now; called once for each frame, in order, also for frames that are late. */
   tick(now: number): void;
+  /** Frames that were given up after a stall: its clock goes on, nothing is sent. */
+  skip(frames: number): void;
 }
 
 const FRAME_MS = 20;
@@ -67,7 +69,9 @@ export class Pacer {
       const now = performance.now();
       let due = this.due[i] ?? now;
       if (now - due > this.maxLateMs) this.maxLateMs = now - due;
-      if (now - due > MAX_CATCH_UP * FRAME_MS) due += Math.floor((now - due) / FRAME_MS - MAX_CATCH_UP) * FRAME_MS;
+      const lost = Math.max(0, Math.floor((now - due) / FRAME_MS - MAX_CATCH_UP));
+      if (lost > 0) for (const member of [...members]) member.skip(lost);
+      due += lost * FRAME_MS;
       for (; due <= now; due += FRAME_MS) for (const member of [...members]) member.tick(now);
       this.due[i] = due;
     }

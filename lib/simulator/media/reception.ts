@@ -18,7 +18,7 @@ export interface ReceptionReport {
   ssrcs: number[];
   /** Steps of the sequence number by more than 100 or backwards by more than 100. */
   sequenceJumps: number;
-  /** Timestamps more than 200 ms away from where arrival time puts them. */
+  /** Timestamps more than 200 ms away from where both arrival time and sequence number put them. */
   timestampJumps: number;
   payloadTypes: Record<string, number>;
   /** Packets by duration of their audio, ms. */
@@ -48,7 +48,7 @@ export class Reception {
   private base = 0;
   private expectedBefore = 0;  // packets expected before the last jump or change of source
   private recent = new Set<number>();
-  private clock: { timestamp: number; at: number } | undefined;
+  private clock: { timestamp: number; at: number; sequence: number } | undefined;
   private endedAt: number | undefined;
   lastAt: number | undefined;
   ssrc: number | undefined;
@@ -156,8 +156,11 @@ export class Reception {
     if (this.clock !== undefined) {
       const elapsed = ((now - this.clock.at) * this.clockRate) / 1000;
       const advance = (header.timestamp - this.clock.timestamp) | 0;
-      if (Math.abs(advance - elapsed) > 0.2 * this.clockRate) this.timestampJumps++;
+      // Packets that waited together arrive together: then the sequence number tells how much time they stand for.
+      const counted = ((((header.sequence - this.clock.sequence) << 16) >> 16) * this.clockRate) / 50;
+      const off = Math.min(Math.abs(advance - elapsed), Math.abs(advance - counted));
+      if (off > 0.2 * this.clockRate) this.timestampJumps++;
     }
-    this.clock = { timestamp: header.timestamp, at: now };
+    this.clock = { timestamp: header.timestamp, at: now, sequence: header.sequence };
   }
 }

@@ -19,6 +19,8 @@ const DTMF_PAYLOAD = 126;
 const START_SILENCE_MS = 20_000;
 const LATER_SILENCE_MS = 30_000;
 const EARLY_MEDIA_MS = 20;
+/** A stall of ours this long before the 200 was taken up still counts as ours. */
+const STALL_WINDOW_MS = 250;
 const PORT_OF_NOBODY = 3480;
 
 export interface MediaOptions {
@@ -54,6 +56,8 @@ export class MetaMedia {
   private answeredAt: number | undefined;
   private judged = false;
   private closed = false;
+  private stallMs = 0;
+  private stallTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly side: MetaSide, private readonly options: MediaOptions, private readonly verdict: Verdict, private readonly events: MetaMediaEvents) {}
 
@@ -92,6 +96,8 @@ export class MetaMedia {
     this.endpoint?.answered(answeredAt);
     if (this.business === undefined || this.endpoint === undefined || this.closed) return;
     this.endpoint.send(true);
+    // What this process took up late, the 200 before all, is not the business's fault. The stall is known once it is over.
+    this.stallTimer = setTimeout(() => { this.stallMs = this.side.lag.worst(answeredAt - STALL_WINDOW_MS, answeredAt); }, 50);
     this.watchSilence();
   }
 
@@ -164,6 +170,7 @@ export class MetaMedia {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.watch);
+    clearTimeout(this.stallTimer);
     this.leg?.close();
     this.endpoint?.close();
   }
@@ -179,7 +186,7 @@ export class MetaMedia {
       this.judged = true;
       if (business !== undefined && answeredAt !== undefined) {
         // With ICE the pair that was nominated counts, not the default address.
-        judgeMedia(this.verdict, detail, { ...business, remote: this.leg?.remote ?? business.remote }, answeredAt, this.options.earlyMediaMs ?? EARLY_MEDIA_MS);
+        judgeMedia(this.verdict, detail, { ...business, remote: this.leg?.remote ?? business.remote }, answeredAt, (this.options.earlyMediaMs ?? EARLY_MEDIA_MS) + 2 * this.stallMs);
       } else if (detail.received.packets > 0) this.verdict.breach('media-before-200', `${detail.received.packets} packets without a 200`);
     }
     const after = (at: number | undefined): number | undefined => (at === undefined || answeredAt === undefined ? undefined : Math.round((at - answeredAt) * 10) / 10);

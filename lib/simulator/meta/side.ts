@@ -7,6 +7,7 @@ import type { Address, Flow } from '../../sipserver/transport/index.js';
 import { WabError } from '../../errors.js';
 import { makeDtlsCertificate } from '../media/dtls.js';
 import type { DtlsCertificate } from '../media/dtls.js';
+import { LoopLag } from '../media/loopLag.js';
 import { FrameBank } from '../media/source.js';
 import { Pacer } from '../media/pacer.js';
 import { newTag, SipAgent } from '../sip/agent.js';
@@ -43,6 +44,8 @@ export interface MetaCall {
 export class MetaSide {
   readonly pacer = new Pacer();
   readonly bank = new FrameBank();
+  /** Stalls of this process, watched while there are calls. */
+  readonly lag = new LoopLag();
   readonly agent: SipAgent;
   /** Where wa.meta.vc is played; undefined without `listen`. */
   listening: Address | undefined;
@@ -126,11 +129,14 @@ export class MetaSide {
   }
 
   join(callId: string, call: MetaCall): void {
+    if (!this.calls.has(callId)) this.lag.watch();
     this.calls.set(callId, call);
   }
 
   leave(callId: string, call: MetaCall): void {
-    if (this.calls.get(callId) === call) this.calls.delete(callId);
+    if (this.calls.get(callId) !== call) return;
+    this.calls.delete(callId);
+    this.lag.release();
   }
 
   get liveCalls(): number {
@@ -138,6 +144,8 @@ export class MetaSide {
   }
 
   async close(): Promise<void> {
+    for (let left = this.calls.size; left > 0; left--) this.lag.release();
+    this.calls.clear();
     await this.agent.close();
   }
 
