@@ -1,16 +1,13 @@
 // Responses that clients give to requests from the network.
-import { parseNameAddr, parseUri, responseTo } from '../parser/index.js';
+import { responseTo } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import { AcceptedInvite } from '../dialog/index.js';
-import type { Hop } from '../locate/index.js';
-import { bare, isLoopback } from '../locate/index.js';
-import type { Flow } from '../transport/index.js';
-import { isIP } from 'node:net';
 import type { Context } from './context.js';
 import { contactOf, takeBody, usable } from './headers.js';
 import { wishedTag } from './incoming.js';
 import type { Incoming } from './incoming.js';
 import { Leg } from './leg.js';
+import { behindNat } from './nat.js';
 import type { Session } from './session.js';
 import { askedByUas } from './refresh.js';
 import { TARGET_REFRESH } from './uas.js';
@@ -86,6 +83,7 @@ export class Answers {
       if (leg !== undefined && !incoming.within) this.context.forget(leg);
       return;
     }
+    if (accepted && (tx.request.method === 'REGISTER' || tx.request.method === 'SUBSCRIBE')) this.context.flows.accepted(tx.request, response, tx.flow);
     const text = clientText(response);
     session.reply(msgId, 'OK', `${flowMeta('application', text.length, tx.flow)}|${incoming.id}|${leg?.id ?? ''}||Msg sent:|\r\n${text}`);
     if (tx.invite && !incoming.within) {
@@ -128,17 +126,4 @@ export class Answers {
 
 function supports(request: SipMessage, option: string): boolean {
   return [...request.list('supported'), ...request.list('require')].some((o) => o.toLowerCase() === option);
-}
-
-/**
- * Where requests to a caller behind NAT go: back to where its own came from. That is so when no proxy stands between, and its Contact is an
- * address other than the one it sends from, or no address at all.
- */
-function behindNat(request: SipMessage, flow: Flow): Hop | undefined {
-  if (request.has('record-route')) return undefined;
-  const host = parseUri(parseNameAddr(request.list('contact')[0] ?? '')?.uri ?? '')?.host ?? '';
-  const { address, port } = flow.remote;
-  const literal = bare(host);
-  const elsewhere = isIP(literal) !== 0 ? literal !== address && !(isLoopback(literal) && isLoopback(address)) : host.endsWith('.invalid');
-  return elsewhere ? { protocol: flow.protocol, address, port, host: address, explicit: true } : undefined;
 }

@@ -3,6 +3,7 @@ import type { DialogTable } from '../dialog/index.js';
 import type { Network } from '../locate/index.js';
 import type { Timers, TransactionLayer } from '../transaction/index.js';
 import type { Cdr } from './cdr.js';
+import type { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
 import type { Policy } from './policy.js';
 import type { Sessions } from './sessions.js';
@@ -21,6 +22,7 @@ export interface Context {
   readonly sessions: Sessions;
   readonly cdr: Cdr;
   readonly policy: Policy;
+  readonly flows: RegisteredFlows;
   readonly timers: Timers;
   readonly log: Log;
   /** Ends a leg by a BYE of our own and tells its client (drachtio calls such a request unsolicited). */

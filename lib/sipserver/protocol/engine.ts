@@ -11,6 +11,7 @@ import { Answers } from './answer.js';
 import { Cdr } from './cdr.js';
 import type { CdrReason } from './cdr.js';
 import type { Context, Log } from './context.js';
+import { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
 import type { Policy } from './policy.js';
 import { parseProxyRequest, Proxying } from './proxying.js';
@@ -40,10 +41,14 @@ export interface EngineOptions {
 /** Told to clients when they ask; the drachtio-server release whose protocol this is. */
 const VERSION = 'v0.9.10';
 
+/** A client must have authenticated by then, ms. */
+const AUTHENTICATION_TIME = 10_000;
+
 export class Engine implements TransactionUser, SessionOwner, Context {
   readonly legs = new DialogTable<Leg>();
   readonly sessions = new Sessions();
   readonly cdr = new Cdr(this.sessions);
+  readonly flows = new RegisteredFlows();
   readonly policy: Policy;
   readonly timers: Timers;
   readonly log: Log;
@@ -101,8 +106,13 @@ export class Engine implements TransactionUser, SessionOwner, Context {
 
   /** A client has connected. */
   connected(socket: Socket): void {
-    if (this.closed) socket.destroy();
-    else new Session(++this.lastSession, socket, this);
+    if (this.closed) {
+      socket.destroy();
+      return;
+    }
+    const session = new Session(++this.lastSession, socket, this);
+    const timer = setTimeout(() => { if (!session.authenticated) session.close(); }, AUTHENTICATION_TIME);
+    socket.once('close', () => { clearTimeout(timer); });
   }
 
   command(session: Session, { tokens, message }: Command): void {

@@ -7,6 +7,7 @@ import { randomToken } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
 import { Leg } from './leg.js';
+import { calleeBehindNat } from './nat.js';
 import { agreedByUac } from './refresh.js';
 import type { Session } from './session.js';
 import { TARGET_REFRESH } from './uas.js';
@@ -46,12 +47,13 @@ export class Outgoing implements DeliveryUser {
   }
 
   /** The dialog of a fork, made when its first response, or its NOTIFY, comes. `response` has the To with the fork's tag. */
-  fork(response: SipMessage): Leg | undefined {
+  fork(response: SipMessage, flow: Flow | undefined): Leg | undefined {
     const tag = tagOf(response.get('to') ?? '');
     if (tag === undefined) return undefined;
     let leg = this.forks.get(tag);
     if (leg === undefined) {
       leg = new Leg({ role: 'uac', request: this.request, response, localContact: this.contact }, this.session);
+      leg.nat = flow === undefined ? undefined : calleeBehindNat(response, flow);
       leg.inviteSeq = leg.localSeq;
       leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
       if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
@@ -108,7 +110,7 @@ export class Outgoing implements DeliveryUser {
   private beginning(response: SipMessage, flow: Flow): void {
     const { status } = response;
     const { cdr, legs } = this.owner.context;
-    const leg = status < 300 ? this.fork(response) : undefined;
+    const leg = status < 300 ? this.fork(response, flow) : undefined;
     if (status < 200) {
       leg?.refresh(response);
       this.tell(response, flow, this.dialogId());

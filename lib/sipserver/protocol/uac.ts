@@ -43,7 +43,7 @@ export class Uac implements OutgoingOwner {
         if (h.key === 'record-route' || h.key === 'contact') answer.headers.push(h);
         else if (h.key === 'from') answer.add('To', h.value);
       }
-      return o.fork(answer);
+      return o.fork(answer, undefined);
     }
     return undefined;
   }
@@ -56,7 +56,8 @@ export class Uac implements OutgoingOwner {
       session.reply(msgId, 'NOK', `invalid request-uri: ${given.startLine()}`);
       return;
     }
-    const hops = await network.hops(to);
+    const registered = this.context.flows.find(to);
+    const hops = registered === undefined ? await network.hops(to) : [registered];
     const first = 'reason' in hops ? undefined : hops[0];
     if ('reason' in hops || first === undefined) {
       const reason = 'reason' in hops ? hops.reason : 'no hop';

@@ -1,0 +1,48 @@
+// Peers that cannot be reached at the Contact they give.
+import { isIP } from 'node:net';
+import { parseNameAddr, parseUri } from '../parser/index.js';
+import type { SipMessage } from '../parser/index.js';
+import { bare, isLoopback } from '../locate/index.js';
+import type { Hop } from '../locate/index.js';
+import type { Flow } from '../transport/index.js';
+
+/**
+ * Where requests to a caller behind NAT go: back to where its own came from. That is so when no proxy stands between, and its Contact is an
+ * address other than the one it sends from, or no address at all. A caller over TLS that gives an address and no name has no certificate we
+ * could check: it is reached on its own connection or not at all.
+ */
+export function behindNat(request: SipMessage, flow: Flow): Hop | undefined {
+  if (request.has('record-route')) return undefined;
+  const host = contactHost(request);
+  const { address } = flow.remote;
+  const elsewhere = isIP(host) !== 0 ? flow.protocol === 'tls' || (host !== address && !(isLoopback(host) && isLoopback(address)))
+    : host.endsWith('.invalid');
+  return elsewhere ? hopOf(flow) : undefined;
+}
+
+/**
+ * The same for a callee. A callee that was reached on its own connection stays on it. Over UDP only a private address that answers from a
+ * public one is behind NAT: others name another server of theirs in good faith.
+ */
+export function calleeBehindNat(response: SipMessage, flow: Flow): Hop | undefined {
+  if (response.has('record-route')) return undefined;
+  if (flow.protocol !== 'udp') return flow.accepted ? hopOf(flow) : undefined;
+  const host = contactHost(response);
+  return isPrivate(host) && !isPrivate(flow.remote.address) ? hopOf(flow) : undefined;
+}
+
+function contactHost(m: SipMessage): string {
+  return bare(parseUri(parseNameAddr(m.list('contact')[0] ?? '')?.uri ?? '')?.host ?? '');
+}
+
+function hopOf(flow: Flow): Hop {
+  return { protocol: flow.protocol, address: flow.remote.address, port: flow.remote.port, host: flow.remote.address, explicit: true };
+}
+
+/** RFC 1918, RFC 6598 and loopback addresses. */
+function isPrivate(address: string): boolean {
+  const m = /^(\d+)\.(\d+)\./.exec(address);
+  if (m === null) return false;
+  const [a, b] = [Number(m[1]), Number(m[2])];
+  return a === 10 || a === 127 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 100 && b >= 64 && b < 128);
+}
