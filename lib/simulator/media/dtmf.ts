@@ -109,8 +109,8 @@ export class DtmfReceiver {
     event.endPackets++;
     if (event.endPackets > 1) return;
     event.spanMs = now - event.at + FRAME_MS;
-    // A duration in 48 kHz units is six times too long, one divided by six that much too short (INTEROP "DTMF").
-    if (event.durationMs > 2.5 * event.spanMs + 20 || event.spanMs > 2.5 * event.durationMs + 60) {
+    // A duration in 48 kHz units is six times too long, one divided by six that much too short (INTEROP "DTMF"); packets may bunch or be late.
+    if (event.durationMs > 4 * event.spanMs + 40 || event.spanMs > 2 * event.durationMs + 25) {
       event.faults.push(`duration says ${Math.round(event.durationMs)} ms, the event took ${Math.round(event.spanMs)} ms`);
     }
     this.onDigit?.(event.digit);

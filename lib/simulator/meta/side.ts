@@ -169,8 +169,8 @@ export class MetaSide {
       return;
     }
     this.strays.push(request.startLine());
-    // META-SIP §4.3: REGISTER gets 403; OPTIONS stands in Meta's Allow.
-    const status = request.method === 'OPTIONS' ? 200 : request.method === 'REGISTER' || request.method === 'INVITE' ? 403 : inDialog ? 404 : 405;
+    // META-SIP §4.3: REGISTER gets 403; OPTIONS stands in Meta's Allow. RFC 3261 §12.2.2: 481 for a dialog that is over.
+    const status = request.method === 'OPTIONS' ? 200 : request.method === 'REGISTER' || request.method === 'INVITE' ? 403 : inDialog ? 481 : 405;
     transaction.respond(transaction.reply(status, undefined, newTag()).add('Allow', ALLOW).add('X-FB-External-Domain', META_HOST));
   }
 }

@@ -43,6 +43,7 @@ export class SimulatedUser extends MetaDialog {
   private provisional = false;
   private placed: ((status: number) => void) | undefined;
   private answerText: string | undefined;
+  private earlyAnswer: string | undefined;
 
   constructor(side: MetaSide, private readonly options: UserOptions) {
     const from = options.from ?? '+447700900101';
@@ -129,6 +130,9 @@ export class SimulatedUser extends MetaDialog {
     this.setup.provisionalMs ??= this.since();
     if (response.status > 100) {
       this.setup.ringingMs ??= this.since();
+      // META-SIP §1.2: no PRACK, so nothing may ask for it.
+      if (response.list('require').includes('100rel')) this.verdict.breach('response', `${response.status} requires 100rel`);
+      if (response.body !== '') this.earlyAnswer ??= response.body;
       this.emit('ringing', response.status);
     }
     if (this.cancelling) this.sendCancel();
@@ -176,6 +180,8 @@ export class SimulatedUser extends MetaDialog {
     this.answeredAt = performance.now();
     this.setup.answeredMs = this.since();
     this.answerText = response.body;
+    // RFC 6337 §3.1.1: an answer that was given early is the same in the 200.
+    if (this.earlyAnswer !== undefined && this.earlyAnswer !== response.body) this.verdict.breach('sdp', 'the 200 carries another answer than the 18x');
     const uri = judgeContact(response, this.identity.domain, this.verdict);
     if (!/^application\/sdp\b/i.test(response.get('content-type') ?? '')) this.verdict.breach('sdp', 'no SDP in the 200');
     // META-SIP §1.5: with Record-Routes altered no ACK of Meta's ever arrives.

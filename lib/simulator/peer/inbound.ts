@@ -1,5 +1,5 @@
 // A call that comes in to the PBX user.
-import { parseNameAddr, SipMessage } from '../../sipserver/parser/index.js';
+import { parseNameAddr, SipMessage, tagOf } from '../../sipserver/parser/index.js';
 import type { Address } from '../../sipserver/transport/index.js';
 import { newTag } from '../sip/agent.js';
 import { cseqOf } from '../sip/transactions.js';
@@ -13,6 +13,9 @@ const ALLOW = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, REFER';
 
 export class InboundCall extends PeerCall {
   readonly tag = newTag();
+  /** Requests that came for the second phone of a fork. */
+  readonly forkRequests: string[] = [];
+  private readonly forkTag = newTag();
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly request: SipMessage;
 
@@ -67,7 +70,7 @@ export class InboundCall extends PeerCall {
     this.reason = 'OK';
     this.open();
     this.respond(200, body, this.tag);
-    if (this.behaviour.fork) this.respond(200, body, newTag());
+    if (this.behaviour.fork) this.respond(200, body, this.forkTag);
     this.parts.media.start(true);
     this.emit('answered');
     this.hangUpIn(this.behaviour.hangUpMs);
@@ -84,6 +87,15 @@ export class InboundCall extends PeerCall {
     this.transaction.respond(response);
     this.emit('refused', status);
     this.finish('peer');
+  }
+
+  override inside(transaction: ServerTransaction): void {
+    const tag = tagOf(transaction.request.get('to') ?? '');
+    if (tag === this.forkTag && this.behaviour.fork) {
+      this.forkRequests.push(transaction.request.method);
+      transaction.respond(transaction.reply(200));
+    } else if (tag !== this.tag) transaction.respond(transaction.reply(481));
+    else super.inside(transaction);
   }
 
   override close(): void {
