@@ -75,7 +75,8 @@ export class MetaMedia {
   async answer(offer: OfferedMedia, own: boolean, setup: 'active' | 'passive'): Promise<string> {
     const payloadType = own ? CODECS[offer.codec].payloadType : offer.payloadType;
     const dtmf = own ? DTMF_PAYLOAD : offer.dtmf ?? DTMF_PAYLOAD;
-    this.input = await this.open([{ name: offer.codec, payloadType }], dtmf, offer.cryptoTag, setup);
+    // RFC 9143 §7.3: the answer takes the offer's mid over; META-SIP §6.1: Meta adds one of its own where there is none.
+    this.input = { ...await this.open([{ name: offer.codec, payloadType }], dtmf, offer.cryptoTag, setup), mid: offer.mid };
     this.business = { ...offer, payloadType, dtmf, dtls: offer.dtls && { ...offer.dtls, setup: setup === 'active' ? 'passive' : 'active' } };
     // Keys and the far end's ports are known before our 200 is on its way: nothing that comes may be lost.
     this.begin();

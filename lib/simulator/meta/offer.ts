@@ -39,7 +39,7 @@ export function judgeOffer(text: string, keying: Keying, allowed: readonly Codec
   const event = maps.find((m) => m.name.toLowerCase() === 'telephone-event' && m.clockRate === 8000);
   // META-SIP §6.3: 48000 is unsupported, and 8000 is wanted in the offer.
   if (event === undefined || maps.some((m) => m.name.toLowerCase() === 'telephone-event' && m.clockRate !== 8000)) breach('dtmf', 'telephone-event/8000, and only it, is wanted in the offer');
-  const common = { codec, payloadType, dtmf: event?.payloadType, remote: { address: media.address, port: media.port } };
+  const common = { codec, payloadType, dtmf: event?.payloadType, mid: attribute(media, 'mid'), remote: { address: media.address, port: media.port } };
   return keying === 'dtls' ? readDtls(sdp, media, common, breach) : readSdes(media, common, breach);
 }
 
@@ -48,7 +48,7 @@ function matches(map: { name: string; clockRate: number; channels: number }, nam
   return map.name.toLowerCase() === name.toLowerCase() && map.clockRate === CODECS[name].clockRate && (name !== 'opus' || map.channels === 2);
 }
 
-type Common = Pick<OfferedMedia, 'codec' | 'payloadType' | 'dtmf' | 'remote'>;
+type Common = Pick<OfferedMedia, 'codec' | 'payloadType' | 'dtmf' | 'remote' | 'mid'>;
 
 function readSdes(media: SdpMedia, common: Common, breach: Breach): OfferedMedia | RefusalName {
   // META-SIP §15 row 26: whether SAVPF is taken with SDES is unknown; the safest form is asked for.

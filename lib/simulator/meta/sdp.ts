@@ -21,6 +21,8 @@ export interface MetaSdpInput {
   /** Payload type of telephone-event/8000; undefined leaves it out. */
   dtmf: number | undefined;
   ssrc: number;
+  /** `a=mid`; Meta's own is `audio`. */
+  mid?: string | undefined;
   /** `a=crypto` value, with keying sdes. */
   crypto?: string | undefined;
   dtls?: IceDtls | undefined;
@@ -30,19 +32,19 @@ const OPUS_FMTP = 'maxaveragebitrate=20000;maxplaybackrate=16000;minptime=20;spr
 
 /** An offer or answer of Meta's. */
 export function metaSdp(input: MetaSdpInput): string {
-  const { local, dtls } = input;
+  const { local, dtls, mid = 'audio' } = input;
   const stream = randomUUID();
   const formats = [...input.codecs.map((c) => c.payloadType), ...(input.dtmf === undefined ? [] : [input.dtmf])];
   const family = local.address.includes(':') ? 'IP6' : 'IP4';
   return [
-    'v=0', `o=- ${Date.now()} 2 IN IP4 127.0.0.1`, 's=-', 't=0 0', 'a=group:BUNDLE audio', `a=msid-semantic: WMS ${stream}`,
+    'v=0', `o=- ${Date.now()} 2 IN IP4 127.0.0.1`, 's=-', 't=0 0', `a=group:BUNDLE ${mid}`, `a=msid-semantic: WMS ${stream}`,
     ...(dtls ? ['a=ice-lite'] : []),
     `m=audio ${local.port} ${dtls ? 'UDP/TLS/RTP/SAVPF' : 'RTP/SAVP'} ${formats.join(' ')}`, `c=IN ${family} ${local.address}`, 'a=rtcp:9 IN IP4 0.0.0.0',
     ...(dtls ? [
       ...dtls.candidates.map((c) => `a=candidate:${c}`), `a=ice-ufrag:${dtls.ufrag}`, `a=ice-pwd:${dtls.pwd}`,
       `a=fingerprint:${dtls.fingerprint}`, `a=setup:${dtls.setup}`,
     ] : []),
-    'a=mid:audio', 'a=sendrecv', `a=msid:${stream} WhatsAppTrack1`, 'a=rtcp-mux',
+    `a=mid:${mid}`, 'a=sendrecv', `a=msid:${stream} WhatsAppTrack1`, 'a=rtcp-mux',
     ...(input.crypto === undefined ? [] : [`a=crypto:${input.crypto}`]),
     ...input.codecs.flatMap((c) => [
       `a=rtpmap:${c.payloadType} ${CODECS[c.name].rtpmap}`,
@@ -68,8 +70,8 @@ export interface BusinessMedia {
   dtls: IceDtls | undefined;
 }
 
-/** The business's offer, with the tag of its crypto line. */
-export interface OfferedMedia extends BusinessMedia { cryptoTag: number }
+/** The business's offer, with the tag of its crypto line and its mid, if it has one. */
+export interface OfferedMedia extends BusinessMedia { cryptoTag: number; mid: string | undefined }
 
 export type Breach = (rule: Rule, detail: string) => void;
 
