@@ -77,7 +77,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       fault: (reason, head, flow) => { layer.unreadable(reason, head, flow); },
       ...(onMessage === undefined ? {} : { wire: (direction, flow, text) => { onMessage(wireMessage(direction, flow, text)); } }),
       ...(allow === undefined ? {} : { allow }),
-      trouble: (what, error) => { log.error({ error: error.message }, what); },
+      trouble: (what, error) => { log.error({ error: error.message, stack: error.stack }, what); },
       renewed: () => { log.info({}, 'certificate read again'); },
     },
   });
@@ -103,7 +103,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({
-      transports, layer, targets, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
+      transports, layer, targets, fault: (error) => { transports.fault('work under way', error); }, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
       presence: new Presence(transports.points, advertised, targets),
     }));
     const bound = await listenAdmin(admin, o.admin.host, o.admin.port);

@@ -31,7 +31,7 @@ export class Delivery implements ClientTransactionUser {
 
   /** Begins; everything else is told to the user, later. */
   start(): void {
-    void this.attempt();
+    this.network.spawn(this.attempt());
   }
 
   /**
@@ -61,7 +61,7 @@ export class Delivery implements ClientTransactionUser {
     // RFC 3263 §4.3: a 503 counts as a failure to deliver, while another hop is left.
     if (response.status === 503 && this.hops.length > 0 && !this.stopped && !this.answered) {
       this.last = { status: 503, reason: response.reason };
-      void this.attempt();
+      this.network.spawn(this.attempt());
       return;
     }
     if (response.status >= 200) this.stopped = true;
@@ -74,12 +74,12 @@ export class Delivery implements ClientTransactionUser {
 
   timedOut(tx: ClientTransaction): void {
     this.last = { status: 408, reason: tx.invite && this.answered ? 'No Final Response' : 'Request Timeout' };
-    void this.attempt();
+    this.network.spawn(this.attempt());
   }
 
   transportFailed(_tx: ClientTransaction, error: Error): void {
     this.last = { status: 503, reason: `Transport Error: ${clean(error.message)}` };
-    void this.attempt();
+    this.network.spawn(this.attempt());
   }
 
   /** Gives up without telling anybody. */

@@ -16,6 +16,8 @@ export interface NetworkOptions {
   targets: Readonly<Record<string, TargetRule>>;
   /** UDP requests longer than this go over TCP first (RFC 3261 §18.1.1). */
   udpBytes: number;
+  /** Told of faults of our own in work that nobody waits for. */
+  fault(error: Error): void;
 }
 
 export class Network {
@@ -30,6 +32,11 @@ export class Network {
     this.udpBytes = o.udpBytes;
     const available = new Set(o.transports.points.some((p) => p.protocol === 'udp') ? ['udp', 'tcp', 'tls'] as const : ['tcp', 'tls'] as const);
     this.resolving = { names: o.names, targets: o.targets, available, random: Math.random };
+  }
+
+  /** Lets work go on by itself; what it throws is reported, not lost. */
+  spawn(work: Promise<unknown>): void {
+    work.catch((error: unknown) => { this.o.fault(error instanceof Error ? error : new Error(String(error))); });
   }
 
   /** Where a request with this next-hop URI is tried, in order. */

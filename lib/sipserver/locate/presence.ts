@@ -10,11 +10,16 @@ export interface Presented { host: string; port: number }
 const REMEMBER = 60_000;
 const MOST_REMEMBERED = 5_000;
 
+/** Routes asked for at once. A flood from forged addresses gets the address of the last route instead of a socket for each. */
+const MOST_PROBES = 64;
+
 /**
  * Answers which host and port we give out towards a peer: the one configured for that peer's host name, the general one, or the listening
  * socket's; where that is bound to every address, the local address of the route to the peer.
  */
 export class Presence {
+  private probing = 0;
+  private last = '127.0.0.1';
   private readonly routes = new Map<string, { until: number; local: Promise<string> }>();
 
   constructor(
@@ -50,8 +55,13 @@ export class Presence {
     const now = Date.now();
     const known = this.routes.get(address);
     if (known !== undefined && known.until > now) return known.local;
+    if (this.probing >= MOST_PROBES) return Promise.resolve(this.last);
     if (this.routes.size >= MOST_REMEMBERED) this.routes.clear();
-    const local = probe(address);
+    this.probing++;
+    const local = probe(address).then((found) => {
+      this.probing--;
+      return this.last = found;
+    });
     this.routes.set(address, { until: now + REMEMBER, local });
     return local;
   }

@@ -80,7 +80,8 @@ export function splitHostPort(text: string): { host: string; port: number | unde
   if (portText !== undefined) {
     if (!isDigits(portText)) return undefined;
     port = toNumber(portText, 65535);
-    if (port === undefined) return undefined;
+    // 0 fits the grammar and names no port.
+    if (port === undefined || port === 0) return undefined;
   }
   return { host: host.toLowerCase(), port };
 }

@@ -91,7 +91,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   }
 
   ack(ack: SipMessage, flow: Flow): void {
-    if (!this.uas.ack(ack, flow)) void this.proxying.relayAck(ack);
+    if (!this.uas.ack(ack, flow)) this.network.spawn(this.proxying.relayAck(ack));
   }
 
   stray(): void {
@@ -149,7 +149,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     bye.add('Reason', `SIP ;cause=200 ;text="${reason}"`);
     this.forget(leg);
     leg.inviteIn?.refuse(487, 'Request Terminated');
-    void this.uac.hopsOf(leg, bye).then((hops) => { new Delivery(this.network, bye, hops, IGNORED).start(); });
+    this.network.spawn(this.uac.hopsOf(leg, bye).then((hops) => { new Delivery(this.network, bye, hops, IGNORED).start(); }));
     const text = clientText(bye);
     leg.session?.send(`sip|${metaOf('application', text.length, 'unknown', '', 0)}|unsolicited|${leg.id}|\r\n${text}`);
     this.cdr.stop('application', cdr, bye);
@@ -207,7 +207,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
       case 'proxy': {
         const wanted = parseProxyRequest(tokens);
         if (wanted === undefined) session.reply(id, 'NO', 'Invalid proxy request: not enough information provided');
-        else void this.proxying.proxy(session, id, this.uas.find(tokens[2] ?? ''), tokens[2] ?? '', wanted, message);
+        else this.network.spawn(this.proxying.proxy(session, id, this.uas.find(tokens[2] ?? ''), tokens[2] ?? '', wanted, message));
         break;
       }
       default:
@@ -222,14 +222,14 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     else if (!message.isRequest) {
       if (transactionId === '') session.reply(id, 'NO', 'transaction id missing');
       else this.answers.answer(session, id, this.uas.find(transactionId), message);
-    } else if (dialogId !== '') void this.uac.sendInside(session, id, this.legs.named(dialogId), message);
+    } else if (dialogId !== '') this.network.spawn(this.uac.sendInside(session, id, this.legs.named(dialogId), message));
     else if (transactionId !== '') {
       if (message.method === 'CANCEL') this.uac.cancel(session, id, transactionId, message);
       else session.reply(id, 'NOK', 'only CANCEL is sent within a transaction');
     } else {
       const leg = this.legs.ofClient(message.get('call-id') ?? '', tagOf(message.get('from') ?? '') ?? '');
-      if (leg !== undefined) void this.uac.sendInside(session, id, leg, message);
-      else void this.uac.sendOutside(session, id, message, route);
+      if (leg !== undefined) this.network.spawn(this.uac.sendInside(session, id, leg, message));
+      else this.network.spawn(this.uac.sendOutside(session, id, message, route));
     }
   }
 

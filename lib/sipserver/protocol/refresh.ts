@@ -89,7 +89,7 @@ export function refreshSession(context: Context, sender: { hopsOf(leg: Leg, requ
   request.add('Contact', leg.localContact).add('Supported', 'timer');
   request.add('Session-Expires', `${timer.seconds};refresher=uac`).add('Min-SE', String(MIN_SE));
   if (method === 'INVITE' && leg.localBody !== undefined) request.setBody(leg.localBody.text, leg.localBody.type);
-  void sender.hopsOf(leg, request).then((hops) => {
+  context.network.spawn(sender.hopsOf(leg, request).then((hops) => {
     const delivery = new Delivery(context.network, request, hops, {
       response: (response) => { refreshed(context, sender, leg, timer, request, response); },
       failed: () => { lost(context, leg, delivery); },
@@ -100,7 +100,7 @@ export function refreshSession(context: Context, sender: { hopsOf(leg: Leg, requ
       leg.inviteSeq = leg.localSeq;
     }
     delivery.start();
-  });
+  }));
 }
 
 function refreshed(context: Context, sender: { acknowledge(leg: Leg, ack: SipMessage): Promise<void> }, leg: Leg, timer: SessionTimer,
@@ -109,7 +109,7 @@ function refreshed(context: Context, sender: { acknowledge(leg: Leg, ack: SipMes
   if (status < 200 || leg.ended) return;
   leg.inviteOut = undefined;
   if (status < 300) {
-    if (request.method === 'INVITE') void sender.acknowledge(leg, leg.createRequest('ACK', [], leg.inviteSeq));
+    if (request.method === 'INVITE') context.network.spawn(sender.acknowledge(leg, leg.createRequest('ACK', [], leg.inviteSeq)));
     agreedByUac(context, leg, response);
   } else if (status === 408 || status === 481) {
     // RFC 3261 §12.2.1.2: the other side has no such dialog any more.

@@ -112,7 +112,7 @@ export class Uac implements OutgoingOwner {
     // The client knows the winner under this name: the end of a fork that it never had must not reach it as the winner's.
     leg.session = undefined;
     const ack = leg.createRequest('ACK', leg.inviteAuth, leg.inviteSeq);
-    void this.acknowledge(leg, ack).then(() => { this.context.hangUp(leg, 'another fork has answered', 'system-initiated-termination'); });
+    this.context.network.spawn(this.acknowledge(leg, ack).then(() => { this.context.hangUp(leg, 'another fork has answered', 'system-initiated-termination'); }));
   }
 
   /** Where requests of this dialog go. */

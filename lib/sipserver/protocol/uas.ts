@@ -64,7 +64,7 @@ export class Uas implements IncomingOwner {
       this.refuse(tx, 481, 'Call/Transaction Does Not Exist');
       return;
     }
-    void this.outside(tx);
+    this.context.network.spawn(this.outside(tx));
   }
 
   /** An ACK of a 2xx: stops its repetition, and is passed on once. */

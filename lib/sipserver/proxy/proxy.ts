@@ -44,7 +44,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
   }
 
   start(): void {
-    void this.next();
+    this.o.network.spawn(this.next());
   }
 
   response(response: SipMessage, flow: Flow, delivery: Delivery): void {
@@ -82,7 +82,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     this.cancelled_ = true;
     this.waiting.length = 0;
     this.cancelOthers(undefined);
-    void this.next();
+    this.o.network.spawn(this.next());
   }
 
   unacknowledged(): void {
@@ -114,7 +114,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     this.o.answered(response, flow);
     const { status } = response;
     if (status >= 300 && status < 400 && this.o.followRedirects && response.has('contact')) {
-      void this.redirect(response);
+      this.o.network.spawn(this.redirect(response));
       return;
     }
     if (status === 401 || status === 407) this.challenges.push(response);
@@ -122,7 +122,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     // §16.7 step 5: 6xx ends the search. So does a challenge: the caller answers it and asks again.
     if (status >= 600 || ((status === 401 || status === 407) && !this.o.simultaneous)) this.waiting.length = 0;
     if (status >= 600) this.cancelOthers(branch);
-    void this.next();
+    this.o.network.spawn(this.next());
   }
 
   private async redirect(response: SipMessage): Promise<void> {

@@ -51,11 +51,13 @@ export interface TransportCounters {
   idleClosed: number;
   unsentOverflows: number;
   rateDropped: number;
+  /** Messages whose handling threw: always 0 unless there is a bug. */
+  faults: number;
 }
 
 export function newCounters(): TransportCounters {
   return {
     received: 0, sent: 0, tooLarge: 0, malformed: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, failedHandshakes: 0,
-    handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0,
+    handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, faults: 0,
   };
 }

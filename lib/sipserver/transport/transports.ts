@@ -151,6 +151,12 @@ export class Transports implements StreamOwner, DatagramOwner {
     await Promise.all(closing);
   }
 
+  /** Reports a fault of our own. */
+  fault(what: string, error: Error): void {
+    this.counters.faults++;
+    this.handlers.trouble?.(what, error);
+  }
+
   nextFlowId(): number {
     return ++this.lastId;
   }
@@ -202,7 +208,12 @@ export class Transports implements StreamOwner, DatagramOwner {
     }
     this.counters.received++;
     this.handlers.wire?.('in', flow, bytes.toString('latin1'));
-    this.handlers.message(bytes, flow);
+    // A fault of ours in one message must not end the server for all others.
+    try {
+      this.handlers.message(bytes, flow);
+    } catch (error) {
+      this.fault('message could not be handled', error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   private sentOut(flow: Flow, text: string): void {

@@ -128,9 +128,10 @@ export class UdpPoint {
     try {
       if (flow.connected) socket.send(bytes, done);
       else socket.send(bytes, flow.remote.port, flow.remote.address, done);
-    } catch {
-      // The connected socket was closed as idle a moment ago; the point's own is there as long as the point is.
-      this.socket.send(bytes, flow.remote.port, flow.remote.address, done);
+    } catch (error) {
+      // The connected socket was closed as idle a moment ago.
+      this.owner.datagramError(this, error instanceof Error ? error : new Error(String(error)));
+      return false;
     }
     this.owner.datagramSent(flow, text);
     return true;
