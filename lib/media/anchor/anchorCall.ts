@@ -2,15 +2,20 @@ import { digitOf, EventReader } from './events.js';
 import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
 import { OutStream, type StreamFormat } from './outStream.js';
-import { clockRate, opusSamples, payloadOffset } from './rtp.js';
+import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
 
 /** An event whose end was lost is taken as ended when it says nothing for so long, in milliseconds. */
 const EVENT_LOST_MS = 200;
+
+/** So many packets of one odd length in a row are no accident. */
+const ODD_ROW = 5;
 
 /** One remote port of a call: what comes from it and what goes to it. */
 export class Side {
   readonly incoming: InStream;
   readonly outgoing: OutStream;
+  #oddSamples = 0;
+  #oddRow = 0;
 
   constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void) {
     this.incoming = new InStream(clockRate(format.codec));
@@ -22,6 +27,13 @@ export class Side {
     this.remote = remote;
     this.format = format;
     this.outgoing.reformat(format);
+  }
+
+  /** Takes the length of an Opus packet; true once when it has been the same and not 20 ms for a while. */
+  oddLength(samples: number): boolean {
+    this.#oddRow = samples === FRAME_MS * 48 ? 0 : samples === this.#oddSamples ? this.#oddRow + 1 : 1;
+    this.#oddSamples = samples;
+    return this.#oddRow === ODD_ROW;
   }
 
   counters(): SideCounters {
@@ -110,7 +122,9 @@ export class AnchorCall {
       target.outgoing.event(packet, offset, side.format.eventUnit, now);
       return;
     }
-    const samples = side.format.codec === 'opus' ? opusSamples(packet, offset) : packet.length - offset;
+    const opus = side.format.codec === 'opus';
+    const samples = opus ? opusSamples(packet, offset) : packet.length - offset;
+    if (opus && side.id !== 'meta' && side.oddLength(samples)) this.#report({ op: 'length', call: this.id, side: side.id, ms: samples / 48 });
     if (samples > 0) target.outgoing.audio(packet, samples, now);
   }
 

@@ -10,6 +10,7 @@ import type { AnchorWorkerData } from './worker.js';
 interface AnchorHandleEvents {
   dtmf: [digit: string, durationMs: number];
   silent: [];
+  length: [side: number, ms: number];
   lost: [reason: string];
 }
 
@@ -151,6 +152,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' }>): void {
     if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
     else if (report.op === 'silent') this.emit('silent');
+    else if (report.op === 'length') this.emit('length', report.side, report.ms);
     else if (report.play === this.#plays) this.#playing?.();
   }
 }

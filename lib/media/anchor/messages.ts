@@ -42,5 +42,7 @@ export type AnchorReport =
   | { readonly op: 'ready'; readonly port: number }
   | { readonly op: 'dtmf'; readonly call: number; readonly digit: string; readonly durationMs: number }
   | { readonly op: 'silent'; readonly call: number }
+  /** A peer keeps sending packets of another length than 20 ms. */
+  | { readonly op: 'length'; readonly call: number; readonly side: number; readonly ms: number }
   | { readonly op: 'played'; readonly call: number; readonly play: number }
   | { readonly op: 'stats'; readonly request: number; readonly counters: AnchorCounters };

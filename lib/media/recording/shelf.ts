@@ -1,4 +1,59 @@
-import type { AnchorCodec } from '../anchor/rtp.js';
+import { readFile, stat } from 'node:fs/promises';
+import { WabError } from '../../errors.js';
+import { opusSamples, type AnchorCodec } from '../anchor/rtp.js';
+import { decodeOpus, encodeFrames } from './encode.js';
+import { holdMusic } from './holdMusic.js';
+import { readOggOpus } from './ogg.js';
+import { readWav } from './pcm.js';
+
+/** Name of the music that is synthesised here, for `MediaCall.play`. */
+export const SHIPPED_MUSIC = 'shipped';
+
+/** Files larger than this are refused: all frames of a recording are held in memory. */
+const MAX_BYTES = 64 << 20;
+/** Samples at 48 kHz in 20 ms. */
+const FRAME = 960;
+
+/** Recordings as 20 ms frames, each read and encoded once for every state of its file. */
 export class RecordingShelf {
-  frames(_file: string, _codec: AnchorCodec): Promise<readonly Uint8Array[]> { return Promise.resolve([]); }
+  readonly #kept = new Map<string, { readonly state: string; readonly frames: Promise<readonly Buffer[]> }>();
+
+  /** Frames of a WAV (16-bit PCM) or Ogg Opus file, or of SHIPPED_MUSIC. @throws WabError 'FILE_UNREADABLE'. */
+  async frames(file: string, codec: AnchorCodec): Promise<readonly Buffer[]> {
+    const state = file === SHIPPED_MUSIC ? '' : await stateOf(file);
+    const key = `${codec} ${file}`;
+    const kept = this.#kept.get(key);
+    if (kept?.state === state) return kept.frames;
+    const frames = prepare(file, codec);
+    this.#kept.set(key, { state, frames });
+    // A file that could not be read is tried again next time.
+    frames.catch(() => { if (this.#kept.get(key)?.frames === frames) this.#kept.delete(key); });
+    return frames;
+  }
+}
+
+async function stateOf(file: string): Promise<string> {
+  try {
+    const { mtimeMs, size } = await stat(file);
+    if (size > MAX_BYTES) throw new WabError('FILE_UNREADABLE', `${file} is larger than ${MAX_BYTES >> 20} MiB`);
+    return `${mtimeMs} ${size}`;
+  } catch (cause) {
+    if (cause instanceof WabError) throw cause;
+    throw new WabError('FILE_UNREADABLE', file, { cause });
+  }
+}
+
+async function prepare(file: string, codec: AnchorCodec): Promise<readonly Buffer[]> {
+  if (file === SHIPPED_MUSIC) return encodeFrames(holdMusic(), codec);
+  try {
+    const bytes = await readFile(file);
+    if (bytes.toString('latin1', 0, 4) !== 'OggS') return await encodeFrames(readWav(bytes), codec);
+    const packets = readOggOpus(bytes);
+    // 20 ms mono packets go out as they are.
+    if (codec === 'opus' && packets.every((packet) => opusSamples(packet, 0) === FRAME)) return packets;
+    return await encodeFrames(await decodeOpus(packets), codec);
+  } catch (cause) {
+    const why = cause instanceof WabError ? cause.message : String(cause);
+    throw new WabError('FILE_UNREADABLE', `${file}: ${why}`, { cause });
+  }
 }

@@ -3,6 +3,12 @@ import { readSdp, writeSdp, type AudioSection, type EnginePort } from '../../sdp
 import type { Instance } from './instance.js';
 import type { NgAnswer, NgCommand } from './ngClient.js';
 
+/** Keeps every suite but AES_CM_128_HMAC_SHA1_80 out of the engine's offers, so that the one left has tag 1. */
+export const ONE_SUITE: readonly string[] = [
+  'AES_CM_128_HMAC_SHA1_32', 'AES_192_CM_HMAC_SHA1_80', 'AES_192_CM_HMAC_SHA1_32', 'AES_256_CM_HMAC_SHA1_80', 'AES_256_CM_HMAC_SHA1_32',
+  'AEAD_AES_128_GCM', 'AEAD_AES_256_GCM', 'F8_128_HMAC_SHA1_80', 'F8_128_HMAC_SHA1_32', 'NULL_HMAC_SHA1_80', 'NULL_HMAC_SHA1_32',
+].map((suite) => `no-${suite}`);
+
 /** Wraps one audio section for the engine. */
 export function engineSdp(audio: AudioSection): string {
   return writeSdp({ id: '1', version: 1, bundle: false, sections: [{ audio: { ...audio, mid: null } }] });

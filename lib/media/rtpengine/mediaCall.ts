@@ -220,11 +220,20 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
       const anchor = this.#anchor = this.#around.anchors.open();
       anchor.on('dtmf', (digit, durationMs) => this.emit('dtmf', digit, durationMs));
       anchor.on('silent', () => void this.#metaSilent());
+      anchor.on('length', (side, ms) => this.#repacketise(side, ms));
       anchor.on('lost', (reason) => this.engineGone(reason));
     }
     instance.calls += 1;
     this.#instance = instance;
     return instance;
+  }
+
+  /** META-SIP §6.2: ptime 20, whatever an Opus peer makes of it. */
+  #repacketise(number: number, ms: number): void {
+    const leg = [...this.#legs].find((one) => one.number === number);
+    leg?.repacketise(ms).catch((error: unknown) => {
+      if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, ms, err: error }, "a peer's packets could not be brought to 20 ms");
+    });
   }
 
   /** The anchor hears nothing from Meta; RTCP, which only the engine sees, is life too (META-SIP §6.2). */

@@ -4,7 +4,7 @@ import { WabError } from '../../errors.js';
 import type { StreamFormat } from '../anchor/outStream.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
-import { engineSdp, type EngineCall } from './engineCall.js';
+import { engineSdp, ONE_SUITE, type EngineCall } from './engineCall.js';
 import { INTERFACES } from './process.js';
 
 /** Tags of the two sides of Meta's engine call. */
@@ -106,7 +106,7 @@ export async function offerMetaSide(call: EngineCall, local: Remote, keying: Key
 function offerToMeta(call: EngineCall, local: Remote, keying: Keying, g711: boolean, again: boolean): Promise<EnginePort> {
   const codecs = metaOfferCodecs(g711).map((codec) => (codec.name === 'telephone-event' ? opaque(codec) : codec));
   return call.offer(ANCHOR, again ? META : null, anchorSdp(local, codecs), {
-    'transport-protocol': keying === 'dtls' ? 'UDP/TLS/RTP/SAVPF' : 'RTP/SAVP', ...(keying === 'dtls' ? { SDES: ['off'] } : { DTLS: 'off' }),
+    'transport-protocol': keying === 'dtls' ? 'UDP/TLS/RTP/SAVPF' : 'RTP/SAVP', ...(keying === 'dtls' ? { SDES: ['off'] } : { DTLS: 'off', SDES: ONE_SUITE }),
     ICE: keying === 'dtls' ? 'force' : 'remove', 'rtcp-mux': ['require'], direction: [INTERFACES.anchor, INTERFACES.meta],
   });
 }

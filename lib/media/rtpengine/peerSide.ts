@@ -4,7 +4,7 @@ import type { Remote } from '../anchor/messages.js';
 import type { StreamFormat } from '../anchor/outStream.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
 import type { PeerMediaProfile } from '../types.js';
-import { engineSdp, type EngineCall } from './engineCall.js';
+import { engineSdp, ONE_SUITE, type EngineCall } from './engineCall.js';
 import { anchorSection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
 import { INTERFACES } from './process.js';
@@ -96,6 +96,15 @@ export class PeerSide {
     return { ...this.#result(media, { ...towardsAnchor, codecs: [audio] }, events?.payloadType ?? null), sdp };
   }
 
+  /** The same stream once more, with packets of `ms` towards the peer: two lengths make the engine transcode (rtpengine README, "ptime"). */
+  async repacketise(media: PeerMedia, ms: number): Promise<PeerSideResult> {
+    await this.#call.offer(ANCHOR, PEER, engineSdp(anchorSection(this.#local, [forEngine(this.#anchorAudio())])), {
+      ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
+    });
+    const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
+    return this.#result(media, remote, ANCHOR_EVENTS);
+  }
+
   #result(media: PeerMedia, towardsAnchor: AudioSection, transcodedEvents: number | null): PeerSideResult {
     const passes = media.codec.name === this.#codec;
     const audioType = towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? this.#anchorAudio().payloadType;
@@ -128,7 +137,7 @@ export class PeerSide {
   }
 
   #security(): NgCommand {
-    return this.#profile.srtp === 'sdes' ? { 'transport-protocol': 'RTP/SAVP', DTLS: 'off' } : { 'transport-protocol': 'RTP/AVP' };
+    return this.#profile.srtp === 'sdes' ? { 'transport-protocol': 'RTP/SAVP', DTLS: 'off', SDES: ONE_SUITE } : { 'transport-protocol': 'RTP/AVP' };
   }
 }
 

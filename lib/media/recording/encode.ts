@@ -1,0 +1,68 @@
+import { Decoder, Encoder } from '@evan/opus';
+import type { AnchorCodec } from '../anchor/rtp.js';
+import type { Pcm } from './pcm.js';
+import { resample } from './pcm.js';
+
+/** Frames encoded before other work of the process gets its turn. */
+const TURN = 20;
+/** Meta asks for wideband at 20 kbit/s (META-SIP §6.1: maxplaybackrate 16000, maxaveragebitrate 20000). */
+const OPUS_RATE = 16_000;
+const OPUS_BITS = 20_000;
+
+const breathe = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+
+/** Linear audio as 20 ms frames of the codec; the last one is filled up with silence. */
+export async function encodeFrames(pcm: Pcm, codec: AnchorCodec): Promise<Buffer[]> {
+  const rate = codec === 'opus' ? OPUS_RATE : 8000;
+  const samples = resample(pcm, rate);
+  const size = rate / 50;
+  const frames: Buffer[] = [];
+  const encode = codec === 'opus' ? opusEncoder() : g711Encoder(codec);
+  for (let at = 0; at < samples.length; at += size) {
+    const frame = new Int16Array(size);
+    frame.set(samples.subarray(at, at + size));
+    frames.push(encode(frame));
+    if (frames.length % TURN === 0) await breathe();
+  }
+  return frames;
+}
+
+/** Opus packets of any frame length as linear audio. */
+export async function decodeOpus(packets: readonly Buffer[]): Promise<Pcm> {
+  const decoder = new Decoder({ channels: 1, sample_rate: OPUS_RATE });
+  const parts: Int16Array[] = [];
+  for (const packet of packets) {
+    const bytes = decoder.decode(packet);
+    parts.push(new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1).slice());
+    if (parts.length % TURN === 0) await breathe();
+  }
+  const samples = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.reduce((at, part) => { samples.set(part, at); return at + part.length; }, 0);
+  return { samples, rate: OPUS_RATE };
+}
+
+function opusEncoder(): (frame: Int16Array) => Buffer {
+  const encoder = new Encoder({ channels: 1, sample_rate: OPUS_RATE, application: 'audio' });
+  encoder.bitrate = OPUS_BITS;
+  return (frame) => Buffer.from(encoder.encode(frame));
+}
+
+function g711Encoder(codec: 'PCMU' | 'PCMA'): (frame: Int16Array) => Buffer {
+  const one = codec === 'PCMU' ? muLaw : aLaw;
+  return (frame) => Buffer.from(Uint8Array.from(frame, one));
+}
+
+/** ITU-T G.711, mu-law: sign, three bits of segment, four of step, all inverted; 33 is added on the 14-bit scale. */
+function muLaw(sample: number): number {
+  const level = Math.min(Math.abs(sample) >> 2, 8158) + 33;
+  const segment = 26 - Math.clz32(level);
+  return ~((sample < 0 ? 0x80 : 0) | (segment << 4) | ((level >> (segment + 1)) & 0x0f)) & 0xff;
+}
+
+/** ITU-T G.711, A-law on the 13-bit scale; even bits are inverted on the wire. */
+function aLaw(sample: number): number {
+  const level = Math.min((sample < 0 ? ~sample : sample) >> 3, 4095);
+  const segment = level < 32 ? 0 : 27 - Math.clz32(level);
+  const step = segment === 0 ? level >> 1 : level >> segment;
+  return ((sample < 0 ? 0 : 0x80) | (segment << 4) | (step & 0x0f)) ^ 0x55;
+}
