@@ -21,7 +21,10 @@ export class Delivery implements ClientTransactionUser {
   private flow: Flow | undefined;
   private stopped = false;
   private answered = false;
-  private cancelHeaders: readonly Header[] | undefined;
+  private heard = false;
+  private hop: Hop | undefined;
+  private reused = false;
+  private retried = false;
   private last: { status: 408 | 503; reason: string } = { status: 503, reason: 'No Way To Send' };
 
   /** `request` has no Via of ours yet. It is copied for each try. */
@@ -41,7 +44,8 @@ export class Delivery implements ClientTransactionUser {
   cancel(headers: readonly Header[]): SipMessage | 'unsent' | undefined {
     if (this.stopped) return undefined;
     if (this.tx === undefined) {
-      this.cancelHeaders = headers;
+      this.abandon();
+      setImmediate(() => { this.user.failed(487, 'Request Terminated', this); });
       return 'unsent';
     }
     return this.tx.cancelWith(headers);
@@ -57,6 +61,7 @@ export class Delivery implements ClientTransactionUser {
   }
 
   response(_tx: ClientTransaction, response: SipMessage, flow: Flow): void {
+    this.heard = true;
     if (response.status > 100 && response.status < 200) this.answered = true;
     // RFC 3263 §4.3: a 503 counts as a failure to deliver, while another hop is left.
     if (response.status === 503 && this.hops.length > 0 && !this.stopped && !this.answered) {
@@ -79,6 +84,11 @@ export class Delivery implements ClientTransactionUser {
 
   transportFailed(_tx: ClientTransaction, error: Error): void {
     this.last = { status: 503, reason: `Transport Error: ${clean(error.message)}` };
+    // The peer closed a connection that had been in use just when we took it once more: a new one may well serve.
+    if (this.reused && !this.heard && !this.retried && this.hop !== undefined) {
+      this.retried = true;
+      this.hops.unshift(this.hop);
+    }
     this.network.spawn(this.attempt());
   }
 
@@ -92,18 +102,19 @@ export class Delivery implements ClientTransactionUser {
   private async attempt(): Promise<void> {
     for (;;) {
       if (this.stopped) return;
-      const hop = this.answered || this.cancelHeaders !== undefined ? undefined : this.hops.shift();
+      const hop = this.answered ? undefined : this.hops.shift();
       if (hop === undefined) {
         this.stopped = true;
-        if (this.cancelHeaders !== undefined) this.user.failed(487, 'Request Terminated', this);
-        else this.user.failed(this.last.status, this.last.reason, this);
+        this.user.failed(this.last.status, this.last.reason, this);
         return;
       }
       try {
         const flow = await this.network.flow(hop);
         const presented = await this.network.presence.towards(hop.protocol, hop.address, hop.host, flow.local);
-        if (this.stopped || this.cancelHeaders !== undefined) continue;
+        if (this.stopped) continue;
         this.flow = flow;
+        this.hop = hop;
+        this.reused = flow.used;
         this.tx = this.network.layer.send(withVia(this.request, hop, presented), flow, this);
         return;
       } catch (error) {

@@ -17,6 +17,8 @@ export interface Flow {
   /** Host name that the peer's certificate was checked against; undefined on anything but TLS connections of ours. */
   readonly verifiedHost: string | undefined;
   readonly closed: boolean;
+  /** True when a request may find the connection gone that was good a moment ago: something was sent on it before. Always false on UDP. */
+  readonly used: boolean;
   /** Sends one message (binary string). False when the flow is closed or overfull. */
   send(text: string): boolean;
   /** Registers for `flowClosed`; on a UDP flow it is told of ICMP errors where the system reports them. */

@@ -12,6 +12,7 @@ export interface SipLimits {
   firstMessageTime: number;        // an accepted connection must have brought one whole message by then
   messageTime: number;             // a message that has begun to arrive must be whole by then
   idleTime: number;                // a connection without traffic for so long is closed
+  reuseTime: number;               // a connection of ours that was silent for so long is not trusted with a new request
   unsentBytes: number;             // bytes waiting in us for a peer that does not read
   messagesPerSecond: number;       // from one address; more is dropped
   addresses: number;               // source addresses remembered for the rate
@@ -29,6 +30,7 @@ export const DEFAULT_LIMITS: Readonly<SipLimits> = {
   firstMessageTime: 30_000,
   messageTime: 15_000,
   idleTime: 3_600_000,
+  reuseTime: 120_000,
   unsentBytes: 4_000_000,
   messagesPerSecond: 5_000,
   addresses: 20_000,

@@ -19,9 +19,10 @@ export interface StreamOwner {
 export class StreamFlow implements Flow {
   readonly local: Address;
   closed = false;
-  /** Set when a ping was sent and nothing has come back since (RFC 5626 §4.4.1). */
-  pongDue = false;
+  used = false;
   lastActivity: number;
+  /** When the peer was last heard of. */
+  lastHeard: number;
   readonly openedAt: number;
   private messageSince = 0;       // when the message being read began; 0 when none is
   private messages = 0;
@@ -35,7 +36,7 @@ export class StreamFlow implements Flow {
     readonly verifiedHost: string | undefined, now: number,
   ) {
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
-    this.lastActivity = this.openedAt = now;
+    this.lastActivity = this.lastHeard = this.openedAt = now;
     this.framer = new StreamFramer(owner.limits.messageBytes);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => { this.read(chunk); });
@@ -53,6 +54,7 @@ export class StreamFlow implements Flow {
       return false;
     }
     this.lastActivity = Date.now();
+    this.used = true;
     this.socket.write(text, 'latin1');
     if (text.length > 4) this.owner.streamSent(this, text);
     return true;
@@ -64,10 +66,6 @@ export class StreamFlow implements Flow {
 
   removeUser(user: FlowUser): void {
     this.users.delete(user);
-  }
-
-  get inUse(): boolean {
-    return this.users.size > 0;
   }
 
   /** Called about once a second: closes a connection that has broken a time limit. */
@@ -103,8 +101,7 @@ export class StreamFlow implements Flow {
   private read(chunk: Buffer): void {
     if (this.closed) return;
     const now = Date.now();
-    this.lastActivity = now;
-    this.pongDue = false;
+    this.lastActivity = this.lastHeard = now;
     for (const frame of this.framer.push(chunk)) {
       if (this.closed) return;
       if (frame.kind === 'message') {

@@ -45,6 +45,9 @@ export interface TransportOptions {
 
 export interface ListeningPoint { protocol: Protocol; local: Address }
 
+/** A connection of ours, coming up or there. */
+interface Pooled { coming: Promise<StreamFlow>; flow: StreamFlow | undefined }
+
 export class Transports implements StreamOwner, DatagramOwner {
   readonly limits: SipLimits;
   readonly counters: TransportCounters = newCounters();
@@ -55,7 +58,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   private readonly udpPoints: UdpPoint[] = [];
   private readonly streams = new Set<StreamFlow>();
   private readonly acceptedBy = new Map<string, StreamFlow>();
-  private readonly pool = new Map<string, Promise<StreamFlow>>();
+  private readonly pool = new Map<string, Pooled>();
   private readonly opening = new Set<Socket>();
   private readonly trust = new TrustStore();
   private readonly rate: RateLimiter;
@@ -104,18 +107,22 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   /**
-   * A verified connection to the target: one that is up already, else a new one. Only connections of ours are ever given
+   * A verified connection to the target: one that is up and was heard of lately, else a new one. Only connections of ours are ever given
    * (RFC 5923 §8: an accepted one proves nothing about who is behind it). Rejects with the reason why it did not come up.
    */
   connect(target: ConnectTarget): Promise<Flow> {
     if (this.shut) return Promise.reject(new Error('server is closing'));
     const key = `${target.protocol} ${target.host} ${target.address} ${target.port} ${target.ca ?? ''}`;
     const known = this.pool.get(key);
-    if (known !== undefined) return known;
-    const flow = this.open(target, key);
-    this.pool.set(key, flow);
-    flow.catch(() => { this.pool.delete(key); });
-    return flow;
+    if (known !== undefined && (known.flow === undefined || Date.now() - known.flow.lastHeard < this.limits.reuseTime)) return known.coming;
+    const entry: Pooled = { coming: this.open(target), flow: undefined };
+    this.pool.set(key, entry);
+    const gone = (): void => { if (this.pool.get(key) === entry) this.pool.delete(key); };
+    entry.coming.then((flow) => {
+      entry.flow = flow;
+      flow.addUser({ flowClosed: gone });
+    }, gone);
+    return entry.coming;
   }
 
   /** A UDP flow to a peer, for a response or a message that nobody waits on; undefined when there is no socket of its address family. */
@@ -221,7 +228,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.handlers.wire?.('out', flow, text);
   }
 
-  private async open(target: ConnectTarget, key: string): Promise<StreamFlow> {
+  private async open(target: ConnectTarget): Promise<StreamFlow> {
     let coming: Socket | undefined;
     try {
       const socket = await openConnection(target, this.trust, this.limits.connectTime, (s) => {
@@ -233,7 +240,6 @@ export class Transports implements StreamOwner, DatagramOwner {
       const verified = target.protocol === 'tls' ? target.host : undefined;
       const flow = new StreamFlow(this.nextFlowId(), target.protocol, false, socket, this, remote, verified, Date.now());
       this.streams.add(flow);
-      socket.once('close', () => { this.pool.delete(key); });
       // Nothing is lost between 'connect' and here, but the peer may be gone again.
       if (socket.destroyed) throw new Error('connection closed at once');
       return flow;

@@ -6,6 +6,7 @@ import { isIPv6 } from 'node:net';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser } from './flow.js';
 import type { SipLimits, TransportCounters } from './limits.js';
+import { stunAnswer } from './stun.js';
 
 /** What a UDP point tells its owner. */
 export interface DatagramOwner {
@@ -30,6 +31,7 @@ export class UdpFlow implements Flow {
   readonly protocol = 'udp' as const;
   readonly accepted = true;
   readonly verifiedHost = undefined;
+  readonly used = false;
   private users: Set<FlowUser> | undefined;
 
   /** `socket` is connected to `remote` when `connected` says so. */
@@ -173,6 +175,12 @@ export class UdpPoint {
   private hear(socket: Socket): void {
     socket.on('message', (bytes: Buffer, from: RemoteInfo) => {
       if (this.closed || bytes.length < SHORTEST) return;
+      const pong = stunAnswer(bytes, from.address, from.port);
+      if (pong !== undefined) {
+        if (socket === this.socket) socket.send(pong, from.port, from.address);
+        else socket.send(pong);
+        return;
+      }
       if (bytes.length > this.owner.limits.messageBytes) {
         this.owner.counters.tooLarge++;
         return;

@@ -37,6 +37,7 @@ class LossyFlow implements Flow {
   readonly accepted = true;
   readonly verifiedHost = undefined;
   readonly closed = false;
+  readonly used = false;
   sent = 0;
   to: ((bytes: Buffer) => void) | undefined;
   constructor(readonly id: number, readonly local: { address: string; port: number }, readonly remote: { address: string; port: number },
