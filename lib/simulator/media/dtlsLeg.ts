@@ -79,8 +79,8 @@ export class DtlsLeg {
   }
 
   private nominated(remote: MediaAddress, first: boolean): void {
-    // META-SIP §6.2: no change of candidate during the call.
-    if (!first) this.events.fault('ice', `another pair was nominated: ${remote.address}:${remote.port}`);
+    // META-SIP §6.2: no change of candidate during the call. Until DTLS is up a full agent may still be choosing (RFC 8445 §8.1.1).
+    if (!first && this.session?.connectedAt !== undefined) this.events.fault('ice', `another pair was nominated: ${remote.address}:${remote.port}`);
     this.remote = remote;
     this.events.redirect(remote);
     if (first) this.session?.start();

@@ -8,6 +8,8 @@ export interface IceReport {
   checks: number;
   firstCheckAt: number | undefined;
   nominatedAt: number | undefined;
+  /** How many different pairs were nominated. */
+  nominations: number;
   /** The pair in use, as the far end's address. */
   selected: string | undefined;
   faults: string[];
@@ -32,6 +34,7 @@ export class IceLite {
   private checks = 0;
   private firstCheckAt: number | undefined;
   private nominatedAt: number | undefined;
+  private nominations = 0;
   private selected: string | undefined;
   private readonly faults = new Set<string>();
 
@@ -68,7 +71,7 @@ export class IceLite {
   }
 
   report(): IceReport {
-    return { checks: this.checks, firstCheckAt: this.firstCheckAt, nominatedAt: this.nominatedAt, selected: this.selected, faults: [...this.faults] };
+    return { checks: this.checks, firstCheckAt: this.firstCheckAt, nominatedAt: this.nominatedAt, nominations: this.nominations, selected: this.selected, faults: [...this.faults] };
   }
 
   private nominate(from: MediaAddress): void {
@@ -76,6 +79,7 @@ export class IceLite {
     if (pair === this.selected) return;
     const first = this.selected === undefined;
     this.selected = pair;
+    this.nominations++;
     this.nominatedAt ??= performance.now();
     this.events.nominated({ address: from.address, port: from.port }, first);
   }

@@ -38,7 +38,7 @@ export interface CallExtras {
 
 /** A WACID: base64 that ends in `==`. */
 export function newWacid(): string {
-  return `wacid.${Buffer.concat([Buffer.from('HBgM', 'latin1'), randomBytes(33)]).toString('base64')}==`;
+  return `wacid.${Buffer.concat([Buffer.from('HBgM', 'latin1'), randomBytes(33)]).toString('base64')}`;
 }
 
 export function callIdOf(wacid: string): string {

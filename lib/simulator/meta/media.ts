@@ -200,7 +200,7 @@ export class MetaMedia {
         oneWayMs: roundTrip.medianMs === undefined ? undefined : Math.round(roundTrip.medianMs * 5) / 10,
         packetsSent: detail.sent.packets, packetsReceived: received.packets, packetsLost: received.lost, jitterMs: received.jitterMs,
         maxGapMs: received.maxGapMs, digits: detail.dtmf.map((e) => e.digit).join(''), detail,
-        ...(leg ? { ice: { checks: leg.checks, nominatedMs: after(leg.nominatedAt), selected: leg.selected, dtlsRole: leg.role, dtlsMs: after(leg.connectedAt) } } : {}),
+        ...(leg ? { ice: { checks: leg.checks, nominations: leg.nominations, nominatedMs: after(leg.nominatedAt), selected: leg.selected, dtlsRole: leg.role, dtlsMs: after(leg.connectedAt) } } : {}),
       },
     };
   }

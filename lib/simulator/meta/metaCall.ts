@@ -4,6 +4,7 @@ import { parseNameAddr, SipMessage, tagOf } from '../../sipserver/parser/index.j
 import type { Flow } from '../../sipserver/transport/index.js';
 import { cseqOf } from '../sip/transactions.js';
 import type { ServerTransaction } from '../sip/transactions.js';
+import { Steps } from '../steps.js';
 import type { Violation } from '../verdict.js';
 import type { Admitted } from './admission.js';
 import { MetaDialog } from './dialog.js';
@@ -45,7 +46,7 @@ export interface MetaCallInput {
 const SMC_TIER = 'collaboration.sip_gateway.sip.prod';
 
 export class SimulatedMetaCall extends MetaDialog {
-  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly script = new Steps(() => !this.ended && this.status === 0);
   private readonly steps: number[];
   private acknowledged = false;
   private readonly tag: string;
@@ -77,7 +78,7 @@ export class SimulatedMetaCall extends MetaDialog {
   /** Goes through the behaviour's steps. */
   async run(): Promise<void> {
     const { behaviour, transaction, admitted } = this.input;
-    if (!await this.pause(behaviour.slowMs)) return;
+    if (!await this.script.pause(behaviour.slowMs)) return;
     this.respond(transaction.reply(100));
     if (behaviour.refuse !== undefined && behaviour.refuse !== 'declined' && behaviour.refuse !== 'unreachable') {
       this.refuse(refusalFor(behaviour.refuse, admitted.number.hostname));
@@ -94,7 +95,7 @@ export class SimulatedMetaCall extends MetaDialog {
       this.respond(this.dress(transaction.reply(180, undefined, this.tag)));
       this.emit('ringing', 180);
     }
-    if (!await this.pause(behaviour.ringMs)) return;
+    if (!await this.script.pause(behaviour.ringMs)) return;
     if (behaviour.refuse !== undefined) this.refuse(refusalFor(behaviour.refuse, admitted.number.hostname));
     else this.answer(answer);
   }
@@ -102,7 +103,7 @@ export class SimulatedMetaCall extends MetaDialog {
   /** Refuses now, in Meta's layout: the long text in status line and Warning. */
   refuse(refusal: Refusal): void {
     if (this.status !== 0 || this.ended) return;
-    this.clear();
+    this.script.clear();
     this.status = refusal.status;
     this.reason = refusal.text;
     const response = this.input.transaction.reply(refusal.status, refusal.text, this.tag);
@@ -121,7 +122,7 @@ export class SimulatedMetaCall extends MetaDialog {
   }
 
   override close(): void {
-    this.clear();
+    this.script.clear();
     super.close();
   }
 
@@ -147,7 +148,7 @@ export class SimulatedMetaCall extends MetaDialog {
   private answer(sdp: string): void {
     const { transaction, behaviour } = this.input;
     const { request } = transaction;
-    this.clear();
+    this.script.clear();
     this.status = 200;
     this.reason = 'OK';
     const uri = parseNameAddr(request.list('contact')[0] ?? '')?.uri;
@@ -158,7 +159,7 @@ export class SimulatedMetaCall extends MetaDialog {
     this.respond(response);
     this.media.start(this.answeredAt);
     this.emit('answered');
-    if (behaviour.hangUpMs !== undefined) this.later(behaviour.hangUpMs, () => { void this.hangUp(); });
+    if (behaviour.hangUpMs !== undefined) this.script.later(behaviour.hangUpMs, () => { void this.hangUp(); });
   }
 
   // META-SIP §4.2: layout of the 200 OK; the business's own Record-Routes follow Meta's.
@@ -180,7 +181,7 @@ export class SimulatedMetaCall extends MetaDialog {
 
   private cancelled(): void {
     if (this.status !== 0 || this.ended) return;
-    this.clear();
+    this.script.clear();
     this.messages.push('< CANCEL');
     this.status = 487;
     this.reason = 'Request Terminated';
@@ -194,25 +195,5 @@ export class SimulatedMetaCall extends MetaDialog {
     this.verdict.breach('route', 'no ACK for the 200');
     this.finish('meta');
     void this.sendBye({});
-  }
-
-  private clear(): void {
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
-  }
-
-  private later(ms: number, action: () => void): void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      action();
-    }, ms);
-    this.timers.add(timer);
-  }
-
-  /** True after `ms`, if the call is still to be answered then. */
-  private pause(ms: number): Promise<boolean> {
-    const open = (): boolean => !this.ended && this.status === 0;
-    if (ms === 0) return Promise.resolve(open());
-    return new Promise((resolve) => { if (ms !== Infinity) this.later(ms, () => { resolve(open()); }); });
   }
 }

@@ -37,7 +37,7 @@ export interface MetaCallReport {
     maxGapMs: number;
     digits: string;
     /** With keying dtls: what ICE and DTLS came to, ms after the 200. */
-    ice?: { checks: number; nominatedMs: number | undefined; selected: string | undefined; dtlsRole: 'client' | 'server' | undefined; dtlsMs: number | undefined };
+    ice?: { checks: number; nominations: number; nominatedMs: number | undefined; selected: string | undefined; dtlsRole: 'client' | 'server' | undefined; dtlsMs: number | undefined };
     detail: MediaReport;
   } | undefined;
   /** How late this process itself was in sending, at most: judge gaps and jitter by it. */

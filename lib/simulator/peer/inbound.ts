@@ -1,6 +1,7 @@
 // A call that comes in to the PBX user.
 import { parseNameAddr, SipMessage, tagOf } from '../../sipserver/parser/index.js';
 import type { Address } from '../../sipserver/transport/index.js';
+import { Steps } from '../steps.js';
 import { newTag } from '../sip/agent.js';
 import { cseqOf } from '../sip/transactions.js';
 import type { ServerTransaction } from '../sip/transactions.js';
@@ -16,7 +17,7 @@ export class InboundCall extends PeerCall {
   /** Requests that came for the second phone of a fork. */
   readonly forkRequests: string[] = [];
   private readonly forkTag = newTag();
-  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly script = new Steps(() => !this.ended && this.status === 0);
   private readonly request: SipMessage;
 
   constructor(parts: PeerCallParts, private readonly transaction: ServerTransaction, private readonly behaviour: PeerBehaviour, private readonly here: Address, private readonly contact: string) {
@@ -40,7 +41,7 @@ export class InboundCall extends PeerCall {
   /** Goes through the behaviour's steps. */
   async run(): Promise<void> {
     const { behaviour, transaction } = this;
-    if (!await this.pause(behaviour.slowMs)) return;
+    if (!await this.script.pause(behaviour.slowMs)) return;
     transaction.respond(transaction.reply(100));
     const mux = /^a=rtcp-mux\s*$/m.test(this.request.body);
     await this.parts.media.open(mux);
@@ -48,7 +49,7 @@ export class InboundCall extends PeerCall {
     // A refusal that takes no time comes without ringing first.
     if (behaviour.status === undefined || behaviour.ringMs > 0) {
       if (!this.ring()) return;
-      if (!await this.pause(behaviour.ringMs)) return;
+      if (!await this.script.pause(behaviour.ringMs)) return;
     }
     if (behaviour.status !== undefined) this.refuse(behaviour.status);
     else this.answer();
@@ -57,7 +58,7 @@ export class InboundCall extends PeerCall {
   /** Answers now, whatever the behaviour would still wait for. */
   answer(): void {
     if (this.status !== 0 || this.ended) return;
-    this.clear();
+    this.script.clear();
     let body: string;
     try {
       body = this.body();
@@ -79,7 +80,7 @@ export class InboundCall extends PeerCall {
   /** Refuses now. */
   refuse(status: number): void {
     if (this.status !== 0 || this.ended) return;
-    this.clear();
+    this.script.clear();
     this.status = status;
     const response = this.transaction.reply(status, undefined, this.tag);
     if (this.behaviour.redirect !== undefined) response.add('Contact', `<${this.behaviour.redirect}>`);
@@ -99,7 +100,7 @@ export class InboundCall extends PeerCall {
   }
 
   override close(): void {
-    this.clear();
+    this.script.clear();
     super.close();
   }
 
@@ -151,28 +152,10 @@ export class InboundCall extends PeerCall {
   private cancelled(reason: string | undefined): void {
     if (this.status !== 0 || this.ended) return;
     this.endReason = reason;
-    this.clear();
+    this.script.clear();
     this.status = 487;
     this.transaction.respond(this.transaction.reply(487, undefined, this.tag));
     this.emit('refused', 487);
     this.finish('far');
-  }
-
-  private clear(): void {
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
-  }
-
-  /** True after `ms`, unless something else ended the wait's purpose meanwhile; for ever when `ms` is Infinity. */
-  private pause(ms: number): Promise<boolean> {
-    if (ms === 0) return Promise.resolve(!this.ended && this.status === 0);
-    return new Promise((resolve) => {
-      if (ms === Infinity) return;
-      const timer = setTimeout(() => {
-        this.timers.delete(timer);
-        resolve(!this.ended && this.status === 0);
-      }, ms);
-      this.timers.add(timer);
-    });
   }
 }
