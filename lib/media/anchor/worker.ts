@@ -38,8 +38,9 @@ socket.on('message', (packet, from) => {
   const side = sides.get(from.address)?.get(from.port);
   if (side !== undefined && isRtp(packet)) side.call.packet(side, packet, performance.now());
 });
-// An engine that died answers with ICMP; its calls are ended by whoever watches the engine.
-socket.on('error', () => { /* one datagram is lost */ });
+let bound = false;
+// Once bound: an engine that died answers with ICMP, and its calls are ended by whoever watches the engine. Before: the pool is told.
+socket.on('error', (error) => { if (!bound) throw error; });
 
 const timer = setInterval(() => {
   const now = performance.now();
@@ -115,4 +116,7 @@ port.on('message', (command: AnchorCommand) => {
   }
 });
 
-socket.bind(0, address, () => report({ op: 'ready', port: socket.address().port }));
+socket.bind(0, address, () => {
+  bound = true;
+  report({ op: 'ready', port: socket.address().port });
+});

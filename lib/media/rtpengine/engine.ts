@@ -62,6 +62,17 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     return call;
   }
 
+  /** Process ids of the engines we run. */
+  get pids(): readonly number[] {
+    return this.#instances.flatMap((instance) => (instance instanceof SpawnedInstance && instance.pid !== null ? [instance.pid] : []));
+  }
+
+  /** ng calls that the healthy engines hold by their own account, whoever made them. */
+  async engineCalls(): Promise<number> {
+    const lists = await Promise.all(this.#instances.filter((one) => one.healthy).map((one) => one.request('list', { limit: 10_000 })));
+    return lists.reduce((sum, { calls }) => sum + (Array.isArray(calls) ? calls.length : 0), 0);
+  }
+
   status(): MediaEngineStatus {
     return { instances: this.#instances.map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })) };
   }

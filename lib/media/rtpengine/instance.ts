@@ -4,7 +4,7 @@ import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
 import { NgClient, type NgAnswer, type NgCommand } from './ngClient.js';
-import { EngineProcess, engineVersion } from './process.js';
+import { checkInterfaces, EngineProcess, engineVersion } from './process.js';
 
 /** Milliseconds between two pings, how long one may take, and how many may fail before the engine counts as gone. */
 const PING_EVERY = 2000;
@@ -142,6 +142,7 @@ export class SpawnedInstance extends Instance {
   /** @throws WabError 'MEDIA_UNAVAILABLE' when the program is missing or does not come up. */
   async start(): Promise<void> {
     this.version = await engineVersion(this.#config.program);
+    await checkInterfaces(this.#config);
     // Another program may take the control port between our finding it free and the engine's binding it.
     for (let attempt = 1; !this.healthy; attempt += 1) {
       try {

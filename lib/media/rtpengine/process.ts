@@ -1,6 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { RtpengineConfig } from '../../config/types.js';
@@ -24,6 +25,25 @@ async function freePort(): Promise<number> {
   socket.close();
   await once(socket, 'close');
   return port;
+}
+
+/**
+ * Makes sure that media can be bound where it is configured: the engine itself starts without a word and then has no port for any call.
+ * @throws WabError 'MEDIA_UNAVAILABLE'.
+ */
+export async function checkInterfaces(config: RtpengineConfig): Promise<void> {
+  for (const [name, text] of [['interface.meta', config.interface.meta], ['interface.peers', config.interface.peers], ['anchor', config.anchor]] as const) {
+    const address = text.split('!')[0] ?? '';
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    try {
+      socket.bind(0, address);
+      await once(socket, 'listening');
+    } catch (cause) {
+      throw new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.${name}: ${address} is not an address of this machine`, { cause });
+    } finally {
+      socket.close();
+    }
+  }
 }
 
 /** Command line of a spawned rtpengine (rtpengine(1)). */
