@@ -16,6 +16,7 @@ export class InboundCall extends PeerCall {
   readonly tag = newTag();
   /** Requests that came for the second phone of a fork. */
   readonly forkRequests: string[] = [];
+  private said: string | undefined;
   private readonly forkTag = newTag();
   private readonly script = new Steps(() => !this.ended && this.status === 0);
   private readonly request: SipMessage;
@@ -129,8 +130,9 @@ export class InboundCall extends PeerCall {
   private body(): string {
     const { sdp } = this.behaviour;
     if (sdp === 'none') return '';
-    const good = this.request.body === '' ? this.parts.media.offer() : this.parts.media.answer(this.request.body);
-    return sdp === 'bad' ? this.parts.media.bad() : good;
+    // RFC 6337 §3.1.1: what the 18x said, the 200 says again.
+    this.said ??= this.request.body === '' ? this.parts.media.offer() : this.parts.media.answer(this.request.body);
+    return sdp === 'bad' ? this.parts.media.bad() : this.said;
   }
 
   private open(): void {

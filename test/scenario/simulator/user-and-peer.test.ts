@@ -102,7 +102,7 @@ t.test('breaches are named', async (t) => {
     ['re-INVITE', {}, (b) => b.hold(), 'request-to-meta'],
     ['INFO', {}, (b) => b.lastCall?.ask('INFO'), 'request-to-meta'],
     ['second SSRC', { answer: 'tone' }, (b) => { b.lastCall?.changeSource(); }, 'second-ssrc'],
-    ['media before the 200', { answer: 'tone,early,delay=0.3' }, () => undefined, 'media-before-200'],
+    ['media before the 200', { answer: 'tone,early,delay=1' }, () => undefined, 'media-before-200'],
     ['no SDP', { answer: 'nosdp' }, () => undefined, 'sdp'],
     ['refused SDP', { answer: 'badsdp' }, () => undefined, 'sdp'],
     ['another Contact', { contact: 'sip:x@10.0.0.1' }, () => undefined, 'contact'],
