@@ -82,10 +82,16 @@ export class SilenceSource implements AudioSource {
   }
 }
 
-/** Sends back payloads that were pushed, in order; silence until the first and while there is none. Holds at most 100 ms. */
+/** Frames between two looks at an echo's depth: half a second. */
+const TRIM_EVERY = 25;
+
+/** Sends back payloads that were pushed, in order; silence until the first and while there is none. Holds at most 100 ms, and what a burst left over only for half a second. */
 export class EchoSource implements AudioSource {
   private readonly queue: Buffer[] = [];
   private primed = false;
+  /** Least that was waiting over the last frames: what is never needed is delay. */
+  private least = Infinity;
+  private looked = 0;
   private readonly silence: Buffer;
 
   constructor(codec: CodecName) {
@@ -102,6 +108,12 @@ export class EchoSource implements AudioSource {
     if (!this.primed && this.queue.length < 2) return this.silence;
     const frame = this.queue.shift();
     this.primed = frame !== undefined;
+    this.least = Math.min(this.least, this.queue.length);
+    if (++this.looked === TRIM_EVERY) {
+      if (this.least > 1) this.queue.splice(0, this.least - 1);
+      this.least = Infinity;
+      this.looked = 0;
+    }
     return frame ?? this.silence;
   }
 }
