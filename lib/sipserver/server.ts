@@ -124,7 +124,7 @@ function running(listening: string[], bound: AddressInfo, { transports, layer, e
     listening,
     admin: { host: bound.address, port: bound.port },
     stats: () => ({
-      ...transports.counters, ...layer.counters, malformedMessages: transports.counters.malformed + layer.counters.malformed,
+      ...transports.counters, ...layer.counters,
       connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking,
       serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size,
       requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, registeredFlows: engine.flows.size, clients: engine.sessions.size,

@@ -171,6 +171,8 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     for (const timer of this.orphans) clearTimeout(timer);
     for (const leg of this.legs.all()) leg.stop();
     for (const incoming of this.uas.all()) incoming.end();
+    for (const outgoing of this.uac.all()) outgoing.delivery?.abandon();
+    this.proxying.close();
     this.sessions.close();
   }
 

@@ -131,6 +131,11 @@ export class Proxying {
     }
   }
 
+  close(): void {
+    for (const proxy of this.running) proxy.stop();
+    this.running.clear();
+  }
+
   private async target(request: SipMessage, uri: string, hops: number, headers: readonly Header[], remain: boolean): Promise<Target> {
     const places = await this.context.network.hops(uri);
     const first = 'reason' in places ? undefined : places[0];

@@ -94,6 +94,16 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     this.finish(undefined);
   }
 
+  /** Ends it without a word to anybody. */
+  stop(): void {
+    this.finished = true;
+    this.waiting.length = 0;
+    for (const branch of this.branches.values()) {
+      this.close(branch);
+      branch.delivery.abandon();
+    }
+  }
+
   private accepted(branch: Branch, response: SipMessage, flow: Flow): void {
     const first = branch.state !== 'over';
     branch.state = 'over';

@@ -42,7 +42,7 @@ export interface TransportCounters {
   received: number;
   sent: number;
   tooLarge: number;
-  malformed: number;
+  unframable: number;
   refusedConnections: number;
   refusedPerAddress: number;
   refusedHandshakes: number;
@@ -59,7 +59,7 @@ export interface TransportCounters {
 
 export function newCounters(): TransportCounters {
   return {
-    received: 0, sent: 0, tooLarge: 0, malformed: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, failedHandshakes: 0,
+    received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, failedHandshakes: 0,
     handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, faults: 0,
   };
 }

@@ -174,7 +174,7 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   streamFault(flow: StreamFlow, reason: 'too large' | 'no length', head: Buffer): void {
     if (reason === 'too large') this.counters.tooLarge++;
-    else this.counters.malformed++;
+    else this.counters.unframable++;
     this.handlers.fault?.(reason, head, flow);
   }
 
