@@ -1,6 +1,7 @@
 import { digitOf, EventReader } from './events.js';
 import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
+import { answerReport, RtcpSession } from './rtcp.js';
 import { OutStream, type StreamFormat } from './outStream.js';
 import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
 
@@ -14,12 +15,17 @@ const ODD_ROW = 5;
 export class Side {
   readonly incoming: InStream;
   readonly outgoing: OutStream;
+  /** Meta's side only: the engine does the peers'. */
+  readonly rtcp: RtcpSession | null;
+  readonly send: (packet: Buffer) => void;
   #oddSamples = 0;
   #oddRow = 0;
 
-  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void) {
+  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
     this.incoming = new InStream(clockRate(format.codec));
     this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => send(packet, this.remote));
+    this.send = (packet) => send(packet, this.remote);
+    this.rtcp = cname === null ? null : new RtcpSession(this.incoming, this.outgoing, cname);
   }
 
   /** The engine moved its port or changed payload types: the same streams go on. */
@@ -40,6 +46,7 @@ export class Side {
     return {
       packetsIn: this.incoming.packets, bytesIn: this.incoming.bytes, lost: this.incoming.lost, jitterMs: this.incoming.jitterMs,
       packetsOut: this.outgoing.packets, bytesOut: this.outgoing.bytes, silentOut: this.outgoing.silent,
+      roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null,
     };
   }
 }
@@ -65,13 +72,17 @@ export class AnchorCall {
     this.#mediaTimeoutMs = mediaTimeoutMs;
     this.#aliveAt = now;
     this.meta?.outgoing.start(now);
+    this.meta?.rtcp?.start(now);
   }
 
   /** A side was made: lets its streams run as the call's state asks. */
   added(side: Side, now: number): void {
     if (side.id === 'meta') {
       this.meta = side;
-      if (this.#started) side.outgoing.start(now);
+      if (this.#started) {
+        side.outgoing.start(now);
+        side.rtcp?.start(now);
+      }
     } else {
       this.peers.set(side.id, side);
     }
@@ -100,10 +111,15 @@ export class AnchorCall {
     return side;
   }
 
-  /** When Meta's side was last alive in a way the anchor does not see (RTCP, which the engine keeps for itself). */
-  alive(at: number): void {
-    this.#aliveAt = at;
-    this.#reported = false;
+  /** One RTCP packet from the port of `side`. */
+  rtcp(side: Side, packet: Buffer, now: number): void {
+    if (side !== this.meta) {
+      const answer = answerReport(packet, side.incoming, side.outgoing.ssrc);
+      if (answer) side.send(answer);
+      return;
+    }
+    this.#aliveAt = now;
+    side.rtcp?.take(packet, now);
   }
 
   /** One RTP packet from the port of `side`. */
@@ -131,6 +147,8 @@ export class AnchorCall {
   tick(now: number): void {
     this.meta?.outgoing.tick(now);
     this.#connected?.outgoing.tick(now);
+    const report = this.meta?.rtcp?.tick(now);
+    if (report) this.meta?.send(report);
     if (!this.#heard.ended && now - this.#heard.lastAt > EVENT_LOST_MS) this.#digitEnds();
     if (!this.#started || this.#mediaTimeoutMs === 0 || this.#reported) return;
     if (now - Math.max(this.#aliveAt, this.meta?.incoming.lastAt ?? 0) > this.#mediaTimeoutMs) {

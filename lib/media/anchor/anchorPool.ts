@@ -115,9 +115,9 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     if (this.#closing === null) this.#worker.post({ ...command, call: this.#id } as AnchorCommand);
   }
 
-  /** Announces where the engine's port for a side is. Gives the SSRC that the side will see. */
-  side(side: SideId, remote: Remote, format: StreamFormat, ssrc = randomInt(1, 0xffff_ffff)): void {
-    this.post({ op: 'side', side, remote, format, ssrc });
+  /** Announces where the engine's port for a side is, or that it moved. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. */
+  side(side: SideId, remote: Remote, format: StreamFormat, source: { readonly id: number; readonly cname: string } | null = null): void {
+    this.post({ op: 'side', side, remote, format, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
   }
 
   /** Resolves when the recording has ended or was replaced or stopped. */

@@ -12,6 +12,8 @@ export class InStream {
   #cycles = 0;
   #received = 0;
   #lostBefore = 0;
+  #reportedExpected = 0;
+  #reportedReceived = 0;
   #transit = 0;
   #jitter = 0;
   readonly #clock: number;
@@ -32,7 +34,7 @@ export class InStream {
       this.#ssrc = ssrc;
       this.#first = this.#highest = seq;
       this.#cycles = 0;
-      this.#received = 0;
+      this.#received = this.#reportedExpected = this.#reportedReceived = 0;
       this.#transit = 0;
     }
     this.#received += 1;
@@ -59,6 +61,19 @@ export class InStream {
   get lost(): number {
     if (this.#received === 0) return this.#lostBefore;
     return this.#lostBefore + Math.max(0, this.#cycles + this.#highest - this.#first + 1 - this.#received);
+  }
+
+  /** What a report block says of this stream (RFC 3550 §6.4.1, A.3); the fraction is since the last call. */
+  report(): { ssrc: number; lost: number; highest: number; fractionLost: number; jitter: number } {
+    const expected = this.#received + this.lost - this.#lostBefore;
+    const [newExpected, newReceived] = [expected - this.#reportedExpected, this.#received - this.#reportedReceived];
+    this.#reportedExpected = expected;
+    this.#reportedReceived = this.#received;
+    const missing = Math.max(0, newExpected - newReceived);
+    return {
+      ssrc: this.#ssrc >>> 0, lost: this.lost, highest: this.#cycles + this.#highest, jitter: Math.round(this.#jitter),
+      fractionLost: newExpected > 0 ? Math.min(255, Math.floor((missing * 256) / newExpected)) : 0,
+    };
   }
 
   /** Interarrival jitter in milliseconds. */

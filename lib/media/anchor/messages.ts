@@ -8,14 +8,15 @@ export interface Remote { readonly address: string; readonly port: number }
 
 /** From the service to the worker that carries the call. */
 export type AnchorCommand =
-  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly ssrc: number }
+  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly ssrc: number;
+      /** Set for Meta's side: the anchor then does RTCP there. */
+      readonly cname: string | null }
   | { readonly op: 'drop'; readonly call: number; readonly side: number }
   | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
   | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
   | { readonly op: 'listen'; readonly call: number; readonly side: number; readonly listens: boolean }
   | { readonly op: 'play'; readonly call: number; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly play: number }
   | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
-  | { readonly op: 'alive'; readonly call: number; readonly quietMs: number }
   | { readonly op: 'stats'; readonly call: number; readonly request: number }
   | { readonly op: 'close'; readonly call: number; readonly request: number }
   | { readonly op: 'stop' };
@@ -30,6 +31,10 @@ export interface SideCounters {
   readonly silentOut: number;
   readonly lost: number;
   readonly jitterMs: number;
+  /** From RTCP; null where there is none. */
+  readonly roundTripMs: number | null;
+  /** Share of our packets the far end missed. */
+  readonly remoteLoss: number | null;
 }
 
 export interface AnchorCounters {

@@ -156,6 +156,11 @@ export class OutStream {
     this.#due = now + FRAME_MS;
   }
 
+  /** Where the stream's clock stands, for sender reports (RFC 3550 §6.4.1). */
+  timestampAt(now: number): number {
+    return (this.#next + Math.round((now - this.#due) * this.#perMs)) >>> 0;
+  }
+
   /** Sends what is due. Call it at least every 10 ms. */
   tick(now: number): void {
     if (!this.#running) return;

@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { AnchorCall, Side } from './anchorCall.js';
 import type { AnchorCommand, AnchorCounters, AnchorReport, Remote } from './messages.js';
+import { isRtcp } from './rtcp.js';
 import { isRtp } from './rtp.js';
 
 /** Step of the one timer behind all silence, music and time-outs. Calls are spread over it, so a step sends only some of them. */
@@ -36,7 +37,9 @@ const send = (packet: Buffer, remote: Remote): void => socket.send(packet, 0, pa
 
 socket.on('message', (packet, from) => {
   const side = sides.get(from.address)?.get(from.port);
-  if (side !== undefined && isRtp(packet)) side.call.packet(side, packet, performance.now());
+  if (side === undefined) return;
+  if (isRtp(packet)) side.call.packet(side, packet, performance.now());
+  else if (isRtcp(packet)) side.call.rtcp(side, packet, performance.now());
 });
 let bound = false;
 // Once bound: an engine that died answers with ICMP, and its calls are ended by whoever watches the engine. Before: the pool is told.
@@ -75,7 +78,7 @@ function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): 
     place(old);
     return;
   }
-  const side = new Side(call, command.side, command.remote, command.format, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send);
+  const side = new Side(call, command.side, command.remote, command.format, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send, command.cname);
   place(side);
   call.added(side, now);
 }
@@ -97,7 +100,6 @@ port.on('message', (command: AnchorCommand) => {
     case 'start': return call?.start(now, command.mediaTimeoutMs);
     case 'connect': return call?.connect(command.side, now);
     case 'listen': return call?.listen(command.side, command.listens, now);
-    case 'alive': return call?.alive(now - command.quietMs);
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': {
       const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;

@@ -26,7 +26,7 @@ export class EngineCall {
   #open = false;
   #closing: Promise<NgAnswer | null> | null = null;
 
-  constructor(readonly instance: Instance, readonly id: string) {}
+  constructor(readonly instance: Instance, readonly id: string, readonly flags: readonly string[]) {}
 
   offer(from: string, to: string | null, sdp: string, flags: NgCommand): Promise<AudioSection & EnginePort> {
     this.#open = true;
@@ -40,7 +40,7 @@ export class EngineCall {
   async #exchange(command: string, parameters: NgCommand): Promise<AudioSection & EnginePort> {
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
     // The engine rewrites addresses only; what it must not keep is replaced (rtpengine README, "replace").
-    const answer = await this.instance.request(command, { 'call-id': this.id, replace: ['origin', 'session-connection'], flags: ['generate-RTCP'], ...parameters });
+    const answer = await this.instance.request(command, { 'call-id': this.id, replace: ['origin', 'session-connection'], flags: this.flags, ...parameters });
     return engineAudio(answer);
   }
 

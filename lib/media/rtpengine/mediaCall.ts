@@ -92,7 +92,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     this.#meta = result.media;
     this.#secure = result.secure;
-    this.#anchor?.side('meta', result.remote, result.format, this.#source.id);
+    this.#anchor?.side('meta', result.remote, result.format, this.#source);
     if (this.#started) this.#postStart();
   }
 
@@ -177,7 +177,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   async openLeg(number: number, profile: PeerMediaProfile): Promise<{ engine: EngineCall; side: PeerSide; anchor: AnchorHandle }> {
     const instance = this.#instance ?? this.#allocate(new Set());
     const anchor = this.#anchor as AnchorHandle;
-    const engine = new EngineCall(instance, `${this.#options.id}-p${number}`);
+    const engine = new EngineCall(instance, `${this.#options.id}-p${number}`, ['generate-RTCP']);
     return Promise.resolve({ engine, anchor, side: new PeerSide(engine, this.#local(anchor), this.#codec, profile) });
   }
 
@@ -196,7 +196,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     const tried = new Set<Instance>();
     for (;;) {
       const instance = this.#instance ?? this.#allocate(tried);
-      const engine = this.#metaEngine = new EngineCall(instance, `${this.#options.id}-m`);
+      const engine = this.#metaEngine = new EngineCall(instance, `${this.#options.id}-m`, []);
       try {
         return await work(engine, this.#local(this.#anchor as AnchorHandle));
       } catch (error) {
@@ -219,7 +219,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     if (!this.#anchor) {
       const anchor = this.#anchor = this.#around.anchors.open();
       anchor.on('dtmf', (digit, durationMs) => this.emit('dtmf', digit, durationMs));
-      anchor.on('silent', () => void this.#metaSilent());
+      anchor.on('silent', () => this.emit('mediaTimeout'));
       anchor.on('length', (side, ms) => this.#repacketise(side, ms));
       anchor.on('lost', (reason) => this.engineGone(reason));
     }
@@ -234,15 +234,6 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     leg?.repacketise(ms).catch((error: unknown) => {
       if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, ms, err: error }, "a peer's packets could not be brought to 20 ms");
     });
-  }
-
-  /** The anchor hears nothing from Meta; RTCP, which only the engine sees, is life too (META-SIP §6.2). */
-  async #metaSilent(): Promise<void> {
-    const figures = engineFigures(await this.#metaEngine?.query() ?? null, 'meta');
-    if (this.#closing) return;
-    const quiet = figures && figures.lastPacket > 0 ? Date.now() / 1000 - figures.lastPacket : Infinity;
-    if (quiet < this.#options.mediaTimeout) this.#anchor?.post({ op: 'alive', quietMs: Math.round(quiet * 1000) });
-    else this.emit('mediaTimeout');
   }
 
   #local(anchor: AnchorHandle): Remote {

@@ -44,7 +44,7 @@ export function engineFigures(answer: NgAnswer | null, tag: string): EngineFigur
     // The engine averages what RTCP told it; MOS comes times ten, round trips in microseconds.
     const average = dictionary(dictionary(sources[String(number(stream['SSRC']))])['average MOS']);
     const mos = number(average['MOS']) / 10;
-    const roundTrip = number(average['round-trip time']);
+    const roundTrip = number(average['round-trip time leg']);
     if (roundTrip > 0) figures.roundTripMs = roundTrip / 1000;
     if (mos >= 1) figures.mos = mos;
   }
@@ -64,7 +64,7 @@ export function estimateMos(lossShare: number, jitterMs: number, roundTripMs: nu
   return Math.round(Math.min(4.5, Math.max(1, mos)) * 10) / 10;
 }
 
-const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, lost: 0, jitterMs: 0 };
+const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null };
 
 /** Joins the anchor's counters and the engine's figures into a leg's statistics. */
 export function legStats(codec: string | null, keying: LegMediaStats['keying'], counters: SideCounters | null, engine: EngineFigures | null): LegMediaStats {
@@ -72,11 +72,14 @@ export function legStats(codec: string | null, keying: LegMediaStats['keying'], 
   const packetsIn = Math.max(seen.packetsIn, engine?.packets ?? 0);
   const jitterMs = seen.packetsIn > 1 ? Math.round(seen.jitterMs * 10) / 10 : null;
   const lossShare = packetsIn + seen.lost > 0 ? seen.lost / (packetsIn + seen.lost) : 0;
+  const roundTrip = seen.roundTripMs ?? engine?.roundTripMs ?? null;
+  const roundTripMs = roundTrip === null ? null : Math.round(roundTrip * 10) / 10;
   return {
     codec, keying, packetsIn,
     bytesIn: seen.packetsIn >= (engine?.packets ?? 0) ? seen.bytesIn : engine?.bytes ?? 0,
     packetsOut: seen.packetsOut, bytesOut: seen.bytesOut, lost: seen.lost, jitterMs,
-    roundTripMs: engine?.roundTripMs ?? null,
-    mos: packetsIn === 0 ? null : engine?.mos ?? estimateMos(lossShare, jitterMs ?? 0, engine?.roundTripMs ?? null),
+    roundTripMs,
+    // Of the two directions the worse one is what is complained of.
+    mos: packetsIn === 0 ? null : engine?.mos ?? estimateMos(Math.max(lossShare, seen.remoteLoss ?? 0), jitterMs ?? 0, roundTripMs),
   };
 }

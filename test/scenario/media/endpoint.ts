@@ -38,6 +38,8 @@ export class Endpoint {
   dtls: DtlsLeg | null = null;
   /** What ICE and DTLS complained of. */
   readonly faults: string[] = [];
+  /** Sender reports are answered with this: share lost in 1/256, jitter in timestamp units, delay of the answer in milliseconds. */
+  reports: { lost: number; jitter: number; delay: number } | null = null;
   /** Packets that could not be decrypted. */
   unreadable = 0;
 
@@ -114,7 +116,9 @@ export class Endpoint {
     }
     try {
       if (second >= 192 && second <= 223) {
-        this.rtcp.push(this.#session ? this.#session.rtcp.decrypt(data) : data);
+        const plain = this.#session ? this.#session.rtcp.decrypt(data) : data;
+        this.rtcp.push(plain);
+        if (this.reports && plain[1] === 200) this.#report(plain, this.reports);
       } else {
         const plain = this.#session ? this.#session.rtp.decrypt(data) : data;
         const { header, payload } = RtpPacket.deSerialize(plain);
@@ -124,6 +128,20 @@ export class Endpoint {
       this.unreadable += 1;
     }
     this.#wake();
+  }
+
+  /** RFC 3550 §6.4.2; the delay is not counted as ours, so it looks like the network's. */
+  #report(sr: Buffer, { lost, jitter, delay }: { lost: number; jitter: number; delay: number }): void {
+    const report = Buffer.alloc(32);
+    report.writeUInt32BE(0x81c9_0007, 0);
+    report.writeUInt32BE(this.ssrc, 4);
+    sr.copy(report, 8, 4, 8);
+    report[12] = lost;
+    report.writeUInt32BE(this.seen.at(-1)?.seq ?? 0, 16);
+    report.writeUInt32BE(jitter, 20);
+    sr.copy(report, 24, 10, 14);
+    report.writeUInt32BE(1, 28);
+    setTimeout(() => this.sendRtcp(report), delay).unref();
   }
 
   #wake(): void {

@@ -2,7 +2,7 @@ import { Decoder } from '@evan/opus';
 import t from 'tap';
 import { SHIPPED_MUSIC } from '../../../lib/media/index.js';
 import { metaCalls, PCMU, peerAnswers, startEngine } from './bench.js';
-import { faultsOfStream, longestGap, pace, SILENCE, type Seen } from './endpoint.js';
+import { faultsOfStream, pace, SILENCE, type Seen } from './endpoint.js';
 
 const loudness = (seen: readonly Seen[]): number => {
   const decoder = new Decoder({ channels: 1, sample_rate: 16_000 });
@@ -34,7 +34,6 @@ t.test('music plays on the same stream, over and instead of the peer, until it i
   t.ok(loudness(await more(50)) < 50, 'then the peer');
   talk.stop();
   t.same(faultsOfStream(meta.seen), []);
-  t.ok(longestGap(meta.seen) < 100);
   await call.close();
   await Promise.all([meta.close(), peer.close()]);
 });
