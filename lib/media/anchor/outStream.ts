@@ -1,4 +1,6 @@
+import { DigitQueue, type DigitStep } from './digitQueue.js';
 import { EventReader, writeEvent } from './events.js';
+import { Playback } from './playback.js';
 import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type AnchorCodec } from './rtp.js';
 
 /** How packets look on one side of the anchor. */
@@ -15,14 +17,10 @@ export interface StreamFormat {
 export const PATIENCE_MS = 40;
 /** A source's clock that is off by more than this is set anew, in milliseconds. */
 const JUMP_MS = 200;
-/** Pause between two digits of our own (Q.24 receivers want at least 40 ms). */
-const DIGIT_GAP_MS = 60;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
 const END_PACKETS = 3;
 /** A larger step of the sequence is a restart, not a loss (RFC 3550 A.1 allows 3000; a talk spurt of loss is far below). */
 const MAX_STEP = 1000;
-
-interface Digit { readonly event: number; readonly durationMs: number; sentMs: number }
 
 /**
  * One outgoing stream that never changes its SSRC, counts sequence numbers and timestamps without a break, and never falls silent:
@@ -62,13 +60,9 @@ export class OutStream {
   /** The last thing sent was sound of a source or recording. */
   #talking = false;
   #eventTs = 0;
-  #recording: readonly Buffer[] | null = null;
-  #position = 0;
-  #loop = false;
-  #onEnd: (() => void) | null = null;
-  #digits: Digit[] = [];
+  readonly #playback = new Playback();
+  readonly #digits = new DigitQueue();
   #digitTs = 0;
-  #restUntil = 0;
 
   constructor(format: StreamFormat, ssrc: number, seq: number, timestamp: number, send: (packet: Buffer) => void) {
     this.#format = format;
@@ -108,25 +102,19 @@ export class OutStream {
 
   /** Plays prepared 20 ms frames instead of the source; null stops. `onEnd` is called once, at the end or when replaced. */
   play(frames: readonly Buffer[] | null, loop: boolean, onEnd: (() => void) | null): void {
-    const ended = this.#onEnd;
-    this.#recording = frames !== null && frames.length > 0 ? frames : null;
-    this.#position = 0;
-    this.#talking = false;
-    this.#loop = loop;
-    this.#onEnd = onEnd;
     this.#filled = true;
-    ended?.();
-    if (this.#recording === null) this.#endRecording();
+    this.#talking = false;
+    this.#playback.play(frames, loop, onEnd);
   }
 
   /** Queues a digit of our own. */
   digit(event: number, durationMs: number): void {
-    if (this.#format.eventType !== null) this.#digits.push({ event, durationMs, sentMs: 0 });
+    if (this.#format.eventType !== null) this.#digits.push(event, durationMs);
   }
 
   /** Ours alone goes out: the source is not heard. */
   get #occupied(): boolean {
-    return this.#recording !== null || this.#digits.length > 0;
+    return this.#playback.playing || !this.#digits.empty;
   }
 
   /** Joins an audio packet of the source in. The buffer is changed and sent. `samples`: its length in the stream's clock. */
@@ -252,54 +240,27 @@ export class OutStream {
   /** The next frame of ours: a digit, the recording, silence. */
   #own(now: number): void {
     this.#filled = true;
-    if (this.#digitStep(now)) return;
-    const playing = this.#recording !== null;
-    const frame = playing ? this.#recordedFrame() : this.#silence;
-    if (!playing) this.silent += 1;
-    this.#emit(this.#format.audioType | (playing && !this.#talking ? 0x80 : 0), this.#next, frame);
-    this.#talking = playing;
+    const digit = this.#digits.step(now);
+    if (digit !== null) {
+      this.#sendDigit(digit);
+      return;
+    }
+    const recorded = this.#playback.next();
+    if (recorded === null) this.silent += 1;
+    this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#next, recorded ?? this.#silence);
+    this.#talking = recorded !== null;
     this.#next = (this.#next + this.#frame) >>> 0;
   }
 
-  #recordedFrame(): Buffer {
-    const frames = this.#recording as readonly Buffer[];
-    const frame = frames[this.#position] as Buffer;
-    this.#position += 1;
-    if (this.#position >= frames.length) {
-      if (this.#loop) this.#position = 0;
-      else this.#endRecording();
-    }
-    return frame;
-  }
-
-  #endRecording(): void {
-    const ended = this.#onEnd;
-    this.#recording = null;
-    this.#onEnd = null;
-    ended?.();
-  }
-
-  /** One step of the digit under way; false when none is. */
-  #digitStep(now: number): boolean {
-    const digit = this.#digits[0];
-    if (!digit || now < this.#restUntil) return false;
-    const first = digit.sentMs === 0;
+  #sendDigit({ event, first, end, elapsedMs }: DigitStep): void {
     if (first) this.#digitTs = this.#next;
-    digit.sentMs = Math.min(digit.durationMs, digit.sentMs + FRAME_MS);
-    const end = digit.sentMs >= digit.durationMs;
-    const unit = this.#format.eventUnit / 1000;
     const type = this.#format.eventType as number;
     for (let copy = 0; copy < (end ? END_PACKETS : 1); copy += 1) {
       const payload = Buffer.allocUnsafe(4);
-      writeEvent(payload, 0, digit.event, end, digit.sentMs * unit);
+      writeEvent(payload, 0, event, end, (elapsedMs * this.#format.eventUnit) / 1000);
       this.#emit(type | (first && copy === 0 ? 0x80 : 0), this.#digitTs, payload);
     }
-    this.#advance((this.#digitTs + digit.sentMs * this.#perMs) >>> 0);
-    if (end) {
-      this.#digits.shift();
-      this.#restUntil = now + FRAME_MS + DIGIT_GAP_MS;
-    }
-    return true;
+    this.#advance((this.#digitTs + elapsedMs * this.#perMs) >>> 0);
   }
 
   /** Moves the audio's clock to `timestamp`, in whole frames, never back. */

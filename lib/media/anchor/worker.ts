@@ -103,7 +103,8 @@ port.on('message', (command: AnchorCommand) => {
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': {
       const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;
-      return call?.meta?.outgoing.play(frames, command.loop, () => report({ op: 'played', call: command.call, play: command.play }));
+      const played = (): void => report({ op: 'played', call: command.call, play: command.play });
+      return call?.meta ? call.meta.outgoing.play(frames, command.loop, played) : played();
     }
     case 'stats': return report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
     case 'close': {

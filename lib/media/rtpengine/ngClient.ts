@@ -14,7 +14,7 @@ const RESEND_AFTER = [250, 500, 1000];
 interface Pending {
   readonly resolve: (answer: NgAnswer) => void;
   readonly reject: (error: Error) => void;
-  timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | null;
 }
 
 /**
@@ -31,6 +31,7 @@ export class NgClient {
   #opening: Promise<Socket> | null = null;
   #count = 0;
   #closed = false;
+  readonly #stopping = new AbortController();
 
   constructor(host: string, port: number) {
     this.#host = host;
@@ -48,7 +49,7 @@ export class NgClient {
     if (result === 'ok' || result === 'pong') return answer;
     const reason = String(answer['error-reason'] ?? answer['message'] ?? result ?? 'no result');
     // "load limit" and exhausted ports are states of the engine, not faults of the request.
-    const full = result === 'load limit' || /port|load|limit/i.test(reason);
+    const full = result === 'load limit' || /\b(ran out of|no (free|more)|limit)\b/i.test(reason);
     throw new WabError(full ? 'MEDIA_UNAVAILABLE' : 'MEDIA_REFUSED', `${this.address} answers ${command} with: ${reason}`);
   }
 
@@ -69,8 +70,7 @@ export class NgClient {
         socket.send(message, this.#port, this.#host, () => { /* a lost datagram is sent again */ });
         pending.timer = setTimeout(send, Math.min(left, RESEND_AFTER[attempt] ?? 1000), attempt + 1);
       };
-      const pending: Pending = { resolve, reject, timer: setTimeout(() => { /* replaced at once */ }, 0) };
-      clearTimeout(pending.timer);
+      const pending: Pending = { resolve, reject, timer: null };
       this.#pending.set(cookie, pending);
       send(0);
     });
@@ -88,7 +88,11 @@ export class NgClient {
     socket.on('message', (data) => this.#receive(data));
     socket.on('error', () => { /* seen by the requests that time out */ });
     socket.bind(0);
-    await once(socket, 'listening');
+    try {
+      await once(socket, 'listening', { signal: this.#stopping.signal });
+    } catch (cause) {
+      throw new WabError('MEDIA_UNAVAILABLE', `no socket towards ${this.address}`, { cause });
+    }
     return socket;
   }
 
@@ -99,7 +103,7 @@ export class NgClient {
     const pending = this.#pending.get(cookie);
     if (!pending) return;
     this.#pending.delete(cookie);
-    clearTimeout(pending.timer);
+    if (pending.timer) clearTimeout(pending.timer);
     try {
       const answer = bdecode(data.subarray(space + 1));
       if (typeof answer !== 'object' || Array.isArray(answer)) throw new RangeError('not a dictionary');
@@ -113,8 +117,9 @@ export class NgClient {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#stopping.abort();
     for (const pending of this.#pending.values()) {
-      clearTimeout(pending.timer);
+      if (pending.timer) clearTimeout(pending.timer);
       pending.reject(new WabError('MEDIA_UNAVAILABLE', `${this.address} was closed`));
     }
     this.#pending.clear();

@@ -100,7 +100,8 @@ export class EngineProcess {
         if (text.includes('] ICE ') || text.includes(': [ice]')) this.#iceLine(text);
         // What our anchor sends before DTLS is up is dropped, as it must be.
         const expected = text.includes('no crypto suite was negotiated');
-        if (!expected && /^(CRIT|EMERG|ALERT|ERR)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
+        if (/^(CRIT|EMERG|ALERT)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
+        else if (text.startsWith('ERR') && !expected) logger.warn({ engine: 'rtpengine' }, text);
         else if (!text.startsWith('DEBUG')) logger.debug({ engine: 'rtpengine' }, text);
       });
     }
