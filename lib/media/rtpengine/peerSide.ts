@@ -79,7 +79,9 @@ export class PeerSide {
   async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
     const media = readPeerOffer(text, this.#profile);
     if (before && this.#port && sameStream(before.media, media)) {
-      return { ...before, media, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+      // A hold with c=0.0.0.0 leaves the address it had standing, for the resume.
+      const kept = { ...media, audio: { ...media.audio, address: before.media.audio.address } };
+      return { ...before, media: kept, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
     }
     const section = this.#forEngine(media);
     const passes = media.codec.name === this.#codec;
@@ -123,7 +125,6 @@ export class PeerSide {
   /** What the engine is told of the peer: the one codec in use, and events only where it is to convert them. */
   #forEngine(media: PeerMedia): AudioSection {
     const passes = media.codec.name === this.#codec;
-    // A peer on hold with c=0.0.0.0 has no address now; ours is as good as any until it names one.
     const events = media.events === null ? [] : [passes ? opaque(media.events) : media.events];
     return { ...media.audio, direction: 'sendrecv', codecs: [forEngine(media.codec), ...events] };
   }
