@@ -97,3 +97,16 @@ t.test('fifty WebRTC calls at once all get audio', async (t) => {
   t.comment(`first packet: p50 ${times[24]?.toFixed(0)} ms, p95 ${times[47]?.toFixed(0)} ms, the ends of all fifty in this process too`);
   t.equal(times.length, 50);
 });
+
+t.test('behind NAT the public address is the one Meta and peers see', async (t) => {
+  const { engine } = await startEngine({ interface: { meta: '127.0.0.1!203.0.113.4', peers: '127.0.0.1!198.51.100.9' } });
+  t.teardown(() => engine.close());
+  const { call, meta, answer } = await metaCallsDtls(engine, 'nat');
+  t.match(answer, /^c=IN IP4 203\.0\.113\.4\r$/m);
+  t.match(answer, /^a=candidate:\S+ 1 udp \d+ 203\.0\.113\.4 \d+ typ host\r$/im);
+  const offer = await call.addPeerLeg(PCMU).offer();
+  t.match(offer, /^c=IN IP4 198\.51\.100\.9\r$/m);
+  t.notMatch(answer + offer, /127\.0\.0\.1/, 'and no inner one');
+  await call.close();
+  await meta.close();
+});

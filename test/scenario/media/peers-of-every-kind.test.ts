@@ -149,3 +149,40 @@ t.test('an Opus peer that sends 10, 40 or 60 ms packets still gives Meta 20 ms o
     await Promise.all([meta.close(), peer.close()]);
   }
 });
+
+t.test('a number that gets G.711 alone from Meta: passed through or transcoded, digits too', async (t) => {
+  const { engine } = await startEngine();
+  t.teardown(() => engine.close());
+  for (const [codec, format] of [['PCMU', '0 PCMU/8000'], ['PCMA', '8 PCMA/8000']] as const) {
+    const meta = await Endpoint.open();
+    const key = randomBytes(30).toString('base64');
+    const call = engine.openCall({ id: `g711-${codec}`, mediaTimeout: 0 });
+    const answer = await call.answerMeta(metaSdp(meta.port, key).replace('SAVP 111 126', 'SAVP 0 126').replace(/a=rtpmap:111.*\r\na=fmtp:111.*\r\n/, ''), { keying: 'sdes' });
+    t.match(answer, /m=audio \d+ RTP\/SAVP 0 126\r\n/);
+    meta.secure(key, /inline:(\S+)/.exec(answer)?.[1] ?? '');
+    meta.aim('127.0.0.1', Number(/m=audio (\d+)/.exec(answer)?.[1]));
+    const { leg, peer, events } = await peerAnswers(call, { ...PCMU, codecs: [codec] }, [format, 'EVENTS telephone-event/8000']);
+    call.connect(leg);
+    call.start();
+    const [theirs, ours] = [makeCodec('PCMU'), makeCodec(codec)];
+    const [low, high] = [tone(8000, 440, 20), tone(8000, 700, 20)];
+    const talk = pace((i) => { meta.send(0, theirs.encode(low(i)), 160); peer.send(ours.payloadType, ours.encode(high(i)), 160); });
+    t.teardown(() => talk.stop());
+    await meta.until((seen) => seen.length > 80);
+    await peer.until((seen) => seen.length > 60);
+    talk.stop();
+    const atMeta = Int16Array.from(meta.seen.slice(30, 80).flatMap((one) => [...theirs.decode(one.payload)]));
+    const atPeer = Int16Array.from(peer.seen.slice(20, 60).flatMap((one) => [...ours.decode(one.payload)]));
+    t.ok(purity(atMeta, 8000, 700) > 0.9, `${codec}: Meta hears the peer`);
+    t.ok(purity(atPeer, 8000, 440) > 0.9, `${codec}: the peer hears Meta`);
+    const event = (duration: number, end: boolean): Buffer => Buffer.from([3, end ? 0x8a : 10, duration >> 8, duration & 255]);
+    const [mts, pts] = [meta.ts, peer.ts];
+    await pace((i) => { meta.send(126, event((i + 1) * 160, i === 4), 160, { ts: mts, marker: i === 0 }); peer.send(events, event((i + 1) * 160, i === 4), 160, { ts: pts, marker: i === 0 }); }, 5).done;
+    const whole = (type: number) => (seen: readonly Seen[]): boolean => seen.some((one) => one.type === type && one.payload[0] === 3 && (one.payload[1] ?? 0) > 127 && one.payload.readUInt16BE(2) === 800);
+    await peer.until(whole(events));
+    await meta.until(whole(126));
+    t.same(faultsOfStream(meta.seen, 160), []);
+    await call.close();
+    await Promise.all([meta.close(), peer.close()]);
+  }
+});
