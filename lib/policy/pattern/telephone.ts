@@ -1,0 +1,51 @@
+import type { Automaton } from './automaton.js';
+import { accepts, build } from './automaton.js';
+import type { Range } from './syntax.js';
+import { parsePattern, printableAscii } from './syntax.js';
+
+/**
+ * The grammar of telephone numbers, as dialled or written. It is meant to be wide: a number can still be an on-net user,
+ * but only when it is written out; a pattern that shares one text with this grammar is refused. Four to six digits that
+ * do not begin like an access code are left to internal numbering: that is what extensions look like everywhere.
+ */
+const grammar = [
+  '\\++[0-9]+', // international, ITU-T E.123
+  '[0-9]{7,}', // E.164 and national numbers, and NANP local ones; with any access code (00, 011, 0011, 810, 9 …) before them
+  '0[0-9]+', // trunk prefix 0 or an outside line, international prefix 00
+  '1[0-9]{1,2}', // emergency and service codes of two and three digits: 15, 17, 18, 110, 112, 118, 119, 190 …
+  '9[0-9]{2}', // 911, 999, and the other emergency codes 9xx
+  '[2-8]11', // N11 of the NANP
+  '[89](112|911|999|000)', // an outside line and an emergency code
+  '116[0-9]{3}|118[0-9]{2,3}', // harmonised services of social value (EU 116), directory enquiries
+  '10111|10177', // emergency codes of South Africa
+];
+
+// Everything that is neither letter nor digit may stand between the digits; after the first digit also the letters that
+// dial strings have for pauses, waits and tones (p, w, t; RFC 3601 §2).
+const punctuation: Range[] = [[0x20, 0x2a], [0x2c, 0x2f], [0x3a, 0x40], [0x5b, 0x60], [0x7b, 0x7e]];
+const pauses: Range[] = [[0x2b, 0x2b], ...[...'pPwWtT'].map((c): Range => [c.charCodeAt(0), c.charCodeAt(0)])];
+
+/** Accepts what reads as a telephone number, in printable ASCII. */
+export const telephone: Automaton = build(parsePattern(grammar.join('|'), printableAscii), {
+  mode: 'whole', universe: printableAscii, ignore: { always: punctuation, inside: pauses },
+});
+
+/** Whether a user part (escapes resolved) reads as a telephone number, in whatever script its digits are. */
+export function readsAsNumber(user: string): boolean {
+  return accepts(telephone, /^[\u0000-\u007f]*$/.test(user) ? user : toAscii(user));
+}
+
+/** Compatibility forms and digits of other scripts become ASCII; signs and invisible characters become '-'; letters stay. */
+function toAscii(text: string): string {
+  return [...text.normalize('NFKC')].map((char) => {
+    if (/\p{Nd}/u.test(char)) return digitValue(char.codePointAt(0)!);
+    return /[\u0020-\u007e]|\p{L}/u.test(char) ? char : '-';
+  }).join('');
+}
+
+/** Decimal digits stand in runs of ten from zero to nine (Unicode, stability of Nd). */
+function digitValue(code: number): string {
+  let value = 0;
+  while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(code - value - 1))) value += 1;
+  return String(value);
+}

@@ -1,0 +1,80 @@
+import type { Automaton } from './automaton.js';
+import { accepts, build, common, longest } from './automaton.js';
+import { PatternError, parsePattern, printableAscii } from './syntax.js';
+import { readsAsNumber, telephone } from './telephone.js';
+
+/** The on-net users of a peer, ready for look-up. */
+export interface OnNetUsers {
+  /** By the one spelling of a literal: the literal as written, and its place in the list. */
+  readonly literals: ReadonlyMap<string, { readonly written: string; readonly index: number }>;
+  readonly patterns: readonly { readonly text: string; readonly index: number; readonly automaton: Automaton }[];
+}
+
+/** An entry of `users` that is refused: it matches nobody. */
+export interface UserFault {
+  readonly index: number;
+  readonly message: string;
+  /** A telephone number that the pattern would let through; null when it is refused for another reason. */
+  readonly counterExample: string | null;
+}
+
+/** An entry is a literal when it has no sign of the pattern language; dots and a leading + are part of names and numbers. */
+export function isLiteral(entry: string): boolean {
+  return !/[[\]{}()|*?\\^$]/.test(entry) && !entry.slice(1).includes('+');
+}
+
+/**
+ * The one spelling of a user (escapes resolved): visual separators (RFC 3966 §5.1.1) between digits mean nothing,
+ * and are taken out where the whole is digits; anything else is as it stands, as a SIP user is case-sensitive (RFC 3261 §19.1.4).
+ */
+export function canonicalUser(user: string): string {
+  return /^[+*#]?[0-9\-.() *#]+$/.test(user) && /[0-9]/.test(user) ? user.replace(/[-.() ]/g, '') : user;
+}
+
+export function compileUsers(entries: readonly string[]): { readonly users: OnNetUsers; readonly faults: readonly UserFault[] } {
+  const literals = new Map<string, { written: string; index: number }>();
+  const patterns: { text: string; index: number; automaton: Automaton }[] = [];
+  const faults: UserFault[] = [];
+  entries.forEach((text, index) => {
+    if (isLiteral(text)) {
+      const key = canonicalUser(text);
+      const other = literals.get(key);
+      if (other === undefined) literals.set(key, { written: text, index });
+      else faults.push({ index, message: `is another spelling of ${other.written}`, counterExample: null });
+      return;
+    }
+    const result = compileUserPattern(text);
+    if ('automaton' in result) patterns.push({ text, index, automaton: result.automaton });
+    else faults.push({ index, ...result });
+  });
+  return { users: { literals, patterns }, faults };
+}
+
+/** A pattern is good when its language is finite, has a text, and shares none with the grammar of telephone numbers. */
+function compileUserPattern(text: string): { automaton: Automaton } | Omit<UserFault, 'index'> {
+  let automaton: Automaton;
+  try {
+    automaton = build(parsePattern(text, printableAscii), { mode: 'whole', universe: printableAscii });
+  } catch (error) {
+    if (error instanceof PatternError) return { message: error.message, counterExample: null };
+    throw error;
+  }
+  const length = longest(automaton);
+  const number = common(automaton, telephone);
+  if (number !== null) return { message: `could match the telephone number ${JSON.stringify(number)}; list numbers one by one`, counterExample: number };
+  if (length === null) return { message: 'matches users of any length; say how long they can be, e.g. {1,16} for + or *', counterExample: null };
+  if (length < 1) return { message: length < 0 ? 'matches nothing' : 'matches the empty user only', counterExample: null };
+  if (accepts(automaton, '')) return { message: 'matches the empty user too', counterExample: null };
+  return { automaton };
+}
+
+/** The entry that makes this user on-net, or null. `written` is how the peer knows the user. */
+export function findUser(users: OnNetUsers, user: string): { readonly index: number; readonly written: string; readonly literal: boolean } | null {
+  const canonical = canonicalUser(user);
+  const literal = users.literals.get(canonical);
+  if (literal !== undefined) return { ...literal, literal: true };
+  // A pattern never holds a number (see above), but the check stands on its own.
+  if (readsAsNumber(canonical)) return null;
+  const pattern = users.patterns.find(({ automaton }) => accepts(automaton, canonical));
+  return pattern === undefined ? null : { index: pattern.index, written: canonical, literal: false };
+}
