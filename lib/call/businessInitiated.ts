@@ -29,10 +29,7 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
   refuseOnEnd(call, res, statusForPeer, (termination): SipHeaders =>
     // Meta's words reach the PBX (RFC 3261 §20.43; META-SIP §4.2).
     (termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : {}));
-  new BusinessInitiatedCall(context, call, peerName, req, res, stack).run().catch((error: unknown) => {
-    call.log.error({ err: error }, 'a call failed for a reason of our own');
-    call.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
-  });
+  call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
 }
 
 class BusinessInitiatedCall {
@@ -140,6 +137,7 @@ class BusinessInitiatedCall {
       onProvisional: () => this.#ring(),
     });
     call.facts.metaCallId = invite.callId;
+    call.placed(invite.callId);
     call.own((termination) => {
       const { protocol, cause, text } = reasonOf(termination);
       invite.cancel(formatReason(protocol, cause, text));

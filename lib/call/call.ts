@@ -38,7 +38,7 @@ export class Call {
     number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null,
     target: null, rule: null, payload: null, country: null, metaDuration: null,
   };
-  /** Resolves when everything is closed and the record is written. */
+  /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
   readonly ended: Promise<void>;
 
   state: CallState = 'arriving';
@@ -46,6 +46,8 @@ export class Call {
 
   #media: MediaCall | null = null;
   readonly #closers: LegCloser[] = [];
+  readonly #attempts: string[] = [];
+  readonly #underWay = new Set<Promise<void>>();
   readonly #onEnded: (call: Call, record: CallRecord) => void;
   readonly #showUser: (user: string) => string;
   #termination: Termination | null = null;
@@ -70,6 +72,16 @@ export class Call {
     return this.#termination;
   }
 
+  /** Call-IDs of every INVITE of ours for this call, for its ladder. */
+  get attempts(): readonly string[] {
+    return this.#attempts;
+  }
+
+  /** An INVITE of ours went out for this call. */
+  placed(callId: string): void {
+    this.#attempts.push(callId);
+  }
+
   get over(): boolean {
     return this.#termination !== null;
   }
@@ -77,7 +89,21 @@ export class Call {
   /** Adds what must be closed when the call ends; closed at once when it already has. */
   own(closer: LegCloser): void {
     if (this.#termination === null) this.#closers.push(closer);
-    else void this.#close(closer, this.#termination);
+    else this.track(this.#close(closer, this.#termination));
+  }
+
+  /** The call's own course; a failure of ours in it ends the call, and no other notices (house rule 7). */
+  runs(course: Promise<void>): void {
+    this.track(course.catch((error: unknown) => {
+      this.log.error({ err: error }, 'a call failed for a reason of our own');
+      this.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
+    }));
+  }
+
+  /** Work for this call that goes on by itself and never rejects; the call has not ended before it. */
+  track(work: Promise<void>): void {
+    this.#underWay.add(work);
+    void work.then(() => this.#underWay.delete(work));
   }
 
   /** The call's media from now on: closed with it, and its death or Meta's silence ends it. `mediaTimeout` in seconds, for the text. */
@@ -135,6 +161,8 @@ export class Call {
     };
     this.#onEnded(this, record);
     await legs;
+    // A leg whose 200 was under way is ended only when it is up, by work that adds work.
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     this.#resolveEnded();
   }
 

@@ -154,15 +154,18 @@ export class Hunt {
       onProvisional: (response) => this.#onRinging(target, response),
     });
     this.#pending.add(invite);
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      invite.cancel(formatReason('SIP', 408, 'No answer'));
-    }, this.#plan.ringTimeout * 1000);
-    const outcome = await invite.outcome;
+    this.#call.placed(invite.callId);
+    let timer: NodeJS.Timeout | undefined;
+    const rangOut = new Promise<'rangOut'>((resolve) => { timer = setTimeout(resolve, this.#plan.ringTimeout * 1000, 'rangOut'); });
+    const outcome = await Promise.race([invite.outcome, rangOut]);
     clearTimeout(timer);
     this.#pending.delete(invite);
 
+    if (outcome === 'rangOut') {
+      // Not waiting for the peer's word on the CANCEL: one that has gone gives none for 32 s. A 200 that still comes is ended.
+      invite.cancel(formatReason('SIP', 408, 'No answer'));
+      return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
+    }
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
     if (outcome.kind === 'answered') {
       const refused = await this.#takeAnswer(leg, outcome.dialog, outcome.sdp);
@@ -174,9 +177,8 @@ export class Hunt {
       this.#winner = { target, rule, dialog: outcome.dialog, leg, place, callId: invite.callId, stack };
       return { won: true, result: this.#winner };
     }
-    if (timedOut) return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
     if (outcome.status >= 300 && outcome.status < 400) return this.#redirected(target.peer, outcome.response);
-    if (outcome.status === 401 || outcome.status === 407) {
+    if (outcome.status === 401 || outcome.status === 407 || (outcome.status === 403 && outcome.authenticated)) {
       this.#call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
     }
     return lost(peerRefusal(outcome.status, outcome.reason), maySeekFurther(outcome.status));

@@ -18,7 +18,9 @@ export interface MetaRequest {
 export function readMetaRequest(req: SipRequest): MetaRequest {
   const headers = readMetaHeaders(req);
   const uri = parseUri(req.uri);
-  const from = parseNameAddr(req.get('From') ?? '');
+  const text = req.get('From') ?? '';
+  // A profile name is whatever its owner typed; one that breaks the quoting must not hide who calls.
+  const from = parseNameAddr(text) ?? parseNameAddr(text.slice(Math.max(0, text.lastIndexOf('<'))));
   return {
     callId: req.get('Call-ID') ?? '',
     // RFC 4904 parameters stand in the user part; Meta renders request_uri_user_params there (META-SIP §2.2).

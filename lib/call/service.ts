@@ -59,8 +59,7 @@ export class CallService {
     if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allow } });
     if (this.#draining) return res.send(503, { headers: { 'Retry-After': '30' } });
     if (source.kind === 'meta') {
-      void takeUserInitiated(this.#context, req, res, stack);
-      return;
+      return takeUserInitiated(this.#context, req, res, stack);
     }
     const identity = identifyPeer(this.#context.rules().config, this.#context.peerDigest, source, req, res);
     if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack);

@@ -16,17 +16,14 @@ import { mediaFailure, refuseOnEnd } from './refuse.js';
 import { reasonOf, statusForMeta } from './termination.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
-export async function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): Promise<void> {
+export function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): void {
   const request = readMetaRequest(req);
   const { config } = context.rules();
   const known = request.number === null ? undefined : config.numbers[request.number];
   if (known !== undefined && !authenticate(context, config, request, known, req, res)) return;
 
   const call = begin(context, config, request);
-  new UserInitiatedCall(context, call, request, req, res, stack).run(known).catch((error: unknown) => {
-    call.log.error({ err: error }, 'a call failed for a reason of our own');
-    call.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
-  });
+  call.runs(new UserInitiatedCall(context, call, request, req, res, stack).run(known));
 }
 
 /** Digest (META-SIP §5.2): true when the caller is Meta, else the challenge or refusal has been sent. */

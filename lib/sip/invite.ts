@@ -21,9 +21,18 @@ export interface InviteOptions {
 export type InviteOutcome =
   | { readonly kind: 'answered'; readonly dialog: SipDialog; readonly sdp: string }
   /** `response` is null when the SIP server made the refusal itself (transport error, time-out, cancelled before it was sent). */
-  | { readonly kind: 'refused'; readonly status: number; readonly reason: string; readonly response: SipResponse | null }
+  | {
+      readonly kind: 'refused';
+      readonly status: number;
+      readonly reason: string;
+      readonly response: SipResponse | null;
+      /** Our credentials were shown, so a 401, 407 or 403 is about them. */
+      readonly authenticated: boolean;
+    }
   /** The SIP server connection failed, or the request could not be written. */
   | { readonly kind: 'failed'; readonly error: Error };
+
+const terminated: InviteOutcome = { kind: 'refused', status: 487, reason: 'Request Terminated', response: null, authenticated: false };
 
 /**
  * An INVITE of ours that can be cancelled at every stage, challenges answered (RFC 3261 §22.2).
@@ -80,7 +89,7 @@ export class OutboundInvite {
   }
 
   async #attempt(cseq: number, authorization: SipHeaders): Promise<InviteOutcome> {
-    if (this.#cancelled !== null) return { kind: 'refused', status: 487, reason: 'Request Terminated', response: null };
+    if (this.#cancelled !== null) return terminated;
     const { uri, from, to, contact, headers, sdp } = this.#options;
     try {
       const dialog = await this.#stack.createUAC(uri, {
@@ -102,12 +111,14 @@ export class OutboundInvite {
       });
       if (this.#cancelled !== null) {
         await dialog.destroy(this.#cancelled).catch(() => undefined);
-        return { kind: 'refused', status: 487, reason: 'Request Terminated', response: null };
+        return terminated;
       }
       return { kind: 'answered', dialog, sdp: dialog.remote.sdp };
     } catch (error) {
       this.#request = null;
-      if (isRefusal(error)) return { kind: 'refused', status: error.status, reason: error.reason ?? '', response: error.res ?? null };
+      if (isRefusal(error)) {
+        return { kind: 'refused', status: error.status, reason: error.reason ?? '', response: error.res ?? null, authenticated: Object.keys(authorization).length > 0 };
+      }
       return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
     }
   }

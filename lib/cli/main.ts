@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { registerAuditCommand } from './audit.js';
+import { registerCheckCommand } from './check.js';
+import { registerDoctorCommand } from './doctor.js';
+import { registerRouteCommand } from './route.js';
+import { registerRunCommand } from './run.js';
+import { registerSimulateCommands } from './simulate.js';
+import { registerSipserverCommand } from './sipserver.js';
+
+const program = new Command('wa-b2bua')
+  .description('SIP back-to-back user agent between Meta\'s WhatsApp calling and the SIP systems of a business')
+  .showHelpAfterError();
+registerRunCommand(program);
+registerCheckCommand(program);
+registerRouteCommand(program);
+registerDoctorCommand(program);
+registerAuditCommand(program);
+registerSimulateCommands(program);
+registerSipserverCommand(program);
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`wa-b2bua: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

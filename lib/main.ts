@@ -1,0 +1,233 @@
+import { randomBytes } from 'node:crypto';
+import { Call } from './call/call.js';
+import type { CallContext, CallRules } from './call/context.js';
+import type { CallRecord } from './call/record.js';
+import { CallService } from './call/service.js';
+import { CallTable } from './call/table.js';
+import type { Config } from './config/types.js';
+import { startHttp, type HttpServer } from './http/server.js';
+import { createMediaEngine } from './media/index.js';
+import type { MediaEngine } from './media/types.js';
+import { noWriter, openLineWriter, type LineWriter } from './observe/cdr.js';
+import { drawLadder } from './observe/ladder.js';
+import type { Logger } from './observe/logger.js';
+import { Metrics } from './observe/metrics.js';
+import { maskNumbers } from './observe/redact.js';
+import { TraceStore, type TraceEntry } from './observe/trace.js';
+import { compilePolicy, judgeCaller, judgeTarget } from './policy/index.js';
+import { compileRouting, selectRoute } from './routing/index.js';
+import { SipConnections } from './sip/connections.js';
+import { DigestServer } from './sip/digestServer.js';
+import { addressMatcher, sourceJudge } from './sip/source.js';
+import { startSipServer, type SipServer } from './sipserver/index.js';
+
+/** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
+const nonceLifetimeMs = 60_000;
+const sipConnectTimeoutMs = 10_000;
+/** Finished calls whose ladder can still be asked for, and SIP messages kept for each Call-ID. */
+const recentCalls = 500;
+const messagesPerCallId = 64;
+
+/** A running service. */
+export interface Service {
+  /** "tls:127.0.0.1:5061", … of the embedded server; empty with drachtio-server. */
+  readonly listening: readonly string[];
+  /** host:port of the HTTP pages, null when none. */
+  readonly http: string | null;
+  readonly table: CallTable;
+  /** The SIP ladder of a live or recent call; null when unknown. */
+  ladder(callId: string): string | null;
+  /** Takes numbers, peers, routes, policy and limits of a new configuration for calls to come. */
+  reload(config: Config): void;
+  /** No new calls; resolves when the last has ended, or was ended at the deadline. */
+  drain(): Promise<void>;
+  /** Ends everything. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Parts that a caller brings instead of those the configuration names. */
+export interface ServiceParts {
+  /** Closed with the service. */
+  readonly media?: MediaEngine;
+}
+
+/**
+ * Builds everything from one configuration and starts it.
+ * @throws WabError when an address is taken, a file cannot be read or an engine does not start; what was begun is undone
+ */
+export async function startService(config: Config, log: Logger, parts: ServiceParts = {}): Promise<Service> {
+  const undo: (() => Promise<void> | void)[] = [];
+  try {
+    return await build(config, log, parts, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+async function build(config: Config, log: Logger, parts: ServiceParts, undo: (() => Promise<void> | void)[]): Promise<Service> {
+  let rules = compileRules(config);
+  const table = new CallTable();
+  const trace = new TraceStore({ calls: recentCalls * 2, messages: messagesPerCallId });
+  const recent = new Map<string, readonly string[]>();
+
+  const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, (error) => log.error({ err: error.message }, `CDRs cannot be written to ${config.cdr.file}`));
+  undo.push(() => cdr.close());
+
+  const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }));
+  undo.push(() => media.close());
+  const embedded = config.sip.server === 'embedded' ? await startEmbedded(config, log, (entry) => trace.record(entry)) : null;
+  if (embedded !== null) undo.push(() => embedded.server.close());
+  await media.start();
+
+  const metrics = new Metrics({
+    liveCalls: () => table.size,
+    sipUp: () => connections.healthy,
+    mediaUp: () => media.healthy,
+    sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
+  });
+  const context: CallContext = {
+    rules: () => rules,
+    media, table, log,
+    digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
+    // MD5 first: phones that know only one challenge header read the first (RFC 8760 §2.4 leaves the order to the server).
+    peerDigest: new DigestServer({ realm: config.domain, algorithms: ['MD5', 'SHA-256'], nonceLifetime: nonceLifetimeMs, now: Date.now }),
+    onStranger: () => undefined,
+    takeBusinessPlaces: () => null,
+    onConnected: () => undefined,
+    pickStack: () => connections.pick(),
+    metaContactHost: () => metaContactHost(config, embedded?.server ?? null),
+    onVerdict: (call, facts, verdict) => call.log.debug({ facts, verdict }, 'policy'),
+    onEnded: (call, record) => finish(call, record, { cdr, metrics, recent }),
+  };
+  const calls = new CallService(context);
+  const connections = new SipConnections(
+    embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }),
+    (req, res, stack) => calls.take(req, res, stack),
+  );
+  undo.push(() => connections.close());
+  await connections.connect(sipConnectTimeoutMs);
+
+  const ladder = (id: string): string | null => {
+    const live = table.get(id);
+    const callIds = live === undefined ? recent.get(id) : callIdsOf(live);
+    return callIds === undefined ? null : draw(trace.messages(callIds), rules.config);
+  };
+  const http: HttpServer | null = config.http.listen === null ? null : await startHttp(config.http.listen, {
+    notReady: () => (calls.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : null),
+    metrics: () => metrics.text(),
+    calls: () => table.all().map((call) => ({ id: call.id, state: call.state, direction: call.direction, number: call.facts.number, peer: call.facts.peer, seconds: Math.round((Date.now() - call.startedAt) / 1000) })),
+    ladder,
+    status: () => ({ sip: connections.status(), media: media.status(), calls: table.size }),
+  });
+  if (http !== null) undo.push(() => http.close());
+
+  let closing: Promise<void> | null = null;
+  return {
+    listening: embedded?.server.listening ?? [],
+    http: http?.address ?? null,
+    table,
+    ladder,
+    reload(next) {
+      warnOfFixedKeys(rules.config, next, log);
+      rules = compileRules(next);
+      log.info({ hash: next.hash }, 'configuration reloaded');
+    },
+    drain: () => calls.drain(rules.config.limits.drain),
+    close() {
+      closing ??= (async () => {
+        const live = table.all();
+        calls.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' });
+        await settled(live);
+        for (const step of [...undo].reverse()) await step();
+      })();
+      return closing;
+    },
+  };
+}
+
+/** The rules that a reload replaces as a whole. */
+function compileRules(config: Config): CallRules {
+  const routing = compileRouting(config);
+  const policy = compilePolicy(config);
+  return {
+    config,
+    judgeSource: sourceJudge({ metaSources: config.meta.sources, peers: config.peers }),
+    selectRoute: (request) => selectRoute(routing, request),
+    judgeTarget: (facts) => judgeTarget(policy, facts),
+    judgeCaller: (facts) => judgeCaller(policy, facts),
+  };
+}
+
+async function startEmbedded(config: Config, log: Logger, record: (entry: TraceEntry) => void): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
+  const { cert, key } = config.sip.tls;
+  const secret = randomBytes(24).toString('hex');
+  const server = await startSipServer({
+    listen: [...config.sip.listen],
+    admin: { host: '127.0.0.1', port: 0, secret },
+    tls: cert === null || key === null ? undefined : { cert, key },
+    advertise: { default: config.sip.advertise.peers },
+    targets: {
+      [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
+    },
+    logger: log.child({ part: 'sipserver' }),
+    onMessage: record,
+  });
+  return { server, admin: { ...server.admin, secret } };
+}
+
+/** Our Contact towards Meta is the registered name (META-SIP §4.1), with the port Meta was told. */
+function metaContactHost(config: Config, server: SipServer | null): string {
+  const host = config.sip.advertise.meta ?? config.domain;
+  if (/:\d+$/.test(host)) return host;
+  const listening = server?.listening ?? config.sip.listen;
+  const port = /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1];
+  return `${host}:${port ?? '5061'}`;
+}
+
+function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics; recent: Map<string, readonly string[]> }): void {
+  to.cdr.write(record);
+  to.metrics.ended(record.direction, record.termination, record.setupMs, record.durationMs);
+  if (to.recent.size >= recentCalls) {
+    const oldest = to.recent.keys().next();
+    if (!oldest.done) to.recent.delete(oldest.value);
+  }
+  to.recent.set(call.id, callIdsOf(call));
+  call.log.info({ termination: record.termination, setupMs: record.setupMs, durationMs: record.durationMs, rule: record.rule }, 'call ended');
+}
+
+function callIdsOf({ facts, attempts }: Call): string[] {
+  return [...new Set([facts.metaCallId, facts.peerCallId, ...attempts].filter((id) => id !== null))];
+}
+
+function draw(entries: readonly TraceEntry[], config: Config): string {
+  const isMeta = addressMatcher(config.meta.sources);
+  const business = new Set(Object.keys(config.numbers));
+  const peers = Object.entries(config.peers);
+  const nameOf = ({ transport, remote }: TraceEntry): string => {
+    const host = remote.replace(/:\d+$/, '');
+    if (transport === 'tls' && (isMeta(host) || host === config.meta.address)) return 'Meta';
+    return peers.find(([, { uri }]) => uri.includes(remote))?.[0] ?? remote;
+  };
+  const text = drawLadder(entries, nameOf);
+  return config.cdr.fullNumbers ? text : maskNumbers(text, business);
+}
+
+/** Keys that a running service cannot change; the operator is told instead of left wondering. */
+function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
+  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, media: (c: Config) => c.media, http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file };
+  for (const [key, read] of Object.entries(fixed)) {
+    if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
+  }
+}
+
+/** Waits for the calls' BYEs to be answered, but not longer than a second: their far ends may be gone. */
+async function settled(calls: readonly Call[]): Promise<void> {
+  if (calls.length === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    Promise.all(calls.map((call) => call.ended)),
+    new Promise((resolve) => { timer = setTimeout(resolve, 1000); }),
+  ]);
+  clearTimeout(timer);
+}

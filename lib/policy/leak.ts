@@ -1,0 +1,70 @@
+import ipaddr from 'ipaddr.js';
+import type { LeakSign } from '../config/types.js';
+import type { CompiledPolicy } from './compile.js';
+import { hostKey } from './compile.js';
+import { hasIsup, headerValues, mentions, pstnMention } from './origin.js';
+import { canonicalUser, findUser } from './pattern/users.js';
+import type { Denial, PeerMessageFacts } from './types.js';
+
+/** A sign that a peer went out to the PSTN after a call was handed to it. */
+export interface Leak {
+  readonly sign: LeakSign;
+  /** End the call with the verdict's status (before the answer) or BYE; otherwise it is for the audit log only. */
+  readonly enforce: boolean;
+  readonly verdict: Denial;
+}
+
+type Sign = (policy: CompiledPolicy, facts: PeerMessageFacts) => string | null;
+
+const signs: Readonly<Record<LeakSign, Sign>> = {
+  isupBody: (_policy, { headers, body }) => (hasIsup(headers, body) ? 'the message carries ISUP' : null),
+  divertedToNumber: (policy, facts) => {
+    // RFC 7044 §7, RFC 5806: where the call has gone on to. Users of the peer that are written out are numbers on-net.
+    const users = policy.peers.get(facts.peer)?.users;
+    const known = (user: string): boolean => Object.hasOwn(policy.config.numbers, user) || (users !== undefined && findUser(users, canonicalUser(user)) !== null);
+    for (const header of ['history-info', 'diversion']) {
+      for (const mention of mentions(facts.headers, header)) {
+        const text = pstnMention(policy, mention, known);
+        if (text !== null) return text;
+      }
+    }
+    return null;
+  },
+  contactAtGateway: (policy, { headers, peer }) => {
+    for (const { uri } of mentions(headers, 'contact')) {
+      const host = uri === null ? '' : hostKey(uri.host);
+      const gateway = host === policy.peers.get(peer)?.host ? undefined : policy.gateways.get(host);
+      if (host !== '' && policy.isCarrier(host)) return `Contact is at a carrier's host, ${host}`;
+      if (gateway !== undefined) return `Contact is at peer ${gateway}, whose pstn is not none`;
+    }
+    return null;
+  },
+  carrierMedia: (policy, { body }) => {
+    const address = mediaAddresses(body).find((host) => policy.isCarrier(host));
+    return address === undefined ? null : `media is at a carrier's address, ${address}`;
+  },
+  // RFC 3261 §21.1.3: the call is being forwarded; to where is not said.
+  forwarded181: (_policy, { status }) => (status === 181 ? 'the peer forwards the call (181)' : null),
+  // RFC 8606 §1 and RFC 6432 speak of Reason in responses: a Q.850 cause while ringing comes from an interworking gateway.
+  q850Provisional: (_policy, { status, headers }) => {
+    const provisional = status !== null && status > 100 && status < 200;
+    return provisional && headerValues(headers, 'reason').some((value) => /(^|,)\s*q\.850\s*(;|$)/i.test(value)) ? 'a provisional response gives a Q.850 cause' : null;
+  },
+};
+
+/** Addresses in c= lines (RFC 8866 §5.7) of an SDP body, also inside a multipart one. */
+function mediaAddresses(body: string): string[] {
+  return [...body.matchAll(/^c=IN IP[46] ([^\s/]+)/gim)].map((match) => hostKey(match[1]!)).filter((host) => ipaddr.isValid(host));
+}
+
+/** Every sign in a message a peer sent on its leg, those that end the call first. Pure. */
+export function judgeLeak(policy: CompiledPolicy, facts: PeerMessageFacts): readonly Leak[] {
+  const leaks = (Object.keys(signs) as LeakSign[]).flatMap((sign): Leak[] => {
+    const text = signs[sign](policy, facts);
+    if (text === null) return [];
+    const code = `leak.${sign}`;
+    // RFC 3261 §21.6.2: 603, the call is declined wherever it might go.
+    return [{ sign, enforce: policy.leaks[sign] === 'enforce', verdict: { allow: false, code, rule: code, status: 603, text: `peer ${facts.peer}: ${text}` } }];
+  });
+  return leaks.sort((a, b) => Number(b.enforce) - Number(a.enforce));
+}

@@ -1,0 +1,82 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A SIP program of somebody else's, as a PBX user on loopback. */
+export interface Program {
+  readonly port: number;
+  /** Everything it has printed. */
+  output(): string;
+  /** Ends it; resolves when it has ended. */
+  close(): Promise<void>;
+}
+
+/** A reason to skip when the program is not installed, else false. */
+export function absent(program: string): string | false {
+  return spawnSync('which', [program]).status === 0 ? false : `${program} is not installed`;
+}
+
+/** baresip that answers at once and sends back what it hears. */
+export async function startBaresip(options: { codec: string; srtp?: boolean }): Promise<Program> {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
+  const port = await freeUdpPort();
+  const config = [
+    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', 'audio_player aubridge,echo', 'audio_source aubridge,echo',
+    'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, 'module_path /usr/lib/baresip/modules',
+    ...['g711', 'g722', 'opus', 'srtp', 'aubridge'].map((name) => `module ${name}.so`), 'module_tmp account.so', 'module_app menu.so', '',
+  ];
+  await writeFile(join(dir, 'config'), config.join('\n'));
+  await writeFile(join(dir, 'accounts'), `<sip:6001@127.0.0.1;transport=udp>;regint=0;answermode=auto;audio_codecs=${options.codec}${options.srtp === true ? ';mediaenc=srtp-mand' : ''}\n`);
+  await writeFile(join(dir, 'contacts'), '');
+  return run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));
+}
+
+/** sipp's built-in UAS, echoing RTP. */
+export async function startSipp(): Promise<Program> {
+  const [port, media] = [await freeUdpPort(), await freeUdpPort()];
+  return run('sipp', ['-sn', 'uas', '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin'], port, async () => undefined);
+}
+
+/** Starts the program and waits until its UDP port is bound. */
+async function run(program: string, args: string[], port: number, clean: () => Promise<void>): Promise<Program> {
+  let output = '';
+  let ended = false;
+  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => {
+    ended = true;
+    resolve();
+  }));
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (data: Buffer) => { output += data.toString(); });
+  const deadline = Date.now() + 10_000;
+  // Neither program says on a pipe that it is ready; the kernel's table of sockets does.
+  while (!(await bound(port))) {
+    if (ended || Date.now() > deadline) throw new Error(`${program} did not get ready: ${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return {
+    port,
+    output: () => output,
+    async close() {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+      await exited;
+      clearTimeout(timer);
+      await clean();
+    },
+  };
+}
+
+async function bound(port: number): Promise<boolean> {
+  const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+  return (await readFile('/proc/net/udp', 'utf8')).split('\n').some((line) => line.slice(0, 24).includes(hex));
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
