@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
-import { registerRouteCommand } from './route.js';
 import { registerRunCommand } from './run.js';
 import { registerSimulateCommands } from './simulate.js';
 import { registerSipserverCommand } from './sipserver.js';
@@ -13,9 +11,7 @@ const program = new Command('wa-b2bua')
   .showHelpAfterError();
 registerRunCommand(program);
 registerCheckCommand(program);
-registerRouteCommand(program);
 registerDoctorCommand(program);
-registerAuditCommand(program);
 registerSimulateCommands(program);
 registerSipserverCommand(program);
 
