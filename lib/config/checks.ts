@@ -85,6 +85,8 @@ export const country: Check = text('an ISO 3166 country of two capital letters s
 export const name: Check = text('a name of letters, digits, _ . and -', (v) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(v) && !(v in Object.prototype));
 /** A SIP user that needs no escape (RFC 3261 §25.1 user-unreserved without ';', '/' and '?', which read as parameters). */
 export const sipUser: Check = text('a SIP user of letters, digits and - _ . ! ~ * \' ( ) & = + $', (v) => /^[A-Za-z0-9\-_.!~*'()&=+$]{1,128}$/.test(v));
+/** User of an account: on-net users are listed literally, so nothing that reads as a pattern (policy, `users`). */
+export const account: Check = text('a user of letters, digits, _ . and -, such as "6001"', (v) => /^\+?[A-Za-z0-9_.-]{1,64}$/.test(v) && !(v in Object.prototype));
 export const peerUri: Check = text('sip:host, with :port and ;transport=udp, tcp or tls where needed', (v) => {
   const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
   return match !== null && isHost(match[1]!) && (match[2] === undefined || isPort(match[2], 1));

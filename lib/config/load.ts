@@ -8,12 +8,14 @@ import { metaSources } from './metaSources.js';
 import type { Env, Values } from './reader.js';
 import { Reader } from './reader.js';
 import { checkReferences } from './references.js';
+import { checkRegister, fillPeers, type RawPeers } from './register.js';
 import type { Group } from './schema.js';
 import { isLeaf, schema } from './schema.js';
 import type { Config } from './types.js';
 
 /** The file with defaults filled in, before the few forms that only the file has are worked out. */
-type RawConfig = Omit<Config, 'hash' | 'media'> & {
+type RawConfig = Omit<Config, 'hash' | 'media' | 'peers'> & {
+  readonly peers: RawPeers;
   readonly media: Omit<Config['media'], 'rtpengine'> & {
     readonly rtpengine: Omit<Config['media']['rtpengine'], 'ports'> & { readonly ports: string };
   };
@@ -55,7 +57,11 @@ export function parseConfig(text: string, { env, path }: { readonly env: Env; re
   const raw = reader.read(doc.contents, schema, '') as unknown as RawConfig;
   const config = finish(raw);
   // Cross checks need whole values; with faults in single keys they would only repeat them.
-  if (reader.faults.length === 0) checkReferences(config, (at, message) => reader.fault(at, message, nearestLine(reader, at)));
+  if (reader.faults.length === 0) {
+    const report = (at: string, message: string): void => reader.fault(at, message, nearestLine(reader, at));
+    checkRegister(raw.peers, report);
+    checkReferences(config, report);
+  }
   if (reader.faults.length > 0) {
     throw new ConfigFaults(path, [...reader.faults].sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
   }
@@ -91,6 +97,7 @@ function finish(raw: RawConfig): Config {
   const config = {
     ...raw,
     meta: { ...raw.meta, sources: raw.meta.sources.flatMap((source) => (source === 'default' ? metaSources : [source])) },
+    peers: fillPeers(raw.peers),
     media: { ...raw.media, rtpengine: { ...raw.media.rtpengine, ports: { first: first!, last: last! } } },
   };
   return { ...config, hash: createHash('sha256').update(canonical(withoutSecrets(config as unknown as Values, schema))).digest('hex') };

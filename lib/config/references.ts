@@ -53,8 +53,8 @@ function checkPeer(at: string, peer: PeerConfig, numbers: readonly string[], pee
   peer.mayTransferTo.forEach((other, i) => {
     if (!peers.includes(other)) report(`${at}.mayTransferTo[${i}]`, unknown('peer', other, peers));
   });
-  if (peer.mayCall.length > 0 && peer.sources.length === 0 && peer.digest === null) {
-    report(`${at}.mayCall`, 'needs sources or digest: nobody could be known as this peer');
+  if (peer.mayCall.length > 0 && peer.sources.length === 0 && peer.digest === null && !peer.register) {
+    report(`${at}.mayCall`, 'needs sources, digest or register: nobody could be known as this peer');
   }
 }
 
@@ -63,6 +63,14 @@ function checkShared(config: Config, report: Report): void {
   const bySource = new Map<string, string>();
   const byUser = new Map<string, string>();
   for (const [name, peer] of Object.entries(config.peers)) {
+    if (peer.register) {
+      for (const user of Object.keys(peer.accounts)) {
+        const other = byUser.get(user);
+        if (other !== undefined) report(`peers.${name}.accounts.${user}`, `peer ${other} has this user name already`);
+        byUser.set(user, name);
+      }
+      continue;
+    }
     if (peer.digest !== null) {
       const other = byUser.get(peer.digest.username);
       if (other !== undefined) report(`peers.${name}.digest.username`, `peer ${other} has this user name already`);

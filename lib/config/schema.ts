@@ -82,7 +82,20 @@ export const numberSchema: Group = {
 
 /** Each entry of `peers`. */
 export const peerSchema: Group = {
-  uri: required('Where calls to this peer are sent.', is.peerUri),
+  uri: leaf('Where calls to this peer are sent; required unless register is true.', is.orNull(is.peerUri), null),
+  register: leaf('Its users register with us (true), each with an account below.', is.bool, false),
+  accounts: tableOf('Who may register, by user. They are the on-net users of this peer.', is.account, { password: secret('Password.') }),
+  registration: {
+    minExpires: leaf('Seconds; a shorter registration is refused with 423.', is.integer(10, 3600), 60),
+    maxExpires: leaf('Seconds; a longer registration is shortened.', is.integer(60, 86_400), 3600),
+    maxContacts: leaf('Devices of one user at once.', is.integer(1, 20), 5),
+    keepAlive: leaf('Seconds between OPTIONS to UDP phones behind NAT; 0: none.', is.integer(0, 600), 25),
+  },
+  health: {
+    interval: leaf('Seconds between OPTIONS to this peer; 0: none, and it is never out.', is.integer(0, 3600), 30),
+    outAfter: leaf('Failures in a row after which it gets no calls.', is.integer(1, 100), 3),
+    backAfter: leaf('Answers in a row after which it gets calls again.', is.integer(1, 100), 2),
+  },
   sources: listOf('Networks this peer calls from.', is.cidr),
   digest: leaf('Credentials this peer must show when it calls in; null: its address is enough.', passes, null, { optional: true, children: credentials }),
   pstn: leaf("The operator's statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown'),
@@ -110,6 +123,7 @@ export const routeSchema: Group = {
   to: rowsOf('Targets, in order.', { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) }, { required: true, min: 1 }),
   strategy: leaf('failover or ring-all.', is.oneOf('failover', 'ring-all'), 'failover'),
   ringTimeout: leaf('Seconds each target may ring.', is.integer(1, 600), 45),
+  downMessage: leaf('Sound file played to the user when every peer of the route is out; null: 480.', is.orNull(is.nonEmpty), null),
 };
 
 /** The whole file. */
@@ -180,5 +194,10 @@ export const schema: Group = {
   limits: {
     maxCalls: leaf('Calls in all; over it new ones get 503.', is.integer(1, 1_000_000), 2000),
     drain: leaf('Seconds a drain waits for calls to end.', is.integer(0, 86_400), 30),
+    ban: {
+      after: leaf('Wrong passwords or unknown callers in a row that lead to a ban; 0: no bans.', is.integer(0, 1000), 10),
+      first: leaf('Seconds of the first ban; each further one is twice as long.', is.integer(1, 86_400), 60),
+      longest: leaf('Seconds of the longest ban.', is.integer(1, 2_592_000), 86_400),
+    },
   },
 };

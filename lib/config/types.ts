@@ -100,8 +100,14 @@ export type PairLimit = 'launch' | 'october2025' | 'december2025';
 export const pairLimits: Readonly<Record<PairLimit, number>> = Object.freeze({ launch: 5, october2025: 10, december2025: 100 });
 
 export interface PeerConfig {
-  /** sip:host:port;transport=… where calls to this peer are sent. */
+  /** sip:host:port;transport=… where calls to this peer are sent; of a peer whose users register, a name that resolves nowhere. */
   readonly uri: string;
+  /** Its users register with us and are called where they registered from. */
+  readonly register: boolean;
+  /** Who may register, by user; they are the peer's on-net users. */
+  readonly accounts: Readonly<Record<string, AccountConfig>>;
+  readonly registration: RegistrationConfig;
+  readonly health: HealthConfig;
   /** CIDRs this peer calls from. */
   readonly sources: readonly string[];
   /** Digest credentials this peer presents when it calls in. */
@@ -128,6 +134,31 @@ export interface PeerConfig {
   readonly earlyMedia: boolean;
 }
 
+export interface AccountConfig {
+  readonly password: string;
+}
+
+export interface RegistrationConfig {
+  /** Seconds; a shorter wish is refused with 423. */
+  readonly minExpires: number;
+  /** Seconds; a longer wish is shortened. */
+  readonly maxExpires: number;
+  /** Devices of one user at once; the one silent for longest gives way to a new one. */
+  readonly maxContacts: number;
+  /** Seconds between OPTIONS to a UDP phone behind NAT; 0: none. */
+  readonly keepAlive: number;
+}
+
+/** How it is found out that a peer is not there, and that it is back. */
+export interface HealthConfig {
+  /** Seconds between OPTIONS; 0: none, and the peer is never out. */
+  readonly interval: number;
+  /** Failures in a row, of OPTIONS or calls, after which it gets no calls. */
+  readonly outAfter: number;
+  /** Answers in a row after which it gets calls again. */
+  readonly backAfter: number;
+}
+
 export type PeerCodec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
 
 export interface RouteConfig {
@@ -139,6 +170,8 @@ export interface RouteConfig {
   readonly strategy: 'failover' | 'ring-all';
   /** Seconds each target may ring. */
   readonly ringTimeout: number;
+  /** Sound file that the user hears when every peer of the route is out; null: the call is refused with 480. */
+  readonly downMessage: string | null;
 }
 
 export interface PolicyConfig {
@@ -164,4 +197,15 @@ export interface LimitsConfig {
   readonly maxCalls: number;
   /** Seconds that a drain waits for calls to end by themselves. */
   readonly drain: number;
+  readonly ban: BanConfig;
+}
+
+/** Silence for those who guess passwords or knock where nobody knows them. */
+export interface BanConfig {
+  /** Faults in a row that lead to a ban; 0: nobody is ever banned. */
+  readonly after: number;
+  /** Seconds of the first ban; each further one is twice as long. */
+  readonly first: number;
+  /** Seconds of the longest. */
+  readonly longest: number;
 }

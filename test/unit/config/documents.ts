@@ -9,7 +9,7 @@ export type Tree = { [key: string]: unknown };
 
 export const env = {
   WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', ESL_SECRET: 'esl-secret',
-  ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
+  PHONE_6001: 'p1', PHONE_6002: 'p2', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
 };
 
 /** A good file in which every key of the schema has a value. */
@@ -25,6 +25,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'peers.pbx.digest', { username: 'pbx', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.auth', { username: 'us', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.mayTransferTo', ['pbx']);
+  setAt(tree, 'peers.phones', { register: true, pstn: 'none', accounts: { 6001: { password: '${PHONE_6001}' } }, registration: { minExpires: 60, maxExpires: 3600, maxContacts: 5, keepAlive: 25 } });
   setAt(tree, 'policy.carriers', ['carrier.example', '198.51.100.0/24']);
   setAt(tree, 'policy.leaks', { forwarded181: 'enforce' });
   return tree;

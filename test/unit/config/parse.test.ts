@@ -132,10 +132,20 @@ t.test('keys that do not fit together', (t) => {
     ['peers.pbx.auth.password', null, 'peers.pbx.auth', /go together/],
     ['media.rtpengine.control', [], 'media.rtpengine.control', /must name a socket/],
     ['media.rtpengine.spawn', true, 'media.rtpengine.control', /is not used/],
+    ['peers.pbx.uri', null, 'peers.pbx.uri', /^is required/],
+    ['peers.pbx.accounts', { 7001: { password: 'x' } }, 'peers.pbx.accounts', /needs register: true/],
+    ['peers.phones.uri', 'sip:a.example', 'peers.phones.uri', /must be left out with register/],
+    ['peers.phones.users', ['6001'], 'peers.phones.users', /its accounts are its users/],
+    ['peers.phones.accounts', {}, 'peers.phones.accounts', /must name a user/],
+    ['peers.phones.digest', { username: 'a', password: 'b' }, 'peers.phones.digest', /each account has a password/],
+    ['peers.phones.auth', { username: 'a', password: 'b' }, 'peers.phones.auth', /is not used with register/],
+    ['peers.phones.registration.minExpires', 3600, 'peers.phones.registration.minExpires', /over maxExpires \(600\)/],
+    ['peers.more', { register: true, accounts: { 6001: { password: 'x' } } }, 'peers.more.accounts.6001', /peer phones has this user name already/],
     ['peers.other', { uri: 'sip:b.example', digest: { username: 'pbx', password: 'x' } }, 'peers.other.digest.username', /already/],
   ];
   for (const [path, value, fault, message] of cases) {
     const tree = fullDocument();
+    if (path.endsWith('minExpires')) setAt(tree, 'peers.phones.registration.maxExpires', 600);
     setAt(tree, path, value);
     const found = faultsOf(stringify(tree));
     t.equal(found[0]?.path, fault);
@@ -147,9 +157,20 @@ t.test('keys that do not fit together', (t) => {
   t.match(faultsOf(stringify(tree))[0]!.message, /routes\[0\] has this name already/);
   setAt(tree, 'routes', []);
   setAt(tree, 'peers.pbx', { uri: 'sip:a.example', mayCall: ['+447700900001'] });
-  t.match(faultsOf(stringify(tree))[0]!.message, /needs sources or digest/);
+  t.match(faultsOf(stringify(tree))[0]!.message, /needs sources, digest or register/);
   setAt(tree, 'peers', { a: { uri: 'sip:a.example', sources: ['10.0.0.1'] }, b: { uri: 'sip:b.example', sources: ['10.0.0.1'] } });
   t.match(faultsOf(stringify(tree))[0]!.message, /peer a calls from this network already/);
+  t.end();
+});
+
+t.test('a peer whose users register: its accounts are its users, at a host that resolves nowhere', (t) => {
+  const { phones } = parseTree(fullDocument()).peers;
+  t.match(phones, { uri: 'sip:phones.registered.invalid', users: ['6001'], accounts: { 6001: { password: 'p1' } } });
+  const tree = fullDocument();
+  setAt(tree, 'peers', { 'a.b': { register: true, accounts: { 6001: { password: 'x' } } } });
+  setAt(tree, 'routes', []);
+  t.same(faultsOf(stringify(tree)).map((f) => f.path), ['peers.a.b']);
+  t.match(faultsOf(stringify(tree))[0]!.message, /name of the peer must be letters/);
   t.end();
 });
 

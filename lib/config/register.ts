@@ -1,0 +1,39 @@
+import type { Config, PeerConfig } from './types.js';
+
+/** Peers as they stand in the file. */
+export type RawPeers = Readonly<Record<string, Omit<PeerConfig, 'uri'> & { readonly uri: string | null }>>;
+
+/** The host by which policy and routes know a peer whose users register: it resolves nowhere (RFC 2606 §2). */
+function registeredUri(name: string): string {
+  return `sip:${name}.registered.invalid`;
+}
+
+/** Peers with the keys filled in that registration gives: where they are, and who their on-net users are. */
+export function fillPeers(peers: RawPeers): Config['peers'] {
+  // Faults in the file may have left a peer out.
+  return Object.fromEntries(Object.entries(peers).map(([name, peer]) => [name, {
+    ...peer,
+    uri: peer.uri ?? (peer.register ? registeredUri(name) : ''),
+    users: peer.register && peer.users.length === 0 ? Object.keys(peer.accounts) : peer.users,
+  }]));
+}
+
+/** Faults between the keys of registration and the others of a peer. */
+export function checkRegister(peers: RawPeers, report: (path: string, message: string) => void): void {
+  for (const [name, peer] of Object.entries(peers)) {
+    const at = `peers.${name}`;
+    if (!peer.register) {
+      if (peer.uri === null) report(`${at}.uri`, 'is required');
+      if (Object.keys(peer.accounts).length > 0) report(`${at}.accounts`, 'needs register: true');
+      continue;
+    }
+    // It becomes a label of a host name (RFC 1035 §2.3.1, with _).
+    if (!/^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(name)) report(at, 'with register: true the name of the peer must be letters, digits, _ and - only');
+    if (peer.uri !== null) report(`${at}.uri`, 'must be left out with register: true: its users are called where they registered from');
+    if (peer.users.length > 0) report(`${at}.users`, 'must be left out with register: true: its accounts are its users');
+    if (Object.keys(peer.accounts).length === 0) report(`${at}.accounts`, 'must name a user with register: true');
+    if (peer.digest !== null) report(`${at}.digest`, 'is not used with register: true: each account has a password of its own');
+    if (peer.auth.username !== null) report(`${at}.auth`, 'is not used with register: true: a phone does not challenge us');
+    if (peer.registration.minExpires > peer.registration.maxExpires) report(`${at}.registration.minExpires`, `must not be over maxExpires (${peer.registration.maxExpires})`);
+  }
+}
