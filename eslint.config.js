@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 const layers = [
   ['cli', 'main'],
   ['simulator', 'http', 'call'],
-  ['media', 'routing', 'policy', 'state'],
+  ['media', 'routing', 'registrar', 'policy', 'state'],
   ['sip', 'sdp', 'observe'],
   ['config', 'errors'],
 ];

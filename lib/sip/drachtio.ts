@@ -70,6 +70,8 @@ export interface SipStack extends EventEmitter {
   disconnect(): void;
   use(handler: (req: SipRequest, res: SipResponse, next: () => void) => void): void;
   createUAS(req: SipRequest, res: SipResponse, options: { localSdp: string; headers: SipHeaders }): Promise<SipDialog>;
+  /** A request outside any dialog; the callback gets it as it was sent, and its responses come as events of it. */
+  request(uri: string, options: { method: string; headers: SipHeaders; proxy?: string }, callback: (err: unknown, req: SipRequest | undefined) => void): void;
   createUAC(
     uri: string,
     options: UacOptions,

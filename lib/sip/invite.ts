@@ -12,6 +12,8 @@ export interface InviteOptions {
   readonly contact: string;
   readonly headers: SipHeaders;
   readonly sdp: string;
+  /** Next hop as a SIP URI; left out: the URI says. */
+  readonly proxy?: string;
   /** For when the far end challenges us; null: a challenge is a refusal. */
   readonly credentials: Credentials | null;
   /** Every 18x. */
@@ -90,10 +92,10 @@ export class OutboundInvite {
 
   async #attempt(cseq: number, authorization: SipHeaders): Promise<InviteOutcome> {
     if (this.#cancelled !== null) return terminated;
-    const { uri, from, to, contact, headers, sdp } = this.#options;
+    const { uri, from, to, contact, headers, sdp, proxy } = this.#options;
     try {
       const dialog = await this.#stack.createUAC(uri, {
-        localSdp: sdp,
+        localSdp: sdp, ...(proxy === undefined ? {} : { proxy }),
         headers: {
           ...headers, ...authorization,
           From: `${from};tag=${this.#fromTag}`, To: to, Contact: contact,

@@ -1,0 +1,34 @@
+import type { SipUri } from '../sip/uri.js';
+import { parseUri, uriParam } from '../sip/uri.js';
+import type { CompiledPolicy } from './compile.js';
+import { hostKey, portOf } from './compile.js';
+import { readsAsNumber } from './pattern/telephone.js';
+import { canonicalUser } from './pattern/users.js';
+import { splitUser, telephoneParam } from './reading.js';
+
+/**
+ * Why the Contact that a registered user gives is not the user's own device, as a sentence; null when nothing speaks against it. Requests go to
+ * the socket the REGISTER came from, never to the host of the Contact; what stands in it must still lead nowhere else. Pure.
+ */
+export function objectsToContact(policy: CompiledPolicy, uri: SipUri, account: string): string | null {
+  const { user, params } = splitUser(uri);
+  const number = canonicalUser(user ?? '');
+  const host = hostKey(uri.host);
+  const kind = uriParam(uri.params, 'user');
+  if (kind !== undefined && kind?.toLowerCase() !== 'ip') return `the Contact says ;user=${kind}: it is to be dialled`;
+  const name = telephoneParam(uri, params);
+  if (name !== null) return `;${name} in the Contact belongs to the telephone network`;
+  // A gateway registers so: whatever it is sent, it dials.
+  if (number !== canonicalUser(account) && readsAsNumber(number)) return `the Contact names ${number}, which reads as a telephone number and is not ${account}`;
+  if (policy.isCarrier(host)) return `the Contact is at a carrier's host, ${host}`;
+  // RFC 3261 §19.1.5, §16.6: each would send the request somewhere else, or make it another.
+  if (uri.headers.length > 0) return 'the Contact carries headers';
+  for (const param of ['maddr', 'method']) if (uriParam(uri.params, param) !== undefined) return `the Contact carries ;${param}`;
+  // A SIP server that knows connections by Contact must not be told that Meta, or another peer, is behind this one.
+  if (host === hostKey(policy.config.meta.host) || host.endsWith('.meta.vc') || host.endsWith('.fbinfra.net')) return `the Contact is at Meta's host, ${host}`;
+  for (const peer of policy.peers.values()) {
+    const at = parseUri(peer.uri);
+    if (at !== null && host === peer.host && (uri.hostKind === 'name' || portOf(uri) === peer.port)) return `the Contact is at the address of peer ${peer.name}`;
+  }
+  return null;
+}

@@ -1,0 +1,248 @@
+import type { AccountConfig, PeerConfig } from '../config/types.js';
+import type { Logger } from '../observe/logger.js';
+import type { DigestServer } from '../sip/digestServer.js';
+import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { addressMatcher } from '../sip/source.js';
+import type { SipUri } from '../sip/uri.js';
+import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
+import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
+import { applyRegister } from './bindings.js';
+import type { Guard } from './guard.js';
+
+/** A peer whose users register. */
+interface Home {
+  readonly name: string;
+  readonly peer: PeerConfig;
+  readonly account: AccountConfig;
+  /** Whether a REGISTER may come from this address. */
+  readonly admits: (address: string) => boolean;
+}
+
+export interface RegistrarOptions {
+  readonly peers: () => Readonly<Record<string, PeerConfig>>;
+  /** Why a Contact is not to be used; null when nothing speaks against it. */
+  readonly objects: (uri: SipUri, user: string) => string | null;
+  readonly digest: DigestServer;
+  readonly guard: Guard;
+  readonly log: Logger;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** How often expired registrations are looked for, milliseconds. */
+  readonly sweepInterval?: number;
+}
+
+/** What happened, for metrics. */
+export type RegisterResult = 'ok' | 'challenged' | 'wrongPassword' | 'banned' | 'refused';
+
+/** Option tags we act on (RFC 3327, RFC 5626). */
+const supported: ReadonlySet<string> = new Set(['path', 'outbound']);
+/** RFC 5626 §4.4.1: a phone that knows it keeps its connection alive at least as often, seconds. */
+const flowTimer = '120';
+/** Answers held back for those who guess; beyond, they are given at once. */
+const maxHeldBack = 1000;
+const maxPath = 8;
+
+/**
+ * Registrar (RFC 3261 §10.3, RFC 3327, RFC 5626) of the peers with `register: true`: which devices each of their users has, and where they are reached.
+ * Memory is bounded by the accounts and `maxContacts`. Takes every REGISTER; never throws.
+ */
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  #homes: ReadonlyMap<string, Home>;
+  /** By user; user names are unique across peers (config). */
+  readonly #bindings = new Map<string, readonly Binding[]>();
+  readonly #heldBack = new Set<NodeJS.Timeout>();
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #counts = new Map<RegisterResult, number>();
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+    this.#homes = homesOf(options.peers());
+    this.#sweeper = setInterval(() => this.#sweep(), options.sweepInterval ?? 1000);
+    this.#sweeper.unref();
+  }
+
+  /** The configuration has changed: what is registered by its rules no more is forgotten. */
+  reload(): void {
+    this.#homes = homesOf(this.#options.peers());
+    for (const [user, bindings] of this.#bindings) {
+      const home = this.#homes.get(user);
+      for (const binding of bindings) {
+        const why = home === undefined ? 'the account is gone' : !home.admits(binding.source.address) ? 'its address is not in sources any more' : this.#options.objects(binding.uri, user);
+        if (why !== null) this.forget(binding, why);
+      }
+    }
+  }
+
+  /** Devices of a user of this peer; empty when none is registered. */
+  contacts(peer: string, user: string): readonly Binding[] {
+    if (this.#homes.get(user)?.name !== peer) return [];
+    const now = this.#options.now();
+    return (this.#bindings.get(user) ?? []).filter(({ expiresAt }) => expiresAt > now);
+  }
+
+  /** The peer whose device registered from this very socket; null when none did. */
+  peerAt(address: string, port: number): string | null {
+    const now = this.#options.now();
+    for (const [user, bindings] of this.#bindings) {
+      if (bindings.some((b) => b.expiresAt > now && b.source.port === port && b.source.address === address)) return this.#homes.get(user)?.name ?? null;
+    }
+    return null;
+  }
+
+  /** Every device, for keep-alives and the status page. */
+  all(): readonly Binding[] {
+    const now = this.#options.now();
+    return [...this.#bindings.values()].flat().filter(({ expiresAt }) => expiresAt > now);
+  }
+
+  /** The peer that a user registers with; null when there is no such account. */
+  homeOf(user: string): { readonly name: string; readonly peer: PeerConfig } | null {
+    return this.#homes.get(user) ?? null;
+  }
+
+  /** A device is known to be gone. */
+  forget(binding: Binding, why: string): void {
+    const left = (this.#bindings.get(binding.user) ?? []).filter((b) => b !== binding);
+    this.#store(binding.user, left);
+    this.#log(binding, `unregistered: ${why}`);
+  }
+
+  /** REGISTERs by what came of them, since the start. */
+  counts(): Readonly<Record<RegisterResult, number>> {
+    const count = (result: RegisterResult): number => this.#counts.get(result) ?? 0;
+    return { ok: count('ok'), challenged: count('challenged'), wrongPassword: count('wrongPassword'), banned: count('banned'), refused: count('refused') };
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    for (const timer of this.#heldBack) clearTimeout(timer);
+    this.#heldBack.clear();
+  }
+
+  /** Answers a REGISTER, at once or, to those who guess, later. */
+  take(req: SipRequest, res: SipResponse): void {
+    const { guard, digest, now } = this.#options;
+    const user = parseNameAddr(req.get('To') ?? '')?.uri.user ?? '';
+    const home = this.#homes.get(user) ?? null;
+    const known = home === null ? null : user;
+    if (guard.refused(req.source_address, known, now())) return this.#refuse(res, 'banned', 403);
+    // RFC 3261 §10.3 step 2, §8.2.2.3.
+    const unknown = splitHeaderValues(req.get('Require') ?? '').filter((tag) => !supported.has(tag.toLowerCase()));
+    if (unknown.length > 0) return this.#refuse(res, 'refused', 420, { Unsupported: unknown.join(', ') });
+
+    const callId = req.get('Call-ID') ?? '';
+    const verdict = digest.verify(req.get('Authorization'), { method: 'REGISTER', callId }, (username) => (username === user ? home?.account.password ?? null : null));
+    if (!verdict.ok && verdict.challenge) {
+      // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
+      return this.#refuse(res, 'challenged', 401, { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') });
+    }
+    if (!verdict.ok || home === null) return this.#wrong(req, res, known, verdict.ok ? 'wrongUser' : verdict.reason);
+    if (!home.admits(req.source_address)) {
+      this.#options.log.warn({ peer: home.name, user, source: req.source_address }, `${user} may not register from ${req.source_address}: it is not in peers.${home.name}.sources`);
+      return this.#refuse(res, 'refused', 403);
+    }
+    guard.success(req.source_address, user, now());
+    this.#apply(req, res, home, user);
+  }
+
+  #apply(req: SipRequest, res: SipResponse, home: Home, user: string): void {
+    const facts = factsOf(req, user);
+    if (facts === null) return this.#refuse(res, 'refused', 400);
+    const { minExpires, maxExpires, maxContacts } = home.peer.registration;
+    const now = this.#options.now();
+    const outcome: RegisterOutcome = applyRegister(this.#bindings.get(user) ?? [], facts,
+      { minExpires, maxExpires, maxContacts, objects: (uri) => this.#options.objects(uri, user) }, now);
+    if (!outcome.ok) {
+      this.#options.log.warn({ peer: home.name, user, source: req.source_address, status: outcome.status }, `registration of ${user} refused: ${outcome.reason}`);
+      return this.#refuse(res, 'refused', outcome.status, outcome.minExpires === undefined ? {} : { 'Min-Expires': String(outcome.minExpires) });
+    }
+    this.#store(user, outcome.bindings);
+    for (const binding of outcome.added) this.#log(binding, 'registered');
+    for (const binding of outcome.removed) this.#log(binding, 'unregistered');
+    for (const binding of outcome.evicted) this.#log(binding, `unregistered: more than ${maxContacts} devices, and this one was silent for longest`);
+    this.#count('ok');
+    res.send(200, { headers: answerHeaders(req, facts, outcome.bindings, now) });
+  }
+
+  #wrong(req: SipRequest, res: SipResponse, user: string | null, why: string): void {
+    const { guard, log, now } = this.#options;
+    const { delay, ban, what } = guard.fault(req.source_address, user, now());
+    log.warn({ source: req.source_address, user, why }, 'a registration was refused: unknown user or wrong password');
+    if (ban !== null) log.error({ source: req.source_address, seconds: ban / 1000 }, `banned ${what} for ${ban / 1000} s: too many wrong passwords in a row`);
+    this.#count('wrongPassword');
+    if (delay === 0 || this.#heldBack.size >= maxHeldBack) {
+      res.send(403);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#heldBack.delete(timer);
+      res.send(403);
+    }, delay);
+    this.#heldBack.add(timer);
+  }
+
+  #refuse(res: SipResponse, result: RegisterResult, status: number, headers: SipHeaders = {}): void {
+    this.#count(result);
+    res.send(status, { headers });
+  }
+
+  #store(user: string, bindings: readonly Binding[]): void {
+    if (bindings.length === 0) this.#bindings.delete(user);
+    else this.#bindings.set(user, bindings);
+  }
+
+  #sweep(): void {
+    const now = this.#options.now();
+    for (const binding of [...this.#bindings.values()].flat()) {
+      if (binding.expiresAt <= now) this.forget(binding, 'not refreshed in time');
+    }
+  }
+
+  #count(result: RegisterResult): void {
+    this.#counts.set(result, (this.#counts.get(result) ?? 0) + 1);
+  }
+
+  #log({ user, source, userAgent, expiresAt }: Binding, what: string): void {
+    const from = `${source.protocol}:${source.address}:${source.port}`;
+    this.#options.log.info({ user, from, userAgent, seconds: Math.round((expiresAt - this.#options.now()) / 1000) }, `user ${user} at ${from} ${what}`);
+  }
+}
+
+function homesOf(peers: Readonly<Record<string, PeerConfig>>): ReadonlyMap<string, Home> {
+  return new Map(Object.entries(peers).filter(([, peer]) => peer.register).flatMap(([name, peer]) => {
+    const admits = peer.sources.length === 0 ? (): boolean => true : addressMatcher(peer.sources);
+    return Object.entries(peer.accounts).map(([user, account]): [string, Home] => [user, { name, peer, account, admits }]);
+  }));
+}
+
+/** Null when CSeq or Path cannot be read. */
+function factsOf(req: SipRequest, user: string): RegisterFacts | null {
+  const cseq = /^\s*([0-9]{1,10})\s+REGISTER\s*$/.exec(req.get('CSeq') ?? '');
+  const path = splitHeaderValues(req.get('Path') ?? '');
+  if (cseq === null || path.length > maxPath || path.some((value) => parseNameAddr(value) === null)) return null;
+  const protocol = req.protocol.toLowerCase();
+  const tags = splitHeaderValues(req.get('Supported') ?? '').map((tag) => tag.toLowerCase());
+  // RFC 5626 §6: only where the first hop is us, or an edge proxy that says it speaks it.
+  const first = path.length === 0 ? splitHeaderValues(req.get('Via') ?? '').length === 1 : parseNameAddr(path.at(-1)!)!.uri.params.some(({ name }) => name === 'ob');
+  return {
+    user, callId: req.get('Call-ID') ?? '', cseq: Number(cseq[1]), expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''), path,
+    outbound: tags.includes('outbound') && first,
+    source: { protocol: protocol === 'tls' ? 'tls' : protocol === 'tcp' ? 'tcp' : 'udp', address: req.source_address, port: req.source_port },
+    userAgent: req.get('User-Agent')?.slice(0, 128) ?? null,
+  };
+}
+
+/** RFC 3261 §10.3 step 8: every binding with the seconds it has left; RFC 3327 §5.3, RFC 5626 §6. */
+function answerHeaders(req: SipRequest, facts: RegisterFacts, bindings: readonly Binding[], now: number): SipHeaders {
+  const contacts = bindings.map((b) => `<${b.contact}>;expires=${Math.max(1, Math.round((b.expiresAt - now) / 1000))}`);
+  const speaksPath = /\bpath\b/i.test(req.get('Supported') ?? '');
+  const byDevice = facts.outbound && bindings.some((b) => b.device !== null && b.callId === facts.callId);
+  return {
+    ...(contacts.length === 0 ? {} : { Contact: contacts.join(', ') }),
+    Date: new Date(now).toUTCString(),
+    ...(facts.path.length > 0 && speaksPath ? { Path: facts.path.join(', ') } : {}),
+    ...(byDevice ? { Require: 'outbound', 'Flow-Timer': flowTimer } : {}),
+    Supported: 'path, outbound',
+  };
+}

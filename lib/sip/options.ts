@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import type { SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
+
+export interface OptionsRequest {
+  readonly uri: string;
+  /** Next hop as a SIP URI; null: the URI says. */
+  readonly proxy: string | null;
+  /** From as a URI. */
+  readonly from: string;
+  /** Milliseconds to wait; RFC 3261's own time-out of 32 s is longer than anybody wants to know. */
+  readonly timeout: number;
+  readonly headers?: SipHeaders;
+}
+
+/** What came of an OPTIONS. `reason` is for people. */
+export type OptionsOutcome =
+  | { readonly answered: true; readonly status: number; readonly ms: number }
+  /** Nobody there answered: no answer in time, or no way to send. */
+  | { readonly answered: false; readonly reason: string };
+
+/** One OPTIONS outside a dialog (RFC 3261 §11). Never rejects. */
+export function sendOptions(stack: SipStack, { uri, proxy, from, timeout, headers }: OptionsRequest): Promise<OptionsOutcome> {
+  const begun = performance.now();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve({ answered: false, reason: `no answer within ${timeout / 1000} s` }), timeout);
+    const settle = (outcome: OptionsOutcome): void => {
+      clearTimeout(timer);
+      resolve(outcome);
+    };
+    try {
+      stack.request(uri, {
+        method: 'OPTIONS', ...(proxy === null ? {} : { proxy }),
+        headers: {
+          From: `<${from}>;tag=${randomBytes(8).toString('hex')}`, To: `<${uri}>`, 'Call-ID': `${randomBytes(16).toString('hex')}@wa-b2bua`,
+          Contact: '<sip:wa-b2bua@localhost>', Accept: 'application/sdp', ...headers,
+        },
+      }, (error: unknown, request: SipRequest | undefined) => {
+        if (error || request === undefined) {
+          settle({ answered: false, reason: error instanceof Error ? error.message : String(error) });
+          return;
+        }
+        request.on('response', (response: SipResponse) => {
+          if (response.status < 200) return;
+          settle(foundNobody(response) ? { answered: false, reason: `${response.status} ${response.reason}` }
+            : { answered: true, status: response.status, ms: performance.now() - begun });
+        });
+      });
+    } catch (error) {
+      settle({ answered: false, reason: error instanceof Error ? error.message : String(error) });
+    }
+  });
+}
+
+/**
+ * Whether a final response says that nobody there can serve: any 503 (RFC 3261 §21.5.4), and the 408 that the SIP server makes when nobody
+ * answered. That one is a copy of our own request's Via, where a far end has filled in the port it saw (RFC 3581 §4).
+ */
+export function foundNobody(response: SipResponse): boolean {
+  return response.status === 503 || (response.status === 408 && !/;\s*(?:rport\s*=|received\s*=)/i.test(response.get('Via') ?? ''));
+}
