@@ -63,6 +63,11 @@ export const remoteHostPort: Check = text('host:port', (v) => {
   const parts = splitHostPort(v);
   return parts !== null && isHost(parts.host) && isPort(parts.port, 1);
 });
+/** What others are told: a host (IPv6 in brackets when a port follows), with a port when the public one differs. */
+export const publicHost: Check = text('a host name or an address, with :port where the public one differs', (v) => {
+  const parts = splitHostPort(v);
+  return isHost(v) || (parts !== null && isHost(parts.host) && isPort(parts.port, 1));
+});
 export const listenAddress: Check = text('transport:address:port with tls, tcp or udp, such as udp:0.0.0.0:5060', (v) => {
   const match = /^(udp|tcp|tls):(.*)$/.exec(v);
   const parts = match ? splitHostPort(match[2]!) : null;

@@ -133,8 +133,8 @@ export const schema: Group = {
     server: leaf('embedded or drachtio.', is.oneOf('embedded', 'drachtio'), 'embedded'),
     listen: listOf('Sockets of the embedded server.', is.listenAddress, ['tls:0.0.0.0:5061', 'udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'], { min: 1 }),
     advertise: {
-      meta: leaf('Public host towards Meta; null: domain.', is.orNull(is.host), null),
-      peers: leaf("Public host towards peers; null: the socket's address.", is.orNull(is.host), null),
+      meta: leaf('Public host[:port] towards Meta; null: domain.', is.orNull(is.publicHost), null),
+      peers: leaf("Public host[:port] towards peers; null: the socket's address.", is.orNull(is.publicHost), null),
     },
     tls: {
       cert: leaf('PEM file of the certificate chain.', is.orNull(is.nonEmpty), null),
