@@ -10,6 +10,17 @@
  * srf.connect({ ...server.admin, secret: 'cymru' });
  * await server.close();
  * ```
+ *
+ * **For a registrar on top of it.** A REGISTER straight from a user agent is handed to the application with a `Path` of one address, whose user
+ * part is a flow token (RFC 3327, RFC 5626 §5). Store it with the binding and give it as `proxy`: the request then goes down the very connection
+ * (or from the very UDP socket, through the same NAT binding) that the REGISTER came by, whatever the Contact says, and so does all that follows
+ * in the dialog. When the connection is gone, or the token is of an earlier run, the request fails with 430 (Flow Failed) at once: drop the
+ * binding. A `Path` that the user agent forged is removed; drachtio-server sends none, there `proxy` is the source address of the REGISTER.
+ *
+ * ```ts
+ * srf.register((req, res) => { bindings.set(aor, { contact, path: /<([^>]+)>/.exec(req.get('path') ?? '')?.[1] }); res.send(200, …); });
+ * await srf.createUAC(binding.contact, { localSdp, proxy: binding.path });
+ * ```
  */
 export { startSipServer } from './server.js';
 export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';

@@ -88,6 +88,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
     }),
+    connection: (id) => transports.connection(id),
     isSelf: (hop) => isOurs(transports, hop),
     isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });

@@ -30,7 +30,7 @@ export class Dialog {
   localContact: string;
   confirmed = false;
   ended = false;
-  /** Where requests go whatever route set and target say: a UDP peer behind NAT. */
+  /** Where requests go whatever route set and target say: a UDP peer behind NAT, or one called by its flow. */
   nat: Hop | undefined;
   /** Bodies as last sent by us in an offer or answer, for a refreshing re-INVITE. */
   localBody: { type: string; text: string } | undefined;

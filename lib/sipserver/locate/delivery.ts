@@ -9,8 +9,11 @@ import type { Hop } from './resolve.js';
 
 export interface DeliveryUser {
   response(response: SipMessage, flow: Flow, delivery: Delivery): void;
-  /** No hop took the request: 503 with the reason of the last one, 408 when it kept silent, 487 when cancelled before it left. */
-  failed(status: 408 | 487 | 503, reason: string, delivery: Delivery): void;
+  /**
+   * No hop took the request: 503 with the reason of the last one, 408 when it kept silent, 430 when it was a connection that is gone
+   * (RFC 5626 §5.3.1), 487 when cancelled before it left.
+   */
+  failed(status: 408 | 430 | 487 | 503, reason: string, delivery: Delivery): void;
   /** The transaction has ended after a final response: nothing more comes. */
   settled(delivery: Delivery): void;
 }
@@ -25,7 +28,7 @@ export class Delivery implements ClientTransactionUser {
   private hop: Hop | undefined;
   private reused = false;
   private retried = false;
-  private last: { status: 408 | 503; reason: string } = { status: 503, reason: 'No Way To Send' };
+  private last: { status: 408 | 430 | 503; reason: string } = { status: 503, reason: 'No Way To Send' };
 
   /** `request` has no Via of ours yet. It is copied for each try. */
   constructor(private readonly network: Network, readonly request: SipMessage, hops: readonly Hop[], private readonly user: DeliveryUser) {
@@ -60,6 +63,11 @@ export class Delivery implements ClientTransactionUser {
     return this.flow;
   }
 
+  /** The hop it was last sent to. */
+  get by(): Hop | undefined {
+    return this.hop;
+  }
+
   response(_tx: ClientTransaction, response: SipMessage, flow: Flow): void {
     this.heard = true;
     if (response.status > 100 && response.status < 200) this.answered = true;
@@ -83,7 +91,7 @@ export class Delivery implements ClientTransactionUser {
   }
 
   transportFailed(_tx: ClientTransaction, error: Error): void {
-    this.last = { status: 503, reason: `Transport Error: ${clean(error.message)}` };
+    this.last = this.hop?.connection?.closed === true ? { status: 430, reason: 'Flow Failed' } : transportError(error);
     // The peer closed a connection that had been in use just when we took it once more: a new one may well serve.
     if (this.reused && !this.heard && !this.retried && this.hop !== undefined) {
       this.retried = true;
@@ -118,7 +126,7 @@ export class Delivery implements ClientTransactionUser {
         this.tx = this.network.layer.send(withVia(this.request, hop, presented), flow, this);
         return;
       } catch (error) {
-        this.last = { status: 503, reason: `Transport Error: ${clean(error instanceof Error ? error.message : String(error))}` };
+        this.last = hop.connection === undefined ? transportError(error) : { status: 430, reason: 'Flow Failed' };
       }
     }
   }
@@ -135,6 +143,10 @@ export function withVia(request: SipMessage, hop: Hop, presented: Presented): Si
   const copy = request.clone();
   copy.prepend('Via', `SIP/2.0/${hop.protocol.toUpperCase()} ${presented.host}:${presented.port};rport;branch=${newBranch()}`);
   return copy;
+}
+
+function transportError(error: unknown): { status: 503; reason: string } {
+  return { status: 503, reason: `Transport Error: ${clean(error instanceof Error ? error.message : String(error))}` };
 }
 
 /** An error text as part of a reason phrase: one line, printable. */

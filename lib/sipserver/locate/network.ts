@@ -46,7 +46,7 @@ export class Network {
   }
 
   presented(hop: Hop): Promise<Presented> {
-    return this.presence.towards(hop.protocol, hop.address, hop.host);
+    return this.presence.towards(hop.protocol, hop.address, hop.host, hop.connection?.local ?? hop.from);
   }
 
   /**
@@ -54,9 +54,13 @@ export class Network {
    * address says as much as the connection does. The `alias` of a Via is never followed (RFC 5923 §8, META-SIP.md §3).
    */
   async flow(hop: Hop): Promise<Flow> {
-    const { protocol, address, port, host } = hop;
+    const { protocol, address, port, host, connection } = hop;
+    if (connection !== undefined) {
+      if (connection.closed) throw new Error('the connection of the peer is gone');
+      return connection;
+    }
     if (protocol === 'udp') {
-      const flow = await this.o.transports.udpConnected({ address, port }, await this.presence.point('udp', address));
+      const flow = await this.o.transports.udpConnected({ address, port }, hop.from ?? await this.presence.point('udp', address));
       if (flow === undefined) throw new Error('requested protocol/transport not available');
       return flow;
     }

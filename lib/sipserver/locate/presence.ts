@@ -38,16 +38,17 @@ export class Presence {
   }
 
   /**
-   * What we write into headers of messages to `address`, whose name in the URI is `host`. `local` is the socket that is used: its port counts
-   * when nothing listens for this protocol.
+   * What we write into headers of messages to `address`, whose name in the URI is `host`. `local` is the socket that is used: it counts where
+   * it belongs to a listening point, or when nothing listens for this protocol.
    */
   async towards(protocol: Protocol, address: string, host: string, local?: Address): Promise<Presented> {
-    const at = await this.point(protocol, address) ?? local;
+    const own = local !== undefined && this.points.some((p) => p.protocol === protocol && p.local.port === local.port
+      && (p.local.address === local.address || isWildcard(p.local.address)));
+    const at = own ? local : await this.point(protocol, address) ?? local;
     const port = at?.port ?? (protocol === 'tls' ? 5061 : 5060);
     const configured = this.targets[host.toLowerCase()]?.advertise ?? this.advertised;
     if (configured !== null && configured !== undefined) return split(configured, port);
-    const own = at === undefined || isWildcard(at.address) ? await this.routeTo(address) : at.address;
-    return { host: bracketed(own), port };
+    return { host: bracketed(at === undefined || isWildcard(at.address) ? await this.routeTo(address) : at.address), port };
   }
 
   /** The local address from which the system would send to this address; nothing is sent to find out. */

@@ -2,11 +2,24 @@
 import { isIP } from 'node:net';
 import { schemeOf, uriParam } from '../parser/index.js';
 import type { SipUri } from '../parser/index.js';
-import type { Protocol } from '../transport/index.js';
+import type { Address, Flow, Protocol } from '../transport/index.js';
 import type { NameService, Srv } from './dns.js';
 
-/** One place to try. `host` is the name from the URI: what a TLS certificate must show. */
-export interface Hop { protocol: Protocol; address: string; port: number; host: string; ca?: string | undefined; explicit: boolean }
+/** One place to try. */
+export interface Hop {
+  protocol: Protocol;
+  address: string;
+  port: number;
+  /** The name from the URI: what a TLS certificate must show. */
+  host: string;
+  ca?: string | undefined;
+  /** The URI named the transport. */
+  explicit: boolean;
+  /** This connection or none: of a dialog or a registration that began on it. */
+  connection?: Flow;
+  /** UDP: the listening point to send from, which a NAT has a binding for. */
+  from?: Address;
+}
 
 /** What the operator fixed for one host name. */
 export interface TargetRule { address?: string | null; port?: number; ca?: string | null; advertise?: string | null }

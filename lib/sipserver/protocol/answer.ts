@@ -99,6 +99,7 @@ export class Answers {
     const { request, flow } = incoming.tx;
     const leg = new Leg({ role: 'uas', request, response, localContact: response.get('contact') ?? '' }, session);
     leg.nat = behindNat(request, flow);
+    leg.own = flow.protocol === 'udp' ? undefined : flow;
     incoming.leg = leg;
     if (incoming.tx.invite) leg.inviteIn = incoming;
     this.context.legs.add(leg);

@@ -7,6 +7,7 @@ import type { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
 import type { Policy } from './policy.js';
 import type { Sessions } from './sessions.js';
+import type { FlowTokens } from './tokens.js';
 
 export interface Log {
   info(o: object, m: string): void;
@@ -23,6 +24,7 @@ export interface Context {
   readonly cdr: Cdr;
   readonly policy: Policy;
   readonly flows: RegisteredFlows;
+  readonly tokens: FlowTokens;
   readonly timers: Timers;
   readonly log: Log;
   /** Ends a leg by a BYE of our own and tells its client (drachtio calls such a request unsolicited). */

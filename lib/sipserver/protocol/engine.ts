@@ -14,11 +14,13 @@ import type { Context, Log } from './context.js';
 import { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
 import type { Policy } from './policy.js';
+import { CLIENT_GONE } from './outgoing.js';
 import { parseProxyRequest, Proxying } from './proxying.js';
 import { refreshSession, SessionTimer } from './refresh.js';
 import { Session } from './session.js';
 import type { SessionOwner } from './session.js';
 import { Sessions } from './sessions.js';
+import { FlowTokens } from './tokens.js';
 import { Uac } from './uac.js';
 import { Uas } from './uas.js';
 import { clientText, metaOf } from './wire.js';
@@ -32,6 +34,8 @@ export interface EngineOptions {
   /** Reported to clients: `tls/host:port` of each listening point, as others see it and as it is bound. */
   hostports(): { advertised: string[]; local: string[] };
   isSelf(hop: Hop): boolean;
+  /** The connection of this number, if it is up. */
+  connection(id: number): Flow | undefined;
   /** True when host and port of the URI are this server's. */
   isOurHost(uri: string): boolean;
   /** How long calls of a client that is gone wait for a client, ms. */
@@ -49,6 +53,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   readonly sessions = new Sessions();
   readonly cdr = new Cdr(this.sessions);
   readonly flows = new RegisteredFlows();
+  readonly tokens: FlowTokens;
   readonly policy: Policy;
   readonly timers: Timers;
   readonly log: Log;
@@ -65,6 +70,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.policy = options.policy;
     this.timers = options.timers;
     this.log = options.log;
+    this.tokens = new FlowTokens(options.connection, options.isOurHost);
     this.uac = new Uac(this, options.isSelf);
     this.proxying = new Proxying(this, options.isOurHost);
     this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify) });
@@ -132,6 +138,8 @@ export class Engine implements TransactionUser, SessionOwner, Context {
       if (incoming.session === session) incoming.refuse(503, 'Service Unavailable', [['Retry-After', '5']]);
     }
     for (const outgoing of this.uac.all()) if (outgoing.session === session) outgoing.delivery?.cancel([]);
+    // RFC 3261 §13.2.2.4: a 2xx is acknowledged in any case, and a session that nobody wants is then ended.
+    for (const leg of this.legs.all()) if (leg.session === session && leg.role === 'uac' && leg.owesAck) this.uac.discard(leg, CLIENT_GONE);
     const left = this.legs.all().filter((leg) => leg.session === session);
     for (const leg of left) leg.session = undefined;
     if (left.length > 0) this.awaitClient(left);

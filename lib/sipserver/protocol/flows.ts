@@ -3,6 +3,7 @@ import { paramOf, parseNameAddr, parseUri } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Hop } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
+import { hopOf } from './nat.js';
 import { toSeconds } from './seconds.js';
 
 /** Most Contacts remembered; the oldest give way. */
@@ -45,8 +46,7 @@ export class RegisteredFlows {
       this.contacts.delete(key);
       return undefined;
     }
-    const { protocol, remote } = known.flow;
-    return { protocol, address: remote.address, port: remote.port, host: remote.address, explicit: true };
+    return hopOf(known.flow);
   }
 }
 

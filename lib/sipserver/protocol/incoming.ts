@@ -47,7 +47,8 @@ export class Incoming implements ServerTransactionUser {
   /** Hands the request to its client. */
   deliver(): void {
     const { flow } = this.tx;
-    const text = clientText(this.request);
+    const path = this.owner.context.tokens.path(this.request, flow, this.presented);
+    const text = clientText(path === undefined ? this.request : withPath(this.request, path));
     const where = this.leg === undefined || !this.within ? `|${flow.local.address}|${flow.local.port}|` : `${this.leg.id}|`;
     this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${where}\r\n${text}`);
   }
@@ -111,8 +112,11 @@ export class Incoming implements ServerTransactionUser {
   }
 
   cancelled(_tx: ServerTransaction, cancel: SipMessage, flow: Flow): void {
+    const response = responseTo(this.request, 487, 'Request Terminated', this.localTag);
     this.tellCancelled(cancel, flow);
-    this.refuse(487, 'Request Terminated');
+    const { tx } = this;
+    this.end();
+    tx.respond(response);
   }
 
   unacknowledged(): void {
@@ -131,8 +135,16 @@ export class Incoming implements ServerTransactionUser {
   private tellCancelled(cancel: SipMessage, flow: Flow): void {
     const text = clientText(cancel);
     this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${this.leg?.id ?? ''}|\r\n${text}`);
-    if (!this.within) this.owner.context.cdr.stop('network', 'call-canceled', cancel);
+    // The message of this event is the INVITE, as drachtio has it.
+    if (this.tx.invite && !this.within && !this.ended) this.owner.context.cdr.stop('network', 'call-canceled', this.request);
   }
+}
+
+/** The REGISTER with our Path. Another's cannot be there: no proxy has seen the request before us. */
+function withPath(register: SipMessage, path: string): SipMessage {
+  const copy = register.clone();
+  copy.remove('path');
+  return copy.prepend('Path', path);
 }
 
 /** A CANCEL as the caller would have sent it. */

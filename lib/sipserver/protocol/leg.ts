@@ -11,6 +11,8 @@ import type { SessionTimer } from './refresh.js';
 export class Leg extends Dialog {
   /** The client that handles it; undefined when that client is gone. */
   session: Session | undefined;
+  /** The TCP or TLS connection that the peer used last in this dialog. */
+  own: Flow | undefined;
   /** Our 2xx that waits for its ACK. */
   accepted: AcceptedInvite | undefined;
   /** INVITEs under way within the dialog: ours, theirs. */
@@ -25,6 +27,9 @@ export class Leg extends Dialog {
   /** CSeq numbers of INVITEs whose ACK the client has seen. */
   lastAckIn = -1;
   timer: SessionTimer | undefined;
+
+  /** The last INVITE of ours has been accepted, and its ACK not been sent. */
+  owesAck = false;
 
   constructor(seed: DialogSeed, session: Session | undefined) {
     super(seed);

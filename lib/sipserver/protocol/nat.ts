@@ -7,26 +7,20 @@ import type { Hop } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
 
 /**
- * Where requests to a caller behind NAT go: back to where its own came from. That is so when no proxy stands between, and its Contact is an
- * address other than the one it sends from, or no address at all. A caller over TLS that gives an address and no name has no certificate we
- * could check: it is reached on its own connection or not at all.
+ * Where requests to a caller behind NAT go over UDP: back to where its own came from. That is so when no proxy stands between, and its Contact
+ * is an address other than the one it sends from, or no address at all. Callers over TCP and TLS have their connection.
  */
 export function behindNat(request: SipMessage, flow: Flow): Hop | undefined {
-  if (request.has('record-route')) return undefined;
+  if (flow.protocol !== 'udp' || request.has('record-route')) return undefined;
   const host = contactHost(request);
   const { address } = flow.remote;
-  const elsewhere = isIP(host) !== 0 ? flow.protocol === 'tls' || (host !== address && !(isLoopback(host) && isLoopback(address)))
-    : host.endsWith('.invalid');
+  const elsewhere = isIP(host) !== 0 ? host !== address && !(isLoopback(host) && isLoopback(address)) : host.endsWith('.invalid');
   return elsewhere ? hopOf(flow) : undefined;
 }
 
-/**
- * The same for a callee. A callee that was reached on its own connection stays on it. Over UDP only a private address that answers from a
- * public one is behind NAT: others name another server of theirs in good faith.
- */
+/** The same for a callee. Only a private address that answers from a public one is behind NAT: others name another server of theirs in good faith. */
 export function calleeBehindNat(response: SipMessage, flow: Flow): Hop | undefined {
-  if (response.has('record-route')) return undefined;
-  if (flow.protocol !== 'udp') return flow.accepted ? hopOf(flow) : undefined;
+  if (flow.protocol !== 'udp' || response.has('record-route')) return undefined;
   const host = contactHost(response);
   return isPrivate(host) && !isPrivate(flow.remote.address) ? hopOf(flow) : undefined;
 }
@@ -35,8 +29,11 @@ function contactHost(m: SipMessage): string {
   return bare(parseUri(parseNameAddr(m.list('contact')[0] ?? '')?.uri ?? '')?.host ?? '');
 }
 
-function hopOf(flow: Flow): Hop {
-  return { protocol: flow.protocol, address: flow.remote.address, port: flow.remote.port, host: flow.remote.address, explicit: true };
+/** The far end of a flow as a hop: a connection that is up, or over UDP the address, from the same socket. */
+export function hopOf(flow: Flow): Hop {
+  const { protocol, remote } = flow;
+  const there = { protocol, address: remote.address, port: remote.port, host: remote.address, explicit: true };
+  return protocol === 'udp' ? { ...there, from: flow.local } : { ...there, connection: flow };
 }
 
 /** RFC 1918, RFC 6598 and loopback addresses. */

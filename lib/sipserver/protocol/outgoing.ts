@@ -16,9 +16,11 @@ import { clientText, flowMeta, metaOf } from './wire.js';
 export interface OutgoingOwner {
   readonly context: Context;
   /** Acknowledges a 2xx that no client wants and ends its dialog (RFC 3261 §13.2.2.4). */
-  discard(leg: Leg): void;
+  discard(leg: Leg, why: string): void;
   outgoingEnded(outgoing: Outgoing): void;
 }
+
+export const CLIENT_GONE = 'the application is gone';
 
 export class Outgoing implements DeliveryUser {
   /** drachtio's transaction id. */
@@ -53,7 +55,10 @@ export class Outgoing implements DeliveryUser {
     let leg = this.forks.get(tag);
     if (leg === undefined) {
       leg = new Leg({ role: 'uac', request: this.request, response, localContact: this.contact }, this.session);
-      leg.nat = flow === undefined ? undefined : calleeBehindNat(response, flow);
+      const by = this.delivery?.by;
+      // RFC 5626 §5.3: a peer called by its flow is not reached in any other way later.
+      leg.nat = by?.from !== undefined && !response.has('record-route') ? by : flow === undefined ? undefined : calleeBehindNat(response, flow);
+      leg.own = flow === undefined || flow.protocol === 'udp' ? undefined : flow;
       leg.inviteSeq = leg.localSeq;
       leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
       if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
@@ -74,7 +79,7 @@ export class Outgoing implements DeliveryUser {
     if (status >= 200 && !(this.method === 'INVITE' && status < 300)) this.end();
   }
 
-  failed(status: 408 | 487 | 503, reason: string): void {
+  failed(status: 408 | 430 | 487 | 503, reason: string): void {
     const response = responseTo(this.delivery?.sent ?? this.request, status, reason, randomToken());
     const flow = this.delivery?.via;
     const text = clientText(response);
@@ -123,7 +128,7 @@ export class Outgoing implements DeliveryUser {
       if (this.winner === leg) return;
       if (this.winner !== undefined) {
         leg.confirm(response);
-        this.owner.discard(leg);
+        this.owner.discard(leg, 'another fork has answered');
         return;
       }
       this.winner = leg;
@@ -136,7 +141,11 @@ export class Outgoing implements DeliveryUser {
         cdr.start('network', 'uac', response);
       }
       for (const other of this.forks.values()) if (other !== leg && !other.confirmed) other.session = undefined;
-      this.tell(response, flow, leg.id);
+      leg.owesAck = this.method === 'INVITE';
+      // The client has gone, and its CANCEL came too late. A subscription that is not known any more ends by itself (RFC 6665 §4.1.3).
+      if (this.session.closed && leg.owesAck) this.owner.discard(leg, CLIENT_GONE);
+      else if (this.session.closed) this.owner.context.forget(leg);
+      else this.tell(response, flow, leg.id);
     } else {
       if (this.winner !== undefined) return;
       this.tell(response, flow, this.dialogId());
@@ -154,6 +163,7 @@ export class Outgoing implements DeliveryUser {
         }
         if (this.winner === leg) return;
         this.winner = leg;
+        leg.owesAck = true;
         if (leg.inviteOut === this.delivery) leg.inviteOut = undefined;
       }
       if (TARGET_REFRESH.has(this.method)) leg.refresh(response);
@@ -163,7 +173,8 @@ export class Outgoing implements DeliveryUser {
       }
     }
     if (status >= 200) this.insideDone(leg, status);
-    this.tell(response, flow, leg.id);
+    if (this.session.closed && leg.owesAck && !leg.ended) this.owner.discard(leg, CLIENT_GONE);
+    else this.tell(response, flow, leg.id);
   }
 
   /** RFC 3261 §15.1.1, RFC 6665 §4.1.3: what ends the dialog. A challenged request is sent again. */

@@ -7,6 +7,7 @@ import { randomToken } from '../transaction/index.js';
 import type { Context } from './context.js';
 import { contactOf, takeBody, usable, withTag } from './headers.js';
 import type { Leg } from './leg.js';
+import { hopOf } from './nat.js';
 import { Outgoing } from './outgoing.js';
 import type { OutgoingOwner } from './outgoing.js';
 import type { Session } from './session.js';
@@ -17,6 +18,9 @@ const WITH_CONTACT: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER
 
 /** Headers of a request outside a dialog that are written first, in this order, and only once. */
 const LEADING: ReadonlySet<string> = new Set(['from', 'to', 'call-id', 'cseq', 'max-forwards']);
+
+/** Stands in a request that will not be sent. */
+const NOWHERE: Presented = { host: 'invalid', port: 5060 };
 
 export class Uac implements OutgoingOwner {
   private readonly pending = new Map<string, Outgoing>();
@@ -56,20 +60,27 @@ export class Uac implements OutgoingOwner {
       session.reply(msgId, 'NOK', `invalid request-uri: ${given.startLine()}`);
       return;
     }
-    const registered = this.context.flows.find(to);
+    const registered = this.context.tokens.find(to) ?? this.context.flows.find(to);
+    if (registered === 'gone') {
+      // RFC 5626 §5.3.1.
+      await this.dispatch(session, msgId, given, [], NOWHERE, 'udp', { status: 430, reason: 'Flow Failed' });
+      return;
+    }
     const hops = registered === undefined ? await network.hops(to) : [registered];
     const first = 'reason' in hops ? undefined : hops[0];
     if ('reason' in hops || first === undefined) {
       const reason = 'reason' in hops ? hops.reason : 'no hop';
       if (reason.startsWith('requested protocol')) session.reply(msgId, 'NOK', reason);
-      else await this.dispatch(session, msgId, given, [], { host: 'invalid', port: 5060 }, 'udp', reason);
+      else await this.dispatch(session, msgId, given, [], NOWHERE, 'udp', { status: 503, reason });
       return;
     }
     if (this.isSelf(first)) {
       session.reply(msgId, 'NOK', 'can not send request to myself');
       return;
     }
-    await this.dispatch(session, msgId, given, hops, await network.presented(first), first.protocol, '');
+    const presented = await network.presented(first);
+    // Nobody would hear what came of it.
+    if (!session.closed) await this.dispatch(session, msgId, given, hops, presented, first.protocol);
   }
 
   /** A request inside a dialog, by drachtio's name for it. */
@@ -108,18 +119,26 @@ export class Uac implements OutgoingOwner {
     session.reply(msgId, 'OK', `${metaOf('application', text.length, flow?.protocol ?? 'unknown', flow?.local.address ?? '', flow?.local.port ?? 0)}|${randomUUID()}|Msg sent:|\r\n${text}`);
   }
 
-  discard(leg: Leg): void {
-    // The client knows the winner under this name: the end of a fork that it never had must not reach it as the winner's.
+  discard(leg: Leg, why: string): void {
+    // The client knows the winner of several forks under this name: the end of one that it never had must not reach it as the winner's.
     leg.session = undefined;
+    leg.owesAck = false;
     const ack = leg.createRequest('ACK', leg.inviteAuth, leg.inviteSeq);
-    this.context.network.spawn(this.acknowledge(leg, ack).then(() => { this.context.hangUp(leg, 'another fork has answered', 'system-initiated-termination'); }));
+    this.context.network.spawn(this.acknowledge(leg, ack).then(() => { this.context.hangUp(leg, why, 'system-initiated-termination'); }));
   }
 
-  /** Where requests of this dialog go. */
+  /**
+   * Where requests of this dialog go. A peer that came to us by a connection, with no proxy between, is reached on that first: it may listen
+   * nowhere, or have no certificate we could check. Otherwise the route set decides, and the connection is what is left when all else fails:
+   * it may well be the wrong one of a proxy's (RFC 5923 §8), but a BYE that reached its peer is better than a call without end.
+   */
   async hopsOf(leg: Leg, request: SipMessage): Promise<Hop[]> {
     if (leg.nat !== undefined) return [leg.nat];
-    const hops = await this.context.network.hops(leg.nextHop(request));
-    return 'reason' in hops ? [] : hops;
+    const found = await this.context.network.hops(leg.nextHop(request));
+    const hops = 'reason' in found ? [] : found;
+    const { own } = leg;
+    if (own === undefined || own.closed) return hops;
+    return own.accepted && leg.routeSet.length === 0 ? [hopOf(own), ...hops] : [...hops, hopOf(own)];
   }
 
   /** Sends an ACK of a 2xx (RFC 3261 §13.2.2.4), keeps it for repetitions of the 2xx, and answers the client if it asked for it. */
@@ -133,6 +152,7 @@ export class Uac implements OutgoingOwner {
         const text = sent.toString();
         if (!flow.send(text)) throw new Error('connection is closed');
         leg.ack = { seq, text, flow };
+        leg.owesAck = false;
         session?.reply(msgId, 'OK', `${metaOf('application', text.length, flow.protocol, flow.local.address, flow.local.port)}|${randomUUID()}|Msg sent:|\r\n${text}`);
         if (leg.byeAfterAck) this.context.hangUp(leg, 'ACK-BYE due to cancel race condition', 'system-initiated-termination');
         return;
@@ -182,7 +202,8 @@ export class Uac implements OutgoingOwner {
   }
 
   private async dispatch(
-    session: Session, msgId: string, given: SipMessage, hops: Hop[], presented: Presented, protocol: Hop['protocol'], problem: string,
+    session: Session, msgId: string, given: SipMessage, hops: Hop[], presented: Presented, protocol: Hop['protocol'],
+    problem?: { status: 430 | 503; reason: string },
   ): Promise<void> {
     const contact = contactOf(presented, protocol);
     const request = compose(given, presented, contact);
@@ -194,9 +215,9 @@ export class Uac implements OutgoingOwner {
     this.pending.set(outgoing.id, outgoing);
     if (request.method === 'INVITE') this.context.cdr.attempt('application', request);
     this.sent(session, msgId, outgoing, protocol, presented);
-    if (problem !== '') {
+    if (problem !== undefined) {
       // The client has its request first, then the reason why it went nowhere.
-      outgoing.failed(503, problem);
+      outgoing.failed(problem.status, problem.reason);
       return;
     }
     outgoing.delivery = new Delivery(this.context.network, request, hops, outgoing);

@@ -13,6 +13,9 @@ import { clientText, flowMeta } from './wire.js';
 /** Methods that make no sense outside the dialog they name: 481 (RFC 3261 §12.2.2). */
 const DIALOG_ONLY: ReadonlySet<string> = new Set(['INVITE', 'BYE', 'UPDATE', 'PRACK', 'INFO', 'REFER']);
 
+/** Methods that have no meaning without a dialog, whether they name one or not: 481 (RFC 3261 §15.1.2, 3311 §5.2, 3262 §3). */
+const NEVER_OUTSIDE: ReadonlySet<string> = new Set(['BYE', 'UPDATE', 'PRACK']);
+
 /** Methods whose request changes where the peer is reached (RFC 3261 §12.2, 3311 §5.2, 6665 §4.1.2). */
 export const TARGET_REFRESH: ReadonlySet<string> = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER']);
 
@@ -60,7 +63,7 @@ export class Uas implements IncomingOwner {
       }
     }
     if (this.claims.proxied(tx)) return;
-    if (toTag !== undefined && DIALOG_ONLY.has(request.method)) {
+    if ((toTag !== undefined && DIALOG_ONLY.has(request.method)) || NEVER_OUTSIDE.has(request.method)) {
       this.refuse(tx, 481, 'Call/Transaction Does Not Exist');
       return;
     }
@@ -124,6 +127,7 @@ export class Uas implements IncomingOwner {
       return;
     }
     leg.remoteSeq = seq;
+    if (tx.flow.protocol !== 'udp' && (leg.own === undefined || leg.own.closed || leg.own.remote.address === tx.flow.remote.address)) leg.own = tx.flow;
     if (method === 'INVITE' && this.glare(tx, leg)) return;
     if (method === 'PRACK' && leg.inviteIn?.acknowledges(request) !== true) {
       this.refuse(tx, 481, 'Call/Transaction Does Not Exist');

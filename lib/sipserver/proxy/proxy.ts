@@ -67,7 +67,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     else this.refused(branch, response, flow);
   }
 
-  failed(status: 408 | 487 | 503, reason: string, delivery: Delivery): void {
+  failed(status: 408 | 430 | 487 | 503, reason: string, delivery: Delivery): void {
     const branch = this.branches.get(delivery);
     if (branch !== undefined) this.refused(branch, responseTo(this.tx.request, status, reason, randomToken()), undefined);
   }

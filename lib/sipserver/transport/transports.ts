@@ -56,7 +56,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   private readonly handlers: TransportHandlers;
   private readonly acceptors: Acceptor[] = [];
   private readonly udpPoints: UdpPoint[] = [];
-  private readonly streams = new Set<StreamFlow>();
+  private readonly streams = new Map<number, StreamFlow>();
   private readonly acceptedBy = new Map<string, StreamFlow>();
   private readonly pool = new Map<string, Pooled>();
   private readonly opening = new Set<Socket>();
@@ -94,7 +94,7 @@ export class Transports implements StreamOwner, DatagramOwner {
       const acceptor = await Acceptor.bind(at, pem, this.limits, this.counters, this.admission,
         (socket, remote) => {
           const flow = new StreamFlow(this.nextFlowId(), protocol, true, socket, this, remote, undefined, Date.now());
-          this.streams.add(flow);
+          this.streams.set(flow.id, flow);
           this.acceptedBy.set(`${protocol} ${hostPort(remote)}`, flow);
         },
         (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); }, this.options.refuseAlpn);
@@ -141,6 +141,11 @@ export class Transports implements StreamOwner, DatagramOwner {
     return flow?.closed === false ? flow : undefined;
   }
 
+  /** The connection of this number, if it is up. */
+  connection(id: number): Flow | undefined {
+    return this.streams.get(id);
+  }
+
   /** Connections that are up, ours and accepted. */
   get connections(): number {
     return this.streams.size;
@@ -154,7 +159,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     for (const point of this.udpPoints) point.close();
     const closing = this.acceptors.map((a) => a.close());
     for (const socket of this.opening) socket.destroy();
-    for (const stream of [...this.streams]) stream.close();
+    for (const stream of [...this.streams.values()]) stream.close();
     await Promise.all(closing);
   }
 
@@ -183,7 +188,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   streamClosed(flow: StreamFlow, error: Error | undefined): void {
-    this.streams.delete(flow);
+    this.streams.delete(flow.id);
     const key = `${flow.protocol} ${hostPort(flow.remote)}`;
     if (this.acceptedBy.get(key) === flow) this.acceptedBy.delete(key);
     this.handlers.closed?.(flow, error);
@@ -239,7 +244,7 @@ export class Transports implements StreamOwner, DatagramOwner {
       const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
       const verified = target.protocol === 'tls' ? target.host : undefined;
       const flow = new StreamFlow(this.nextFlowId(), target.protocol, false, socket, this, remote, verified, Date.now());
-      this.streams.add(flow);
+      this.streams.set(flow.id, flow);
       // Nothing is lost between 'connect' and here, but the peer may be gone again.
       if (socket.destroyed) throw new Error('connection closed at once');
       return flow;
@@ -262,7 +267,7 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   private tick(): void {
     const now = Date.now();
-    for (const stream of this.streams) stream.check(now);
+    for (const stream of this.streams.values()) stream.check(now);
     for (const point of this.udpPoints) point.check(now);
   }
 }

@@ -165,3 +165,56 @@ t.test('a client that comes back takes over the calls', async (t) => {
   t.equal(await heard, invite.get('call-id'));
   await peer.next(200);
 });
+
+t.test('a 200 that crosses the CANCEL for a lost client is acknowledged and ended at once', async (t) => {
+  const { server, srf } = await start(t);
+  const peer = await Peer.on(t, ['udp:127.0.0.1:0']);
+  srf.createUAC(`sip:bob@127.0.0.1:${peer.port('udp')}`, { localSdp: SDP }).catch(() => { /* nobody is left to hear of it */ });
+  const invite = await peer.next('INVITE');
+  reply(invite, 180, 'bob');
+  srf.disconnect();
+  const cancel = await peer.next('CANCEL');
+  const before = Date.now();
+  reply(invite, 200, 'bob', { Contact: `<sip:bob@127.0.0.1:${peer.port('udp')}>` }, SDP);
+  reply(cancel, 200, 'bob');
+  t.equal((await peer.next('ACK')).message.get('cseq')?.split(' ')[0], invite.message.get('cseq')?.split(' ')[0]);
+  const bye = await peer.next('BYE');
+  t.ok(Date.now() - before < 1000, 'not after a time-out');
+  t.match(bye.message.get('reason'), 'application is gone');
+  reply(bye, 200, undefined);
+  t.equal(server.stats().dialogs, 0);
+});
+
+t.test('a client that is lost between the 200 and its ACK', async (t) => {
+  const { server } = await start(t);
+  const peer = await Peer.on(t, ['udp:127.0.0.1:0']);
+  const client = await bare(server.admin.port);
+  t.match(await client.ask('authenticate|cymru'), /^OK/);
+  t.match(await client.ask(`sip|||\r\nINVITE sip:bob@127.0.0.1:${peer.port('udp')} SIP/2.0\r\n\r\n${SDP}`), /^OK\|application/);
+  const invite = await peer.next('INVITE');
+  reply(invite, 200, 'bob', { Contact: `<sip:bob@127.0.0.1:${peer.port('udp')}>` }, SDP);
+  while (server.stats().dialogs === 0) await new Promise((resolve) => { setImmediate(resolve); });
+  client.socket.destroy();
+  await peer.next('ACK');
+  reply(await peer.next('BYE'), 200, undefined);
+  t.equal(server.stats().dialogs, 0);
+});
+
+t.test('what has no meaning without a dialog is answered 481, whether an application is there or not', async (t) => {
+  for (const withClient of [false, true]) {
+    const { srf, port } = await start(t);
+    let heard = 0;
+    for (const method of ['bye', 'update', 'prack']) srf.use(method, (_req, res) => { heard++; res.send(200); });
+    if (!withClient) srf.disconnect();
+    const peer = await Peer.on(t, ['udp:127.0.0.1:0']);
+    const flow = peer.udp(port('udp'));
+    for (const method of ['BYE', 'UPDATE', 'PRACK']) {
+      for (const to of [undefined, `<sip:a@127.0.0.1:${port('udp')}>;tag=gone`]) {
+        const asked = request(method, `sip:a@127.0.0.1:${port('udp')}`, flow, to === undefined ? {} : { To: to });
+        flow.send(asked.toString());
+        t.equal((await peer.next(481)).message.get('call-id'), asked.get('call-id'), `${method} ${to === undefined ? 'without' : 'with'} a tag`);
+      }
+    }
+    t.equal(heard, 0);
+  }
+});

@@ -139,3 +139,30 @@ t.test('CDR events follow a call', async (t) => {
   await destroyed;
   t.same(events, ['attempt network', 'start application uas', 'stop network normal-release']);
 });
+
+for (const rings of [false, true]) {
+  t.test(`a call cancelled ${rings ? 'while it rings' : 'before the application spoke'} has one end in the CDR events`, async (t) => {
+    const { srf, port } = await start(t);
+    const events: string[] = [];
+    srf.on('cdr:attempt', () => { events.push('attempt'); });
+    srf.on('cdr:stop', (source: string, _time: string, reason: string, message: SrfRequest) => { events.push(`stop ${source} ${reason} ${message.method}`); });
+    const peer = await Peer.on(t, ['udp:127.0.0.1:0']);
+    const flow = peer.udp(port('udp'));
+    const cancelled = new Promise<void>((resolve) => {
+      srf.invite((req, res) => {
+        req.on('cancel', () => { resolve(); });
+        if (rings) res.send(180);
+      });
+    });
+    const invite = request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP);
+    flow.send(invite.toString());
+    const heard = (await peer.next(rings ? 180 : 100)).message;
+    flow.send(follow('CANCEL', invite, heard).toString());
+    flow.send(follow('ACK', invite, (await peer.next(487)).message).toString());
+    await cancelled;
+    // A request answered after it: whatever was still to be told has been.
+    flow.send(request('FOO', `sip:a@127.0.0.1:${port('udp')}`, flow).toString());
+    await peer.next(501);
+    t.same(events, ['attempt', 'stop network call-canceled INVITE']);
+  });
+}

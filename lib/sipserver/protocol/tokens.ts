@@ -1,0 +1,49 @@
+// Names of flows (RFC 5626 §5.2), for a registrar among the clients: it stores one with each binding and calls the user agent by it.
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { parseUri, uriParam } from '../parser/index.js';
+import type { SipMessage } from '../parser/index.js';
+import type { Hop, Presented } from '../locate/index.js';
+import type { Flow } from '../transport/index.js';
+import { hopOf } from './nat.js';
+
+/**
+ * A token is the flow and a MAC over it, so nothing is stored here and nobody can make one up. A connection is named by its number, which is
+ * never given twice; a UDP flow by its addresses. Tokens of an earlier run of the server are not taken.
+ */
+export class FlowTokens {
+  private readonly key = randomBytes(32);
+
+  /** `connection` finds a connection that is up by its number; `isOurHost` tells whether a URI names this server. */
+  constructor(private readonly connection: (id: number) => Flow | undefined, private readonly isOurHost: (uri: string) => boolean) {}
+
+  /**
+   * The Path value (RFC 3327) of a REGISTER from this flow, to be given as `proxy` with requests for the Contact registered; undefined for one
+   * that came through a proxy (RFC 5626 §5.1: only the first hop knows the flow).
+   */
+  path(register: SipMessage, flow: Flow, at: Presented): string | undefined {
+    if (register.method !== 'REGISTER' || register.list('via').length !== 1) return undefined;
+    const { remote, local } = flow;
+    const name = flow.protocol === 'udp' ? `${remote.address} ${remote.port} ${local.address} ${local.port}` : String(flow.id);
+    const text = Buffer.from(name).toString('base64url');
+    const transport = flow.protocol === 'udp' ? '' : `;transport=${flow.protocol}`;
+    return `<sip:${text}.${this.mac(text).toString('base64url')}@${at.host}:${at.port}${transport};lr;ob>`;
+  }
+
+  /** The hop that such a URI names; 'gone' when its connection is, or the token is not ours; undefined for any other URI. */
+  find(uri: string): Hop | 'gone' | undefined {
+    const parsed = parseUri(uri);
+    const token = /^([\w-]+)\.([\w-]{22})$/.exec(parsed?.user ?? '');
+    if (parsed === undefined || token?.[1] === undefined || uriParam(parsed, 'ob') === undefined) return undefined;
+    if (!timingSafeEqual(Buffer.from(token[2] ?? '', 'base64url'), this.mac(token[1]))) return this.isOurHost(uri) ? 'gone' : undefined;
+    const [address = '', port, from = '', fromPort] = Buffer.from(token[1], 'base64url').toString().split(' ');
+    if (port !== undefined) {
+      return { protocol: 'udp', address, port: Number(port), host: address, explicit: true, from: { address: from, port: Number(fromPort) } };
+    }
+    const flow = this.connection(Number(address));
+    return flow === undefined ? 'gone' : hopOf(flow);
+  }
+
+  private mac(text: string): Buffer {
+    return createHmac('sha256', this.key).update(text).digest().subarray(0, 16);
+  }
+}
