@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
 import type { CallRecord } from './call/record.js';
+import { BusinessLimits } from './call/limits.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
 import type { Config } from './config/types.js';
@@ -20,6 +21,7 @@ import { SipConnections } from './sip/connections.js';
 import { DigestServer } from './sip/digestServer.js';
 import { addressMatcher, sourceJudge } from './sip/source.js';
 import { startSipServer, type SipServer } from './sipserver/index.js';
+import { DailyCounters, RateWindows } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
@@ -74,6 +76,9 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, (error) => log.error({ err: error.message }, `CDRs cannot be written to ${config.cdr.file}`));
   undo.push(() => cdr.close());
 
+  const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }) });
+  undo.push(() => daily.close());
+
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }));
   undo.push(() => media.close());
   const embedded = config.sip.server === 'embedded' ? await startEmbedded(config, log, (entry) => trace.record(entry)) : null;
@@ -93,8 +98,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     // MD5 first: phones that know only one challenge header read the first (RFC 8760 §2.4 leaves the order to the server).
     peerDigest: new DigestServer({ realm: config.domain, algorithms: ['MD5', 'SHA-256'], nonceLifetime: nonceLifetimeMs, now: Date.now }),
     onStranger: () => undefined,
-    takeBusinessPlaces: () => null,
-    onConnected: () => undefined,
+    limits: new BusinessLimits({ table, daily, rates: new RateWindows(1000, () => performance.now()) }),
     pickStack: () => connections.pick(),
     metaContactHost: () => metaContactHost(config, embedded?.server ?? null),
     onVerdict: (call, facts, verdict) => call.log.debug({ facts, verdict }, 'policy'),
@@ -215,7 +219,7 @@ function draw(entries: readonly TraceEntry[], config: Config): string {
 
 /** Keys that a running service cannot change; the operator is told instead of left wondering. */
 function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
-  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, media: (c: Config) => c.media, http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file };
+  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, media: (c: Config) => c.media, http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, state: (c: Config) => c.state };
   for (const [key, read] of Object.entries(fixed)) {
     if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
   }

@@ -59,7 +59,7 @@ class BusinessInitiatedCall {
     });
     const admitted = this.#admit();
     if (admitted === null) return;
-    const { number, user, numberConfig } = admitted;
+    const { number, user, numberConfig, stored } = admitted;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
@@ -72,6 +72,7 @@ class BusinessInitiatedCall {
       [offer, forPeer] = await Promise.all([
         media.offerMeta({ keying: numberConfig.keying, g711: numberConfig.g711 }),
         this.#req.body === '' ? leg.offer() : leg.answer(this.#req.body),
+        stored,
       ]);
     } catch (error) {
       call.end(mediaFailure(error));
@@ -84,7 +85,7 @@ class BusinessInitiatedCall {
   }
 
   /** Policy, limits and engines; ends the call and gives null when one says no. */
-  #admit(): { number: string; user: string; numberConfig: NumberConfig } | null {
+  #admit(): { number: string; user: string; numberConfig: NumberConfig; stored: Promise<void> } | null {
     const call = this.#call;
     const { config, judgeCaller } = this.#context.rules();
     const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: this.#req.body };
@@ -102,24 +103,21 @@ class BusinessInitiatedCall {
       call.end({ by: 'us', reason: 'fault', status: 500, text: `number ${number} is not configured` });
       return null;
     }
-    const overload = (text: string): null => {
-      call.end({ by: 'us', reason: 'overload', status: 503, text });
+    if (this.#context.table.size > config.limits.maxCalls) {
+      call.end({ by: 'us', reason: 'overload', status: 503, text: `limits.maxCalls (${config.limits.maxCalls}) is reached` });
       return null;
-    };
-    if (this.#context.table.size > config.limits.maxCalls) return overload(`limits.maxCalls (${config.limits.maxCalls}) is reached`);
-    const peerPlace = this.#context.table.takePeer(this.#peerName, this.#peer.maxConcurrentCalls);
-    if (peerPlace === null) return overload(`peer ${this.#peerName} already carries its ${this.#peer.maxConcurrentCalls} calls`);
-    call.own(() => peerPlace.release());
-    const refused = this.#context.takeBusinessPlaces(call, number, user, numberConfig);
-    if (refused !== null) {
-      call.end(refused);
+    }
+    const places = this.#context.limits.take(call, { peer: this.#peerName, peerConfig: this.#peer, number, numberConfig, user });
+    if (places.refused !== null) {
+      call.facts.rule = places.refused.rule;
+      call.end(places.refused);
       return null;
     }
     if (!this.#context.media.healthy) {
       call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
       return null;
     }
-    return { number, user, numberConfig };
+    return { number, user, numberConfig, stored: places.stored };
   }
 
   async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string): Promise<SipDialog | null> {
@@ -135,6 +133,7 @@ class BusinessInitiatedCall {
       headers: {}, sdp: offer,
       credentials: { username: number.slice(1), password: numberConfig.password },
       onProvisional: () => this.#ring(),
+      onAnswered: () => this.#context.limits.connected(number, user),
     });
     call.facts.metaCallId = invite.callId;
     call.placed(invite.callId);
@@ -204,7 +203,6 @@ class BusinessInitiatedCall {
     if (this.#req.body === '') this.#takeLateAnswer(dialog, leg);
     if (call.over) return;
     call.answered();
-    this.#context.onConnected(call);
     call.log.info({ peer: this.#peerName, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
   }
 

@@ -1,4 +1,4 @@
-import type { Config, NumberConfig } from '../config/types.js';
+import type { Config } from '../config/types.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { CallerFacts, CallerVerdict, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
@@ -7,9 +7,9 @@ import type { DigestServer } from '../sip/digestServer.js';
 import type { SipStack } from '../sip/drachtio.js';
 import type { Source } from '../sip/source.js';
 import type { Call } from './call.js';
+import type { BusinessLimits } from './limits.js';
 import type { CallRecord } from './record.js';
 import type { CallTable } from './table.js';
-import type { Termination } from './termination.js';
 
 /** The rules of one configuration, compiled; replaced as a whole when it is reloaded. */
 export interface CallRules {
@@ -36,12 +36,7 @@ export interface CallContext {
   readonly onStranger: (address: string) => void;
   /** Every verdict on a real call. */
   readonly onVerdict: (call: Call, facts: TargetFacts | CallerFacts, verdict: Verdict) => void;
-  /**
-   * Takes the places a business-initiated call needs (one call for each pair, calls per number, day and second) and gives
-   * them back when it ends; a Termination when one is not to be had.
-   */
-  readonly takeBusinessPlaces: (call: Call, number: string, user: string, config: NumberConfig) => Termination | null;
-  /** A business-initiated call was answered: it counts against the pair's daily limit. */
-  readonly onConnected: (call: Call) => void;
+  /** Places of business-initiated calls. */
+  readonly limits: BusinessLimits;
   readonly onEnded: (call: Call, record: CallRecord) => void;
 }

@@ -1,10 +1,11 @@
 import type { Call } from './call.js';
 
-/** The live calls, and how many of them each number and each peer carries. */
+/** The live calls, and how many of them each number, each peer and each pair of number and user carries. */
 export class CallTable {
   readonly #calls = new Map<string, Call>();
   readonly #perNumber = new Map<string, number>();
   readonly #perPeer = new Map<string, number>();
+  readonly #perPair = new Map<string, number>();
 
   get size(): number {
     return this.#calls.size;
@@ -34,6 +35,15 @@ export class CallTable {
   /** The same for a peer, counting attempts and calls. */
   takePeer(peer: string, limit: number): Place | null {
     return take(this.#perPeer, peer, limit);
+  }
+
+  /** The same for a business number and a WhatsApp user together, whoever called. */
+  takePair(number: string, user: string, limit: number): Place | null {
+    return take(this.#perPair, `${number} ${user}`, limit);
+  }
+
+  onPair(number: string, user: string): number {
+    return this.#perPair.get(`${number} ${user}`) ?? 0;
   }
 
   onNumber(number: string): number {

@@ -120,7 +120,12 @@ class UserInitiatedCall {
       call.end({ by: 'us', reason: 'overload', status: 503, text: `${this.#request.number} already carries its ${number.maxConcurrentCalls} calls` });
       return null;
     }
-    call.own(() => place.release());
+    // Never refused here: it is Meta's to keep a user to one call. A business-initiated call has to wait for it.
+    const pair = this.#context.table.takePair(this.#request.number, this.#request.user, Infinity);
+    call.own(() => {
+      place.release();
+      pair?.release();
+    });
     if (!this.#context.media.healthy) {
       call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
       return null;

@@ -186,7 +186,7 @@ export const schema: Group = {
     file: leaf('File of the call records, one JSON line each; null: none.', is.orNull(is.nonEmpty), './cdr.jsonl'),
     fullNumbers: leaf("Write users' numbers in full.", is.bool, false),
   },
-  state: leaf('memory, file:PATH or redis://….', is.stateStore, 'memory', { secret: true }),
+  state: leaf('Where counts outlive the process: memory (they do not) or file:PATH.', is.stateStore, 'memory'),
   log: {
     level: leaf('fatal, error, warn, info, debug, trace or silent.', is.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info'),
     fullNumbers: leaf("Show users' numbers in full.", is.bool, false),

@@ -15,7 +15,7 @@ export interface Config {
   readonly policy: PolicyConfig;
   readonly http: { readonly listen: string | null };
   readonly cdr: { readonly file: string | null; /** Write users' numbers in full. */ readonly fullNumbers: boolean };
-  /** memory, file:PATH or redis://… */
+  /** memory or file:PATH. */
   readonly state: string;
   readonly log: { readonly level: LogLevel; /** Show users' numbers in full. */ readonly fullNumbers: boolean };
   readonly limits: LimitsConfig;

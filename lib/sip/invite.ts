@@ -18,6 +18,8 @@ export interface InviteOptions {
   readonly credentials: Credentials | null;
   /** Every 18x. */
   readonly onProvisional: (response: SipResponse) => void;
+  /** A 200 came, also one that crosses our CANCEL. */
+  readonly onAnswered?: () => void;
 }
 
 export type InviteOutcome =
@@ -111,6 +113,7 @@ export class OutboundInvite {
           if (this.#cancelled === null && response.status > 100) this.#options.onProvisional(response);
         },
       });
+      this.#options.onAnswered?.();
       if (this.#cancelled !== null) {
         await dialog.destroy(this.#cancelled).catch(() => undefined);
         return terminated;

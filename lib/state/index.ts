@@ -1,0 +1,2 @@
+export { DailyCounters, type Counted } from './daily.js';
+export { RateWindows } from './rates.js';

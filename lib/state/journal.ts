@@ -1,0 +1,177 @@
+import { createReadStream } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open, rename, stat, unlink } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { WabError } from '../errors.js';
+
+/** What a journal holds, as its owner has it in memory. */
+export interface JournalContent {
+  /** Takes a line of the file back in; false when it cannot be read. */
+  take(line: string): boolean;
+  /** Every key there is, also those that come while it is gone through. */
+  keys(): Iterable<string>;
+  /** The lines that stand for a key now. */
+  linesOf(key: string): readonly string[];
+}
+
+interface Log { warn(fields: object, message: string): void; error(fields: object, message: string): void }
+
+const header = 'wa-b2bua state 1';
+/** Lines appended beyond what is there before the file is written anew. */
+const slack = 10_000;
+/** Lines of a new file written at a time; between them everything else gets its turn. */
+const batch = 1000;
+
+/** A new file in the making. */
+interface Copy { readonly file: FileHandle; readonly done: Set<string>; tail: string[] }
+
+/**
+ * A file of lines that is only ever appended to, and now and then written anew without what has lapsed. Lines are in the file, and
+ * safe from the death of the process, when append() resolves; the disk has them when the operating system chooses, at the latest at
+ * close(). All file work is asynchronous and never holds up the event loop. One process may use a file.
+ */
+export class Journal {
+  readonly #path: string;
+  readonly #content: JournalContent;
+  readonly #log: Log;
+  #file!: FileHandle;
+  #pending: string[] = [];
+  /** One piece of file work after the other. */
+  #turn: Promise<void> = Promise.resolve();
+  #next: Promise<void> | null = null;
+  #copy: Copy | null = null;
+  #compacting: Promise<void> | null = null;
+  #lines = 0;
+  #live = 0;
+  /** A write failed: lines are missing, or half of one is there, until the file has been written anew. */
+  #broken = false;
+  #closing: Promise<void> | null = null;
+
+  private constructor(path: string, content: JournalContent, log: Log) {
+    this.#path = path;
+    this.#content = content;
+    this.#log = log;
+  }
+
+  /** Reads the file, if there is one, into `content`, and writes it anew. @throws WabError 'FILE_UNREADABLE'. */
+  static async open(path: string, content: JournalContent, log: Log): Promise<Journal> {
+    const journal = new Journal(path, content, log);
+    try {
+      await journal.#load();
+      await journal.#rewrite();
+    } catch (error) {
+      throw error instanceof WabError ? error : new WabError('FILE_UNREADABLE', `state file ${path}: ${(error as Error).message}`, { cause: error });
+    }
+    return journal;
+  }
+
+  /** Adds a line that belongs to `key`, whose memory has it already. Never rejects: a failing disk is logged, and made good by the next whole file. */
+  append(key: string, line: string): Promise<void> {
+    if (this.#closing !== null) return Promise.resolve();
+    this.#pending.push(line);
+    if (this.#copy?.done.has(key) === true) this.#copy.tail.push(line);
+    this.#next ??= this.#inTurn(() => this.#write());
+    return this.#next;
+  }
+
+  /** Everything is on the disk when it resolves. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#compacting;
+      await this.#turn;
+      await this.#file.datasync().catch(() => undefined);
+      await this.#file.close();
+    })();
+    return this.#closing;
+  }
+
+  async #load(): Promise<void> {
+    const found = await stat(this.#path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    });
+    if (found === null) return;
+    if (!found.isFile()) throw new WabError('FILE_UNREADABLE', `state file ${this.#path} is not a file`);
+    let lines = 0;
+    let unread = 0;
+    for await (const line of createInterface({ input: createReadStream(this.#path), crlfDelay: Infinity })) {
+      lines += 1;
+      // Never touch a file that somebody named by mistake.
+      if (lines === 1 && line !== header) throw new WabError('FILE_UNREADABLE', `${this.#path} is not a state file of wa-b2bua`);
+      if (lines > 1 && line !== '' && !this.#content.take(line)) unread += 1;
+    }
+    // A process killed in the middle of a write leaves half a line at the end; more than that is damage.
+    if (unread > 0) this.#log.warn({ file: this.#path, lines: unread }, 'lines of the state file could not be read and were left out');
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #write(): Promise<void> {
+    const lines = this.#pending;
+    this.#pending = [];
+    this.#next = null;
+    if (lines.length === 0) return;
+    try {
+      await this.#file.appendFile(`${this.#broken ? '\n' : ''}${lines.join('\n')}\n`);
+      this.#lines += lines.length;
+    } catch (error) {
+      if (!this.#broken) this.#log.error({ file: this.#path, err: (error as Error).message }, 'the state file cannot be written: counts are kept in memory alone');
+      this.#broken = true;
+      return;
+    }
+    // After a failure the first write that succeeds brings the whole file back.
+    if (this.#compacting === null && this.#closing === null && (this.#broken || this.#lines > 2 * this.#live + slack)) {
+      this.#compacting = this.#rewrite()
+        .catch((error: unknown) => this.#log.error({ file: this.#path, err: (error as Error).message }, 'the state file could not be written anew; the old one stays'))
+        .finally(() => { this.#compacting = null; });
+    }
+  }
+
+  /**
+   * Writes the whole content to a new file and puts it in the place of the old. Lines that are appended meanwhile go to the old file,
+   * and to the new one too when their key has been written there already: whichever is in place is complete at every moment.
+   */
+  async #rewrite(): Promise<void> {
+    const path = `${this.#path}.new`;
+    const copy: Copy = this.#copy = { file: await open(path, 'w', 0o600), done: new Set(), tail: [header] };
+    try {
+      let written = 0;
+      const flush = async (): Promise<void> => {
+        const lines = copy.tail;
+        copy.tail = [];
+        written += lines.length;
+        await copy.file.appendFile(`${lines.join('\n')}\n`);
+      };
+      for (const key of this.#content.keys()) {
+        // A key that lapsed meanwhile and came again is gone through twice.
+        if (copy.done.has(key)) continue;
+        copy.done.add(key);
+        for (const line of this.#content.linesOf(key)) copy.tail.push(line);
+        if (copy.tail.length >= batch) await flush();
+      }
+      if (copy.tail.length > 0) await flush();
+      await copy.file.datasync();
+      await this.#inTurn(async () => {
+        if (copy.tail.length > 0) await flush();
+        await rename(path, this.#path);
+        const old = this.#file as FileHandle | undefined;
+        this.#file = copy.file;
+        // Whatever came since the last flush is in the tail, as every key is done; the rest of what was pending is in the new file.
+        this.#pending = copy.tail;
+        this.#copy = null;
+        this.#lines = this.#live = written;
+        this.#broken = false;
+        await old?.close();
+      });
+    } catch (error) {
+      this.#copy = null;
+      await copy.file.close().catch(() => undefined);
+      await unlink(path).catch(() => undefined);
+      throw error;
+    }
+  }
+}
