@@ -105,7 +105,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** A range of a thousand UDP ports for media, somewhere the kernel had a free one, away from its ephemeral ports. */
-async function mediaPorts(): Promise<string> {
+export async function mediaPorts(): Promise<string> {
   for (let attempt = 0; attempt < 20; attempt++) {
     const first = 10_000 + 1000 * Math.floor(Math.random() * 22);
     if (await udpFree(first) && await udpFree(first + 500)) return `${first}-${first + 999}`;
