@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.js';
 import { startService } from '../main.js';
 import { createLogger } from '../observe/logger.js';
 
-/** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains) or SIGINT. SIGHUP reloads. */
+/** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains; a second one ends the calls) or SIGINT. SIGHUP reloads. */
 export function registerRunCommand(program: Command): void {
   program.command('run').description('run the service')
     .requiredOption('-c, --config <file>', 'configuration file')
@@ -21,8 +21,14 @@ export function registerRunCommand(program: Command): void {
         }
       });
       await new Promise<void>((resolve) => {
-        process.once('SIGTERM', () => void service.drain().then(resolve));
-        process.once('SIGINT', () => resolve());
+        let draining = false;
+        // A second SIGTERM is an operator who does not want to wait for the last call.
+        process.on('SIGTERM', () => {
+          if (draining) return resolve();
+          draining = true;
+          void service.drain().then(resolve);
+        });
+        process.on('SIGINT', () => resolve());
       });
       await service.close();
     });

@@ -103,6 +103,20 @@ t.test('SIGTERM drains: no new calls, those that are up may end by themselves, t
   t.match((await service.cdrs()).at(-1)!.termination, { by: 'user', reason: 'hangup' });
 });
 
+t.test('a second SIGTERM ends the calls that are left, with BYE', async (t) => {
+  const service = await runCommand(t);
+  const caller = service.user();
+  t.equal(await caller.place(), 200);
+  const ended = new Promise((resolve) => caller.once('ended', resolve));
+  service.command.child.kill('SIGTERM');
+  let ready = await service.page('/ready');
+  for (let tries = 0; ready.status === 200 && tries < 100; tries++) ready = await service.page('/ready');
+  service.command.child.kill('SIGTERM');
+  t.equal(await ended, 'business');
+  t.equal(await service.command.exit, 0);
+  t.match((await service.cdrs()).at(-1)!.termination, { by: 'us', reason: 'drained' });
+});
+
 t.test('the pages say what goes on, and nothing secret is in any page, log line or CDR', async (t) => {
   const service = await runCommand(t, 'trace');
   const caller = service.user();
