@@ -80,10 +80,12 @@ export interface PeerLeg {
   close(): Promise<void>;
 }
 
+/** Figures of one leg, of what went over its own wire. */
 export interface LegMediaStats {
   /** e.g. 'opus', 'PCMU'; null when never negotiated. */
   readonly codec: string | null;
   readonly keying: 'sdes' | 'dtls' | 'none' | null;
+  /** RTP packets, and the octets of their payload, as sender reports count them (RFC 3550 §6.4.1). */
   readonly packetsIn: number;
   readonly packetsOut: number;
   readonly bytesIn: number;

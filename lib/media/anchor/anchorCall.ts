@@ -45,7 +45,7 @@ export class Side {
   counters(): SideCounters {
     return {
       packetsIn: this.incoming.packets, bytesIn: this.incoming.bytes, lost: this.incoming.lost, jitterMs: this.incoming.jitterMs,
-      packetsOut: this.outgoing.packets, bytesOut: this.outgoing.bytes, silentOut: this.outgoing.silent,
+      packetsOut: this.outgoing.packets, bytesOut: this.outgoing.bytes, silentOut: this.outgoing.silent, eventsOut: this.outgoing.events,
       roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null,
     };
   }

@@ -27,8 +27,9 @@ export interface SideCounters {
   readonly bytesIn: number;
   readonly packetsOut: number;
   readonly bytesOut: number;
-  /** Of packetsOut, silence of ours. */
+  /** Of packetsOut, silence of ours, and telephone events. */
   readonly silentOut: number;
+  readonly eventsOut: number;
   readonly lost: number;
   readonly jitterMs: number;
   /** From RTCP; null where there is none. */

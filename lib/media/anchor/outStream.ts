@@ -31,8 +31,9 @@ export class OutStream {
   readonly ssrc: number;
   packets = 0;
   bytes = 0;
-  /** Frames of silence among `packets`. */
+  /** Frames of silence, and packets of telephone events, among `packets`. */
   silent = 0;
+  events = 0;
   /** Packets of the source that came after silence had taken their place. */
   late = 0;
 
@@ -139,6 +140,7 @@ export class OutStream {
     const milliseconds = (this.#reader.duration * 1000) / unit;
     writeEvent(packet, offset, this.#reader.event, (second & 0x80) !== 0, (milliseconds * this.#format.eventUnit) / 1000);
     packet[offset + 1] = second & 0xbf;
+    this.events += 1;
     this.#write(packet, this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs);
     this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
     this.#due = now + FRAME_MS;
@@ -258,6 +260,7 @@ export class OutStream {
     for (let copy = 0; copy < (end ? END_PACKETS : 1); copy += 1) {
       const payload = Buffer.allocUnsafe(4);
       writeEvent(payload, 0, event, end, (elapsedMs * this.#format.eventUnit) / 1000);
+      this.events += 1;
       this.#emit(type | (first && copy === 0 ? 0x80 : 0), this.#digitTs, payload);
     }
     this.#advance((this.#digitTs + elapsedMs * this.#perMs) >>> 0);

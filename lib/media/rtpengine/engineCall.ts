@@ -24,7 +24,7 @@ export function engineAudio(answer: NgAnswer): AudioSection & EnginePort {
 /** One ng call with two sides, known by their tags. It may be offered and answered again. */
 export class EngineCall {
   #open = false;
-  #closing: Promise<NgAnswer | null> | null = null;
+  #closing: Promise<void> | null = null;
 
   constructor(readonly instance: Instance, readonly id: string, readonly flags: readonly string[]) {}
 
@@ -50,11 +50,11 @@ export class EngineCall {
     return this.instance.request('query', { 'call-id': this.id }).catch(() => null);
   }
 
-  /** Frees the engine's ports and gives its last figures; may be called twice. */
-  close(): Promise<NgAnswer | null> {
+  /** Frees the engine's ports; may be called twice. What the engine counted must be asked for before: its answer to this says nothing. */
+  close(): Promise<void> {
     this.#closing ??= this.#open && this.instance.healthy
-      ? this.instance.request('delete', { 'call-id': this.id, 'delete-delay': 0 }).catch(() => null)
-      : Promise.resolve(null);
+      ? this.instance.request('delete', { 'call-id': this.id, 'delete-delay': 0 }).then(() => undefined, () => undefined)
+      : Promise.resolve();
     return this.#closing;
   }
 }

@@ -5,7 +5,7 @@ import { WabError } from '../../errors.js';
 import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
 import type { AnchorHandle, AnchorPool } from '../anchor/anchorPool.js';
 import { eventOf } from '../anchor/events.js';
-import type { Remote } from '../anchor/messages.js';
+import type { AnchorCounters, Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
 import type { MediaLogger } from '../logger.js';
 import type { RecordingShelf } from '../recording/shelf.js';
@@ -15,7 +15,7 @@ import type { Instance } from './instance.js';
 import { acceptMetaSide, answerMetaSide, offerMetaSide, type MetaSideResult } from './metaSide.js';
 import { RtpenginePeerLeg, type LegHost } from './peerLeg.js';
 import { PeerSide } from './peerSide.js';
-import { engineFigures, legStats } from './stats.js';
+import { metaStats, peerStats } from './stats.js';
 
 /** What calls share. */
 export interface CallSurroundings {
@@ -28,7 +28,7 @@ export interface CallSurroundings {
   closed(call: RtpengineCall): void;
 }
 
-const NOTHING: LegMediaStats = legStats(null, null, null, null);
+const NOTHING: LegMediaStats = peerStats(null, null, null);
 
 /** A call on rtpengine: one engine call for Meta, one for each peer leg, the anchor between them. */
 export class RtpengineCall extends EventEmitter<MediaCallEvents> implements MediaCall, LegHost {
@@ -142,10 +142,10 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
 
   async stats(): Promise<CallMediaStats> {
     if (this.#closing) return this.#closing;
-    const [counters, engine] = await Promise.all([this.#anchor?.stats() ?? null, this.#metaEngine?.query() ?? null]);
+    const counters = await this.#anchor?.stats() ?? null;
     const leg = this.#lastLeg;
     return {
-      meta: legStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null, engineFigures(engine, 'meta')),
+      meta: this.#metaStats(counters),
       peer: leg ? await leg.stats(counters?.peers[leg.number] ?? null) : NOTHING,
     };
   }
@@ -158,13 +158,17 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   async #release(): Promise<CallMediaStats> {
     const leg = this.#lastLeg;
     await Promise.all([...this.#legs].map((one) => one.close()));
-    const [counters, engine] = await Promise.all([this.#anchor?.close() ?? null, this.#metaEngine?.close() ?? null]);
+    const [counters] = await Promise.all([this.#anchor?.close() ?? null, this.#metaEngine?.close() ?? null]);
     if (this.#instance && !this.#lost) this.#instance.calls -= 1;
     this.#around.closed(this);
     return {
-      meta: legStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null, engineFigures(engine, 'meta')),
+      meta: this.#metaStats(counters),
       peer: leg ? await leg.stats(null) : NOTHING,
     };
+  }
+
+  #metaStats(counters: AnchorCounters | null): LegMediaStats {
+    return metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
   }
 
   /** The engine or the anchor of this call is gone. */

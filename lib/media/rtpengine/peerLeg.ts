@@ -5,7 +5,7 @@ import type { SideCounters } from '../anchor/messages.js';
 import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
 import type { EngineCall } from './engineCall.js';
 import type { PeerSide, PeerSideResult } from './peerSide.js';
-import { engineFigures, legStats } from './stats.js';
+import { engineFigures, peerStats } from './stats.js';
 
 /** What a leg needs of its call. */
 export interface LegHost {
@@ -89,9 +89,7 @@ export class RtpenginePeerLeg implements PeerLeg {
   }
 
   #compose(counters: SideCounters | null, engine: Parameters<typeof engineFigures>[0]): LegMediaStats {
-    const media = this.#current?.media;
-    const keying = !media ? null : media.audio.sdes.length > 0 ? 'sdes' : 'none';
-    return legStats(media?.codec.name ?? null, keying, counters, engineFigures(engine, 'peer'));
+    return peerStats(this.#current?.wire ?? null, counters, engineFigures(engine, 'peer'));
   }
 
   close(): Promise<void> {
@@ -102,9 +100,10 @@ export class RtpenginePeerLeg implements PeerLeg {
   async #release(): Promise<void> {
     const opened = await this.#opening?.catch(() => null);
     if (opened) {
-      const [counters, engine] = await Promise.all([opened.anchor.stats(), opened.engine.close()]);
+      const [counters, engine] = await Promise.all([opened.anchor.stats(), opened.engine.query()]);
       this.#final = this.#compose(counters.peers[this.number] ?? null, engine);
       opened.anchor.post({ op: 'drop', side: this.number });
+      await opened.engine.close();
     }
     this.#host.legClosed(this);
   }

@@ -7,6 +7,7 @@ import type { PeerMediaProfile } from '../types.js';
 import { engineSdp, ONE_SUITE, type EngineCall } from './engineCall.js';
 import { anchorSection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
+import type { PeerWire } from './stats.js';
 import { INTERFACES } from './process.js';
 
 const PEER = 'peer';
@@ -31,6 +32,8 @@ export interface PeerSideResult {
   readonly remote: Remote;
   readonly format: StreamFormat;
   readonly media: PeerMedia;
+  /** For statistics. */
+  readonly wire: PeerWire;
 }
 
 /**
@@ -104,10 +107,10 @@ export class PeerSide {
       ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
     });
     const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
-    return this.#result(media, remote, ANCHOR_EVENTS);
+    return this.#result(media, remote, ANCHOR_EVENTS, ms);
   }
 
-  #result(media: PeerMedia, towardsAnchor: AudioSection, transcodedEvents: number | null): PeerSideResult {
+  #result(media: PeerMedia, towardsAnchor: AudioSection, transcodedEvents: number | null, repacketised: number | null = null): PeerSideResult {
     const passes = media.codec.name === this.#codec;
     const audioType = towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? this.#anchorAudio().payloadType;
     return {
@@ -119,6 +122,7 @@ export class PeerSide {
         eventType: media.events === null ? null : passes ? media.events.payloadType : transcodedEvents,
         eventUnit: passes ? (media.events?.clockRate === 48_000 ? 48_000 : 8000) : clockRate(this.#codec),
       },
+      wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: passes && repacketised === null, ptime: repacketised ?? 20 },
     };
   }
 

@@ -1,14 +1,14 @@
 import type { SideCounters } from '../anchor/messages.js';
+import { FRAME_MS } from '../anchor/rtp.js';
 import type { LegMediaStats } from '../types.js';
 import type { Bencoded } from './bencode.js';
 import type { NgAnswer } from './ngClient.js';
 
 /** What an engine knows of one side of one of its calls. */
 export interface EngineFigures {
+  /** RTP packets that came, and their octets with headers. */
   readonly packets: number;
   readonly bytes: number;
-  /** Seconds since 1970 of the last packet, RTCP counted; 0: none. */
-  readonly lastPacket: number;
   readonly roundTripMs: number | null;
   readonly mos: number | null;
 }
@@ -32,13 +32,11 @@ export function engineFigures(answer: NgAnswer | null, tag: string): EngineFigur
   if (!answer) return null;
   const side = dictionary(dictionary(answer['tags'])[tag]);
   const sources = dictionary(answer['SSRC']);
-  const figures = { packets: 0, bytes: 0, lastPacket: 0, roundTripMs: null as number | null, mos: null as number | null };
+  const figures = { packets: 0, bytes: 0, roundTripMs: null as number | null, mos: null as number | null };
   for (const stream of list(dictionary(list(side['medias'])[0])['streams']).map(dictionary)) {
-    const stats = dictionary(stream['stats']);
-    const packets = number(stats['packets']);
-    if (packets > 0) figures.lastPacket = Math.max(figures.lastPacket, number(stream['last packet']));
     if (list(stream['flags']).includes('RTP')) {
-      figures.packets += packets;
+      const stats = dictionary(stream['stats']);
+      figures.packets += number(stats['packets']);
       figures.bytes += number(stats['bytes']);
     }
     // The engine averages what RTCP told it; MOS comes times ten, round trips in microseconds.
@@ -64,22 +62,64 @@ export function estimateMos(lossShare: number, jitterMs: number, roundTripMs: nu
   return Math.round(Math.min(4.5, Math.max(1, mos)) * 10) / 10;
 }
 
-const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null };
+const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, eventsOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null };
 
-/** Joins the anchor's counters and the engine's figures into a leg's statistics. */
-export function legStats(codec: string | null, keying: LegMediaStats['keying'], counters: SideCounters | null, engine: EngineFigures | null): LegMediaStats {
+/** How a peer's wire differs from the anchor's side of its engine call. */
+export interface PeerWire {
+  readonly codec: string;
+  readonly srtp: boolean;
+  /** The engine passes packets on as they come. */
+  readonly passes: boolean;
+  /** Milliseconds of audio in the packets towards the peer. */
+  readonly ptime: number;
+}
+
+/** What went over a leg's own wire. */
+type Traffic = Pick<LegMediaStats, 'packetsIn' | 'packetsOut' | 'bytesIn' | 'bytesOut'>;
+
+const RTP_HEADER = 12;
+/** RFC 4733 §2.3. */
+const EVENT_OCTETS = 4;
+/** Octets of payload in a millisecond: 64 kbit/s for G.711 and G.722; Opus as we have the engine encode it (20 kbit/s). */
+const octetsPerMs = (codec: string): number => (codec === 'opus' ? 2.5 : 8);
+
+/** Statistics of Meta's leg: nothing is transcoded there, and the anchor sees every packet that could be decrypted. */
+export function metaStats(codec: string | null, keying: LegMediaStats['keying'], counters: SideCounters | null): LegMediaStats {
   const seen = counters ?? NO_COUNTERS;
-  const packetsIn = Math.max(seen.packetsIn, engine?.packets ?? 0);
+  return legStats(codec, keying, seen, seen, null);
+}
+
+/** Statistics of a peer's leg; `wire` null: never negotiated. */
+export function peerStats(wire: PeerWire | null, counters: SideCounters | null, engine: EngineFigures | null): LegMediaStats {
+  const seen = counters ?? NO_COUNTERS;
+  if (wire === null) return legStats(null, null, seen, seen, null);
+  return legStats(wire.codec, wire.srtp ? 'sdes' : 'none', seen, { ...incoming(wire, seen, engine), ...outgoing(wire, seen) }, engine);
+}
+
+function incoming(wire: PeerWire, seen: SideCounters, engine: EngineFigures | null): Pick<Traffic, 'packetsIn' | 'bytesIn'> {
+  // What is passed on the anchor counts itself; what is transcoded the engine counts without SRTP's tag.
+  if (wire.passes || !engine || engine.packets === 0) return seen;
+  return { packetsIn: engine.packets, bytesIn: engine.bytes - engine.packets * RTP_HEADER };
+}
+
+/** rtpengine 10.5.3 does not tell what it sends; what it makes of our steady stream follows from codec and packet length. */
+function outgoing(wire: PeerWire, seen: SideCounters): Pick<Traffic, 'packetsOut' | 'bytesOut'> {
+  if (wire.passes) return seen;
+  const ms = (seen.packetsOut - seen.eventsOut) * FRAME_MS;
+  return { packetsOut: Math.floor(ms / wire.ptime) + seen.eventsOut, bytesOut: Math.round(ms * octetsPerMs(wire.codec)) + seen.eventsOut * EVENT_OCTETS };
+}
+
+/** Loss and jitter are the anchor's: the engine keeps the gaps in the sequence also where it transcodes. */
+function legStats(codec: string | null, keying: LegMediaStats['keying'], seen: SideCounters, traffic: Traffic, engine: EngineFigures | null): LegMediaStats {
+  const { packetsIn, packetsOut, bytesIn, bytesOut } = traffic;
   const jitterMs = seen.packetsIn > 1 ? Math.round(seen.jitterMs * 10) / 10 : null;
   const lossShare = packetsIn + seen.lost > 0 ? seen.lost / (packetsIn + seen.lost) : 0;
   const roundTrip = seen.roundTripMs ?? engine?.roundTripMs ?? null;
   const roundTripMs = roundTrip === null ? null : Math.round(roundTrip * 10) / 10;
+  const estimated = estimateMos(Math.max(lossShare, seen.remoteLoss ?? 0), jitterMs ?? 0, roundTripMs);
   return {
-    codec, keying, packetsIn,
-    bytesIn: seen.packetsIn >= (engine?.packets ?? 0) ? seen.bytesIn : engine?.bytes ?? 0,
-    packetsOut: seen.packetsOut, bytesOut: seen.bytesOut, lost: seen.lost, jitterMs,
-    roundTripMs,
+    codec, keying, packetsIn, bytesIn, packetsOut, bytesOut, lost: seen.lost, jitterMs, roundTripMs,
     // Of the two directions the worse one is what is complained of.
-    mos: packetsIn === 0 ? null : engine?.mos ?? estimateMos(Math.max(lossShare, seen.remoteLoss ?? 0), jitterMs ?? 0, roundTripMs),
+    mos: packetsIn === 0 ? null : Math.min(estimated, engine?.mos ?? estimated),
   };
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { PeerMediaProfile } from '../../../lib/media/index.js';
 import { metaCalls, PCMU, peerAnswers, startEngine } from './bench.js';
 import { pace, SILENCE } from './endpoint.js';
 
@@ -32,4 +33,41 @@ t.test("loss, jitter, round trip and MOS of Meta's leg come from its packets and
   t.ok((last.meta.jitterMs ?? 99) < 15, `jitter ${String(last.meta.jitterMs)} ms`);
   t.equal(last.meta.roundTripMs === null, false, 'and stay in the final figures');
   await Promise.all([meta.close(), peer.close()]);
+});
+
+const kinds: [name: string, profile: PeerMediaProfile, format: string, payload: Buffer, step: number, ptime: number][] = [
+  ['PCMU', PCMU, '0 PCMU/8000', Buffer.alloc(160, 0x23), 160, 20],
+  ['PCMU with SRTP', { ...PCMU, srtp: 'sdes' }, '0 PCMU/8000', Buffer.alloc(160, 0x23), 160, 20],
+  ['PCMA at 40 ms', { ...PCMU, codecs: ['PCMA'] }, '8 PCMA/8000', Buffer.alloc(320, 0xd5), 320, 40],
+  ['Opus with SRTP', { ...PCMU, codecs: ['opus'], srtp: 'sdes' }, '111 opus/48000/2', SILENCE, 960, 20],
+];
+
+t.test("a peer leg's packets and octets are those on its own wire", async (t) => {
+  const { engine } = await startEngine();
+  t.teardown(() => engine.close());
+  for (const [name, profile, format, payload, step, ptime] of kinds) {
+    const { call, meta } = await metaCalls(engine, 'wire');
+    const { leg, peer } = await peerAnswers(call, profile, [format], [`a=ptime:${ptime}`]);
+    call.connect(leg);
+    call.start();
+    const type = Number(format.split(' ')[0]);
+    let sent = 0;
+    const talk = pace((i) => {
+      meta.send(111, SILENCE, 960);
+      if (i % (ptime / 20) !== 0) return;
+      peer.send(type, payload, step);
+      sent += 1;
+    });
+    t.teardown(() => talk.stop());
+    await peer.until((seen) => seen.length > 1000 / ptime);
+    talk.stop();
+    const { peer: figures } = await call.close();
+    const octets = peer.seen.reduce((sum, one) => sum + one.payload.length, 0);
+    t.equal(figures.packetsIn, sent, `${name}: packets in`);
+    t.equal(figures.bytesIn, sent * payload.length, `${name}: octets in`);
+    // Packets may be under way when the peer is looked at.
+    t.ok(Math.abs(figures.packetsOut - peer.seen.length) <= 4, `${name}: ${figures.packetsOut} packets out, ${peer.seen.length} came`);
+    t.ok(Math.abs(figures.bytesOut - octets) <= 4 * (octets / peer.seen.length), `${name}: ${figures.bytesOut} octets out, ${octets} came`);
+    await Promise.all([meta.close(), peer.close()]);
+  }
 });
