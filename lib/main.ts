@@ -15,9 +15,16 @@ import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
 import { maskNumbers } from './observe/redact.js';
 import { TraceStore, type TraceEntry } from './observe/trace.js';
-import { compilePolicy, judgeCaller, judgeTarget } from './policy/index.js';
+import { locate } from './call/locate.js';
+import { compilePolicy, judgeCaller, judgeTarget, objectsToContact } from './policy/index.js';
+import { Guard } from './registrar/guard.js';
+import { keepAlive } from './registrar/keepAlive.js';
+import { Registrar } from './registrar/registrar.js';
+import { HealthMonitor } from './routing/healthMonitor.js';
 import { compileRouting, selectRoute } from './routing/index.js';
 import { SipConnections } from './sip/connections.js';
+import { sendOptions, type OptionsOutcome } from './sip/options.js';
+import type { SipHeaders } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
 import { addressMatcher, sourceJudge } from './sip/source.js';
 import { startSipServer, type SipServer } from './sipserver/index.js';
@@ -81,7 +88,9 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
 
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }));
   undo.push(() => media.close());
-  const embedded = config.sip.server === 'embedded' ? await startEmbedded(config, log, (entry) => trace.record(entry)) : null;
+  const guard = new Guard(() => rules.config.limits.ban);
+  const embedded = config.sip.server === 'embedded'
+    ? await startEmbedded(config, log, (entry) => trace.record(entry), (address) => !guard.silent(address, Date.now())) : null;
   if (embedded !== null) undo.push(() => embedded.server.close());
   await media.start();
 
@@ -91,14 +100,26 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     mediaUp: () => media.healthy,
     sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
   });
+  // MD5 first: phones that know only one challenge header read the first (RFC 8760 §2.4 leaves the order to the server).
+  const peerDigest = new DigestServer({ realm: config.domain, algorithms: ['MD5', 'SHA-256'], nonceLifetime: nonceLifetimeMs, now: Date.now });
+  const registrar = new Registrar({
+    peers: () => rules.config.peers, objects: (uri, user) => rules.judgeContact(uri, user), digest: peerDigest, guard, log: log.child({ part: 'registrar' }), now: Date.now,
+  });
+  undo.push(() => registrar.close());
+  const askAt = (uri: string, proxy: string | null, headers: SipHeaders, timeout: number): Promise<OptionsOutcome | null> =>
+    (connections.healthy ? sendOptions(connections.pick(), { uri, proxy, headers, from: `sip:${config.domain}`, timeout }) : Promise.resolve(null));
+  const health = new HealthMonitor({ peers: () => rules.config.peers, ask: (uri, timeout) => askAt(uri, null, {}, timeout), log: log.child({ part: 'health' }), now: Date.now });
+  undo.push(() => health.close());
   const context: CallContext = {
     rules: () => rules,
     media, table, log,
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
-    // MD5 first: phones that know only one challenge header read the first (RFC 8760 §2.4 leaves the order to the server).
-    peerDigest: new DigestServer({ realm: config.domain, algorithms: ['MD5', 'SHA-256'], nonceLifetime: nonceLifetimeMs, now: Date.now }),
-    onStranger: () => undefined,
     limits: new BusinessLimits({ table, daily, rates: new RateWindows(1000, () => performance.now()) }),
+    peerDigest,
+    registrar,
+    locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
+    heardPeer: (peer, failure) => health.heard(peer, failure),
+    onStranger: (address) => strangerKnocked(address, guard, rules, log),
     pickStack: () => connections.pick(),
     metaContactHost: () => metaContactHost(config, embedded?.server ?? null),
     onVerdict: (call, facts, verdict) => call.log.debug({ facts, verdict }, 'policy'),
@@ -111,6 +132,9 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   );
   undo.push(() => connections.close());
   await connections.connect(sipConnectTimeoutMs);
+  health.reload();
+  const pinging = keepAlive({ registrar, ask: (to, timeout) => askAt(to.uri, to.proxy, to.headers, timeout) });
+  undo.push(() => pinging.close());
 
   const ladder = (id: string): string | null => {
     const live = table.get(id);
@@ -122,7 +146,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     metrics: () => metrics.text(),
     calls: () => table.all().map((call) => ({ id: call.id, state: call.state, direction: call.direction, number: call.facts.number, peer: call.facts.peer, seconds: Math.round((Date.now() - call.startedAt) / 1000) })),
     ladder,
-    status: () => ({ sip: connections.status(), media: media.status(), calls: table.size }),
+    status: () => ({ sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()), calls: table.size }),
   });
   if (http !== null) undo.push(() => http.close());
 
@@ -135,6 +159,8 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     reload(next) {
       warnOfFixedKeys(rules.config, next, log);
       rules = compileRules(next);
+      registrar.reload();
+      health.reload();
       log.info({ hash: next.hash }, 'configuration reloaded');
     },
     drain: () => calls.drain(rules.config.limits.drain),
@@ -156,14 +182,25 @@ function compileRules(config: Config): CallRules {
   const policy = compilePolicy(config);
   return {
     config,
-    judgeSource: sourceJudge({ metaSources: config.meta.sources, peers: config.peers }),
+    // Users who register are known by what they know, never by their address.
+    judgeSource: sourceJudge({ metaSources: config.meta.sources, peers: Object.fromEntries(Object.entries(config.peers).filter(([, peer]) => !peer.register)) }),
     selectRoute: (request) => selectRoute(routing, request),
     judgeTarget: (facts) => judgeTarget(policy, facts),
     judgeCaller: (facts) => judgeCaller(policy, facts),
+    judgeContact: (uri, user) => objectsToContact(policy, uri, user),
   };
 }
 
-async function startEmbedded(config: Config, log: Logger, record: (entry: TraceEntry) => void): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
+/** Nobody we know sent a request. An address of Meta's or of a peer's is not banned: over UDP anybody can write it. */
+function strangerKnocked(address: string, guard: Guard, { judgeSource }: CallRules, log: Logger): void {
+  if (judgeSource(address, 'tls').kind !== 'stranger') return;
+  const { ban, what } = guard.fault(address, null, Date.now());
+  if (ban !== null) log.error({ source: address, seconds: ban / 1000 }, `silence for ${what} for ${ban / 1000} s: too many requests of nobody we know; if it is yours, it must be in peers.*.sources`);
+}
+
+async function startEmbedded(
+  config: Config, log: Logger, record: (entry: TraceEntry) => void, allow: (address: string) => boolean,
+): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');
   const server = await startSipServer({
@@ -176,6 +213,7 @@ async function startEmbedded(config: Config, log: Logger, record: (entry: TraceE
     },
     logger: log.child({ part: 'sipserver' }),
     onMessage: record,
+    allow,
   });
   return { server, admin: { ...server.admin, secret } };
 }

@@ -15,14 +15,18 @@ import { mediaFailure, refuseOnEnd } from './refuse.js';
 import type { Termination } from './termination.js';
 import { reasonOf, statusForPeer } from './termination.js';
 
-/** An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4). */
-export function takeBusinessInitiated(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack): void {
+/**
+ * An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4).
+ * `account`: the user who calls, of a peer whose users register.
+ */
+export function takeBusinessInitiated(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
   const { config } = context.rules();
   const call = new Call({
     direction: 'business-initiated', startedAt: Date.now(), log: context.log,
     showUser: (user) => (config.cdr.fullNumbers ? user : maskUser(user)), onEnded: context.onEnded,
   });
   call.facts.peer = peerName;
+  call.facts.account = account;
   call.facts.peerCallId = req.get('Call-ID') ?? null;
   context.table.add(call);
   call.own(() => context.table.remove(call));

@@ -15,6 +15,7 @@ export interface CallFacts {
   peerCallId: string | null;
   route: string | null;
   peer: string | null;
+  account: string | null;
   target: string | null;
   rule: string | null;
   payload: string | null;
@@ -35,7 +36,7 @@ export class Call {
   readonly startedAt: number;
   readonly log: Logger;
   readonly facts: CallFacts = {
-    number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null,
+    number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null, account: null,
     target: null, rule: null, payload: null, country: null, metaDuration: null,
   };
   /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
@@ -151,7 +152,7 @@ export class Call {
       user: facts.user === null ? null : this.#showUser(facts.user),
       wacid: facts.wacid,
       callIds: { meta: facts.metaCallId, peer: facts.peerCallId },
-      route: facts.route, peer: facts.peer, target: facts.target, rule: facts.rule,
+      route: facts.route, peer: facts.peer, account: facts.account, target: facts.target, rule: facts.rule,
       payload: facts.payload, country: facts.country,
       termination,
       setupMs: this.answeredAt === null ? null : this.answeredAt - this.startedAt,

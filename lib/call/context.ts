@@ -1,13 +1,16 @@
-import type { Config } from '../config/types.js';
+import type { Config, PeerConfig } from '../config/types.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { CallerFacts, CallerVerdict, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
-import type { RouteDecision, RouteRequest } from '../routing/types.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { RouteDecision, RouteRequest, RouteTarget } from '../routing/types.js';
 import type { DigestServer } from '../sip/digestServer.js';
 import type { SipStack } from '../sip/drachtio.js';
 import type { Source } from '../sip/source.js';
+import type { SipUri } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { BusinessLimits } from './limits.js';
+import type { Located } from './locate.js';
 import type { CallRecord } from './record.js';
 import type { CallTable } from './table.js';
 
@@ -18,6 +21,8 @@ export interface CallRules {
   readonly selectRoute: (request: RouteRequest) => RouteDecision;
   readonly judgeTarget: (facts: TargetFacts) => TargetVerdict;
   readonly judgeCaller: (facts: CallerFacts) => CallerVerdict;
+  /** Why a Contact that a user registers is not to be used; null when it may be. */
+  readonly judgeContact: (uri: SipUri, user: string) => string | null;
 }
 
 /** What a call is given to work with. */
@@ -29,6 +34,11 @@ export interface CallContext {
   readonly peerDigest: DigestServer;
   readonly table: CallTable;
   readonly log: Logger;
+  /** Where an allowed target is now: peers that are out and users without a device are not reachable. */
+  readonly locate: (target: RouteTarget, peer: PeerConfig) => Located;
+  /** A peer answered an INVITE in any way (`failure` null), or nobody was there. */
+  readonly heardPeer: (peer: string, failure: string | null) => void;
+  readonly registrar: Registrar;
   readonly pickStack: () => SipStack;
   /** host[:port] of our Contact towards Meta. */
   readonly metaContactHost: () => string;

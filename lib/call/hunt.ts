@@ -6,9 +6,11 @@ import type { RouteTarget } from '../routing/types.js';
 import type { SipDialog, SipHeaders, SipResponse, SipStack } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { OutboundInvite } from '../sip/invite.js';
+import { foundNobody } from '../sip/options.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
+import type { Destination } from './locate.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { peerRefusal } from './termination.js';
@@ -86,8 +88,9 @@ export class Hunt {
     for (const [index, target] of this.#plan.targets.entries()) {
       const attempt = await this.#attempt({ ...target, origin: index === 0 ? this.#plan.origin : 'failover', by: null });
       if (attempt.won) return { won: attempt.result };
-      last = attempt.termination;
-      this.#call.log.info({ peer: target.peer, user: target.user, ended: last }, 'a target did not take the call');
+      // A peer that was passed over says less than one that refused.
+      if (last === null || attempt.termination.reason !== 'nobodyThere') last = attempt.termination;
+      this.#call.log.info({ peer: target.peer, user: target.user, ended: attempt.termination }, 'a target did not take the call');
       if (!attempt.goOn || this.#stopped !== null) break;
     }
     return { failed: last ?? noTarget };
@@ -121,6 +124,14 @@ export class Hunt {
     const target: RouteTarget = { peer: verdict.peer, user: verdict.user, uri: verdict.uri };
     const peer = this.#context.rules().config.peers[target.peer];
     if (peer === undefined) return lost({ by: 'us', reason: 'fault', status: 500, text: `peer ${target.peer} is not configured` }, true);
+    const located = this.#context.locate(target, peer);
+    if (!located.reachable) return lost({ by: 'us', reason: 'nobodyThere', status: 480, text: located.why }, true);
+    const group = new Set<OutboundInvite>();
+    return firstWon(located.destinations.map((destination) => this.#offer(target, peer, verdict.rule, destination, group)));
+  }
+
+  /** One INVITE with its media leg and its place. `group`: those of the same target, a user with several devices. */
+  async #offer(target: RouteTarget, peer: PeerConfig, rule: string, destination: Destination, group: Set<OutboundInvite>): Promise<Attempt> {
     const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
     if (place === null) {
       return lost({ by: 'us', reason: 'overload', status: 480, text: `peer ${target.peer} already carries its ${peer.maxConcurrentCalls} calls` }, true);
@@ -128,7 +139,7 @@ export class Hunt {
     const leg = this.#media.addPeerLeg({ codecs: peer.codecs, srtp: peer.srtp, dtmf: peer.dtmf });
     let keep = false;
     try {
-      const attempt = await this.#invite(target, peer, verdict.rule, leg, place);
+      const attempt = await this.#invite(target, peer, rule, destination, leg, place, group);
       // A redirection may have been won by a leg of its own.
       keep = attempt.won && attempt.result.leg === leg;
       return attempt;
@@ -140,20 +151,23 @@ export class Hunt {
     }
   }
 
-  async #invite(target: RouteTarget, peer: PeerConfig, rule: string, leg: PeerLeg, place: Place): Promise<Attempt> {
+  async #invite(
+    target: RouteTarget, peer: PeerConfig, rule: string, destination: Destination, leg: PeerLeg, place: Place, group: Set<OutboundInvite>,
+  ): Promise<Attempt> {
     const [offer] = await Promise.all([leg.offer(), this.#plan.ready]);
     if (this.#stopped !== null) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
     const stack = this.#context.pickStack();
     const { username, password } = peer.auth;
     const invite = new OutboundInvite(stack, {
-      uri: target.uri, from: this.#plan.from, to: `<${target.uri}>`,
+      uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
       // The SIP server puts the address of the socket it sends from in place of "localhost".
       contact: `<sip:${encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+')}@localhost>`,
-      headers: this.#plan.headers, sdp: offer,
+      headers: { ...this.#plan.headers, ...destination.headers }, sdp: offer,
       credentials: username === null || password === null ? null : { username, password },
       onProvisional: (response) => this.#onRinging(target, response),
     });
     this.#pending.add(invite);
+    group.add(invite);
     this.#call.placed(invite.callId);
     let timer: NodeJS.Timeout | undefined;
     const rangOut = new Promise<'rangOut'>((resolve) => { timer = setTimeout(resolve, this.#plan.ringTimeout * 1000, 'rangOut'); });
@@ -167,7 +181,9 @@ export class Hunt {
       return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
     }
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
+    this.#context.heardPeer(target.peer, outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response) ? `${outcome.status} ${outcome.reason}` : null);
     if (outcome.kind === 'answered') {
+      for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
       const refused = await this.#takeAnswer(leg, outcome.dialog, outcome.sdp);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
@@ -181,6 +197,8 @@ export class Hunt {
     if (outcome.status === 401 || outcome.status === 407 || (outcome.status === 403 && outcome.authenticated)) {
       this.#call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
     }
+    // RFC 3261 §16.7 step 5: a 6xx is the user's answer on all devices.
+    if (outcome.status >= 600) for (const other of group) other.cancel(formatReason('SIP', outcome.status, outcome.reason));
     return lost(peerRefusal(outcome.status, outcome.reason), maySeekFurther(outcome.status));
   }
 
@@ -224,6 +242,17 @@ const noTarget: Termination = { by: 'us', reason: 'fault', status: 480, text: 't
 
 function lost(termination: Termination, goOn: boolean): Attempt {
   return { won: false, termination, goOn };
+}
+
+/** The attempt that won, as soon as one has; else, when all have ended, the most telling. */
+function firstWon(attempts: readonly Promise<Attempt>[]): Promise<Attempt> {
+  return new Promise((resolve, reject) => {
+    for (const attempt of attempts) attempt.then((ended) => { if (ended.won) resolve(ended); }, reject);
+    Promise.all(attempts).then((all) => {
+      const failures = all.flatMap((ended) => (ended.won ? [] : [ended]));
+      resolve(lost(best(failures.map(({ termination }) => termination)) ?? noTarget, failures.every(({ goOn }) => goOn)));
+    }, reject);
+  });
 }
 
 /** A busy or declining user has answered the question; everything else says something of the path to them only. */

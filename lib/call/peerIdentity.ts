@@ -1,31 +1,56 @@
-import type { Config } from '../config/types.js';
-import type { DigestServer } from '../sip/digestServer.js';
 import type { SipRequest, SipResponse } from '../sip/drachtio.js';
+import { parseAuthValues } from '../sip/digest.js';
 import type { Source } from '../sip/source.js';
+import type { CallContext } from './context.js';
 
 export type PeerIdentity =
-  | { readonly known: true; readonly peer: string }
-  /** A challenge has been sent; the request will come again. */
-  | { readonly known: false; readonly challenged: true }
-  | { readonly known: false; readonly challenged: false; readonly why: string };
+  /** `account`: the user of a peer whose users register; null for other peers. */
+  | { readonly known: true; readonly peer: string; readonly account: string | null }
+  /** The request has been answered, or will be: with a challenge, which makes it come again, or with a refusal. */
+  | { readonly known: false; readonly answered: true }
+  | { readonly known: false; readonly answered: false; readonly why: string };
+
+interface Candidate {
+  readonly peer: string;
+  readonly password: string;
+  readonly account: string | null;
+}
 
 /**
- * Which peer a request is from: by source address, by digest, or by both when the peer has both.
+ * Which peer a request is from: by source address, by digest, or by both when the peer has both; a registered device by digest.
  * Strangers are challenged only where a peer without sources exists that could be behind any address.
  */
-export function identifyPeer(config: Config, digest: DigestServer, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
-  const byAddress = source.kind === 'peer' ? source.peer : null;
-  const candidates = Object.entries(config.peers).flatMap(([name, peer]) =>
-    (peer.digest !== null && (byAddress === null ? peer.sources.length === 0 : name === byAddress) ? [{ name, ...peer.digest }] : []));
-  if (candidates.length === 0) {
-    return byAddress === null ? { known: false, challenged: false, why: 'neither meta.sources nor any peers[].sources match' } : { known: true, peer: byAddress };
+export function identifyPeer({ rules, peerDigest: digest, registrar }: Pick<CallContext, 'rules' | 'peerDigest' | 'registrar'>, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
+  const address = req.source_address;
+  // A device that registered from this very socket is that device, whoever else may call from its address.
+  const byAddress = source.kind === 'peer' && registrar.peerAt(address, req.source_port) === null ? source.peer : null;
+  const trunks = Object.entries(rules().config.peers).filter(([name, peer]) => peer.digest !== null && (byAddress === null ? peer.sources.length === 0 && !peer.register : name === byAddress));
+  const devices = byAddress === null && registrar.serves(address);
+  if (trunks.length === 0 && !devices) {
+    return byAddress === null ? { known: false, answered: false, why: 'neither meta.sources nor any peers[].sources match' } : { known: true, peer: byAddress, account: null };
   }
+  const find = (username: string): Candidate | null => {
+    const trunk = trunks.find(([, peer]) => peer.digest?.username === username);
+    if (trunk !== undefined) return { peer: trunk[0], password: trunk[1].digest!.password, account: null };
+    const account = devices ? registrar.account(username, address) : null;
+    return account === null ? null : { ...account, account: username };
+  };
+  const shown = req.get('Authorization') ?? req.get('Proxy-Authorization');
+  const username = parseAuthValues(shown ?? '').flatMap(({ params }) => params.get('username') ?? [])[0] ?? '';
+  const candidate = find(username);
+  if (byAddress === null && registrar.refuses(req, res, candidate === null ? null : username)) return { known: false, answered: true };
+
   const callId = req.get('Call-ID') ?? '';
-  const verdict = digest.verify(req.get('Authorization') ?? req.get('Proxy-Authorization'), { method: req.method, callId },
-    (username) => candidates.find((c) => c.username === username)?.password ?? null);
-  if (verdict.ok) return { known: true, peer: candidates.find((c) => c.username === verdict.username)!.name };
-  if (!verdict.challenge) return { known: false, challenged: false, why: `digest refused: ${verdict.reason}` };
-  // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
-  res.send(401, { headers: { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') } });
-  return { known: false, challenged: true };
+  const verdict = digest.verify(shown, { method: req.method, callId }, (name) => find(name)?.password ?? null);
+  if (verdict.ok && candidate !== null) return { known: true, peer: candidate.peer, account: candidate.account };
+  if (!verdict.ok && verdict.challenge) {
+    // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
+    res.send(401, { headers: { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') } });
+    return { known: false, answered: true };
+  }
+  const why = `digest refused: ${verdict.ok ? 'wrongUser' : verdict.reason}`;
+  // An address that is a peer's own is not banned for the operator's mistake.
+  if (byAddress !== null) return { known: false, answered: false, why };
+  registrar.wrong(req, res, candidate === null ? null : username, why);
+  return { known: false, answered: true };
 }

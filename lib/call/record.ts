@@ -16,6 +16,8 @@ export interface CallRecord {
   readonly callIds: { readonly meta: string | null; readonly peer: string | null };
   readonly route: string | null;
   readonly peer: string | null;
+  /** Business-initiated: the user who called, of a peer whose users register. */
+  readonly account: string | null;
   readonly target: string | null;
   /** The policy rule that let the call go on, or stopped it. */
   readonly rule: string | null;

@@ -7,6 +7,8 @@ import { reasonOf } from './termination.js';
 
 /** Seconds after which a refused caller may try again; ours to choose (RFC 3261 §20.33). */
 const retryAfter = '5';
+/** The same when every peer is out: they are asked about that often unless told otherwise. */
+const retryWhenBack = '30';
 
 /**
  * A call that ends before its answer is refused on its incoming leg, with the status that the termination means there.
@@ -17,8 +19,13 @@ export function refuseOnEnd(call: Call, res: SipResponse, statusFor: (terminatio
     if (res.finalResponseSent || termination.reason === 'cancelled') return;
     const status = statusFor(termination);
     const { protocol, cause, text } = reasonOf(termination);
-    res.send(status, { headers: { Reason: formatReason(protocol, cause, text), ...(status === 503 ? { 'Retry-After': retryAfter } : {}), ...more(termination) } });
+    res.send(status, { headers: { Reason: formatReason(protocol, cause, text), ...retry(status, termination), ...more(termination) } });
   });
+}
+
+function retry(status: number, { reason }: Termination): SipHeaders {
+  if (reason === 'nobodyThere') return { 'Retry-After': retryWhenBack };
+  return status === 503 ? { 'Retry-After': retryAfter } : {};
 }
 
 /** What a failure of the media engine means for the call it happened to. */

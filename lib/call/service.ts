@@ -49,11 +49,13 @@ export class CallService {
   #dispatch(req: SipRequest, res: SipResponse, stack: SipStack): void {
     const { judgeSource } = this.#context.rules();
     const source = judgeSource(req.source_address, req.protocol);
+    if (req.method === 'REGISTER' && source.kind !== 'meta' && this.#context.registrar.serves(req.source_address)) return this.#context.registrar.take(req, res);
     const tagged = /;\s*tag\s*=/i.test(req.get('To') ?? '');
     // RFC 3261 §12.2.2: a dialog we do not know.
     if (tagged && req.method !== 'OPTIONS') return res.send(481);
     if (req.method === 'OPTIONS') {
-      if (source.kind === 'stranger') return this.#refuse(req, res, 'a stranger');
+      // A registered phone keeps its way through a NAT open so.
+      if (source.kind === 'stranger' && this.#context.registrar.peerAt(req.source_address, req.source_port) === null) return this.#refuse(req, res, 'a stranger');
       return res.send(this.#draining ? 503 : 200, { headers: { Allow: allow, Accept: 'application/sdp' } });
     }
     if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allow } });
@@ -61,9 +63,9 @@ export class CallService {
     if (source.kind === 'meta') {
       return takeUserInitiated(this.#context, req, res, stack);
     }
-    const identity = identifyPeer(this.#context.rules().config, this.#context.peerDigest, source, req, res);
-    if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack);
-    else if (!identity.challenged) this.#refuse(req, res, identity.why);
+    const identity = identifyPeer(this.#context, source, req, res);
+    if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack, identity.account);
+    else if (!identity.answered) this.#refuse(req, res, identity.why);
   }
 
   #refuse(req: SipRequest, res: SipResponse, why: string): void {

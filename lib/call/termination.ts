@@ -18,7 +18,7 @@ export type Termination =
       readonly by: 'us';
       readonly reason:
         | 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sipLost'
-        | 'ringTimeout' | 'metaUnreachable' | 'fault';
+        | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'fault';
       readonly status: number;
       readonly text: string;
     };

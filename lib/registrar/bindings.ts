@@ -144,3 +144,12 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   });
   return agrees(a, b) && agrees(b, a) && a.headers.length === 0 && b.headers.length === 0;
 }
+
+/** Where requests to a device go: its Contact as Request-URI, its Path as Route (RFC 3327 §5.3), always to the socket it registered from. */
+export function addressOf({ contact, source: { protocol, address, port }, path }: Binding): { readonly uri: string; readonly proxy: string; readonly headers: Record<string, string> } {
+  return {
+    uri: contact,
+    proxy: `sip:${address.includes(':') ? `[${address}]` : address}:${port};transport=${protocol}`,
+    headers: path.length === 0 ? {} : { Route: path.join(', ') },
+  };
+}

@@ -49,6 +49,8 @@ const maxPath = 8;
 export class Registrar {
   readonly #options: RegistrarOptions;
   #homes: ReadonlyMap<string, Home>;
+  /** One test for each peer whose users register: may they come from there? */
+  #places: readonly ((address: string) => boolean)[];
   /** By user; user names are unique across peers (config). */
   readonly #bindings = new Map<string, readonly Binding[]>();
   readonly #heldBack = new Set<NodeJS.Timeout>();
@@ -58,6 +60,7 @@ export class Registrar {
   constructor(options: RegistrarOptions) {
     this.#options = options;
     this.#homes = homesOf(options.peers());
+    this.#places = [...new Set([...this.#homes.values()].map(({ admits }) => admits))];
     this.#sweeper = setInterval(() => this.#sweep(), options.sweepInterval ?? 1000);
     this.#sweeper.unref();
   }
@@ -65,6 +68,7 @@ export class Registrar {
   /** The configuration has changed: what is registered by its rules no more is forgotten. */
   reload(): void {
     this.#homes = homesOf(this.#options.peers());
+    this.#places = [...new Set([...this.#homes.values()].map(({ admits }) => admits))];
     for (const [user, bindings] of this.#bindings) {
       const home = this.#homes.get(user);
       for (const binding of bindings) {
@@ -101,17 +105,63 @@ export class Registrar {
     return this.#homes.get(user) ?? null;
   }
 
+  /** Whether any user may come from this address. */
+  serves(address: string): boolean {
+    return this.#places.some((admits) => admits(address));
+  }
+
+  /** An account that may be used from this address; null when there is none. */
+  account(user: string, address: string): { readonly peer: string; readonly password: string } | null {
+    const home = this.#homes.get(user);
+    return home?.admits(address) === true ? { peer: home.name, password: home.account.password } : null;
+  }
+
   /** A device is known to be gone. */
   forget(binding: Binding, why: string): void {
-    const left = (this.#bindings.get(binding.user) ?? []).filter((b) => b !== binding);
-    this.#store(binding.user, left);
+    const all = this.#bindings.get(binding.user) ?? [];
+    // It has been refreshed in the meantime.
+    if (!all.includes(binding)) return;
+    this.#store(binding.user, all.filter((b) => b !== binding));
     this.#log(binding, `unregistered: ${why}`);
+  }
+
+  /** For the status page: users and their devices. */
+  status(): object[] {
+    return this.all().map((b) => ({
+      peer: this.#homes.get(b.user)?.name, user: b.user, contact: b.contact, from: `${b.source.protocol}:${b.source.address}:${b.source.port}`, path: b.path,
+      userAgent: b.userAgent, since: new Date(b.registeredAt).toISOString(), expires: new Date(b.expiresAt).toISOString(),
+    }));
   }
 
   /** REGISTERs by what came of them, since the start. */
   counts(): Readonly<Record<RegisterResult, number>> {
     const count = (result: RegisterResult): number => this.#counts.get(result) ?? 0;
     return { ok: count('ok'), challenged: count('challenged'), wrongPassword: count('wrongPassword'), banned: count('banned'), refused: count('refused') };
+  }
+
+  /** Answers 403 to those who are banned: true then. `user`: one of ours, else null. */
+  refuses(req: SipRequest, res: SipResponse, user: string | null): boolean {
+    const banned = this.#options.guard.refused(req.source_address, user, this.#options.now());
+    if (banned) this.#refuse(res, 'banned', 403);
+    return banned;
+  }
+
+  /** Answers 403 to wrong credentials, the later the more of them came, and bans in the end. `user`: one of ours, else null. */
+  wrong(req: SipRequest, res: SipResponse, user: string | null, why: string): void {
+    const { guard, log, now } = this.#options;
+    const { delay, ban, what } = guard.fault(req.source_address, user, now());
+    log.warn({ method: req.method, source: req.source_address, user, why }, 'refused a request: unknown user or wrong password');
+    if (ban !== null) log.error({ source: req.source_address, seconds: ban / 1000 }, `banned ${what} for ${ban / 1000} s: too many wrong passwords in a row`);
+    this.#count('wrongPassword');
+    if (delay === 0 || this.#heldBack.size >= maxHeldBack) {
+      res.send(403);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#heldBack.delete(timer);
+      res.send(403);
+    }, delay);
+    this.#heldBack.add(timer);
   }
 
   close(): void {
@@ -126,7 +176,7 @@ export class Registrar {
     const user = parseNameAddr(req.get('To') ?? '')?.uri.user ?? '';
     const home = this.#homes.get(user) ?? null;
     const known = home === null ? null : user;
-    if (guard.refused(req.source_address, known, now())) return this.#refuse(res, 'banned', 403);
+    if (this.refuses(req, res, known)) return;
     // RFC 3261 §10.3 step 2, §8.2.2.3.
     const unknown = splitHeaderValues(req.get('Require') ?? '').filter((tag) => !supported.has(tag.toLowerCase()));
     if (unknown.length > 0) return this.#refuse(res, 'refused', 420, { Unsupported: unknown.join(', ') });
@@ -137,7 +187,7 @@ export class Registrar {
       // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
       return this.#refuse(res, 'challenged', 401, { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') });
     }
-    if (!verdict.ok || home === null) return this.#wrong(req, res, known, verdict.ok ? 'wrongUser' : verdict.reason);
+    if (!verdict.ok || home === null) return this.wrong(req, res, known, verdict.ok ? 'wrongUser' : verdict.reason);
     if (!home.admits(req.source_address)) {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address }, `${user} may not register from ${req.source_address}: it is not in peers.${home.name}.sources`);
       return this.#refuse(res, 'refused', 403);
@@ -163,23 +213,6 @@ export class Registrar {
     for (const binding of outcome.evicted) this.#log(binding, `unregistered: more than ${maxContacts} devices, and this one was silent for longest`);
     this.#count('ok');
     res.send(200, { headers: answerHeaders(req, facts, outcome.bindings, now) });
-  }
-
-  #wrong(req: SipRequest, res: SipResponse, user: string | null, why: string): void {
-    const { guard, log, now } = this.#options;
-    const { delay, ban, what } = guard.fault(req.source_address, user, now());
-    log.warn({ source: req.source_address, user, why }, 'a registration was refused: unknown user or wrong password');
-    if (ban !== null) log.error({ source: req.source_address, seconds: ban / 1000 }, `banned ${what} for ${ban / 1000} s: too many wrong passwords in a row`);
-    this.#count('wrongPassword');
-    if (delay === 0 || this.#heldBack.size >= maxHeldBack) {
-      res.send(403);
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#heldBack.delete(timer);
-      res.send(403);
-    }, delay);
-    this.#heldBack.add(timer);
   }
 
   #refuse(res: SipResponse, result: RegisterResult, status: number, headers: SipHeaders = {}): void {

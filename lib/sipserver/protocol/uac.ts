@@ -243,6 +243,8 @@ function compose(given: SipMessage, presented: Presented, contact: string): SipM
   m.add('Call-ID', value('call-id') ?? randomUUID());
   m.add('CSeq', `${seq} ${method}`);
   for (const h of headers) if (!LEADING.has(h.key)) m.headers.push(h);
+  // drachtio takes no Route from a client; a registrar needs it for the Path of a registration (RFC 3327 §5.3).
+  for (const h of given.headers) if (h.key === 'route') m.headers.push(h);
   if (!m.has('contact') && WITH_CONTACT.has(method)) m.add('Contact', contact);
   return takeBody(given, m) ? m : undefined;
 }
