@@ -5,7 +5,7 @@ import type { CallRecord } from './call/record.js';
 import { BusinessLimits } from './call/limits.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
-import type { Config } from './config/types.js';
+import type { Config, SipLimitsConfig } from './config/types.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
@@ -27,7 +27,7 @@ import { sendOptions, type OptionsOutcome } from './sip/options.js';
 import type { SipHeaders } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
 import { addressMatcher, sourceJudge } from './sip/source.js';
-import { startSipServer, type SipServer } from './sipserver/index.js';
+import { startSipServer, type SipLimits, type SipServer } from './sipserver/index.js';
 import { DailyCounters, RateWindows } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
@@ -211,11 +211,22 @@ async function startEmbedded(
     targets: {
       [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
     },
+    limits: limitsOf(config.sip.limits),
+    ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
     logger: log.child({ part: 'sipserver' }),
     onMessage: record,
     allow,
   });
   return { server, admin: { ...server.admin, secret } };
+}
+
+/** The file's limits in the server's units. */
+function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {
+  const { handshakeTimeout, connectTimeout, firstMessageTimeout, messageTimeout, idleTimeout, ...rest } = limits;
+  return {
+    ...rest, handshakeTime: handshakeTimeout * 1000, connectTime: connectTimeout * 1000, firstMessageTime: firstMessageTimeout * 1000,
+    messageTime: messageTimeout * 1000, idleTime: idleTimeout * 1000,
+  };
 }
 
 /** Our Contact towards Meta is the registered name (META-SIP §4.1), with the port Meta was told. */

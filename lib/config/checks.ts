@@ -49,6 +49,9 @@ function isFqdn(value: string): boolean {
 }
 
 export const nonEmpty: Check = text('text that is not empty', (v) => v.trim() !== '');
+
+/** Part of a User-Agent value (RFC 3261 §20.41). */
+export const agentPart: Check = (v) => (typeof v === 'string' && /^[\x20-\x7e]{3,100}$/.test(v) ? null : 'must be 3 to 100 printable characters');
 // An FQDN, as Meta answers 404 to an address in the R-URI and the certificate must name it (META-SIP.md §1 row 1, §3).
 export const fqdn: Check = text('a full host name such as sbc.example.net, not an address', isFqdn);
 export const host: Check = text('a host name or an address', isHost);

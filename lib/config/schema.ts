@@ -61,6 +61,24 @@ const server: Group = {
   secret: secret('Password of its control socket.'),
 };
 
+/** What anybody may take from the embedded server; its own defaults are the same (lib/sipserver). */
+const sipLimits: Group = {
+  messageBytes: leaf('Bytes of one message.', is.integer(2000, 1_000_000), 65_535),
+  headers: leaf('Header lines in one message.', is.integer(40, 10_000), 256),
+  messagesPerSecond: leaf('Messages a second from one address; more are dropped.', is.integer(1, 1_000_000), 5000),
+  connections: leaf('Accepted TCP and TLS connections.', is.integer(1, 100_000), 4000),
+  connectionsPerAddress: leaf('Accepted connections from one address.', is.integer(1, 100_000), 600),
+  handshakes: leaf('TLS handshakes in progress.', is.integer(1, 100_000), 600),
+  handshakeTimeout: leaf('Seconds a TLS handshake may take.', is.integer(1, 600), 10),
+  connectTimeout: leaf('Seconds until a connection of ours must be up.', is.integer(1, 600), 10),
+  firstMessageTimeout: leaf('Seconds until an accepted connection must have brought a message.', is.integer(1, 3600), 30),
+  messageTimeout: leaf('Seconds a message may take to arrive whole.', is.integer(1, 3600), 15),
+  idleTimeout: leaf('Seconds without traffic after which a connection is closed.', is.integer(10, 86_400), 3600),
+  unsentBytes: leaf('Bytes that wait for a peer that does not read; then its connection is closed.', is.integer(100_000, 100_000_000), 4_000_000),
+  transactions: leaf('Transactions alive; over it requests get 503.', is.integer(10, 1_000_000), 60_000),
+  dialogs: leaf('Dialogs alive; over it calls get 503.', is.integer(2, 1_000_000), 50_000),
+};
+
 const credentials: Group = {
   username: required('User name.', is.nonEmpty),
   password: secret('Password.'),
@@ -141,6 +159,8 @@ export const schema: Group = {
       key: leaf('PEM file of its key.', is.orNull(is.nonEmpty), null),
     },
     drachtio: rowsOf('drachtio-servers.', server),
+    scanners: listOf('Parts of User-Agent values that get no answer; default: the known scanners.', is.agentPart, ['default'], { word: 'default' }),
+    limits: sipLimits,
   },
   meta: {
     host: leaf("Meta's host.", is.host, 'wa.meta.vc'),

@@ -35,6 +35,29 @@ export interface SipConfig {
   readonly advertise: { readonly meta: string | null; readonly peers: string | null };
   readonly tls: { readonly cert: string | null; readonly key: string | null };
   readonly drachtio: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
+  /** Parts of User-Agent values that get no answer, embedded only; 'default' alone: the known scanners. */
+  readonly scanners: readonly string[];
+  readonly limits: SipLimitsConfig;
+}
+
+/** Limits of the embedded SIP server; times in seconds. */
+export interface SipLimitsConfig {
+  readonly messageBytes: number;
+  readonly headers: number;
+  /** From one address; more are dropped. */
+  readonly messagesPerSecond: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  /** TLS handshakes in progress. */
+  readonly handshakes: number;
+  readonly handshakeTimeout: number;
+  readonly connectTimeout: number;
+  readonly firstMessageTimeout: number;
+  readonly messageTimeout: number;
+  readonly idleTimeout: number;
+  readonly unsentBytes: number;
+  readonly transactions: number;
+  readonly dialogs: number;
 }
 
 export interface MetaConfig {

@@ -83,7 +83,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   });
   const engine = new Engine({
     secret: o.admin.secret, timers, log, orphanTime: o.orphanTime ?? 32_000,
-    policy: new Policy(o.scanners ?? SCANNERS),
+    policy: new Policy(o.scanners ?? SCANNERS, limits.dialogs),
     hostports: () => ({
       advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
@@ -127,7 +127,7 @@ function running(listening: string[], bound: AddressInfo, { transports, layer, e
     stats: () => ({
       ...transports.counters, ...layer.counters,
       connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking,
-      serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size,
+      serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size, refusedDialogs: engine.policy.refusedDialogs,
       requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, registeredFlows: engine.flows.size, clients: engine.sessions.size,
     }),
     close: () => closing ??= (async () => {

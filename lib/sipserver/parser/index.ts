@@ -13,7 +13,7 @@
  */
 export { SipMessage } from './message.js';
 export type { Header } from './message.js';
-export { parseMessage } from './parse.js';
+export { parseMessage, TOO_MANY_HEADERS } from './parse.js';
 export type { Fault, Parsed, ParseLimits } from './parse.js';
 export { checkRequest, checkResponse } from './check.js';
 export { responseTo, reasonOf } from './response.js';

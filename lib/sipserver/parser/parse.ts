@@ -15,6 +15,8 @@ export interface Parsed { message?: SipMessage; fault?: Fault }
 
 export interface ParseLimits { headers: number }
 
+export const TOO_MANY_HEADERS = 'Too Many Headers';
+
 const DEFAULT_LIMITS: ParseLimits = { headers: 256 };
 
 /**
@@ -110,7 +112,7 @@ function readHeaders(text: string, pos: number, headers: Header[], max: number):
     if (!isToken(name)) return { status: 400, reason: 'Bad Header Line' };
     const value = line.slice(colon + 1).trim();
     if (value.indexOf('\r') >= 0 || value.indexOf('\n') >= 0) return { status: 400, reason: 'Bad Header Line' };
-    if (headers.length >= max) return { status: 400, reason: 'Too Many Headers' };
+    if (headers.length >= max) return { status: 400, reason: TOO_MANY_HEADERS };
     headers.push({ name, key: keyOf(name), value });
     pos = end + 2;
   }

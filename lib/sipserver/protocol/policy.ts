@@ -17,11 +17,16 @@ const BODIES = /^\s*(?:application\/(?:sdp|isup|qsig|pidf\+xml|resource-lists\+x
 /** User agents of scanners: they get silence, not an answer that proves there is a SIP server. */
 export const SCANNERS = ['friendly-scanner', 'sipvicious', 'sip-scan', 'sundayddr', 'sipcli', 'iwar', 'vaxsipuseragent', 'pplsip', 'smap', 'sipv '] as const;
 
+/** Requests that begin a dialog. */
+const BEGINS: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE']);
+
 export class Policy {
+  /** Requests refused since there were as many dialogs as may be. */
+  refusedDialogs = 0;
   private readonly scanners: readonly string[];
 
-  /** `scanners`: parts of User-Agent values that get silence. */
-  constructor(scanners: readonly string[]) {
+  /** `scanners`: parts of User-Agent values that get silence; `maxDialogs`: with as many alive, no request begins one more. */
+  constructor(scanners: readonly string[], private readonly maxDialogs: number) {
     this.scanners = scanners.map((s) => s.toLowerCase());
   }
 
@@ -31,8 +36,15 @@ export class Policy {
     return agent === undefined || !this.scanners.some((s) => agent.includes(s));
   }
 
-  /** What is wrong with a new request for every client alike; undefined when it may be handed on. `routed`: a client asked for its method. */
-  judge(request: SipMessage, routed: boolean): (Fault & { headers?: [string, string][] }) | undefined {
+  /**
+   * What is wrong with a new request for every client alike; undefined when it may be handed on. `routed`: a client asked for its method;
+   * `dialogs`: how many there are.
+   */
+  judge(request: SipMessage, routed: boolean, dialogs: number): (Fault & { headers?: [string, string][] }) | undefined {
+    if (dialogs >= this.maxDialogs && BEGINS.has(request.method)) {
+      this.refusedDialogs++;
+      return { status: 503, reason: 'Too Many Dialogs', headers: [['Retry-After', '30']] };
+    }
     if (!METHODS.has(request.method) && !routed) return { status: 501, reason: 'Not Implemented' };
     // RFC 3261 §8.2.2.3, §16.3 item 5.
     const unknown = [...request.list('require'), ...request.list('proxy-require')].filter((o) => !OPTIONS.has(o.toLowerCase()));

@@ -91,7 +91,7 @@ export class Uas implements IncomingOwner {
     const { request } = tx;
     const { context } = this;
     const session = context.sessions.pick(request.method);
-    const fault = context.policy.judge(request, session !== undefined);
+    const fault = context.policy.judge(request, session !== undefined, context.legs.size);
     if (fault !== undefined) {
       this.refuse(tx, fault.status, fault.reason, fault.headers);
       return;

@@ -1,6 +1,6 @@
 // The transaction layer: from bytes to the transaction they belong to, and new transactions to the user.
 import type { Flow } from '../transport/index.js';
-import { checkRequest, checkResponse, parseMessage, responseTo } from '../parser/index.js';
+import { checkRequest, checkResponse, parseMessage, responseTo, TOO_MANY_HEADERS } from '../parser/index.js';
 import type { Fault, SipMessage } from '../parser/index.js';
 import { ClientTransaction } from './client.js';
 import type { ClientOwner, ClientTransactionUser } from './client.js';
@@ -35,6 +35,7 @@ export interface LayerOptions {
 export interface TransactionCounters {
   malformed: number;
   refused: number;
+  tooManyHeaders: number;
   silenced: number;
   strayResponses: number;
   retransmissionsIn: number;
@@ -42,7 +43,7 @@ export interface TransactionCounters {
 
 export class TransactionLayer implements ServerOwner, ClientOwner {
   readonly timers: Timers;
-  readonly counters: TransactionCounters = { malformed: 0, refused: 0, silenced: 0, strayResponses: 0, retransmissionsIn: 0 };
+  readonly counters: TransactionCounters = { malformed: 0, refused: 0, tooManyHeaders: 0, silenced: 0, strayResponses: 0, retransmissionsIn: 0 };
   private readonly servers = new Map<string, ServerTransaction>();
   private readonly clients = new Map<string, ClientTransaction>();
   private closed = false;
@@ -63,6 +64,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner {
   receive(bytes: Buffer, flow: Flow): void {
     if (this.closed) return;
     const { message, fault } = parseMessage(bytes, { headers: this.options.maxHeaders });
+    if (fault?.reason === TOO_MANY_HEADERS) this.counters.tooManyHeaders++;
     if (message === undefined) this.counters.malformed++;
     else if (message.isRequest) this.receiveRequest(message, fault, flow);
     else if (fault !== undefined || checkResponse(message) !== undefined) this.counters.malformed++;

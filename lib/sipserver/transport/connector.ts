@@ -17,6 +17,8 @@ export interface ConnectTarget {
   localAddress?: string | undefined;
 }
 
+export class ConnectTimeout extends Error {}
+
 /** Secure contexts by CA file: making one parses every root certificate, so it is done once for each file. */
 export class TrustStore {
   private readonly contexts = new Map<string, Promise<SecureContext>>();
@@ -50,7 +52,7 @@ export async function openConnection(
       : tlsConnect({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}), secureContext, rejectUnauthorized: true,
         checkServerIdentity: (_connected, certificate) => checkServerIdentity(name, certificate) });
     opening(socket);
-    const timer = setTimeout(() => { socket.destroy(new Error(`connection not up within ${timeout} ms`)); }, timeout);
+    const timer = setTimeout(() => { socket.destroy(new ConnectTimeout(`connection not up within ${timeout} ms`)); }, timeout);
     const failed = (error: Error): void => {
       clearTimeout(timer);
       reject(error);

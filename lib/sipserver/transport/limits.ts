@@ -17,6 +17,7 @@ export interface SipLimits {
   messagesPerSecond: number;       // from one address; more is dropped
   addresses: number;               // source addresses remembered for the rate
   transactions: number;            // server and client transactions alive
+  dialogs: number;                 // dialogs alive; a request that would begin one more is answered 503
 }
 
 export const DEFAULT_LIMITS: Readonly<SipLimits> = {
@@ -35,6 +36,7 @@ export const DEFAULT_LIMITS: Readonly<SipLimits> = {
   messagesPerSecond: 5_000,
   addresses: 20_000,
   transactions: 60_000,
+  dialogs: 50_000,
 };
 
 /** How often each limit (and each transport fault) was met since the start. */
@@ -53,6 +55,9 @@ export interface TransportCounters {
   idleClosed: number;
   unsentOverflows: number;
   rateDropped: number;
+  connectTimeouts: number;
+  /** Datagrams of addresses that are not let in; their connections count as refused. */
+  silencedAddresses: number;
   /** Messages whose handling threw: always 0 unless there is a bug. */
   faults: number;
 }
@@ -60,6 +65,7 @@ export interface TransportCounters {
 export function newCounters(): TransportCounters {
   return {
     received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, failedHandshakes: 0,
-    handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, faults: 0,
+    handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, connectTimeouts: 0,
+    silencedAddresses: 0, faults: 0,
   };
 }

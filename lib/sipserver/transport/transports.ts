@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { isIPv6 } from 'node:net';
 import { Acceptor, Admission } from './acceptor.js';
-import { openConnection, TrustStore } from './connector.js';
+import { ConnectTimeout, openConnection, TrustStore } from './connector.js';
 import type { ConnectTarget } from './connector.js';
 import { hostPort, parseListen, plainAddress } from './flow.js';
 import type { Address, Flow, Protocol } from './flow.js';
@@ -195,7 +195,10 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   datagram(flow: UdpFlow, bytes: Buffer): void {
-    if (this.handlers.allow?.(flow.remote.address) === false) return;
+    if (this.handlers.allow?.(flow.remote.address) === false) {
+      this.counters.silencedAddresses++;
+      return;
+    }
     this.deliver(flow, bytes);
   }
 
@@ -248,6 +251,9 @@ export class Transports implements StreamOwner, DatagramOwner {
       // Nothing is lost between 'connect' and here, but the peer may be gone again.
       if (socket.destroyed) throw new Error('connection closed at once');
       return flow;
+    } catch (error) {
+      if (error instanceof ConnectTimeout) this.counters.connectTimeouts++;
+      throw error;
     } finally {
       if (coming !== undefined) this.opening.delete(coming);
     }

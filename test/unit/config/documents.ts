@@ -16,6 +16,7 @@ export const env = {
 export function fullDocument(): Tree {
   const tree = parse(readFileSync('config/default.yaml', 'utf8')) as Tree;
   setAt(tree, 'sip.drachtio', [{ host: '127.0.0.1', port: 9022, secret: '${DRACHTIO_SECRET}' }]);
+  setAt(tree, 'sip.scanners', ['friendly-scanner']);
   setAt(tree, 'sip.advertise', { meta: 'sbc.example.net', peers: '203.0.113.4' });
   setAt(tree, 'media.freeswitch', [{ host: '10.0.0.6', port: 8021, secret: '${ESL_SECRET}' }]);
   setAt(tree, 'media.rtpengine.interface', { meta: '10.0.0.4!203.0.113.4', peers: '10.0.0.4' });

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, parseConfig } from '../../../lib/config/load.js';
+import { DEFAULT_LIMITS } from '../../../lib/sipserver/transport/index.js';
 import { metaSources } from '../../../lib/config/metaSources.js';
 import { env, faultsOf, fullDocument, parseTree, setAt } from './documents.js';
 import type { Tree } from './documents.js';
@@ -28,6 +29,12 @@ t.test('what is left out has the default that default.yaml shows', (t) => {
   t.same(config.numbers['+447700900001'], shown.numbers['+447700900001']);
   t.same(config.meta.sources, metaSources);
   t.equal(metaSources.length, 23);
+  t.same(config.sip.limits, shown.sip.limits);
+  // The server's own defaults, in milliseconds there.
+  for (const [key, value] of Object.entries(config.sip.limits)) {
+    const server = key.endsWith('Timeout') ? DEFAULT_LIMITS[key.replace('Timeout', 'Time') as keyof typeof DEFAULT_LIMITS] / 1000 : DEFAULT_LIMITS[key as keyof typeof DEFAULT_LIMITS];
+    t.equal(value, server, `sip.limits.${key}`);
+  }
   const bare = parse(`${minimal}peers: { a: { uri: "sip:a.example" } }`).peers['a']!;
   t.equal(bare.pstn, 'unknown', 'a peer nobody vouched for');
   t.same({ ...bare, uri: 0, sources: 0, pstn: 0, users: 0, mayCall: 0 }, { ...shown.peers['pbx']!, uri: 0, sources: 0, pstn: 0, users: 0, mayCall: 0 });

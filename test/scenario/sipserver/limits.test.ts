@@ -1,0 +1,165 @@
+// Every limit of the server: what it does when it is met, and the counter that tells of it (shown in /metrics as wab_sipserver).
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import t from 'tap';
+import type { Test } from 'tap';
+import { DEFAULT_LIMITS } from '../../../lib/sipserver/transport/index.js';
+import type { SipLimits } from '../../../lib/sipserver/index.js';
+import { makeCertificates } from '../../unit/sipserver/certificates.js';
+import { follow, Peer, request, start } from './harness.js';
+import type { Stack } from './harness.js';
+
+const SDP = 'v=0\r\n';
+const certificates = makeCertificates();
+t.teardown(() => { certificates.remove(); });
+const tls = certificates.issue('pbx', 'pbx.example.net');
+
+type Meet = (t: Test, stack: Stack, peer: Peer) => Promise<void>;
+
+/** A connection that may be reset at any time. */
+async function open(t: Test, port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  t.teardown(() => { socket.destroy(); });
+  socket.on('error', () => { /* being refused */ });
+  await Promise.race([once(socket, 'connect'), once(socket, 'close')]);
+  return socket.resume();
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => { setTimeout(resolve, 5); });
+}
+
+const options = (port: number, peer: Peer): string => request('OPTIONS', `sip:a@127.0.0.1:${port}`, peer.udp(port)).toString();
+
+/** For each limit: a small value, how it is met, and the counters that then stand. */
+const cases: Record<keyof Omit<SipLimits, 'addresses' | 'reuseTime'>, [value: number, meet: Meet, counters: Record<string, number>]> = {
+  messageBytes: [1000, async (t, { port }, peer) => {
+    const big = `${options(port('tcp'), peer).replace(/Content-Length: 0/, 'X-Big: 1\r\nContent-Length: 2000')}${'x'.repeat(2000)}`;
+    peer.udp(port('udp')).send(big);
+    const socket = await open(t, port('tcp'));
+    let heard = '';
+    socket.on('data', (chunk) => { heard += chunk.toString(); });
+    socket.write(big);
+    await once(socket, 'close');
+    t.match(heard, /^SIP\/2\.0 513 /, 'a connection is told why before it is closed');
+  }, { tooLarge: 2 }],
+  headers: [40, async (t, { port }, peer) => {
+    const flow = peer.udp(port('udp'));
+    flow.send(options(port('udp'), peer).replace('\r\n\r\n', `\r\n${'X-More: 1\r\n'.repeat(50)}\r\n`));
+    t.match((await peer.next(400)).message.reason, 'Too Many Headers');
+  }, { tooManyHeaders: 1 }],
+  messagesPerSecond: [3, async (_t, { port, server }, peer) => {
+    for (let n = 0; n < 20; n++) peer.udp(port('udp')).send(options(port('udp'), peer));
+    await until(() => (server.stats()['received'] ?? 0) + (server.stats()['rateDropped'] ?? 0) === 20);
+  }, {}],
+  connections: [1, async (t, { port }) => {
+    await open(t, port('tcp'));
+    const second = await open(t, port('tcp'));
+    if (!second.closed) await once(second, 'close');
+  }, { refusedConnections: 1, acceptedConnections: 1 }],
+  connectionsPerAddress: [1, async (t, { port }) => {
+    await open(t, port('tcp'));
+    const second = await open(t, port('tcp'));
+    if (!second.closed) await once(second, 'close');
+  }, { refusedPerAddress: 1, acceptedConnections: 1 }],
+  handshakes: [1, async (t, { port }) => {
+    await open(t, port('tls'));
+    const second = await open(t, port('tls'));
+    if (!second.closed) await once(second, 'close');
+  }, { refusedHandshakes: 1, handshakesInProgress: 1 }],
+  handshakeTime: [100, async (t, { port }) => { await once(await open(t, port('tls')), 'close'); }, { handshakeTimeouts: 1, handshakesInProgress: 0 }],
+  connectTime: [100, async (t, { srf }) => {
+    // Takes the connection and never begins its handshake.
+    const mute = createServer((socket) => { t.teardown(() => { socket.destroy(); }); });
+    mute.listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    t.teardown(() => { mute.close(); });
+    const refusal = await srf.createUAC(`sip:a@127.0.0.1:${(mute.address() as AddressInfo).port};transport=tls`, { localSdp: SDP }).catch((e: unknown) => e);
+    t.match(refusal, { status: 503, reason: /not up within 100 ms/ });
+  }, { connectTimeouts: 1 }],
+  firstMessageTime: [100, async (t, { port }) => { await once(await open(t, port('tcp')), 'close'); }, { firstMessageTimeouts: 1, connections: 0 }],
+  messageTime: [100, async (t, { port }, peer) => {
+    const socket = await open(t, port('tcp'));
+    socket.write(`${options(port('udp'), peer)}OPTIONS sip:`);
+    await once(socket, 'close');
+  }, { slowMessages: 1, connections: 0 }],
+  idleTime: [100, async (t, { port }, peer) => {
+    const socket = await open(t, port('tcp'));
+    socket.write(options(port('udp'), peer));
+    await once(socket, 'close');
+  }, { idleClosed: 1, connections: 0 }],
+  unsentBytes: [20_000, async (t, { srf, port }) => {
+    const socket = await open(t, port('tcp'));
+    socket.pause();
+    // The sockets' own buffers swallow a few megabytes first.
+    srf.use('options', (_req, res) => { res.send(200, { headers: { 'X-Long': 'x'.repeat(50_000) } }); });
+    const flow = (await Peer.on(t, ['udp:127.0.0.1:0'])).udp(port('udp'));
+    const closed = once(socket, 'close');
+    for (let n = 0; n < 400; n++) socket.write(request('OPTIONS', 'sip:a@127.0.0.1', flow).toString());
+    await closed;
+  }, { unsentOverflows: 1 }],
+  transactions: [2, async (t, { srf, port }, peer) => {
+    srf.invite((_req, res) => { res.send(180); });
+    const flow = peer.udp(port('udp'));
+    for (let n = 0; n < 2; n++) {
+      flow.send(request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP).toString());
+      await peer.next(180);
+    }
+    flow.send(request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP).toString());
+    t.ok((await peer.next(503)).message.has('retry-after'));
+  }, { refused: 1, serverTransactions: 2 }],
+  dialogs: [1, async (t, { srf, port }, peer) => {
+    srf.invite((req, res) => { void srf.createUAS(req, res, { localSdp: SDP }); });
+    const flow = peer.udp(port('udp'));
+    const invite = request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP);
+    flow.send(invite.toString());
+    const ok = (await peer.next(200)).message;
+    flow.send(follow('ACK', invite, ok).toString());
+    flow.send(request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP).toString());
+    t.ok((await peer.next(503)).message.has('retry-after'));
+    flow.send(follow('BYE', invite, ok, 2).toString());
+    await peer.next(200);
+    flow.send(request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP).toString());
+    t.ok(await peer.next(200), 'room again');
+  }, { refusedDialogs: 1, dialogs: 1 }],
+};
+
+t.same([...Object.keys(cases), 'addresses', 'reuseTime'].sort(), Object.keys(DEFAULT_LIMITS).sort(), 'no limit is left out; those two are shown in the tests of rate and connections');
+
+for (const [name, [value, meet, counters]] of Object.entries(cases)) {
+  t.test(`${name} = ${value}`, async (t) => {
+    const stack = await start(t, { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tls:127.0.0.1:0'], tls, limits: { [name]: value } });
+    await meet(t, stack, await Peer.on(t, ['udp:127.0.0.1:0']));
+    // The peer may see the end of its connection before the server has counted it.
+    const deadline = Date.now() + 2000;
+    await until(() => Date.now() > deadline || Object.entries(counters).every(([counter, n]) => stack.server.stats()[counter] === n));
+    t.match(stack.server.stats(), counters);
+    if (name === 'messagesPerSecond') t.ok((stack.server.stats()['rateDropped'] ?? 0) >= 14, 'what falls into two seconds gets twice as many through');
+  });
+}
+
+t.test('scanners and addresses that are not let in get silence, and are counted', async (t) => {
+  const { port, server } = await start(t, { allow: (address) => address !== '127.0.0.2', scanners: ['nosy'] });
+  const peer = await Peer.on(t, ['udp:127.0.0.1:0', 'udp:127.0.0.2:0']);
+  const stranger = peer.transports.udp({ address: '127.0.0.1', port: port('udp') }, peer.transports.points[1]?.local);
+  stranger?.send(options(port('udp'), peer));
+  peer.udp(port('udp')).send(request('OPTIONS', 'sip:a@127.0.0.1', peer.udp(port('udp')), { 'User-Agent': 'very Nosy 1.0' }).toString());
+  const socket = connect({ port: port('tcp'), host: '127.0.0.1', localAddress: '127.0.0.2' });
+  socket.on('error', () => { /* reset is fine */ });
+  await once(socket, 'close');
+  peer.udp(port('udp')).send(options(port('udp'), peer));
+  await peer.next(503);
+  t.equal(peer.seen.length, 0, 'one answer, to the one that may ask');
+  t.match(server.stats(), { silenced: 1, silencedAddresses: 1, refusedConnections: 1 });
+});
+
+t.test('a handshake in progress does not keep a good one out', async (t) => {
+  const { port } = await start(t, { listen: ['tls:127.0.0.1:0'], tls, limits: { handshakes: 3 } });
+  for (let n = 0; n < 2; n++) await open(t, port('tls'));
+  const socket = tlsConnect({ port: port('tls'), host: '127.0.0.1', servername: 'pbx.example.net', rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  t.ok(socket.encrypted);
+  socket.destroy();
+});
