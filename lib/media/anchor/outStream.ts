@@ -1,5 +1,6 @@
 import { DigitQueue, type DigitStep } from './digitQueue.js';
 import { EventReader, writeEvent } from './events.js';
+import { Lead } from './lead.js';
 import { Playback } from './playback.js';
 import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type AnchorCodec } from './rtp.js';
 
@@ -36,6 +37,7 @@ export class OutStream {
   events = 0;
   /** Packets of the source that came after silence had taken their place. */
   late = 0;
+  readonly lead = new Lead();
 
   #format: StreamFormat;
   readonly #send: (packet: Buffer) => void;
@@ -86,6 +88,7 @@ export class OutStream {
     if (this.#running) return;
     this.#running = true;
     this.#due = now;
+    this.lead.start(now);
   }
 
   /** Stops the flow; start() goes on in the same numbering. */
@@ -122,13 +125,25 @@ export class OutStream {
   audio(packet: Buffer, samples: number, now: number): void {
     if (!this.#running || this.#occupied || !this.#place(packet, now)) return;
     const timestamp = (packet.readUInt32BE(4) + this.#tsOffset) >>> 0;
+    const newest = tsDistance(timestamp, this.#next) >= 0;
+    if (newest && this.lead.leavesOut(now)) {
+      this.#seqOffset -= 1;
+      this.#tsOffset -= samples;
+      this.#due = now + samples / this.#perMs;
+      return;
+    }
     // RFC 3551 §4.1: the marker is set on the first packet after silence and clear otherwise.
     this.#write(packet, this.#format.audioType | (this.#talking ? 0 : 0x80), timestamp);
     this.#talking = true;
-    if (tsDistance(timestamp, this.#next) >= 0) {
-      this.#next = (timestamp + samples) >>> 0;
+    if (newest) {
+      this.#moveTo((timestamp + samples) >>> 0);
       this.#due = now + samples / this.#perMs;
     }
+  }
+
+  #moveTo(timestamp: number): void {
+    this.lead.sent(tsDistance(timestamp, this.#next) / this.#perMs);
+    this.#next = timestamp;
   }
 
   /** Joins a telephone event of the source in, its duration converted from `unit`. `offset`: where its payload begins. */
@@ -157,7 +172,10 @@ export class OutStream {
     const patience = this.#filled || this.#occupied ? 0 : PATIENCE_MS;
     if (now < this.#due + patience) return;
     // After a stall of ours the missed frames are given up, not sent in one burst.
-    if (now - this.#due > JUMP_MS) this.#due = now;
+    if (now - this.#due > JUMP_MS) {
+      this.lead.skip(now - this.#due);
+      this.#due = now;
+    }
     while (this.#due <= now) {
       this.#own(this.#due);
       this.#due += FRAME_MS;
@@ -251,7 +269,7 @@ export class OutStream {
     if (recorded === null) this.silent += 1;
     this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#next, recorded ?? this.#silence);
     this.#talking = recorded !== null;
-    this.#next = (this.#next + this.#frame) >>> 0;
+    this.#moveTo((this.#next + this.#frame) >>> 0);
   }
 
   #sendDigit({ event, first, end, elapsedMs }: DigitStep): void {
@@ -269,7 +287,7 @@ export class OutStream {
   /** Moves the audio's clock to `timestamp`, in whole frames, never back. */
   #advance(timestamp: number): void {
     const ahead = tsDistance(timestamp, this.#next);
-    if (ahead > 0) this.#next = (this.#next + Math.ceil(ahead / this.#frame) * this.#frame) >>> 0;
+    if (ahead > 0) this.#moveTo((this.#next + Math.ceil(ahead / this.#frame) * this.#frame) >>> 0);
   }
 
   #emit(markerAndType: number, timestamp: number, payload: Buffer): void {

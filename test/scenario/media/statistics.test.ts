@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { PeerMediaProfile } from '../../../lib/media/index.js';
 import { metaCalls, PCMU, peerAnswers, startEngine } from './bench.js';
-import { pace, SILENCE } from './endpoint.js';
+import { longestGap, pace, SILENCE } from './endpoint.js';
 
 t.test("loss, jitter, round trip and MOS of Meta's leg come from its packets and its reports", async (t) => {
   const { engine } = await startEngine();
@@ -70,4 +70,28 @@ t.test("a peer leg's packets and octets are those on its own wire", async (t) =>
     t.ok(Math.abs(figures.bytesOut - octets) <= 4 * (octets / peer.seen.length), `${name}: ${figures.bytesOut} octets out, ${octets} came`);
     await Promise.all([meta.close(), peer.close()]);
   }
+});
+
+t.test('packets a transcoded peer loses on its way are counted, and the call is not put off by them', async (t) => {
+  const { engine } = await startEngine();
+  t.teardown(() => engine.close());
+  const { call, meta } = await metaCalls(engine, 'lossy');
+  const { leg, peer } = await peerAnswers(call, PCMU, ['0 PCMU/8000']);
+  call.connect(leg);
+  call.start();
+  const talk = pace((i) => {
+    if (i % 25 !== 7) peer.send(0, Buffer.alloc(160, 0x23), 160);
+    else { peer.seq += 1; peer.ts += 160; }
+  });
+  t.teardown(() => talk.stop());
+  await meta.until((seen) => seen.length > 250);
+  talk.stop();
+  const [first, last] = [meta.seen[0]!, meta.seen.at(-1)!];
+  const lead = meta.seen.length * 20 - (last.at - first.at);
+  t.ok(lead < 350, `${lead.toFixed(0)} ms more audio than time after ${(last.at - first.at).toFixed(0)} ms`);
+  t.ok(longestGap(meta.seen) < 100, `longest gap ${longestGap(meta.seen).toFixed(0)} ms`);
+  const { peer: figures } = await call.close();
+  const share = figures.lost / (figures.packetsIn + figures.lost);
+  t.ok(share > 0.02 && share < 0.06, `lost ${(share * 100).toFixed(1)} %`);
+  await Promise.all([meta.close(), peer.close()]);
 });

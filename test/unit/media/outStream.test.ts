@@ -224,3 +224,24 @@ t.test('G.711 towards Meta has its own silence and clock', async (t) => {
   t.ok(rig.sent.every((one) => one.payload === 'd5'.repeat(160)));
   t.equal(((rig.sent[1]?.ts ?? 0) - (rig.sent[0]?.ts ?? 0)) >>> 0, 160);
 });
+
+t.test('a source that stalls and then sends what it held back does not put the call off ever further', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  const begin = rig.now;
+  for (let round = 0; round < 20; round += 1) {
+    const first = round * 30;
+    rig.speak(20, first, first * 960);
+    rig.advance(200);
+    for (let i = 0; i < 10; i += 1) rig.audio(first + 20 + i, (first + 20 + i) * 960);
+  }
+  const lead = rig.sent.length * 20 - (rig.now - begin);
+  t.ok(lead < 300, `${lead} ms ahead of the clock after twenty stalls of 200 ms`);
+  t.ok(rig.stream.lead.leftOut > 50, `${rig.stream.lead.leftOut} packets left out`);
+  t.same(rig.faults, [], 'and Meta sees one stream without a break');
+  const before = rig.stream.lead.leftOut;
+  rig.speak(100, 600, 600 * 960);
+  const caughtUp = rig.stream.lead.leftOut;
+  rig.speak(100, 700, 700 * 960);
+  t.ok(caughtUp > before && rig.stream.lead.leftOut === caughtUp, 'once caught up nothing is left out any more');
+});
