@@ -1,34 +1,44 @@
 import type { Command } from 'commander';
 import { ConfigFaults } from '../config/faults.js';
 import { loadConfig } from '../config/load.js';
-import { compilePolicy, judgeTarget } from '../policy/index.js';
+import type { Proof } from '../policy/index.js';
+import { compilePolicy, prove } from '../policy/index.js';
 import { compileRouting } from '../routing/index.js';
 
-interface Fault { readonly path: string; readonly message: string }
+interface Fault { readonly path: string; readonly line: number | null; readonly message: string; readonly steps: readonly string[] }
 
-/** `wa-b2bua check -c FILE [--json]`: every fault with its key path; every route target judged by policy. Exit status 0 or 1. */
+interface Checked { readonly ok: boolean; readonly faults: readonly Fault[]; readonly proof: Omit<Proof, 'faults'> | null }
+
+/** `wa-b2bua check -c FILE [--json]`: every fault with its key path; proves that no path reaches the telephone network. Exit status 0 or 1. */
 export function registerCheckCommand(program: Command): void {
-  program.command('check').description('validate a configuration; no route may reach the PSTN')
+  program.command('check').description('validate a configuration and prove that no path in it reaches the telephone network')
     .requiredOption('-c, --config <file>', 'configuration file').option('--json', 'machine-readable output')
     .action(({ config: path, json }: { config: string; json?: boolean }) => {
-      const faults = faultsOf(path);
-      if (json === true) process.stdout.write(`${JSON.stringify({ ok: faults.length === 0, faults })}\n`);
-      else if (faults.length === 0) process.stdout.write(`${path}: good; every route target is an on-net user\n`);
-      else for (const fault of faults) process.stdout.write(`${fault.path}: ${fault.message}\n`);
-      process.exitCode = faults.length === 0 ? 0 : 1;
+      const checked = check(path);
+      process.stdout.write(json === true ? `${JSON.stringify(checked)}\n` : print(path, checked));
+      process.exitCode = checked.ok ? 0 : 1;
     });
 }
 
-function faultsOf(path: string): Fault[] {
+function check(path: string): Checked {
   try {
     const config = loadConfig(path);
-    const policy = compilePolicy(config);
-    return [...compileRouting(config).byNumber].flatMap(([number, routes]) => routes.flatMap(({ route, targets }) => targets.flatMap((target, i) => {
-      const verdict = judgeTarget(policy, { origin: 'route', number, route: route.name, peer: target.peer, by: null, uri: target.uri });
-      return verdict.allow ? [] : [{ path: `routes ${route.name} to[${i}]`, message: `${verdict.code}: ${verdict.text}` }];
-    })));
+    compileRouting(config);
+    const { faults, ...proof } = prove(compilePolicy(config));
+    return { ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: null })), proof };
   } catch (error) {
-    if (error instanceof ConfigFaults) return error.faults.map(({ path: at, message }) => ({ path: at, message }));
-    return [{ path, message: (error as Error).message }];
+    const faults = error instanceof ConfigFaults ? error.faults : [{ path: '', line: null, message: (error as Error).message }];
+    return { ok: false, faults: faults.map((fault) => ({ ...fault, steps: [] })), proof: null };
   }
+}
+
+function print(path: string, { faults, proof }: Checked): string {
+  if (faults.length > 0) return faults.map((fault) => `${printFault(path, fault)}\n`).join('');
+  return `${path}: good. No path leads anywhere but to an on-net user: ${proof!.targets} route targets, ${proof!.peers} peers within reach, `
+    + `${proof!.transfers} ways to send a call on, ${proof!.probes} forbidden targets refused; ${proof!.listedNumbers} on-net users are telephone numbers that you listed.\n`;
+}
+
+function printFault(file: string, { path, line, message, steps }: Fault): string {
+  const place = [line === null ? file : `${file}:${line}`, path, message].filter((part) => part !== '').join(': ');
+  return steps.length === 0 ? place : `${place}\n    path: ${steps.join(' -> ')}`;
 }

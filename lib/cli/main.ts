@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
+import { registerRouteCommand } from './route.js';
 import { registerRunCommand } from './run.js';
 import { registerSimulateCommands } from './simulate.js';
 import { registerSipserverCommand } from './sipserver.js';
@@ -11,6 +12,7 @@ const program = new Command('wa-b2bua')
   .showHelpAfterError();
 registerRunCommand(program);
 registerCheckCommand(program);
+registerRouteCommand(program);
 registerDoctorCommand(program);
 registerSimulateCommands(program);
 registerSipserverCommand(program);

@@ -3,10 +3,11 @@ import { parseUri } from '../sip/uri.js';
 import type { CompiledPeer, CompiledPolicy } from './compile.js';
 import { countryOf, isBsuid, readDialled, sanctionedPlace } from './numbers.js';
 import type { Dialled } from './numbers.js';
-import { hasIsup, mentions, originParam, pstnMention } from './origin.js';
-import { readsAsNumber } from './pattern/telephone.js';
-import { canonicalUser } from './pattern/users.js';
-import { splitUser } from './reading.js';
+import type { Mention } from './origin.js';
+import { hasIsup, mediaHosts, mentions, originParam, pstnMention, readMention } from './origin.js';
+import { readsAsFullNumber } from './pattern/telephone.js';
+import { findUser } from './pattern/users.js';
+import { isEnumZone, isNumberHost, splitUser } from './reading.js';
 import type { CallerFacts, CallerVerdict, Denial, PolicyCode, RuleAnswer } from './types.js';
 
 /** A business-initiated call with everything the rules look at worked out once. */
@@ -16,10 +17,10 @@ interface Asked {
   readonly peer: CompiledPeer | null;
   readonly uri: SipUri | null;
   readonly callee: Dialled;
-  /** Business number, or the number that is none of the peer's. */
-  readonly caller: { readonly number: string } | { readonly foreign: string } | null;
-  /** Numbers that may be named without meaning the PSTN: the peer's own and the one it calls. */
-  readonly known: (user: string) => boolean;
+  /** The business number the call is to come from; null when the peer has none. */
+  readonly number: string | null;
+  /** A telephone number that it says to come from and that is not the peer's to use. */
+  readonly foreign: { readonly header: string; readonly number: string } | null;
 }
 
 interface Rule {
@@ -28,25 +29,32 @@ interface Rule {
   readonly objects: (asked: Asked) => string | null;
 }
 
-/** Headers in which a call says where it has been or who is behind it. */
-const diversions = ['diversion', 'history-info'];
+/** Headers in which a call says who is behind it, in the order in which they are believed (RFC 3325 §9.1), and where it has been. */
 const identities = ['p-asserted-identity', 'remote-party-id', 'p-preferred-identity'];
+const callers = [...identities, 'from'];
+const diversions = ['diversion', 'history-info'];
 
 const rules: readonly Rule[] = [
   { code: 'caller.peer', status: 403, objects: ({ peer, facts }) => (peer === null ? `peer ${facts.peer} is not configured` : null) },
   { code: 'caller.pstn', status: 403, objects: ({ peer }) => (peer === null || peer.pstn === 'none' ? null : `nobody vouched for peer ${peer.name}: its pstn is not none but ${peer.pstn}`) },
-  { code: 'caller.noNumber', status: 403, objects: ({ caller, peer }) => (caller === null ? `peer ${peer?.name} may use no business number (mayCall)` : null) },
-  { code: 'caller.number', status: 403, objects: ({ caller, peer }) => (caller !== null && 'foreign' in caller ? `${caller.foreign} is not in mayCall of peer ${peer?.name}` : null) },
+  { code: 'caller.noNumber', status: 403, objects: ({ number, peer }) => (number === null ? `peer ${peer?.name} may use no business number (mayCall)` : null) },
   { code: 'origin.isup', status: 403, objects: ({ facts }) => (hasIsup(facts.headers, facts.body) ? 'the INVITE carries ISUP: it came from the telephone network' : null) },
   { code: 'origin.params', status: 403, objects: originParams },
-  ...diversions.map((header): Rule => ({ code: `origin.${header === 'diversion' ? 'diversion' : 'historyInfo'}`, status: 403, objects: (asked) => firstMention(asked, [header]) })),
-  { code: 'origin.identity', status: 403, objects: (asked) => firstMention(asked, identities) },
-  { code: 'origin.from', status: 403, objects: (asked) => firstMention(asked, ['from']) },
+  { code: 'origin.diversion', status: 403, objects: (asked) => diverted(asked, 'diversion') },
+  { code: 'origin.historyInfo', status: 403, objects: (asked) => diverted(asked, 'history-info') },
+  { code: 'origin.whatsapp', status: 403, objects: fromWhatsApp },
+  { code: 'origin.identity', status: 403, objects: (asked) => networkIdentity(asked, identities) },
+  { code: 'origin.from', status: 403, objects: (asked) => networkIdentity(asked, ['from']) },
+  { code: 'origin.media', status: 403, objects: ({ policy, facts }) => {
+    const host = mediaHosts(facts.body).find(policy.isCarrier);
+    return host === undefined ? null : `media is at a carrier's address, ${host}: the call came from the telephone network`;
+  } },
+  { code: 'caller.number', status: 403, objects: ({ foreign, peer }) => (foreign === null ? null : `${foreign.header} names ${foreign.number}, which is not in mayCall of peer ${peer?.name}`) },
   // RFC 3261 §21.4.22: the address is incomplete, or no address at all.
   { code: 'callee.impossible', status: 484, objects: ({ callee }) => ('problem' in callee ? callee.problem : null) },
   // META-SIP.md §2.1: no business-initiated calling for business numbers of these countries.
-  { code: 'caller.country', status: 403, objects: ({ policy, caller }) => {
-    const country = caller !== null && 'number' in caller ? countryOf(caller.number) : null;
+  { code: 'caller.country', status: 403, objects: ({ policy, number }) => {
+    const country = number === null ? null : countryOf(number);
     return country !== null && policy.config.policy.businessInitiatedBlocked.includes(country) ? `Meta offers no business-initiated calls for business numbers of ${country}` : null;
   } },
   { code: 'callee.sanctioned', status: 403, objects: ({ callee }) => {
@@ -82,44 +90,51 @@ export function explainCaller(policy: CompiledPolicy, facts: CallerFacts): reado
 function ask(policy: CompiledPolicy, facts: CallerFacts): Asked {
   const peer = policy.peers.get(facts.peer) ?? null;
   const uri = parseUri(facts.uri);
-  const callee = readCallee(uri, peer);
-  const own = new Set([...(peer?.mayCall ?? []), ...('user' in callee ? [callee.user] : [])]);
-  const known = (user: string): boolean => {
-    if (own.has(user) || own.has(`+${user}`)) return true;
-    const read = readDialled(user, peer?.country ?? null);
-    return 'user' in read && own.has(read.user);
-  };
-  return { policy, facts, peer, uri, callee, caller: peer === null ? null : chooseNumber(facts, peer), known };
+  return { policy, facts, peer, uri, callee: readCallee(uri, peer), ...chooseNumber(facts, peer) };
 }
 
 /** tel: and ;user=phone are read here, and never sent on: what leaves is built from `user` alone. */
 function readCallee(uri: SipUri | null, peer: CompiledPeer | null): Dialled {
   if (uri === null || uri.user === null) return { problem: 'the Request-URI names no user that can be read' };
-  const { user } = splitUser(uri);
-  return user === null || user === '' ? { problem: 'the Request-URI names no user' } : readDialled(user, peer?.country ?? null);
+  const { user, params } = splitUser(uri);
+  if (user === null || user === '') return { problem: 'the Request-URI names no user' };
+  // RFC 3966 §5.1.5: the context of a local number is no prefix; guessing one would ring somebody else.
+  const local = !user.startsWith('+') && [...params, ...uri.params.map(({ name }) => name)].includes('phone-context');
+  return local ? { problem: `${user} is a local number of a ;phone-context; dial its international form` } : readDialled(user, peer?.country ?? null);
 }
 
 /**
  * The business number is P-Asserted-Identity's, else From's, when that is a telephone number; an extension or a name there
  * means the first number of `mayCall` (issue "Business-initiated calls").
  */
-function chooseNumber({ headers }: CallerFacts, peer: CompiledPeer): Asked['caller'] {
-  for (const header of ['p-asserted-identity', 'from']) {
-    const users = mentions(headers, header).flatMap(({ uri }) => (uri === null ? [] : [canonicalUser(splitUser(uri).user ?? '')]));
-    const written = users.find((user) => readsAsNumber(user));
-    if (written === undefined) continue;
-    const read = readDialled(written, peer.country);
-    const number = 'user' in read && !isBsuid(read.user) ? read.user : written;
-    return peer.mayCall.includes(number) ? { number } : { foreign: number };
+function chooseNumber({ headers }: CallerFacts, peer: CompiledPeer | null): Pick<Asked, 'number' | 'foreign'> {
+  if (peer === null) return { number: null, foreign: null };
+  let chosen: string | null = null;
+  for (const header of callers) {
+    for (const mention of mentions(headers, header)) {
+      const read = readMention(mention);
+      if (read === null || !readsAsFullNumber(read.user)) continue;
+      const own = ownNumber(peer, read.user);
+      if (own !== null) chosen ??= own;
+      // A number that is an on-net user of the peer is an extension there.
+      else if (findUser(peer.users, read.user) === null) return { number: peer.mayCall[0] ?? null, foreign: { header, number: read.user } };
+    }
   }
-  const [first] = peer.mayCall;
-  return first === undefined ? null : { number: first };
+  return { number: chosen ?? peer.mayCall[0] ?? null, foreign: null };
+}
+
+/** The number of `mayCall` that is meant, in whatever form it is written; null: none. */
+function ownNumber(peer: CompiledPeer, user: string): string | null {
+  if (peer.mayCall.includes(user)) return user;
+  const read = readDialled(user, peer.country);
+  const meant = 'user' in read ? read.user : user;
+  return peer.mayCall.includes(meant) ? meant : null;
 }
 
 function originParams({ facts, uri }: Asked): string | null {
   const inUri = uri === null ? null : originParam(uri, []);
   if (inUri !== null) return `the Request-URI carries ;${inUri}: it came from the telephone network`;
-  for (const header of ['from', 'p-asserted-identity', 'contact', ...diversions]) {
+  for (const header of [...callers, 'contact', ...diversions]) {
     for (const mention of mentions(facts.headers, header)) {
       const name = mention.uri === null ? null : originParam(mention.uri, mention.params);
       if (name !== null) return `${header} carries ;${name}: it came from the telephone network`;
@@ -128,20 +143,54 @@ function originParams({ facts, uri }: Asked): string | null {
   return null;
 }
 
-function firstMention({ policy, facts, known }: Asked, headers: readonly string[]): string | null {
-  for (const header of headers) {
-    for (const mention of mentions(facts.headers, header)) {
-      const text = pstnMention(policy, mention, known);
-      if (text !== null) return text;
-    }
+/** Where the call has been before: the peer's own numbers and users, and the callee (RFC 7044 §6.1), do not mean the telephone network. */
+function diverted({ policy, facts, peer, callee }: Asked, header: string): string | null {
+  const known = (user: string): boolean => peer !== null && (ownNumber(peer, user) !== null || findUser(peer.users, user) !== null || isCallee(peer, callee, user));
+  return firstOf(mentions(facts.headers, header), (mention) => pstnMention(policy, mention, known));
+}
+
+function isCallee(peer: CompiledPeer, callee: Dialled, user: string): boolean {
+  const read = readDialled(user, peer.country);
+  return 'user' in callee && 'user' in read && read.user === callee.user;
+}
+
+/** A tel: URI or a carrier's host is the telephone network's, but for the peer's own numbers. What cannot be read is not shown to be internal. */
+function networkIdentity({ policy, facts, peer }: Asked, headers: readonly string[]): string | null {
+  return firstOf(headers.flatMap((header) => mentions(facts.headers, header)), (mention) => {
+    const read = readMention(mention);
+    if (read === null) return `${mention.header} cannot be read`;
+    if (peer !== null && read.user !== '' && ownNumber(peer, read.user) !== null) return null;
+    if (read.tel) return `${mention.header} is a tel: URI`;
+    return policy.isCarrier(read.host) || isEnumZone(read.host) || isNumberHost(read.host) ? `${mention.header} names a carrier's host, ${read.host}` : null;
+  });
+}
+
+/** A call of a WhatsApp user that the peer sends back out: META-SIP.md §7 names, as we hand them on (X-WA-…), or a BSUID as the caller. */
+function fromWhatsApp({ policy, facts }: Asked): string | null {
+  const header = Object.keys(facts.headers).find((name) => /^x-wa[-_](wacid|meta|number|user-id)/.test(name));
+  if (header !== undefined) return `${header} says that this is the call of a WhatsApp user: no WhatsApp to WhatsApp calls`;
+  return firstOf([...callers, ...diversions].flatMap((name) => mentions(facts.headers, name)), (mention) => {
+    const read = readMention(mention);
+    // A BSUID is told from a name such as JD.Smith by its digits.
+    const user = read !== null && isBsuid(read.user) && /[0-9]{8,}/.test(read.user);
+    if (read === null || !(user || policy.isMeta(read.host))) return null;
+    return `${mention.header} names a WhatsApp user: no WhatsApp to WhatsApp calls`;
+  });
+}
+
+function firstOf(all: readonly Mention[], objection: (mention: Mention) => string | null): string | null {
+  for (const mention of all) {
+    const text = objection(mention);
+    if (text !== null) return text;
   }
   return null;
 }
 
-function allowed({ peer, caller, callee }: Asked): CallerVerdict {
-  if (peer === null || caller === null || !('number' in caller) || !('user' in callee)) return deny('default', 403, 'no rule allows it');
-  const rule = `peers.${peer.name}.mayCall[${peer.mayCall.indexOf(caller.number)}]`;
-  return { allow: true, code: allowCode, rule, text: `peer ${peer.name} may call as ${caller.number}`, number: caller.number, user: callee.user };
+function allowed({ peer, number, foreign, callee }: Asked): CallerVerdict {
+  // The rules have seen to all of it; that nothing was found must never read as "allowed".
+  if (peer === null || peer.pstn !== 'none' || number === null || foreign !== null || !('user' in callee)) return deny('default', 403, 'no rule allows it');
+  const rule = `peers.${peer.name}.mayCall[${peer.mayCall.indexOf(number)}]`;
+  return { allow: true, code: allowCode, rule, text: `peer ${peer.name} may call as ${number}`, number, user: callee.user };
 }
 
 function deny(code: PolicyCode, status: number, text: string): Denial {

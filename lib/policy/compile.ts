@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { metaSources } from '../config/metaSources.js';
 import type { Config, LeakSign, PeerConfig } from '../config/types.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
@@ -11,6 +12,8 @@ export interface CompiledPeer {
   readonly uri: string;
   readonly host: string;
   readonly port: number;
+  /** Calls to it leave over TLS. */
+  readonly tls: boolean;
   /** The operator's statement; the peer is routable only when it is 'none'. */
   readonly pstn: string;
   readonly users: OnNetUsers;
@@ -24,16 +27,16 @@ export interface CompiledPeer {
 export interface CompiledPolicy {
   readonly config: Config;
   readonly peers: ReadonlyMap<string, CompiledPeer>;
-  /** By host:port, the peer that is there; null where several peers are. */
-  readonly peerAt: ReadonlyMap<string, string | null>;
+  /** Peers by host:port of where they are. */
+  readonly peersAt: ReadonlyMap<string, readonly CompiledPeer[]>;
   /** Names of routes: their number, and their targets as peer and one spelling of the user. */
   readonly routes: ReadonlyMap<string, { readonly number: string; readonly targets: ReadonlySet<string> }>;
   /** Hosts that are ourselves: the domain, advertised and listening addresses. */
   readonly ownHosts: ReadonlySet<string>;
   readonly isMeta: (host: string) => boolean;
   readonly isCarrier: (host: string) => boolean;
-  /** Hosts of peers that nobody vouched for, at any port. */
-  readonly gateways: ReadonlyMap<string, string>;
+  /** The peer that nobody vouched for at this socket, or, where no peer is, at this host; null when there is none. */
+  readonly gatewayAt: (host: string, port: number) => CompiledPeer | null;
   readonly leaks: Readonly<Record<LeakSign, 'enforce' | 'report'>>;
 }
 
@@ -46,25 +49,44 @@ const leakDefaults: Readonly<Record<LeakSign, 'enforce' | 'report'>> = {
 /** Never fails: what cannot be used allows nothing, and `prove` reports it. */
 export function compilePolicy(config: Config): CompiledPolicy {
   const peers = new Map(Object.entries(config.peers).map(([name, peer]) => [name, compilePeer(name, peer)]));
-  const peerAt = new Map<string, string | null>();
+  const peersAt = new Map<string, CompiledPeer[]>();
+  const gatewayHosts = new Map<string, CompiledPeer>();
   for (const peer of peers.values()) {
-    for (const address of addressesOf(peer, config.peers[peer.name]!)) peerAt.set(address, peerAt.has(address) ? null : peer.name);
+    for (const host of hostsOf(peer, config.peers[peer.name]!)) {
+      if (peer.pstn !== 'none') gatewayHosts.set(host, peer);
+      // Where a gateway calls from may be a PBX's address; only where it is called makes a socket a gateway's.
+      if (peer.pstn !== 'none' && host !== peer.host) continue;
+      const socket = `${host}:${peer.port}`;
+      peersAt.set(socket, [...peersAt.get(socket) ?? [], peer]);
+    }
   }
-  const isSource = addressMatcher(config.meta.sources);
-  const peerHosts = new Set([...peers.values()].map((peer) => peer.host));
-  const metaHosts = new Set([hostKey(config.meta.host), ...(config.meta.address === null ? [] : [hostKey(config.meta.address)])]);
   return {
-    config, peers, peerAt,
+    config, peers, peersAt,
     routes: new Map(config.routes.map((route) => [route.name, {
       number: route.number, targets: new Set(route.to.map(({ peer, user }) => targetKey(peer, user))),
     }])),
     ownHosts: ownHosts(config),
-    // The stand-in for Meta may share an address with peers, so an address is Meta's only when no peer is there.
-    isMeta: (host) => !peerHosts.has(host) && (metaHosts.has(host) || host === 'meta.vc' || host.endsWith('.meta.vc') || host.endsWith('.fbinfra.net') || isSource(host)),
+    isMeta: metaMatcher(config, new Set([...peers.values()].map((peer) => peer.host))),
     isCarrier: carrierMatcher(config.policy.carriers),
-    gateways: new Map([...peers.values()].filter((peer) => peer.pstn !== 'none').map((peer) => [peer.host, peer.name])),
+    gatewayAt: (host, port) => {
+      const here = peersAt.get(`${host}:${port}`);
+      return here === undefined ? gatewayHosts.get(host) ?? null : here.find(({ pstn }) => pstn !== 'none') ?? null;
+    },
     leaks: { ...leakDefaults, ...config.policy.leaks },
   };
+}
+
+/**
+ * Meta by its names and published prefixes, and by the configured address and sources, which a private stand-in may share
+ * with peers: those count only where no peer is.
+ */
+function metaMatcher({ meta }: Config, peerHosts: ReadonlySet<string>): (host: string) => boolean {
+  const isPublished = addressMatcher(metaSources);
+  const isSource = addressMatcher(meta.sources);
+  const name = hostKey(meta.host);
+  const address = meta.address === null ? null : hostKey(meta.address);
+  return (host) => host === name || /(^|\.)(meta\.vc|fbinfra\.net)$/.test(host) || isPublished(host)
+    || (!peerHosts.has(host) && (host === address || isSource(host)));
 }
 
 function compilePeer(name: string, peer: PeerConfig): CompiledPeer {
@@ -72,20 +94,24 @@ function compilePeer(name: string, peer: PeerConfig): CompiledPeer {
   const { users, faults } = compileUsers(peer.users);
   return {
     name, uri: peer.uri, pstn: peer.pstn, users, userFaults: faults,
-    host: uri === null ? '' : hostKey(uri.host), port: uri === null ? 0 : portOf(uri),
+    host: uri === null ? '' : hostKey(uri.host), port: uri === null ? 0 : portOf(uri), tls: uri !== null && isTls(uri),
     mayTransferTo: new Set(peer.mayTransferTo), mayCall: peer.mayCall, country: peer.country,
   };
 }
 
 /** Where a peer is known to be: its URI, and a source that is a single address, as PBXs write their address into Contacts. */
-function addressesOf(peer: CompiledPeer, { sources }: PeerConfig): Set<string> {
+function hostsOf(peer: CompiledPeer, { sources }: PeerConfig): Set<string> {
   const single = sources.filter((source) => !source.includes('/') || /^[^:]*\/32$|\/128$/.test(source)).map((source) => source.replace(/\/.*$/, ''));
-  return new Set([peer.host, ...single.map(hostKey)].map((host) => `${host}:${peer.port}`));
+  return new Set([peer.host, ...single.map(hostKey)]);
 }
 
 /** Socket address of a URI without DNS: port as written, else the default of its transport (RFC 3261 §19.1.2). */
 export function portOf(uri: SipUri): number {
-  return uri.port ?? (uri.scheme === 'sips' || uriParam(uri.params, 'transport')?.toLowerCase() === 'tls' ? 5061 : 5060);
+  return uri.port ?? (isTls(uri) ? 5061 : 5060);
+}
+
+function isTls(uri: SipUri): boolean {
+  return uri.scheme === 'sips' || uriParam(uri.params, 'transport')?.toLowerCase() === 'tls';
 }
 
 /** One spelling of a host: lower case, no final dot, IPv6 normalised and without brackets. */

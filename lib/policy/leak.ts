@@ -1,9 +1,8 @@
-import ipaddr from 'ipaddr.js';
 import type { LeakSign } from '../config/types.js';
 import type { CompiledPolicy } from './compile.js';
-import { hostKey } from './compile.js';
-import { hasIsup, headerValues, mentions, pstnMention } from './origin.js';
-import { canonicalUser, findUser } from './pattern/users.js';
+import { hostKey, portOf } from './compile.js';
+import { hasIsup, headerValues, mediaHosts, mentions, pstnMention } from './origin.js';
+import { findUser } from './pattern/users.js';
 import type { Denial, PeerMessageFacts } from './types.js';
 
 /** A sign that a peer went out to the PSTN after a call was handed to it. */
@@ -21,7 +20,7 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
   divertedToNumber: (policy, facts) => {
     // RFC 7044 §7, RFC 5806: where the call has gone on to. Users of the peer that are written out are numbers on-net.
     const users = policy.peers.get(facts.peer)?.users;
-    const known = (user: string): boolean => Object.hasOwn(policy.config.numbers, user) || (users !== undefined && findUser(users, canonicalUser(user)) !== null);
+    const known = (user: string): boolean => Object.hasOwn(policy.config.numbers, user) || (users !== undefined && findUser(users, user) !== null);
     for (const header of ['history-info', 'diversion']) {
       for (const mention of mentions(facts.headers, header)) {
         const text = pstnMention(policy, mention, known);
@@ -32,15 +31,18 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
   },
   contactAtGateway: (policy, { headers, peer }) => {
     for (const { uri } of mentions(headers, 'contact')) {
-      const host = uri === null ? '' : hostKey(uri.host);
-      const gateway = host === policy.peers.get(peer)?.host ? undefined : policy.gateways.get(host);
-      if (host !== '' && policy.isCarrier(host)) return `Contact is at a carrier's host, ${host}`;
-      if (gateway !== undefined) return `Contact is at peer ${gateway}, whose pstn is not none`;
+      if (uri === null || uri.scheme === 'tel') continue;
+      const host = hostKey(uri.host);
+      if (policy.isCarrier(host)) return `Contact is at a carrier's host, ${host}`;
+      const gateway = policy.gatewayAt(host, portOf(uri));
+      // The peer's own host at another port is the peer, unless a gateway is known to be right there.
+      const shared = host === policy.peers.get(peer)?.host && `${gateway?.host}:${gateway?.port}` !== `${host}:${portOf(uri)}`;
+      if (gateway !== null && !shared) return `Contact is at peer ${gateway.name}, whose pstn is not none`;
     }
     return null;
   },
   carrierMedia: (policy, { body }) => {
-    const address = mediaAddresses(body).find((host) => policy.isCarrier(host));
+    const address = mediaHosts(body).find((host) => policy.isCarrier(host));
     return address === undefined ? null : `media is at a carrier's address, ${address}`;
   },
   // RFC 3261 §21.1.3: the call is being forwarded; to where is not said.
@@ -51,11 +53,6 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
     return provisional && headerValues(headers, 'reason').some((value) => /(^|,)\s*q\.850\s*(;|$)/i.test(value)) ? 'a provisional response gives a Q.850 cause' : null;
   },
 };
-
-/** Addresses in c= lines (RFC 8866 §5.7) of an SDP body, also inside a multipart one. */
-function mediaAddresses(body: string): string[] {
-  return [...body.matchAll(/^c=IN IP[46] ([^\s/]+)/gim)].map((match) => hostKey(match[1]!)).filter((host) => ipaddr.isValid(host));
-}
 
 /** Every sign in a message a peer sent on its leg, those that end the call first. Pure. */
 export function judgeLeak(policy: CompiledPolicy, facts: PeerMessageFacts): readonly Leak[] {

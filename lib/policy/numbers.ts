@@ -18,7 +18,7 @@ export function isBsuid(user: string): boolean {
  * Digits alone are E.164 unless they are no valid number so, and a valid national one.
  */
 export function readDialled(text: string, country: string | null): Dialled {
-  const user = canonicalUser(text);
+  const user = canonicalUser(text.replaceAll(' ', ''));
   if (isBsuid(user)) return { user };
   if (!/^\+?[0-9]{1,32}$/.test(user)) return { problem: `${JSON.stringify(text.slice(0, 40))} is neither a number nor a BSUID` };
   const home = isCountry(country) ? country : undefined;

@@ -2,9 +2,9 @@ import type { SipUri, UriParam } from '../sip/uri.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { CompiledPolicy } from './compile.js';
 import { hostKey } from './compile.js';
-import { readsAsNumber } from './pattern/telephone.js';
+import { readsAsFullNumber } from './pattern/telephone.js';
 import { canonicalUser } from './pattern/users.js';
-import { findParam, isEnumHost, originParams, splitUser } from './reading.js';
+import { findParam, isEnumZone, isNumberHost, originParams, splitUser } from './reading.js';
 import type { HeaderFacts } from './types.js';
 
 /** One identity or diversion in a header field: the header's name, the URI (null when it cannot be read) and the header's parameters. */
@@ -31,20 +31,36 @@ export function mentions(headers: HeaderFacts, name: string): Mention[] {
   });
 }
 
+/** A mention as rules ask it: its number in one spelling ('' when there is no user), and its host. */
+export interface ReadMention {
+  readonly user: string;
+  readonly host: string;
+  readonly tel: boolean;
+  /** A telephone number, not an extension. */
+  readonly number: boolean;
+}
+
+/** Null for what is no sip:, sips: or tel: URI. */
+export function readMention({ uri }: Mention): ReadMention | null {
+  if (uri === null) return null;
+  const user = canonicalUser(splitUser(uri).user ?? '');
+  const host = uri.hostKind === 'name' && isNumberHost(uri.host) ? uri.host.split('.')[0]! : '';
+  return { user, host: hostKey(uri.host), tel: uri.scheme === 'tel', number: readsAsFullNumber(user) || host !== '' };
+}
+
 /**
- * Why a mention means the telephone network: tel:, a carrier's or ENUM host, or a telephone number, unless it is one of
- * `known` (numbers of the peer itself, or the call's own target). Null when it does not.
+ * Why a mention of where a call has been, or has gone, means the telephone network: a tel: URI, a carrier's or ENUM host or a
+ * telephone number that is not one of `known`. Null when it does not.
  */
-export function pstnMention(policy: CompiledPolicy, { header, uri, text }: Mention, known: (user: string) => boolean): string | null {
-  // What cannot be read cannot be shown to be internal.
-  if (uri === null) return text === '*' ? null : `${header} cannot be read`;
-  const { user } = splitUser(uri);
-  const number = user === null ? '' : canonicalUser(user);
-  const host = hostKey(uri.host);
-  if (uri.scheme !== 'tel' && (policy.isCarrier(host) || (uri.hostKind === 'name' && isEnumHost(host)))) return `${header} names a carrier's host, ${host}`;
-  if (number !== '' && known(number)) return null;
-  if (uri.scheme === 'tel') return `${header} is a tel: URI`;
-  return readsAsNumber(number) ? `${header} names the telephone number ${number}` : null;
+export function pstnMention(policy: CompiledPolicy, mention: Mention, known: (user: string) => boolean): string | null {
+  const { header, text } = mention;
+  const read = readMention(mention);
+  // Other schemes and damaged values: a number in them counts all the same.
+  if (read === null) return /tel:|\+?[0-9]{7,}/i.test(text) ? `${header} names a number in a form that cannot be read` : null;
+  if (read.user !== '' && known(read.user)) return null;
+  if (read.tel) return `${header} is a tel: URI`;
+  if (policy.isCarrier(read.host) || isEnumZone(read.host)) return `${header} names a carrier's host, ${read.host}`;
+  return read.number ? `${header} names the telephone number ${read.user === '' ? read.host : read.user}` : null;
 }
 
 /** A parameter of the telephone network in any part of a URI or behind it. */
@@ -56,8 +72,15 @@ export function originParam(uri: SipUri, headerParams: readonly UriParam[]): str
 /** RFC 3204: an ISUP or QSIG body, alone or as a part of a multipart one (RFC 2046). */
 export function hasIsup(headers: HeaderFacts, body: string): boolean {
   if (headerValues(headers, 'content-type').some((type) => isupType.test(type))) return true;
-  return body.split(/\r\n|\r|\n/).some((line) => /^(?:content-type|c)\s*:/i.test(line) && isupType.test(line.slice(line.indexOf(':') + 1)));
+  // A folded header line of a part is one line (RFC 2046 §5.1, RFC 822 §3.1.1).
+  return /\S\/(?:\S*isup|qsig)/i.test(body) && body.replace(/(?:\r\n|\r|\n)[ \t]+/g, ' ').split(/\r\n|\r|\n/)
+    .some((line) => /^(?:content-type|c)\s*:/i.test(line) && isupType.test(line.slice(line.indexOf(':') + 1)));
 }
 
-const isupType = /^\s*(?:application\/(?:isup|qsig)|application\/vnd\.[a-z0-9.]*isup[a-z0-9.]*)\s*(?:;|$)/i;
+const isupType = /^\s*(?:application\/(?:isup|qsig)|application\/vnd\.[a-z0-9.+-]*isup[a-z0-9.+-]*)\s*(?:;|$)/i;
 
+/** Hosts in c= lines (RFC 8866 §5.7) and ICE candidates (RFC 8839 §5.1) of an SDP body, also inside a multipart one. */
+export function mediaHosts(body: string): string[] {
+  const found = [...body.matchAll(/^(?:c=IN IP[46] ([^\s/]+)|a=candidate:\S+ \S+ \S+ \S+ (\S+))/gim)];
+  return found.map((match) => hostKey((match[1] ?? match[2])!));
+}

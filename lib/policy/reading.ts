@@ -1,5 +1,5 @@
 import type { SipUri, UriParam } from '../sip/uri.js';
-import { readsAsNumber } from './pattern/telephone.js';
+import { readsAsFullNumber } from './pattern/telephone.js';
 
 /**
  * Parameters that make a target, or a caller, one of the telephone network: RFC 3966 (phone-context, isub, postd, ext, tsp),
@@ -33,7 +33,12 @@ export function findParam(params: readonly UriParam[], names: ReadonlySet<string
   return params.find(({ name }) => names.has(name))?.name ?? null;
 }
 
-/** RFC 6116: e164.arpa and its likes, or a host whose labels are the digits of a number. */
-export function isEnumHost(host: string): boolean {
-  return /(^|\.)e164\.[a-z]+$/.test(host) || /^(?:[0-9]\.){5,}/.test(host) || readsAsNumber(host.split('.')[0]!);
+/** RFC 6116 §3.2: e164.arpa, and the private and carrier trees made after it. */
+export function isEnumZone(host: string): boolean {
+  return /(^|\.)e164\.[a-z]+$/.test(host) || /^(?:[0-9]\.){5,}/.test(host);
+}
+
+/** A host whose first label is a whole number: +447700900101.example.net. */
+export function isNumberHost(host: string): boolean {
+  return readsAsFullNumber(host.split('.')[0]!);
 }

@@ -5,7 +5,7 @@ import { hostKey, portOf, targetKey, uriOf } from './compile.js';
 import { readsAsNumber } from './pattern/telephone.js';
 import { findUser } from './pattern/users.js';
 import { isBsuid } from './numbers.js';
-import { isEnumHost, splitUser, telephoneParam } from './reading.js';
+import { isEnumZone, isNumberHost, splitUser, telephoneParam } from './reading.js';
 import type { Denial, PolicyCode, RuleAnswer, TargetFacts, TargetVerdict } from './types.js';
 
 /** A target with everything the rules look at worked out once. */
@@ -45,15 +45,15 @@ const rules: readonly Rule[] = [
     return name === null ? null : `;${name} belongs to the telephone network`;
   } },
   { code: 'target.userParams', status: 403, objects: ({ userParams }) => (userParams.length === 0 ? null : `the user part carries ;${userParams[0]}, which no on-net user has`) },
-  { code: 'target.enum', status: 403, objects: ({ uri, host, peer }) => (peer === null && uri.hostKind === 'name' && isEnumHost(host) ? `host ${host} stands for a telephone number` : null) },
+  { code: 'target.enum', status: 403, objects: ({ uri, host, peer }) => (uri.hostKind === 'name' && (isEnumZone(host) || (peer === null && isNumberHost(host))) ? `host ${host} stands for a telephone number` : null) },
   { code: 'target.carrier', status: 403, objects: ({ policy, host }) => (policy.isCarrier(host) ? `host ${host} is a carrier's` : null) },
   { code: 'target.whatsapp', status: 403, objects: ({ policy, host, own, user }) => {
     if (policy.isMeta(host)) return `host ${host} is Meta's: no WhatsApp to WhatsApp calls`;
     return own && (Object.hasOwn(policy.config.numbers, user) || readsAsNumber(user) || isBsuid(user)) ? 'a number at our own host would be a WhatsApp to WhatsApp call' : null;
   } },
-  { code: 'target.gateway', status: 403, objects: ({ policy, host, peer }) => {
-    const name = peer === null || peer.pstn !== 'none' ? policy.gateways.get(peer?.host ?? host) : undefined;
-    return name === undefined ? null : `host ${host} is peer ${name}, whose pstn is not none but ${policy.peers.get(name)!.pstn}`;
+  { code: 'target.gateway', status: 403, objects: ({ policy, uri, host, peer }) => {
+    const gateway = peer !== null && peer.pstn !== 'none' ? peer : policy.gatewayAt(host, portOf(uri));
+    return gateway === null ? null : `${host} is where peer ${gateway.name} is, whose pstn is not none but ${gateway.pstn}`;
   } },
   { code: 'target.maddr', status: 403, objects: ({ uri }) => (uriParam(uri.params, 'maddr') === undefined ? null : ';maddr would send the call somewhere else') },
   { code: 'target.method', status: 403, objects: ({ uri }) => ((uriParam(uri.params, 'method')?.toUpperCase() ?? 'INVITE') === 'INVITE' ? null : ';method is not INVITE') },
@@ -64,6 +64,8 @@ const rules: readonly Rule[] = [
     return header === undefined ? null : `the URI carries a ${header.name} header`;
   } },
   { code: 'target.foreign', status: 403, objects: ({ peer, own, uri, host }) => (peer !== null ? null : own ? 'a user of our own host, asked for by no peer' : `${host}:${portOf(uri)} is no peer of ours`) },
+  // RFC 3261 §26.2.2: sips asks for TLS on every hop; the call would leave by the peer's configured URI.
+  { code: 'target.sips', status: 416, objects: ({ uri, peer }) => (uri.scheme !== 'sips' || peer === null || peer.tls ? null : `a sips: URI, and peer ${peer.name} is not reached over TLS`) },
   { code: 'target.otherPeer', status: 403, objects: ({ peer, facts }) => (facts.peer === null || facts.peer === peer?.name ? null : `the URI leads to peer ${peer?.name}, not to ${facts.peer}`) },
   { code: 'target.number', status: 403, objects: ({ user, onNet }) => (readsAsNumber(user) && onNet === null ? `user ${user} reads as a telephone number and is not listed as an on-net user` : null) },
   { code: 'target.user', status: 403, objects: ({ user, peer, onNet }) => (onNet !== null ? null : user === '' ? 'the URI names no user' : `user ${user} is not in users of peer ${peer?.name}`) },
@@ -127,22 +129,20 @@ function ask(policy: CompiledPolicy, facts: TargetFacts): Asked {
   if (uri === null) return { policy, facts, uri, user: '', userParams: [], host: '', own: false, peer: null, onNet: null };
   const { user, params } = splitUser(uri);
   const host = hostKey(uri.host);
-  const own = uri.scheme !== 'tel' && policy.ownHosts.has(host) && !policy.peerAt.has(`${host}:${portOf(uri)}`);
-  const peer = uri.scheme === 'tel' ? null : findPeer(policy, facts, uri, host, own);
+  const own = uri.scheme !== 'tel' && policy.ownHosts.has(host) && !policy.peersAt.has(`${host}:${portOf(uri)}`);
+  const peer = uri.scheme === 'tel' ? null : findPeer(policy, facts, uri, user ?? '', host, own);
   return { policy, facts, uri, user: user ?? '', userParams: params, host, own, peer, onNet: peer === null || !user ? null : findUser(peer.users, user) };
 }
 
-/** The peer at the target's socket. Where several are, the one that was meant; for our own host the one that asked. */
-function findPeer(policy: CompiledPolicy, facts: TargetFacts, uri: SipUri, host: string, own: boolean): CompiledPeer | null {
+/** The peer at the target's socket; where several are, the one that was meant, or that has this user. For our own host the one that asked. */
+function findPeer(policy: CompiledPolicy, facts: TargetFacts, uri: SipUri, user: string, host: string, own: boolean): CompiledPeer | null {
   if (own) return facts.by === null ? null : policy.peers.get(facts.by) ?? null;
-  const at = `${host}:${portOf(uri)}`;
-  const name = policy.peerAt.get(at);
-  if (name === undefined) return null;
-  if (name !== null) return policy.peers.get(name) ?? null;
-  const meant = policy.peers.get(facts.peer ?? facts.by ?? '');
-  return meant !== undefined && `${meant.host}:${meant.port}` === at ? meant : null;
+  const here = policy.peersAt.get(`${host}:${portOf(uri)}`) ?? [];
+  if (here.length === 1) return here[0]!;
+  const asked = here.find(({ name }) => name === (facts.peer ?? facts.by)) ?? null;
+  if (facts.peer !== null || (asked !== null && findUser(asked.users, user) !== null)) return asked;
+  return here.find(({ users }) => findUser(users, user) !== null) ?? asked;
 }
-
 
 function userRule(peer: CompiledPeer, index: number): string {
   return `peers.${peer.name}.users[${index}]`;

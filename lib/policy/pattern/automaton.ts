@@ -239,6 +239,11 @@ export function common(a: Automaton, b: Automaton): string | null {
   return null;
 }
 
+/** A shortest text that it accepts; '' also when it accepts nothing. */
+export function shortest(automaton: Automaton): string {
+  return common(automaton, automaton) ?? '';
+}
+
 /** One code point for each class of both, with its class in each; digits and letters first, as they read best in an example. */
 function representatives(a: Automaton, b: Automaton): (readonly [number, number, number])[] {
   const starts = [...new Set([...a.starts, ...b.starts])].sort((x, y) => x - y);

@@ -15,9 +15,12 @@ const grammar = [
   '1[0-9]{1,2}', // emergency and service codes of two and three digits: 15, 17, 18, 110, 112, 118, 119, 190 …
   '9[0-9]{2}', // 911, 999, and the other emergency codes 9xx
   '[2-8]11', // N11 of the NANP
-  '[89](112|911|999|000)', // an outside line and an emergency code
+  '9(112|911|999|000)', // the usual outside line and an emergency code; with 0 for a line, see above
   '116[0-9]{3}|118[0-9]{2,3}', // harmonised services of social value (EU 116), directory enquiries
   '10111|10177', // emergency codes of South Africa
+  '[0-9]{2,}[pPwWtT,;]+[0-9]+', // digits to be sent after a pause or a wait, however short the number before it
+  '[0-9]{3,}([xX]|[eE][xX][tT])[0-9]+', // a number with its extension
+  '[tT][eE][lL][0-9]{3,}', // a tel URI as a user
 ];
 
 // Everything that is neither letter nor digit may stand between the digits; after the first digit also the letters that
@@ -25,14 +28,33 @@ const grammar = [
 const punctuation: Range[] = [[0x20, 0x2a], [0x2c, 0x2f], [0x3a, 0x40], [0x5b, 0x60], [0x7b, 0x7e]];
 const pauses: Range[] = [[0x2b, 0x2b], ...[...'pPwWtT'].map((c): Range => [c.charCodeAt(0), c.charCodeAt(0)])];
 
-/** Accepts what reads as a telephone number, in printable ASCII. */
-export const telephone: Automaton = build(parsePattern(grammar.join('|'), printableAscii), {
-  mode: 'whole', universe: printableAscii, ignore: { always: punctuation, inside: pauses },
-});
+const ignore = { always: punctuation, inside: pauses };
+
+/** Together they accept what reads as a telephone number, in printable ASCII. Apart they stay small. */
+export const telephone: readonly Automaton[] = [
+  build(parsePattern(grammar.join('|'), printableAscii), { mode: 'whole', universe: printableAscii, ignore }),
+  // With DTMF's A to D, which are digits of local numbers (RFC 3966 §3).
+  build(parsePattern('[0-9]([A-Da-d]*[0-9]){6,}[A-Da-d]*', printableAscii), { mode: 'whole', universe: printableAscii, ignore }),
+  // An international number inside anything else.
+  build(parsePattern('\\+([-.() ]*[0-9]){7}', printableAscii), { mode: 'search', universe: printableAscii }),
+];
 
 /** Whether a user part (escapes resolved) reads as a telephone number, in whatever script its digits are. */
 export function readsAsNumber(user: string): boolean {
-  return accepts(telephone, /^[\u0000-\u007f]*$/.test(user) ? user : toAscii(user));
+  const text = /^[\u0000-\u007f]*$/.test(user) ? user : toAscii(user);
+  return telephone.some((automaton) => accepts(automaton, text));
+}
+
+/** Emergency codes that no PBX gives to an extension. */
+const emergency: ReadonlySet<string> = new Set(['112', '911', '999', '000']);
+
+/**
+ * Whether a user reads as a number of the telephone network and not as an extension: short numbers in a From or a
+ * Diversion are the PBX's own (100, 201, 6001), but for emergency codes.
+ */
+export function readsAsFullNumber(user: string): boolean {
+  const digits = toAscii(user).replace(/[^0-9]/g, '');
+  return emergency.has(digits) || ((digits.length >= 7 || /^[^0-9A-Za-z]*\+/.test(user)) && readsAsNumber(user));
 }
 
 /** Compatibility forms and digits of other scripts become ASCII; signs and invisible characters become '-'; letters stay. */

@@ -5,8 +5,8 @@ import { readsAsNumber, telephone } from './telephone.js';
 
 /** The on-net users of a peer, ready for look-up. */
 export interface OnNetUsers {
-  /** By the one spelling of a literal: the literal as written, and its place in the list. */
-  readonly literals: ReadonlyMap<string, { readonly written: string; readonly index: number }>;
+  /** By the one spelling of a literal: the literal as written, its place in the list, and whether it is a telephone number. */
+  readonly literals: ReadonlyMap<string, { readonly written: string; readonly index: number; readonly number: boolean }>;
   readonly patterns: readonly { readonly text: string; readonly index: number; readonly automaton: Automaton }[];
 }
 
@@ -23,23 +23,31 @@ export function isLiteral(entry: string): boolean {
   return !/[[\]{}()|*?\\^$]/.test(entry) && !entry.slice(1).includes('+');
 }
 
+/** What an on-net user is written with (RFC 3261 §25.1 user-unreserved, without what reads as a separator or needs an escape). */
+const plainUser = /^[A-Za-z0-9\-_.!~*'()&=+$]{1,128}$/;
+
 /**
  * The one spelling of a user (escapes resolved): visual separators (RFC 3966 §5.1.1) between digits mean nothing,
  * and are taken out where the whole is digits; anything else is as it stands, as a SIP user is case-sensitive (RFC 3261 §19.1.4).
  */
 export function canonicalUser(user: string): string {
-  return /^[+*#]?[0-9\-.() *#]+$/.test(user) && /[0-9]/.test(user) ? user.replace(/[-.() ]/g, '') : user;
+  return /^[+*]?[0-9\-.()*]+$/.test(user) && /[0-9]/.test(user) ? user.replace(/[-.()]/g, '') : user;
 }
 
 export function compileUsers(entries: readonly string[]): { readonly users: OnNetUsers; readonly faults: readonly UserFault[] } {
-  const literals = new Map<string, { written: string; index: number }>();
+  const literals = new Map<string, { written: string; index: number; number: boolean }>();
   const patterns: { text: string; index: number; automaton: Automaton }[] = [];
   const faults: UserFault[] = [];
   entries.forEach((text, index) => {
     if (isLiteral(text)) {
+      const complaint = literalFault(text);
+      if (complaint !== null) {
+        faults.push({ index, message: complaint, counterExample: null });
+        return;
+      }
       const key = canonicalUser(text);
       const other = literals.get(key);
-      if (other === undefined) literals.set(key, { written: text, index });
+      if (other === undefined) literals.set(key, { written: text, index, number: readsAsNumber(text) });
       else faults.push({ index, message: `is another spelling of ${other.written}`, counterExample: null });
       return;
     }
@@ -48,6 +56,12 @@ export function compileUsers(entries: readonly string[]): { readonly users: OnNe
     else faults.push({ index, ...result });
   });
   return { users: { literals, patterns }, faults };
+}
+
+function literalFault(text: string): string | null {
+  if (!plainUser.test(text)) return 'is no SIP user: letters, digits and - _ . ! ~ * \' ( ) & = + $ only';
+  // 6... is more likely meant as a pattern than as a user of that name.
+  return /^[0-9]*\.\.+$|^\.+$/.test(text) ? 'has dots for digits: write [0-9] for any digit, or \\. for a dot' : null;
 }
 
 /** A pattern is good when its language is finite, has a text, and shares none with the grammar of telephone numbers. */
@@ -60,7 +74,7 @@ function compileUserPattern(text: string): { automaton: Automaton } | Omit<UserF
     throw error;
   }
   const length = longest(automaton);
-  const number = common(automaton, telephone);
+  const number = telephone.map((numbers) => common(automaton, numbers)).find((text) => text !== null) ?? null;
   if (number !== null) return { message: `could match the telephone number ${JSON.stringify(number)}; list numbers one by one`, counterExample: number };
   if (length === null) return { message: 'matches users of any length; say how long they can be, e.g. {1,16} for + or *', counterExample: null };
   if (length < 1) return { message: length < 0 ? 'matches nothing' : 'matches the empty user only', counterExample: null };
@@ -70,6 +84,7 @@ function compileUserPattern(text: string): { automaton: Automaton } | Omit<UserF
 
 /** The entry that makes this user on-net, or null. `written` is how the peer knows the user. */
 export function findUser(users: OnNetUsers, user: string): { readonly index: number; readonly written: string; readonly literal: boolean } | null {
+  if (!plainUser.test(user)) return null;
   const canonical = canonicalUser(user);
   const literal = users.literals.get(canonical);
   if (literal !== undefined) return { ...literal, literal: true };

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { loadConfig } from '../config/load.js';
+import type { CallExplanation, Explained } from '../policy/index.js';
+import { compilePolicy, explainBusinessInitiated, explainUserInitiated } from '../policy/index.js';
+import { compileRouting, selectRoute } from '../routing/index.js';
+
+interface Options { readonly config: string; readonly number: string; readonly from?: string; readonly payload?: string; readonly peer?: string; readonly to?: string; readonly json?: boolean }
+
+/** `wa-b2bua route`: what would happen to a call, rule by rule, without placing it. Exit status 0 when it would go on, 1 when not. */
+export function registerRouteCommand(program: Command): void {
+  const command = program.command('route').description('what would happen to a call, rule by rule: --number and --from for a WhatsApp user\'s, --peer, --number and --to for a PBX\'s')
+    .requiredOption('-c, --config <file>', 'configuration file')
+    .requiredOption('--number <number>', 'business number, E.164 with +')
+    .option('--from <user>', 'calling WhatsApp user: E.164 with +, or a BSUID').option('--payload <text>', 'payload of the call button or link')
+    .option('--peer <name>', 'peer that calls').option('--to <user>', 'what the peer dials: a number, a BSUID, or a sip: or tel: URI')
+    .option('--json', 'machine-readable output')
+    .action((options: Options) => {
+      const business = options.peer !== undefined && options.to !== undefined && options.from === undefined && options.payload === undefined;
+      if (!business && (options.from === undefined || options.peer !== undefined || options.to !== undefined)) {
+        command.error('error: give --number and --from (and --payload), or --peer, --number and --to');
+      }
+      const explanation = explain(options);
+      process.stdout.write(options.json === true ? `${JSON.stringify(explanation)}\n` : print(explanation));
+      process.exitCode = explanation.allow ? 0 : 1;
+    });
+}
+
+function explain({ config: path, number, from, payload, peer, to }: Options): CallExplanation {
+  const config = loadConfig(path);
+  const policy = compilePolicy(config);
+  if (peer !== undefined && to !== undefined) return explainBusinessInitiated(policy, { peer, number, to });
+  const routing = compileRouting(config);
+  return explainUserInitiated(policy, (request) => selectRoute(routing, request), { number, user: from!, payload: payload ?? null });
+}
+
+function print({ allow, text, routes, verdicts }: CallExplanation): string {
+  const lines = [
+    ...routes.map(({ route, matched, why }) => `route ${route}: ${matched ? 'taken' : 'passed over'}, ${why}`),
+    ...verdicts.flatMap(printVerdict),
+    `${allow ? 'ALLOWED' : 'DENIED'}: ${text}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function printVerdict({ facts, answers, decided, verdict }: Explained): string[] {
+  const asked = 'origin' in facts ? `${facts.origin} to ${facts.uri}` : `peer ${facts.peer} dials ${facts.uri}`;
+  return [
+    asked,
+    ...answers.map((answer) => `  ${answer.answer.padEnd(5)} ${answer.rule}${answer.text === '' ? '' : `: ${answer.text}`}${answer === decided ? '  <- decides' : ''}`),
+    `  ${verdict.allow ? 'allowed' : `denied with ${verdict.status}`} by ${verdict.rule}`,
+  ];
+}
