@@ -6,6 +6,7 @@ import { BusinessLimits } from './call/limits.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
 import type { Config, SipLimitsConfig } from './config/types.js';
+import { WabError } from './errors.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
@@ -16,7 +17,7 @@ import { Metrics } from './observe/metrics.js';
 import { maskNumbers } from './observe/redact.js';
 import { TraceStore, type TraceEntry } from './observe/trace.js';
 import { locate } from './call/locate.js';
-import { compilePolicy, judgeCaller, judgeTarget, objectsToContact } from './policy/index.js';
+import { compilePolicy, formatPolicyFault, judgeCaller, judgeTarget, objectsToContact, prove } from './policy/index.js';
 import { Guard } from './registrar/guard.js';
 import { keepAlive } from './registrar/keepAlive.js';
 import { Registrar } from './registrar/registrar.js';
@@ -46,7 +47,10 @@ export interface Service {
   readonly table: CallTable;
   /** The SIP ladder of a live or recent call; null when unknown. */
   ladder(callId: string): string | null;
-  /** Takes numbers, peers, routes, policy and limits of a new configuration for calls to come. */
+  /**
+   * Takes numbers, peers, routes, policy and limits of a new configuration for calls to come.
+   * @throws WabError CONFIG_INVALID when it has a path to the telephone network; the old rules stay in force
+   */
   reload(config: Config): void;
   /** No new calls; resolves when the last has ended, or was ended at the deadline. */
   drain(): Promise<void>;
@@ -176,10 +180,15 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   };
 }
 
-/** The rules that a reload replaces as a whole. */
+/**
+ * The rules that a reload replaces as a whole.
+ * @throws WabError CONFIG_INVALID with every path that leads to the telephone network (house rule 2)
+ */
 function compileRules(config: Config): CallRules {
   const routing = compileRouting(config);
   const policy = compilePolicy(config);
+  const { faults } = prove(policy);
+  if (faults.length > 0) throw new WabError('CONFIG_INVALID', `\n${faults.map(formatPolicyFault).join('\n')}`);
   return {
     config,
     // Users who register are known by what they know, never by their address.

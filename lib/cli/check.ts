@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ConfigFaults } from '../config/faults.js';
-import { loadConfig } from '../config/load.js';
+import { keyLines, loadConfig } from '../config/load.js';
 import type { Proof } from '../policy/index.js';
 import { compilePolicy, prove } from '../policy/index.js';
 import { compileRouting } from '../routing/index.js';
@@ -25,7 +25,8 @@ function check(path: string): Checked {
     const config = loadConfig(path);
     compileRouting(config);
     const { faults, ...proof } = prove(compilePolicy(config));
-    return { ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: null })), proof };
+    const lineOf = keyLines(path);
+    return { ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: lineOf(fault.path) })), proof };
   } catch (error) {
     const faults = error instanceof ConfigFaults ? error.faults : [{ path: '', line: null, message: (error as Error).message }];
     return { ok: false, faults: faults.map((fault) => ({ ...fault, steps: [] })), proof: null };

@@ -68,6 +68,15 @@ export function parseConfig(text: string, { env, path }: { readonly env: Env; re
   return deepFreeze(config);
 }
 
+/** Finds the line of a key path (`peers.pbx.users[1]`), or of the nearest key above it, in a file that loads; null when none is in the file. */
+export function keyLines(path: string, env: Env = process.env): (keyPath: string) => number | null {
+  const counter = new LineCounter();
+  const doc = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
+  const reader = new Reader(doc, counter, env);
+  reader.read(doc.contents, schema, '');
+  return (keyPath) => nearestLine(reader, keyPath);
+}
+
 /** What is wrong, by the parser's code; its own sentences repeat parts of the file. */
 const yamlTexts: Readonly<Record<string, string>> = {
   ALIAS_PROPS: 'an alias with a tag or anchor',

@@ -14,6 +14,11 @@ export interface PolicyFault {
   readonly steps: readonly string[];
 }
 
+/** Lines for people: where and what, and the path below it. */
+export function formatPolicyFault({ path, message, steps }: PolicyFault): string {
+  return `${path}: ${message}${steps.length === 0 ? '' : `\n    path: ${steps.join(' -> ')}`}`;
+}
+
 /** What `prove` looked at. No faults: no path of this configuration reaches anything but an on-net user of a `pstn: none` peer. */
 export interface Proof {
   readonly faults: readonly PolicyFault[];
