@@ -56,8 +56,9 @@ export class BusinessLimits {
       for (const place of places) place?.release();
       // Meta counts what reached it; an outage must not use up the day.
       if (call.attempts.length === 0 || termination.reason === 'metaUnreachable') counted.undo();
+      if (termination.by === 'meta' || termination.by === 'user') pair?.release();
     });
-    // Meta knows the pair's call until our BYE or CANCEL is through.
+    // Where Meta did not end it, Meta has the pair's call until our BYE or CANCEL is through.
     void call.ended.then(() => pair?.release());
     return { refused: null, stored: counted.stored };
   }
