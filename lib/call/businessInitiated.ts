@@ -63,7 +63,7 @@ class BusinessInitiatedCall {
     });
     const admitted = this.#admit();
     if (admitted === null) return;
-    const { number, user, numberConfig, stored } = admitted;
+    const { number, user, numberConfig, store } = admitted;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
@@ -76,12 +76,13 @@ class BusinessInitiatedCall {
       [offer, forPeer] = await Promise.all([
         media.offerMeta({ keying: numberConfig.keying, g711: numberConfig.g711 }),
         this.#req.body === '' ? leg.offer() : leg.answer(this.#req.body),
-        stored,
       ]);
     } catch (error) {
       call.end(mediaFailure(error));
       return;
     }
+    if (call.over) return;
+    await store();
     if (call.over) return;
     call.state = 'routing';
     const dialog = await this.#inviteMeta(number, user, numberConfig, offer);
@@ -89,7 +90,7 @@ class BusinessInitiatedCall {
   }
 
   /** Policy, limits and engines; ends the call and gives null when one says no. */
-  #admit(): { number: string; user: string; numberConfig: NumberConfig; stored: Promise<void> } | null {
+  #admit(): { number: string; user: string; numberConfig: NumberConfig; store: () => Promise<void> } | null {
     const call = this.#call;
     const { config, judgeCaller } = this.#context.rules();
     const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: this.#req.body };
@@ -121,7 +122,7 @@ class BusinessInitiatedCall {
       call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
       return null;
     }
-    return { number, user, numberConfig, stored: places.stored };
+    return { number, user, numberConfig, store: places.store };
   }
 
   async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string): Promise<SipDialog | null> {

@@ -18,8 +18,8 @@ export interface WantedPlaces {
 
 export type Places =
   | { readonly refused: Extract<Termination, { by: 'policy' }> }
-  /** `stored` resolves when the count would survive the death of this process: no INVITE may leave before. */
-  | { readonly refused: null; readonly stored: Promise<void> };
+  /** `store` resolves when the count would survive the death of this process: to be called right before the INVITE leaves. */
+  | { readonly refused: null; readonly store: () => Promise<void> };
 
 interface Objection { readonly reason: string; readonly rule: string; readonly status: number; readonly text: string }
 
@@ -60,12 +60,12 @@ export class BusinessLimits {
     });
     // Where Meta did not end it, Meta has the pair's call until our BYE or CANCEL is through.
     void call.ended.then(() => pair?.release());
-    return { refused: null, stored: counted.stored };
+    return { refused: null, store: () => counted.store() };
   }
 
   /** Meta answered: the call counts against the pair's daily limit. */
   connected(number: string, user: string): void {
-    this.#daily.add(pairCalls(number, user));
+    void this.#daily.add(pairCalls(number, user)).store();
   }
 
   #objection({ peer, peerConfig, number, numberConfig, user }: WantedPlaces): Objection | null {

@@ -14,10 +14,10 @@ export interface DailyOptions {
   readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
 }
 
-/** One counted event. */
+/** One counted event; it counts from the start, and outlives the process once it has been stored. */
 export interface Counted {
-  /** Resolves when the file has it, so that a killed process finds it again; at once without a file. */
-  readonly stored: Promise<void>;
+  /** Resolves when the file has it, so that a killed process finds it again; at once without a file. May be called twice. */
+  store(): Promise<void>;
   /** It did not happen after all. May be called twice. */
   undo(): void;
 }
@@ -62,15 +62,15 @@ export class DailyCounters implements JournalContent {
     const second = Math.ceil(this.#now() / 1000);
     this.#put(key, second, 1);
     this.#tidy();
-    const stored = this.#journal?.append(key, lineOf(key, second, 1)) ?? Promise.resolve();
-    let done = true;
+    let undone = false;
+    let stored: Promise<void> | null = null;
     return {
-      stored,
+      store: () => stored ??= undone ? Promise.resolve() : this.#journal?.append(key, lineOf(key, second, 1)) ?? Promise.resolve(),
       undo: () => {
-        if (!done) return;
-        done = false;
+        if (undone) return;
+        undone = true;
         this.#put(key, second, -1);
-        void this.#journal?.append(key, lineOf(key, second, -1));
+        if (stored !== null) void this.#journal?.append(key, lineOf(key, second, -1));
       },
     };
   }

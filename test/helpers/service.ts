@@ -40,9 +40,8 @@ export interface ServiceOptions {
   readonly overlay?: Overlay;
 }
 
-/** A service on free loopback ports, its own certificates, the first peer routed to as user 6001. */
-export async function runService(options: ServiceOptions): Promise<Running> {
-  const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
+/** A configuration on free loopback ports, with its own certificates in `dir`; the first peer is routed to as user 6001. */
+export async function writeConfig(dir: string, options: ServiceOptions): Promise<{ text: string; certificates: CertificateFiles; cdrFile: string }> {
   const certificates = await makeCertificates(join(dir, 'certs'), { domain, metaHost });
   const cdrFile = join(dir, 'cdr.jsonl');
   const names = Object.keys(options.peers);
@@ -61,7 +60,13 @@ export async function runService(options: ServiceOptions): Promise<Running> {
     cdr: { file: cdrFile },
     log: { level: 'debug' },
   };
-  const text = stringify(merge(base, options.overlay ?? {}));
+  return { text: stringify(merge(base, options.overlay ?? {})), certificates, cdrFile };
+}
+
+/** A service with that configuration, in this process. */
+export async function runService(options: ServiceOptions): Promise<Running> {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
+  const { text, certificates, cdrFile } = await writeConfig(dir, options);
   const log: string[] = [];
   const logger = createLogger('debug', { write: (line: string) => { log.push(line); } });
   const service = await startService(parseConfig(text, { env: {}, path: 'test' }), logger);
