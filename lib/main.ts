@@ -125,15 +125,21 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address) => strangerKnocked(address, guard, rules, log),
     pickStack: () => connections.pick(),
-    metaContactHost: () => metaContactHost(config, embedded?.server ?? null),
+    metaProxy: () => (embedded === null ? metaProxy(config) : null),
+    metaContactHost: (stack) => metaContactHost(config, embedded?.server.listening, connections.tlsPort(stack)),
     onVerdict: (call, facts, verdict) => call.log.debug({ facts, verdict }, 'policy'),
     onEnded: (call, record) => finish(call, record, { cdr, metrics, recent }),
   };
   const calls = new CallService(context);
   const connections = new SipConnections(
     embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }),
-    (req, res, stack) => calls.take(req, res, stack),
+    { request: (req, res, stack) => calls.take(req, res, stack), message: embedded === null ? (entry) => trace.record(entry) : null },
   );
+  connections.on('down', (address, stack) => {
+    for (const call of table.all()) {
+      if (call.isOn(stack)) call.end({ by: 'us', reason: 'sipLost', status: 503, text: `the connection to the SIP server ${address} was lost` });
+    }
+  });
   undo.push(() => connections.close());
   await connections.connect(sipConnectTimeoutMs);
   health.reload();
@@ -238,13 +244,20 @@ function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {
   };
 }
 
-/** Our Contact towards Meta is the registered name (META-SIP §4.1), with the port Meta was told. */
-function metaContactHost(config: Config, server: SipServer | null): string {
-  const host = config.sip.advertise.meta ?? config.domain;
-  if (/:\d+$/.test(host)) return host;
-  const listening = server?.listening ?? config.sip.listen;
-  const port = /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1];
-  return `${host}:${port ?? '5061'}`;
+/**
+ * Our Contact towards Meta is the registered name (META-SIP §4.1), with the port of the server that holds the dialog: Meta's BYE
+ * must not reach another.
+ */
+function metaContactHost(config: Config, listening: readonly string[] = [], tlsPort: number | null): string {
+  const port = tlsPort ?? /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1] ?? '5061';
+  return `${config.sip.advertise.meta ?? config.domain}:${port}`;
+}
+
+/** drachtio-server is told with each INVITE what the embedded server knows of Meta's address; null: the name and 5061 are right. */
+function metaProxy({ meta: { address, host, port } }: Config): string | null {
+  if (address === null && port === 5061) return null;
+  const target = address ?? host;
+  return `sip:${target.includes(':') && !target.startsWith('[') ? `[${target}]` : target}:${port};transport=tls`;
 }
 
 function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics; recent: Map<string, readonly string[]> }): void {
@@ -268,7 +281,7 @@ function draw(entries: readonly TraceEntry[], config: Config): string {
   const peers = Object.entries(config.peers);
   const nameOf = ({ transport, remote }: TraceEntry): string => {
     const host = remote.replace(/:\d+$/, '');
-    if (transport === 'tls' && (isMeta(host) || host === config.meta.address)) return 'Meta';
+    if (transport === 'tls' && (isMeta(host) || host === config.meta.address || host === config.meta.host)) return 'Meta';
     return peers.find(([, { uri }]) => uri.includes(remote))?.[0] ?? remote;
   };
   const text = drawLadder(entries, nameOf);

@@ -3,7 +3,7 @@ import { WabError } from '../errors.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, isRefusal } from '../sip/drachtio.js';
+import { headerFacts, isRefusal, whileConnected } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, parseReason, quotedString } from '../sip/headers.js';
 import { OutboundInvite } from '../sip/invite.js';
 import { Call } from './call.js';
@@ -33,6 +33,7 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
   refuseOnEnd(call, res, statusForPeer, (termination): SipHeaders =>
     // Meta's words reach the PBX (RFC 3261 §20.43; META-SIP §4.2).
     (termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : {}));
+  call.reliesOn(stack);
   call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
 }
 
@@ -130,12 +131,13 @@ class BusinessInitiatedCall {
     const { config } = this.#context.rules();
     const { host } = config.meta;
     // META-SIP §4.1: '+' in the Request-URI and From of a telephone number, none in the digest user name; a BSUID stands as it is.
-    const invite = new OutboundInvite(this.#context.pickStack(), {
+    const stack = this.#context.pickStack();
+    const invite = new OutboundInvite(stack, {
       uri: `sip:${user}@${host};transport=tls`,
       from: `<sip:${number}@${config.domain}>`,
       to: `<sip:${user}@${host}>`,
-      contact: `<sip:${number}@${this.#context.metaContactHost()};transport=tls>`,
-      headers: {}, sdp: offer,
+      contact: `<sip:${number}@${this.#context.metaContactHost(stack)};transport=tls>`,
+      headers: {}, sdp: offer, proxy: this.#context.metaProxy() ?? undefined,
       credentials: { username: number.slice(1), password: numberConfig.password },
       onProvisional: () => this.#ring(),
       onAnswered: () => this.#context.limits.connected(number, user),
@@ -196,9 +198,9 @@ class BusinessInitiatedCall {
     media.start();
     let dialog: SipDialog;
     try {
-      dialog = await this.#stack.createUAS(this.#req, this.#res, {
+      dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
         localSdp: forPeer, headers: { Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
-      });
+      }));
     } catch (error) {
       const status = isRefusal(error) ? error.status : 500;
       call.end({ by: 'us', reason: 'fault', status, text: `the peer could not be answered: ${(error as Error).message}` });

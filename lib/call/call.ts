@@ -49,6 +49,7 @@ export class Call {
   readonly #closers: LegCloser[] = [];
   readonly #attempts: string[] = [];
   readonly #underWay = new Set<Promise<void>>();
+  readonly #connections = new Set<{ readonly connection: object }>();
   readonly #onEnded: (call: Call, record: CallRecord) => void;
   readonly #showUser: (user: string) => string;
   #termination: Termination | null = null;
@@ -99,6 +100,18 @@ export class Call {
       this.log.error({ err: error }, 'a call failed for a reason of our own');
       this.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
     }));
+  }
+
+  /** This call cannot outlive a SIP server connection; gives the means to take that back. */
+  reliesOn(connection: object): () => void {
+    const use = { connection };
+    this.#connections.add(use);
+    return () => { this.#connections.delete(use); };
+  }
+
+  /** Whether it does. */
+  isOn(connection: object): boolean {
+    return [...this.#connections].some((use) => use.connection === connection);
   }
 
   /** Work for this call that goes on by itself and never rejects; the call has not ended before it. */

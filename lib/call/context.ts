@@ -40,8 +40,10 @@ export interface CallContext {
   readonly heardPeer: (peer: string, failure: string | null) => void;
   readonly registrar: Registrar;
   readonly pickStack: () => SipStack;
-  /** host[:port] of our Contact towards Meta. */
-  readonly metaContactHost: () => string;
+  /** Where requests to Meta are sent when not where its name points: a URI, or null. */
+  readonly metaProxy: () => string | null;
+  /** host[:port] of our Contact towards Meta, of a dialog on this connection. */
+  readonly metaContactHost: (stack: SipStack) => string;
   /** A request was refused because nobody known sent it. */
   readonly onStranger: (address: string) => void;
   /** Every verdict on a real call. */

@@ -1,4 +1,5 @@
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { hangUp } from '../sip/drachtio.js';
 import { formatReason, parseReason, readMetaHeaders, type Reason } from '../sip/headers.js';
 import type { Call } from './call.js';
 import type { Termination } from './termination.js';
@@ -9,6 +10,7 @@ import { reasonOf } from './termination.js';
  * is ever sent there (house rule 1).
  */
 export function attachMetaDialog(call: Call, dialog: SipDialog): void {
+  call.reliesOn(dialog.srf);
   dialog.on('destroy', (request: SipRequest & { source?: string }, text?: string) => {
     if (request.source === 'application') {
       call.end({ by: 'us', reason: 'noAck', status: 408, text: `Meta's dialog was given up: ${text ?? 'no answer'}` });
@@ -23,7 +25,7 @@ export function attachMetaDialog(call: Call, dialog: SipDialog): void {
   dialog.on('refer', (_request: SipRequest, response: SipResponse) => response.send(603));
   call.own(async (termination) => {
     const { protocol, cause, text } = reasonOf(termination);
-    if (dialog.connected) await dialog.destroy({ headers: { Reason: formatReason(protocol, cause, text) } });
+    if (dialog.connected) await hangUp(dialog, { Reason: formatReason(protocol, cause, text) });
   });
   // A BYE read together with the answer to our 200 came before there was anyone to hear it.
   if (!dialog.connected) call.end(metaHangup(null));

@@ -1,5 +1,6 @@
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { hangUp } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
 import type { Call } from './call.js';
 import { readInfoDigit } from './dtmfInfo.js';
@@ -10,6 +11,7 @@ import { reasonOf } from './termination.js';
  * reaches Meta (house rule 1), and the call's end sends it a BYE.
  */
 export function attachPeerDialog(call: Call, dialog: SipDialog, leg: PeerLeg, media: MediaCall): void {
+  call.reliesOn(dialog.srf);
   dialog.on('destroy', (request: SipRequest & { source?: string }, text?: string) => {
     if (request.source === 'application') {
       call.end({ by: 'us', reason: 'noAck', status: 408, text: `the peer's dialog was given up: ${text ?? 'no answer'}` });
@@ -32,7 +34,7 @@ export function attachPeerDialog(call: Call, dialog: SipDialog, leg: PeerLeg, me
   dialog.on('refer', (_request: SipRequest, response: SipResponse) => response.send(603, 'Transfer not available'));
   call.own(async (termination) => {
     const { protocol, cause, text } = reasonOf(termination);
-    if (dialog.connected) await dialog.destroy({ headers: { Reason: formatReason(protocol, cause, text) } });
+    if (dialog.connected) await hangUp(dialog, { Reason: formatReason(protocol, cause, text) });
   });
   // A BYE read together with the 200 came before there was anyone to hear it.
   if (!dialog.connected) call.end({ by: 'peer', reason: 'hangup', status: 200, text: 'the peer hung up at once' });

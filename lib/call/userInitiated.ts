@@ -3,7 +3,7 @@ import type { MediaCall } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { RouteDecision } from '../routing/types.js';
 import type { SipDialog, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { isRefusal } from '../sip/drachtio.js';
+import { isRefusal, whileConnected } from '../sip/drachtio.js';
 import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
 import { Call } from './call.js';
 import type { CallContext } from './context.js';
@@ -23,6 +23,7 @@ export function takeUserInitiated(context: CallContext, req: SipRequest, res: Si
   if (known !== undefined && !authenticate(context, config, request, known, req, res)) return;
 
   const call = begin(context, config, request);
+  call.reliesOn(stack);
   call.runs(new UserInitiatedCall(context, call, request, req, res, stack).run(known));
 }
 
@@ -175,10 +176,10 @@ class UserInitiatedCall {
     media.connect(won.leg);
     let dialog: SipDialog;
     try {
-      dialog = await this.#stack.createUAS(this.#req, this.#res, {
+      dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
         localSdp: answer,
-        headers: { Contact: `<sip:${this.#request.number}@${this.#context.metaContactHost()};transport=tls>`, 'Content-Type': 'application/sdp' },
-      });
+        headers: { Contact: `<sip:${this.#request.number}@${this.#context.metaContactHost(this.#stack)};transport=tls>`, 'Content-Type': 'application/sdp' },
+      }));
     } catch (error) {
       // A CANCEL that crossed our 200 has ended the call already; anything else is the connection to Meta or to the SIP server.
       const status = isRefusal(error) ? error.status : 500;

@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { WabError } from '../errors.js';
+import type { TraceEntry } from '../observe/trace.js';
 import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { createStack } from './drachtio.js';
+import { closeStack, createStack, onProtocolMessage } from './drachtio.js';
+import { readTrace } from './protocolTrace.js';
 
 export interface SipServerAddress {
   readonly host: string;
@@ -14,28 +16,42 @@ export interface ConnectionLog {
   warn(fields: object, message: string): void;
 }
 
+/** Longest pause between two attempts to connect, in milliseconds; without a limit drachtio-srf waits for hours after a night's outage. */
+const retryMaxDelay = 5000;
+
+export interface ConnectionHandlers {
+  /** A request outside any dialog. */
+  readonly request: (req: SipRequest, res: SipResponse, stack: SipStack) => void;
+  /** Every SIP message that crosses a server, as far as it tells us; null: nobody wants them. */
+  readonly message: ((entry: TraceEntry) => void) | null;
+}
+
 interface Connection {
   readonly address: SipServerAddress;
   readonly stack: SipStack;
   up: boolean;
+  /** Port of its TLS contact, from its answer to our authentication. */
+  tlsPort: number | null;
 }
 
 /**
  * The connections to the SIP servers: the embedded one, or one or more drachtio-server.
  * Each reconnects by itself with back-off (drachtio-srf does that); requests come in from all, go out on a connected one in turn.
  */
-export class SipConnections extends EventEmitter<{ up: [address: string]; down: [address: string] }> {
+export class SipConnections extends EventEmitter<{ up: [address: string]; down: [address: string, stack: SipStack] }> {
   readonly #connections: Connection[];
   readonly #log: ConnectionLog;
+  readonly #handlers: ConnectionHandlers;
   #next = 0;
   #closed = false;
 
-  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, onRequest: (req: SipRequest, res: SipResponse, stack: SipStack) => void) {
+  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, handlers: ConnectionHandlers) {
     super();
     this.#log = log;
+    this.#handlers = handlers;
     this.#connections = addresses.map((address) => {
-      const stack: SipStack = createStack((req, res) => onRequest(req, res, stack));
-      return { address, stack, up: false };
+      const stack: SipStack = createStack((req, res) => handlers.request(req, res, stack));
+      return { address, stack, up: false, tlsPort: null };
     });
   }
 
@@ -75,26 +91,27 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     throw new WabError('SIP_UNAVAILABLE', 'every SIP server connection is down');
   }
 
+  /** Where this server takes TLS; null when it does not, or was never connected. */
+  tlsPort(stack: SipStack): number | null {
+    return this.#connections.find((connection) => connection.stack === stack)?.tlsPort ?? null;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { stack } of this.#connections) {
-      try {
-        stack.disconnect();
-      } catch {
-        // Was never connected: nothing to close.
-      }
-    }
+    for (const { stack } of this.#connections) closeStack(stack);
   }
 
   #open(connection: Connection): void {
     const { stack, address } = connection;
-    stack.on('connect', (error: Error | null) => {
+    stack.on('connect', (error: Error | null, contacts: string = '') => {
       if (error) {
         this.#log.warn({ server: name(address), err: error.message }, 'the SIP server refused our secret: check sip.drachtio[].secret');
         return;
       }
+      if (this.#closed) return closeStack(stack);
       connection.up = true;
+      connection.tlsPort = Number(/\btls\/[^,]*:(\d+)(?:,|$)/.exec(contacts)?.[1] ?? 0) || null;
       this.#log.info({ server: name(address) }, 'connected to the SIP server');
       this.emit('up', name(address));
     });
@@ -102,11 +119,18 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
       if (this.#closed || !connection.up) return;
       connection.up = false;
       this.#log.warn({ server: name(address), err: error instanceof Error ? error.message : undefined }, 'the connection to the SIP server was lost; reconnecting');
-      this.emit('down', name(address));
+      this.emit('down', name(address), stack);
     };
     stack.on('error', lost);
     stack.on('close', () => lost());
-    stack.connect({ host: address.host, port: address.port, secret: address.secret });
+    stack.connect({ host: address.host, port: address.port, secret: address.secret, reconnect: { retryMaxDelay } });
+    const { message } = this.#handlers;
+    if (message !== null) {
+      onProtocolMessage(stack, (text) => {
+        const entry = readTrace(text, Date.now());
+        if (entry !== null) message(entry);
+      });
+    }
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import Srf from 'drachtio-srf';
+import { WabError } from '../errors.js';
 
 export type SipHeaders = Record<string, string>;
 
@@ -43,6 +44,8 @@ export interface SipResponse extends SipMessageView {
 
 /** An INVITE dialog. 'destroy' comes once when the far end, or the SIP server, ended it. */
 export interface SipDialog extends EventEmitter {
+  /** The connection it lives on. */
+  readonly srf: EventEmitter;
   readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
   readonly local: { sdp: string };
   readonly remote: { readonly uri: string; readonly sdp: string };
@@ -66,7 +69,7 @@ export interface UacOptions {
 /** One connection to one SIP server. */
 export interface SipStack extends EventEmitter {
   /** Starts connecting and goes on trying; 'connect', 'close' and 'error' tell how it goes. */
-  connect(options: { host: string; port: number; secret: string }): void;
+  connect(options: { host: string; port: number; secret: string; reconnect: { retryMaxDelay: number } }): void;
   disconnect(): void;
   use(handler: (req: SipRequest, res: SipResponse, next: () => void) => void): void;
   createUAS(req: SipRequest, res: SipResponse, options: { localSdp: string; headers: SipHeaders }): Promise<SipDialog>;
@@ -86,7 +89,57 @@ const methods = ['invite', 'bye', 'options', 'info', 'notify', 'refer', 'subscri
 export function createStack(onRequest: (req: SipRequest, res: SipResponse) => void): SipStack {
   const srf = new Srf() as unknown as SipStack & Record<string, (handler: typeof onRequest) => void>;
   for (const method of methods) srf[method]!(onRequest);
+  // Each call waiting for this connection listens for its end.
+  srf.setMaxListeners(0);
   return srf;
+}
+
+/** What lies below a connection: drachtio-srf's agent and its socket protocol. */
+interface Internals {
+  readonly app?: { readonly client?: { readonly wp?: EventEmitter & { closing?: boolean; reconnectVars?: { retryTimer?: NodeJS.Timeout | null } } } };
+}
+
+/** Calls `listener` with every message of the client protocol that the SIP server sends; use it after connect(). */
+export function onProtocolMessage(stack: SipStack, listener: (text: string) => void): void {
+  (stack as SipStack & Internals).app?.client?.wp?.on('msg', (_socket: unknown, text: string) => listener(text));
+}
+
+/** Disconnects for good. Between two attempts to connect, disconnect() throws and leaves the next attempt's timer running. */
+export function closeStack(stack: SipStack): void {
+  const protocol = (stack as SipStack & Internals).app?.client?.wp;
+  if (protocol === undefined) return;
+  protocol.closing = true;
+  clearTimeout(protocol.reconnectVars?.retryTimer ?? undefined);
+  try {
+    stack.disconnect();
+  } catch {
+    // Not connected just now.
+  }
+}
+
+/**
+ * Waits for something that only the SIP server can bring about. drachtio-srf never settles what was asked on a connection that
+ * has gone since.
+ * @throws WabError SIP_UNAVAILABLE when the connection goes first
+ */
+export async function whileConnected<T>(stack: EventEmitter, work: Promise<T>): Promise<T> {
+  let lost: (() => void) | undefined;
+  const gone = new Promise<never>((_resolve, reject) => {
+    lost = () => reject(new WabError('SIP_UNAVAILABLE', 'the connection to the SIP server was lost'));
+    stack.once('close', lost);
+  });
+  try {
+    return await Promise.race([work, gone]);
+  } finally {
+    stack.off('close', lost!);
+    // Should it settle after all, nobody is waiting any more.
+    work.catch(() => undefined);
+  }
+}
+
+/** Sends BYE; resolves when it is answered. @throws Error when it could not be sent, or the SIP server went meanwhile. */
+export async function hangUp(dialog: SipDialog, headers: SipHeaders): Promise<void> {
+  await whileConnected(dialog.srf, dialog.destroy({ headers }));
 }
 
 /** Whether an error of createUAC is the far end's refusal, with its status. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Credentials } from './digestClient.js';
 import { answerChallenge } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { isRefusal } from './drachtio.js';
+import { isRefusal, whileConnected } from './drachtio.js';
 
 export interface InviteOptions {
   readonly uri: string;
@@ -96,7 +96,7 @@ export class OutboundInvite {
     if (this.#cancelled !== null) return terminated;
     const { uri, from, to, contact, headers, sdp, proxy } = this.#options;
     try {
-      const dialog = await this.#stack.createUAC(uri, {
+      const dialog = await whileConnected(this.#stack, this.#stack.createUAC(uri, {
         localSdp: sdp, ...(proxy === undefined ? {} : { proxy }),
         headers: {
           ...headers, ...authorization,
@@ -112,7 +112,7 @@ export class OutboundInvite {
         cbProvisional: (response) => {
           if (this.#cancelled === null && response.status > 100) this.#options.onProvisional(response);
         },
-      });
+      }));
       this.#options.onAnswered?.();
       if (this.#cancelled !== null) {
         await dialog.destroy(this.#cancelled).catch(() => undefined);

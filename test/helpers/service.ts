@@ -1,6 +1,5 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createSocket } from 'node:dgram';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -9,6 +8,9 @@ import { parseConfig } from '../../lib/config/load.js';
 import { startService, type Service } from '../../lib/main.js';
 import { createLogger } from '../../lib/observe/logger.js';
 import { makeCertificates, type CertificateFiles } from './certificates.js';
+import { startDrachtio, type DrachtioServer } from './drachtio.js';
+import { engines } from './engines.js';
+export { freePort } from './ports.js';
 
 export const domain = 'sbc.example.net';
 export const metaHost = 'wa.meta.vc';
@@ -22,6 +24,8 @@ export interface Running {
   readonly tls: { host: string; port: number };
   readonly udp: { host: string; port: number };
   readonly dir: string;
+  /** The SIP servers, when they are not embedded. */
+  readonly drachtio: readonly DrachtioServer[];
   /** The log so far, a line each. */
   readonly log: string[];
   /** Resolves with the records once there are `count`. */
@@ -38,10 +42,12 @@ export interface ServiceOptions {
   /** Peers by name: where their calls go. */
   readonly peers: Record<string, { port: number; transport?: string } & Overlay>;
   readonly overlay?: Overlay;
+  /** How many drachtio-server; default one where WAB_SIP asks for it, else none: the embedded server. */
+  readonly drachtioServers?: number;
 }
 
 /** A configuration on free loopback ports, with its own certificates in `dir`; the first peer is routed to as user 6001. */
-export async function writeConfig(dir: string, options: ServiceOptions): Promise<{ text: string; certificates: CertificateFiles; cdrFile: string }> {
+export async function writeConfig(dir: string, options: ServiceOptions, engineKeys: (certificates: CertificateFiles) => Promise<Overlay> = async () => ({})): Promise<{ text: string; certificates: CertificateFiles; cdrFile: string }> {
   const certificates = await makeCertificates(join(dir, 'certs'), { domain, metaHost });
   const cdrFile = join(dir, 'cdr.jsonl');
   const names = Object.keys(options.peers);
@@ -60,25 +66,41 @@ export async function writeConfig(dir: string, options: ServiceOptions): Promise
     cdr: { file: cdrFile },
     log: { level: 'debug' },
   };
-  return { text: stringify(merge(base, options.overlay ?? {})), certificates, cdrFile };
+  return { text: stringify(merge(merge(base, await engineKeys(certificates)), options.overlay ?? {})), certificates, cdrFile };
 }
 
-/** A service with that configuration, in this process. */
+/** A service with that configuration, in this process, on the engines that WAB_SIP and WAB_MEDIA name. */
 export async function runService(options: ServiceOptions): Promise<Running> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
-  const { text, certificates, cdrFile } = await writeConfig(dir, options);
+  const drachtio: DrachtioServer[] = [];
   const log: string[] = [];
   const logger = createLogger('debug', { write: (line: string) => { log.push(line); } });
-  const service = await startService(parseConfig(text, { env: {}, path: 'test' }), logger);
+  const stopServers = async (): Promise<void> => { for (const server of drachtio) await server.close(); };
+  const startServers = async ({ cert, key }: CertificateFiles): Promise<Overlay> => {
+    for (let left = options.drachtioServers ?? (engines.sip === 'drachtio' ? 1 : 0); left > 0; left--) {
+      drachtio.push(await startDrachtio({ program: engines.drachtio, cert, key, meta: { host: metaHost, port: options.metaPort ?? 5061 } }));
+    }
+    return drachtio.length === 0 ? {} : { sip: { server: 'drachtio', drachtio: drachtio.map(({ admin }) => admin) } };
+  };
+  const start = async (): Promise<{ service: Service; certificates: CertificateFiles; cdrFile: string }> => {
+    const { text, ...rest } = await writeConfig(dir, options, startServers);
+    return { ...rest, service: await startService(parseConfig(text, { env: {}, path: 'test' }), logger) };
+  };
+  const { service, certificates, cdrFile } = await start().catch(async (error: unknown) => {
+    await stopServers();
+    throw error;
+  });
   let closed = false;
   return {
-    service, certificates, dir, log,
-    tls: listener(service, 'tls'), udp: listener(service, 'udp'),
+    service, certificates, dir, log, drachtio,
+    tls: drachtio[0] === undefined ? listener(service, 'tls') : { host: '127.0.0.1', port: drachtio[0].tls },
+    udp: drachtio[0] === undefined ? listener(service, 'udp') : { host: '127.0.0.1', port: drachtio[0].plain },
     records: (count) => waitForLines(cdrFile, count),
     async close() {
       if (closed) return;
       closed = true;
       await service.close();
+      await stopServers();
       await rm(dir, { recursive: true, force: true });
     },
   };
@@ -98,15 +120,6 @@ async function waitForLines(file: string, count: number): Promise<CallRecord[]> 
     if (Date.now() > deadline) throw new Error(`${lines.length} CDRs instead of ${count}: ${lines.join(' ')}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** A free TCP port on loopback, for a listener that must be named before it exists. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A range of a thousand UDP ports for media, somewhere the kernel had a free one, away from its ephemeral ports. */

@@ -1,7 +1,8 @@
 import {
   MetaSide, SimulatedUser, startMeta, startPeer, type MetaOptions, type PeerOptions, type SimulatedMeta, type SimulatedPeer, type UserOptions, type UserReport,
 } from '../../lib/simulator/index.js';
-import { domain, freePort, number, password, runService, type Overlay, type Running } from '../helpers/service.js';
+import { freePort } from '../helpers/ports.js';
+import { domain, number, password, runService, type Overlay, type Running } from '../helpers/service.js';
 
 /** A service with its stand-ins: Meta on one side, PBX users on the other. */
 export interface Stage {
@@ -23,6 +24,7 @@ export interface StageOptions {
   /** Peers that run elsewhere: their port, and what is laid over their configuration. */
   readonly external?: Record<string, { port: number } & Overlay>;
   readonly overlay?: Overlay;
+  readonly drachtioServers?: number;
 }
 
 /** Opens everything on free ports; closes it all again when something does not start. */
@@ -40,7 +42,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       configured[name] = { port: peer.port, ...config };
     }
     const metaPort = await freePort();
-    const running = await runService({ metaPort, peers: configured, overlay: options.overlay });
+    const running = await runService({ metaPort, peers: configured, overlay: options.overlay, drachtioServers: options.drachtioServers });
     undo.push(() => running.close());
     const meta = await MetaSide.open({
       to: `127.0.0.1:${running.tls.port}`, serverName: domain, ca: running.certificates.ca,

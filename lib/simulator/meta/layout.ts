@@ -79,7 +79,7 @@ function addPath(message: SipMessage, recordRoutes: boolean): void {
 
 function addEnds(message: SipMessage, call: CallIdentity, to: string): void {
   message.add('Max-Forwards', '69');
-  message.add('From', `${call.displayName === '' ? '' : `"${call.displayName}" `}<sip:${call.from}@${META_HOST}>;tag=${call.fromTag}`);
+  message.add('From', `${call.displayName === '' ? '' : `"${call.displayName.replace(/["\\]/g, '\\$&')}" `}<sip:${call.from}@${META_HOST}>;tag=${call.fromTag}`);
   message.add('To', to);
 }
 
