@@ -1,16 +1,19 @@
-// A demonstration on loopback, made of the commands that an operator has: check, run, simulate peer, simulate user.
+// A demonstration on loopback, made of the commands that an operator has: check, run, simulate peer, meta and user.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { inspect } from 'node:util';
 
 const stay = process.argv.includes('--stay');
 const dir = '.quickstart';
 const certs = join(dir, 'certs');
 const cli = 'dist/lib/cli/main.js';
-const number = '+447700900001';
+/** One number of each way of keying, as they are set at Meta. */
+const numbers = { sdes: '+447700900001', dtls: '+447700900002' };
+const user = '+447700900100';
 const password = 'demo-password';
 const domain = 'sbc.example.net';
 const running = [];
@@ -19,18 +22,29 @@ function heading(text) {
   console.log(`\n── ${text} ${'─'.repeat(Math.max(0, 76 - text.length))}`);
 }
 
-/** Starts a long-running command and gives the object it prints first. */
+/** Starts a long-running command; gives the object it prints first, and a wait for a later one. */
 async function start(...args) {
   const child = spawn(process.execPath, [cli, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   running.push(child);
-  const lines = createInterface({ input: child.stdout });
-  const ready = new Promise((resolve, reject) => {
-    lines.on('line', (line) => {
-      if (line.includes('"ready":true')) resolve(JSON.parse(line));
-    });
-    child.once('exit', (code) => reject(new Error(`wa-b2bua ${args[0]} stopped at once (exit status ${code})`)));
+  const seen = [];
+  const waiting = new Set();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (!line.startsWith('{')) return;
+    seen.push(JSON.parse(line));
+    for (const look of [...waiting]) look();
   });
-  return { child, ready: await ready };
+  const printed = (wanted) => new Promise((resolve, reject) => {
+    const look = () => {
+      const found = seen.find(wanted);
+      if (found === undefined) return;
+      waiting.delete(look);
+      resolve(found);
+    };
+    waiting.add(look);
+    child.once('exit', (code) => reject(new Error(`wa-b2bua ${args[0]} stopped (exit status ${code})`)));
+    look();
+  });
+  return { child, printed, ready: await printed((object) => object.ready === true) };
 }
 
 function run(...args) {
@@ -65,11 +79,11 @@ sip:
 meta: { address: 127.0.0.1, port: ${metaPort}, ca: ${certs}/ca.pem, sources: ["127.0.0.1"] }
 media: { rtpengine: { ports: 30000-30999 } }
 numbers:
-  "${number}": { password: "${password}", keying: sdes }
+${Object.entries(numbers).map(([keying, number]) => `  "${number}": { password: "${password}", keying: ${keying} }`).join('\n')}
 peers:
-  pbx: { uri: "${peer.ready.uri}", sources: ["127.0.0.1"], pstn: none, users: ["6[0-9]{3}"] }
+  pbx: { uri: "${peer.ready.uri}", sources: ["127.0.0.1"], pstn: none, users: ["6[0-9]{3}"], mayCall: ${JSON.stringify(Object.values(numbers))} }
 routes:
-  - { name: everyone, number: "${number}", to: [{ peer: pbx, user: "6001" }] }
+${Object.entries(numbers).map(([keying, number]) => `  - { name: ${keying}, number: "${number}", to: [{ peer: pbx, user: "6001" }] }`).join('\n')}
 http: { listen: "127.0.0.1:0" }
 cdr: { file: ${dir}/cdr.jsonl }
 log: { level: warn }
@@ -78,37 +92,69 @@ log: { level: warn }
   process.stdout.write(check.output);
   if (check.code !== 0) return false;
   const service = await start('run', '-c', config);
-  const tls = service.ready.listening.find((l) => l.startsWith('tls:')).slice(4);
-  console.log(`The service listens on ${service.ready.listening.join(' and ')}; HTTP on ${service.ready.http}.`);
+  const [tls, udp] = ['tls', 'udp'].map((transport) => service.ready.listening.find((l) => l.startsWith(`${transport}:`)).slice(4));
+  const { http } = service.ready;
+  console.log(`The service listens on ${service.ready.listening.join(' and ')}; HTTP on ${http}.`);
 
-  const ok = await call('sdes', tls, metaPort, service.ready.http);
-  if (stay && ok) await linger(config, tls, metaPort, service.ready.http);
+  let ok = true;
+  for (const [keying, number] of Object.entries(numbers)) {
+    // A stand-in of Meta, with the number set as it is here.
+    const meta = await start('simulate', 'meta', '--listen', `127.0.0.1:${metaPort}`, '--cert', `${certs}/meta.pem`, '--key', `${certs}/meta.key`,
+      '--to', tls, '--ca', `${certs}/ca.pem`, '--number', number, '--password', password, '--hostname', domain, '--keying', keying, '--json');
+    ok = await userCalls(keying, number, tls, http) && ok;
+    ok = await businessCalls(keying, number, udp, http, meta) && ok;
+    if (stay && keying === 'dtls') continue;
+    await stop(meta.child);
+  }
+  console.log(ok ? '\nAudio went both ways in all four calls.' : '\nNot every call worked.');
+  if (stay && ok) await linger(config, tls, udp, http);
   return ok;
 }
 
-async function call(keying, tls, metaPort, http) {
-  heading(`A WhatsApp user calls ${number} (${keying.toUpperCase()}) and talks for four seconds`);
+async function userCalls(keying, number, tls, http) {
+  heading(`A WhatsApp user calls ${number} (${keying.toUpperCase()}), the PBX echoes`);
   const { output } = await run('simulate', 'user', '--to', tls, '--server-name', domain, '--ca', `${certs}/ca.pem`, '--number', number, '--password', password,
-    '--keying', keying, '--listen', `127.0.0.1:${metaPort}`, '--cert', `${certs}/meta.pem`, '--key', `${certs}/meta.key`, '--seconds', '4', '--json');
+    '--keying', keying, '--seconds', '3', '--json');
   const report = JSON.parse(output);
-  const cdr = await lastRecord(report.callId);
-  if (cdr !== undefined) {
-    const ladder = await fetch(`http://${http}/calls/${cdr.id}/ladder`);
-    process.stdout.write(await ladder.text());
-  }
-  heading('What was heard');
-  if (report.audio === undefined) console.log(`no audio: the call ended with ${report.status} ${report.reason}`);
-  else {
-    const { audio } = report;
-    console.log(`user → echo extension → user   ${audio.toneHeard ? 'tone heard both ways' : 'TONE NOT HEARD'}, first ${audio.firstToneMs ?? '-'} ms after the answer`);
-    console.log(`packets                        ${audio.packetsSent} sent, ${audio.packetsReceived} received, ${audio.packetsLost} lost, jitter ${audio.jitterMs} ms`);
-    console.log(`one-way delay                  about ${audio.oneWayMs ?? '-'} ms (half of there and back)`);
-  }
-  for (const { rule, detail } of report.violations) console.log(`Meta's rule broken             ${rule}: ${detail}`);
-  heading('The CDR');
-  console.log(JSON.stringify(cdr, null, 2));
-  console.log(report.ok ? '\nAudio went both ways.' : '\nThe call did NOT work.');
-  return report.ok;
+  await show(report.callId, http);
+  console.log(heard('user → PBX → user', report.audio, `about ${report.audio?.oneWayMs ?? '-'} ms one way`));
+  for (const { rule, detail } of report.violations) console.log(`Meta's rule broken  ${rule}: ${detail}`);
+  return verdict(report.ok, report);
+}
+
+async function businessCalls(keying, number, udp, http, meta) {
+  heading(`The PBX calls a WhatsApp user as ${number} (${keying.toUpperCase()})`);
+  const { output } = await run('simulate', 'peer', '--listen', 'udp:127.0.0.1:0', '--call', `sip:${user}@${udp}`, '--user', number, '--codecs', 'PCMU', '--seconds', '3', '--json');
+  const peer = JSON.parse(output);
+  if (peer.status !== 200) return verdict(false, peer);
+  const report = await meta.printed(({ number: of, endedBy }) => of === number && endedBy !== undefined);
+  await show(report.callId, http);
+  console.log(heard('PBX → user', report.audio));
+  const { received } = peer.media;
+  console.log(heard('user → PBX', { toneHeard: peer.toneHeard, packetsReceived: received.packets, packetsLost: received.lost, jitterMs: received.jitterMs }));
+  for (const { rule, detail } of report.violations) console.log(`Meta's rule broken  ${rule}: ${detail}`);
+  return verdict(peer.ok && report.ok, peer);
+}
+
+/** The SIP ladder of a call and its CDR, as Meta's Call-ID names it. */
+async function show(callId, http) {
+  const cdr = await lastRecord(callId);
+  if (cdr === undefined) return console.log('there is no CDR of this call');
+  process.stdout.write(await (await fetch(`http://${http}/calls/${cdr.id}/ladder`)).text());
+  console.log(`CDR ${inspect(cdr, { depth: 5, compact: 10, breakLength: 110 })}`);
+}
+
+function heard(path, audio, more = '') {
+  if (audio === undefined) return `${path}: no audio`;
+  const { toneHeard, firstToneMs, packetsReceived, packetsLost, jitterMs } = audio;
+  const facts = [toneHeard ? 'tone heard' : 'TONE NOT HEARD', firstToneMs === undefined ? '' : `first ${firstToneMs} ms after the answer`,
+    `${packetsReceived} packets, ${packetsLost} lost, jitter ${jitterMs} ms`, more];
+  return `${path.padEnd(18)}  ${facts.filter(Boolean).join(', ')}`;
+}
+
+function verdict(ok, { status, reason }) {
+  console.log(ok ? 'Audio went both ways.' : `The call did NOT work: ${status} ${reason}`);
+  return ok;
 }
 
 async function lastRecord(callId) {
@@ -120,26 +166,27 @@ async function lastRecord(callId) {
   }
 }
 
-async function linger(config, tls, metaPort, http) {
+async function linger(config, tls, udp, http) {
   heading('Still running; Ctrl-C stops everything');
   console.log(`configuration  ${config}
-another call   node ${cli} simulate user --to ${tls} --server-name ${domain} --ca ${certs}/ca.pem \\
-                 --number ${number} --password ${password} --listen 127.0.0.1:${metaPort} \\
-                 --cert ${certs}/meta.pem --key ${certs}/meta.key
-what it would do  node ${cli} route -c ${config} --number ${number} --from +447700900101
+a user calls   node ${cli} simulate user --to ${tls} --server-name ${domain} --ca ${certs}/ca.pem \\
+                 --number ${numbers.dtls} --password ${password} --keying dtls
+the PBX calls  node ${cli} simulate peer --listen udp:127.0.0.1:0 --call sip:${user}@${udp} --user ${numbers.dtls}
 pages          curl http://${http}/calls   curl http://${http}/metrics`);
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 }
 
+async function stop(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGINT');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await exited;
+  clearTimeout(timer);
+}
+
 async function stopAll() {
-  await Promise.all(running.reverse().map(async (child) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill('SIGINT');
-    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
-    await exited;
-    clearTimeout(timer);
-  }));
+  await Promise.all(running.reverse().map(stop));
 }
 
 let ok = false;

@@ -103,7 +103,7 @@ class BusinessInitiatedCall {
       return null;
     }
     const { number, user } = verdict;
-    Object.assign(call.facts, { number, user, target: user });
+    Object.assign(call.facts, { number, user });
     const numberConfig = config.numbers[number];
     if (numberConfig === undefined) {
       call.end({ by: 'us', reason: 'fault', status: 500, text: `number ${number} is not configured` });
