@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { auditRecord } from './call/auditRecord.js';
 import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
 import type { CallRecord } from './call/record.js';
 import { BusinessLimits } from './call/limits.js';
+import { recheckCalls } from './call/recheck.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
 import type { Config, SipLimitsConfig } from './config/types.js';
@@ -10,6 +12,7 @@ import { WabError } from './errors.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
+import { openAudit, type AuditLog } from './observe/audit.js';
 import { noWriter, openLineWriter, type LineWriter } from './observe/cdr.js';
 import { drawLadder } from './observe/ladder.js';
 import type { Logger } from './observe/logger.js';
@@ -17,7 +20,7 @@ import { Metrics } from './observe/metrics.js';
 import { maskNumbers } from './observe/redact.js';
 import { TraceStore, type TraceEntry } from './observe/trace.js';
 import { locate } from './call/locate.js';
-import { compilePolicy, formatPolicyFault, judgeCaller, judgeTarget, objectsToContact, prove } from './policy/index.js';
+import { compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeTarget, objectsToContact, prove } from './policy/index.js';
 import { Guard } from './registrar/guard.js';
 import { keepAlive } from './registrar/keepAlive.js';
 import { Registrar } from './registrar/registrar.js';
@@ -87,6 +90,11 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, (error) => log.error({ err: error.message }, `CDRs cannot be written to ${config.cdr.file}`));
   undo.push(() => cdr.close());
 
+  const { audit: auditFile } = config.policy;
+  const audit: Pick<AuditLog, 'write' | 'reopen' | 'close'> = auditFile === null ? { ...noWriter, reopen: () => Promise.resolve() }
+    : await openAudit(auditFile, (error) => log.error({ err: error.message }, `the audit log ${auditFile} cannot be written; its lines wait`));
+  undo.push(() => audit.close());
+
   const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }) });
   undo.push(() => daily.close());
 
@@ -127,7 +135,11 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     pickStack: () => connections.pick(),
     metaProxy: () => (embedded === null ? metaProxy(config) : null),
     metaContactHost: (stack) => metaContactHost(config, embedded?.server.listening, connections.tlsPort(stack)),
-    onVerdict: (call, facts, verdict) => call.log.debug({ facts, verdict }, 'policy'),
+    onVerdict: (call, facts, verdict, enforced) => {
+      const record = auditRecord(call, facts, verdict, rules.config, enforced);
+      audit.write(record);
+      call.log.debug(record, 'policy');
+    },
     onEnded: (call, record) => finish(call, record, { cdr, metrics, recent }),
   };
   const calls = new CallService(context);
@@ -167,11 +179,15 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     table,
     ladder,
     reload(next) {
+      const compiled = compileRules(next);
       warnOfFixedKeys(rules.config, next, log);
-      rules = compileRules(next);
+      rules = compiled;
       registrar.reload();
       health.reload();
+      // A log that was moved away goes on in a new file.
+      void audit.reopen();
       log.info({ hash: next.hash }, 'configuration reloaded');
+      if (next.policy.recheckOnReload) recheckCalls(context);
     },
     drain: () => calls.drain(rules.config.limits.drain),
     close() {
@@ -202,6 +218,7 @@ function compileRules(config: Config): CallRules {
     selectRoute: (request) => selectRoute(routing, request),
     judgeTarget: (facts) => judgeTarget(policy, facts),
     judgeCaller: (facts) => judgeCaller(policy, facts),
+    judgeLeak: (facts) => judgeLeak(policy, facts),
     judgeContact: (uri, user) => objectsToContact(policy, uri, user),
   };
 }
@@ -290,7 +307,7 @@ function draw(entries: readonly TraceEntry[], config: Config): string {
 
 /** Keys that a running service cannot change; the operator is told instead of left wondering. */
 function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
-  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, media: (c: Config) => c.media, http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, state: (c: Config) => c.state };
+  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, media: (c: Config) => c.media, http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, 'policy.audit': (c: Config) => c.policy.audit, state: (c: Config) => c.state };
   for (const [key, read] of Object.entries(fixed)) {
     if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
   }

@@ -8,6 +8,7 @@ import { cleanHeaderValue, formatReason, parseReason, quotedString } from '../si
 import { OutboundInvite } from '../sip/invite.js';
 import { Call } from './call.js';
 import type { CallContext } from './context.js';
+import { watchDialog } from './leaks.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { judgeRefusal, refusalText } from './metaRefusal.js';
 import { attachPeerDialog } from './peerLeg.js';
@@ -102,6 +103,7 @@ class BusinessInitiatedCall {
       call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text });
       return null;
     }
+    call.standing.set(this, facts);
     const { number, user } = verdict;
     Object.assign(call.facts, { number, user });
     const numberConfig = config.numbers[number];
@@ -207,6 +209,7 @@ class BusinessInitiatedCall {
       return;
     }
     attachPeerDialog(call, dialog, leg, media);
+    watchDialog(this.#context, call, this.#peerName, dialog);
     if (this.#req.body === '') this.#takeLateAnswer(dialog, leg);
     if (call.over) return;
     call.answered();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../observe/logger.js';
 import type { CallMediaStats, MediaCall } from '../media/types.js';
+import type { CallerFacts, TargetFacts } from '../policy/types.js';
 import type { CallRecord, Direction } from './record.js';
 import type { Termination } from './termination.js';
 
@@ -41,6 +42,11 @@ export class Call {
   };
   /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
   readonly ended: Promise<void>;
+
+  /** What policy allowed and the call lives by, by the leg it is about; judged again when the rules change. */
+  readonly standing = new Map<object, TargetFacts | CallerFacts>();
+  /** Signs of a leak that have been told already. */
+  readonly signs = new Set<string>();
 
   state: CallState = 'arriving';
   answeredAt: number | null = null;

@@ -1,13 +1,15 @@
 import type { Config, PeerConfig } from '../config/types.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
-import type { CallerFacts, CallerVerdict, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
+import type { Leak } from '../policy/index.js';
+import type { CallerFacts, CallerVerdict, PeerMessageFacts, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { RouteDecision, RouteRequest, RouteTarget } from '../routing/types.js';
 import type { DigestServer } from '../sip/digestServer.js';
 import type { SipStack } from '../sip/drachtio.js';
 import type { Source } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
+import type { JudgedFacts } from './auditRecord.js';
 import type { Call } from './call.js';
 import type { BusinessLimits } from './limits.js';
 import type { Located } from './locate.js';
@@ -21,6 +23,8 @@ export interface CallRules {
   readonly selectRoute: (request: RouteRequest) => RouteDecision;
   readonly judgeTarget: (facts: TargetFacts) => TargetVerdict;
   readonly judgeCaller: (facts: CallerFacts) => CallerVerdict;
+  /** Signs in a peer's message that it went to the telephone network. */
+  readonly judgeLeak: (facts: PeerMessageFacts) => readonly Leak[];
   /** Why a Contact that a user registers is not to be used; null when it may be. */
   readonly judgeContact: (uri: SipUri, user: string) => string | null;
 }
@@ -46,8 +50,8 @@ export interface CallContext {
   readonly metaContactHost: (stack: SipStack) => string;
   /** A request was refused because nobody known sent it. */
   readonly onStranger: (address: string) => void;
-  /** Every verdict on a real call. */
-  readonly onVerdict: (call: Call, facts: TargetFacts | CallerFacts, verdict: Verdict) => void;
+  /** Every verdict on a real call. `enforced`, of a sign of a leak: whether it ends the call. */
+  readonly onVerdict: (call: Call, facts: JudgedFacts, verdict: Verdict, enforced?: boolean) => void;
   /** Places of business-initiated calls. */
   readonly limits: BusinessLimits;
   readonly onEnded: (call: Call, record: CallRecord) => void;

@@ -10,6 +10,7 @@ import { foundNobody } from '../sip/options.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
+import { watchDialog, watchMessage } from './leaks.js';
 import type { Destination } from './locate.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
@@ -127,7 +128,11 @@ export class Hunt {
     const located = this.#context.locate(target, peer);
     if (!located.reachable) return lost({ by: 'us', reason: 'nobodyThere', status: 480, text: located.why }, true);
     const group = new Set<OutboundInvite>();
-    return firstWon(located.destinations.map((destination) => this.#offer(target, peer, verdict.rule, destination, group)));
+    this.#call.standing.set(target, this.#facts(asked));
+    const attempt = await firstWon(located.destinations.map((destination) => this.#offer(target, peer, verdict.rule, destination, group)));
+    // What it was redirected to stands by itself.
+    if (!attempt.won || attempt.result.target !== target) this.#call.standing.delete(target);
+    return attempt;
   }
 
   /** One INVITE with its media leg and its place. `group`: those of the same target, a user with several devices. */
@@ -164,7 +169,9 @@ export class Hunt {
       contact: `<sip:${encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+')}@localhost>`,
       headers: { ...this.#plan.headers, ...destination.headers }, sdp: offer,
       credentials: username === null || password === null ? null : { username, password },
-      onProvisional: (response) => this.#onRinging(target, response),
+      onProvisional: (response) => {
+        if (!watchMessage(this.#context, this.#call, target.peer, response, response.status)) this.#onRinging(target, response);
+      },
     });
     this.#pending.add(invite);
     group.add(invite);
@@ -183,6 +190,7 @@ export class Hunt {
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
     this.#context.heardPeer(target.peer, outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response) ? `${outcome.status} ${outcome.reason}` : null);
     if (outcome.kind === 'answered') {
+      watchMessage(this.#context, this.#call, target.peer, outcome.dialog.res, outcome.dialog.res.status);
       for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
       const refused = await this.#takeAnswer(leg, outcome.dialog, outcome.sdp);
       if (refused !== null) return refused;
@@ -190,9 +198,11 @@ export class Hunt {
         await outcome.dialog.destroy({ headers: { Reason: this.#stopped ?? completedElsewhere } }).catch(() => undefined);
         return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'answered too late' }, false);
       }
+      watchDialog(this.#context, this.#call, target.peer, outcome.dialog);
       this.#winner = { target, rule, dialog: outcome.dialog, leg, place, callId: invite.callId, stack };
       return { won: true, result: this.#winner };
     }
+    if (outcome.response !== null && watchMessage(this.#context, this.#call, target.peer, outcome.response, outcome.status)) return lost(peerRefusal(outcome.status, outcome.reason), false);
     if (outcome.status >= 300 && outcome.status < 400) return this.#redirected(target.peer, outcome.response);
     if (outcome.status === 401 || outcome.status === 407 || (outcome.status === 403 && outcome.authenticated)) {
       this.#call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
@@ -218,7 +228,7 @@ export class Hunt {
 
   /** RFC 3261 §8.1.3.4: each Contact of a redirection is a new target, judged like any other. */
   async #redirected(by: string, response: SipResponse | null): Promise<Attempt> {
-    const contacts = splitHeaderValues(response?.get('Contact') ?? '').flatMap((value) => parseNameAddr(value)?.uriText ?? []);
+    const contacts = splitHeaderValues(response?.get('Contact') ?? '').map((value) => parseNameAddr(value)?.uriText ?? value);
     let last: Attempt = lost({ by: 'peer', reason: 'refused', status: 480, text: 'redirected to nowhere that can be read' }, true);
     for (const uri of contacts) {
       if (this.#stopped !== null) break;
@@ -230,11 +240,14 @@ export class Hunt {
   }
 
   #judge(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): TargetVerdict {
-    const { origin, peer, by, uri } = asked;
-    const facts: TargetFacts = { origin, peer, by, uri, number: this.#call.facts.number ?? '', route: this.#plan.route };
+    const facts = this.#facts(asked);
     const verdict = this.#context.rules().judgeTarget(facts);
     this.#context.onVerdict(this.#call, facts, verdict);
     return verdict;
+  }
+
+  #facts({ origin, peer, by, uri }: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): TargetFacts {
+    return { origin, peer, by, uri, number: this.#call.facts.number ?? '', route: this.#plan.route };
   }
 }
 

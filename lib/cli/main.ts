@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
 import { registerRouteCommand } from './route.js';
@@ -13,6 +14,7 @@ const program = new Command('wa-b2bua')
 registerRunCommand(program);
 registerCheckCommand(program);
 registerRouteCommand(program);
+registerAuditCommand(program);
 registerDoctorCommand(program);
 registerSimulateCommands(program);
 registerSipserverCommand(program);

@@ -10,6 +10,7 @@ export type SipHeaders = Record<string, string>;
 
 /** What requests and responses share. Header values that came in several lines are joined by commas. */
 export interface SipMessageView {
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Address and port the message came from, and 'udp', 'tcp' or 'tls'. */
   readonly source_address: string;
@@ -24,13 +25,12 @@ export interface SipRequest extends SipMessageView, EventEmitter {
   readonly method: string;
   /** The Request-URI as received. */
   readonly uri: string;
-  readonly headers: Readonly<Record<string, string>>;
   cancel(options: { headers?: SipHeaders }, callback: (err: unknown) => void): void;
 }
 
-/** Every header of a request as plain data: lower-case names; lines of the same name are joined by commas. */
-export function headerFacts(request: SipRequest): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), [value]]));
+/** Every header of a message as plain data: lower-case names; lines of the same name are joined by commas. */
+export function headerFacts({ headers }: SipMessageView): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value]]));
 }
 
 /** The means to answer a request, or a response from the network. */
@@ -50,6 +50,8 @@ export interface SipDialog extends EventEmitter {
   readonly local: { sdp: string };
   readonly remote: { readonly uri: string; readonly sdp: string };
   readonly connected: boolean;
+  /** The response that made it: of a dialog that we began, the peer's 200. */
+  readonly res: SipResponse;
   destroy(options?: { headers?: SipHeaders }): Promise<SipRequest>;
 }
 

@@ -30,7 +30,7 @@ t.test("Meta's table of refusals (META-SIP §4.3), row by row", (t) => {
 
 t.test("Meta's own words come from the Warning, else from the reason phrase", (t) => {
   const response = (warning?: string): Parameters<typeof refusalText>[1] =>
-    ({ body: '', source_address: '', source_port: 0, protocol: 'tls', get: (name: string) => (name === 'Warning' ? warning : undefined), has: () => false });
+    ({ headers: {}, body: '', source_address: '', source_port: 0, protocol: 'tls', get: (name: string) => (name === 'Warning' ? warning : undefined), has: () => false });
   t.equal(refusalText('Forbidden', response('399 wa.meta.vc "No \\"Approved\\" Permission"')), 'No "Approved" Permission');
   t.equal(refusalText('Forbidden', response(undefined)), 'Forbidden');
   t.equal(refusalText('For\r\nbidden', null), 'For bidden');

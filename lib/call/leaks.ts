@@ -1,0 +1,33 @@
+import type { PeerMessageFacts } from '../policy/types.js';
+import type { SipDialog, SipMessageView, SipRequest } from '../sip/drachtio.js';
+import { headerFacts } from '../sip/drachtio.js';
+import type { Call } from './call.js';
+import type { CallContext } from './context.js';
+
+/**
+ * Looks at one message of a peer for signs that it took the call to the telephone network (META-SIP §10). Each sign is told once for a
+ * call; a sure one ends it.
+ * @param status of a response; null for a request
+ * @returns true when the call is over
+ */
+export function watchMessage(context: CallContext, call: Call, peer: string, message: SipMessageView, status: number | null): boolean {
+  const facts: PeerMessageFacts = { peer, status, headers: headerFacts(message), body: message.body };
+  for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
+    const told = `${peer} ${sign}`;
+    if (call.signs.has(told)) continue;
+    call.signs.add(told);
+    context.onVerdict(call, facts, verdict, enforce);
+    if (!enforce) continue;
+    call.facts.rule = verdict.rule;
+    call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text });
+  }
+  return call.over;
+}
+
+/** Watches what a peer sends in its dialog; answers nothing, which is up to the leg. */
+export function watchDialog(context: CallContext, call: Call, peer: string, dialog: SipDialog): void {
+  const watch = (request: SipRequest): void => {
+    if (!call.over) watchMessage(context, call, peer, request, null);
+  };
+  for (const event of ['modify', 'update', 'info', 'refer', 'ack'] as const) dialog.on(event, watch);
+}
