@@ -1,5 +1,6 @@
 // One request, tried at each of its hops until one answers (RFC 3263 §4.3).
 import type { Flow } from '../transport/index.js';
+import { toNumber } from '../parser/index.js';
 import type { Header, SipMessage } from '../parser/index.js';
 import { newBranch } from '../transaction/index.js';
 import type { ClientTransaction, ClientTransactionUser } from '../transaction/index.js';
@@ -74,6 +75,7 @@ export class Delivery implements ClientTransactionUser {
     // RFC 3263 §4.3: a 503 counts as a failure to deliver, while another hop is left.
     if (response.status === 503 && this.hops.length > 0 && !this.stopped && !this.answered) {
       this.last = { status: 503, reason: response.reason };
+      if (this.hop !== undefined) this.network.avoid(this.hop, toNumber(/^\d+/.exec(response.get('retry-after') ?? '')?.[0], 86_400));
       this.network.spawn(this.attempt());
       return;
     }
@@ -86,6 +88,7 @@ export class Delivery implements ClientTransactionUser {
   }
 
   timedOut(tx: ClientTransaction): void {
+    if (!this.heard && this.hop !== undefined) this.network.avoid(this.hop);
     this.last = { status: 408, reason: tx.invite && this.answered ? 'No Final Response' : 'Request Timeout' };
     this.network.spawn(this.attempt());
   }
@@ -96,7 +99,7 @@ export class Delivery implements ClientTransactionUser {
     if (this.reused && !this.heard && !this.retried && this.hop !== undefined) {
       this.retried = true;
       this.hops.unshift(this.hop);
-    }
+    } else if (!this.heard && this.hop !== undefined) this.network.avoid(this.hop);
     this.network.spawn(this.attempt());
   }
 
@@ -122,11 +125,13 @@ export class Delivery implements ClientTransactionUser {
         if (this.stopped) continue;
         this.flow = flow;
         this.hop = hop;
+        this.heard = false;
         this.reused = flow.used;
         this.tx = this.network.layer.send(withVia(this.request, hop, presented), flow, this);
         return;
       } catch (error) {
         this.last = hop.connection === undefined ? transportError(error) : { status: 430, reason: 'Flow Failed' };
+        this.network.avoid(hop);
       }
     }
   }

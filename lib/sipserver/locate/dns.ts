@@ -21,6 +21,11 @@ export class SystemNameService implements NameService {
   private readonly resolver = new Resolver({ timeout: 1500, tries: 2 });
   private readonly memory = new Map<string, { until: number; answer: Promise<unknown[]> }>();
 
+  /** `servers` (address or address:port) are asked for everything instead of the system's; its hosts file then does not count. */
+  constructor(private readonly servers?: readonly string[]) {
+    if (servers !== undefined) this.resolver.setServers(servers);
+  }
+
   naptr(domain: string): Promise<Naptr[]> {
     return this.ask(`naptr ${domain}`, () => this.resolver.resolveNaptr(domain));
   }
@@ -30,8 +35,14 @@ export class SystemNameService implements NameService {
   }
 
   addresses(host: string): Promise<string[]> {
+    if (this.servers !== undefined) return this.ask(`a ${host}`, () => this.resolved(host));
     // The system's look-up, so that /etc/hosts counts.
     return this.ask(`a ${host}`, async () => (await lookup(host, { all: true, order: 'ipv4first' })).map((a) => a.address));
+  }
+
+  private async resolved(host: string): Promise<string[]> {
+    const found = await Promise.allSettled([this.resolver.resolve4(host), this.resolver.resolve6(host)]);
+    return found.flatMap((f) => (f.status === 'fulfilled' ? f.value : []));
   }
 
   private ask<T>(question: string, put: () => Promise<T[]>): Promise<T[]> {

@@ -20,11 +20,20 @@ export interface NetworkOptions {
   fault(error: Error): void;
 }
 
+const AVOID_SECONDS = 30;
+const LONGEST_AVOID_SECONDS = 300;
+const MOST_AVOIDED = 1000;
+
+function placeOf(hop: Hop): string {
+  return `${hop.protocol} ${hop.address} ${hop.port}`;
+}
+
 export class Network {
   readonly layer: TransactionLayer;
   readonly presence: Presence;
   readonly udpBytes: number;
   private readonly resolving: ResolveOptions;
+  private readonly avoided = new Map<string, number>();
 
   constructor(private readonly o: NetworkOptions) {
     this.layer = o.layer;
@@ -39,10 +48,33 @@ export class Network {
     work.catch((error: unknown) => { this.o.fault(error instanceof Error ? error : new Error(String(error))); });
   }
 
-  /** Where a request with this next-hop URI is tried, in order. */
+  /** Where a request with this next-hop URI is tried, in order; what was found dead or overloaded a moment ago comes last. */
   async hops(uri: string): Promise<Hop[] | NoWay> {
     const parsed = parseUri(uri);
-    return parsed === undefined ? { reason: `cannot route to ${uri}` } : await resolve(parsed, this.resolving);
+    if (parsed === undefined) return { reason: `cannot route to ${uri}` };
+    const found = await resolve(parsed, this.resolving);
+    return 'reason' in found || found.length < 2 || this.avoided.size === 0 ? found : this.byHealth(found);
+  }
+
+  /**
+   * A hop that failed is tried after the others for so many seconds, so that not every call waits for it (RFC 3263 §4.3 leaves to us what is
+   * remembered of a failure; for a 503 it is what Retry-After says, RFC 3261 §21.5.4).
+   */
+  avoid(hop: Hop, seconds = AVOID_SECONDS): void {
+    if (this.avoided.size >= MOST_AVOIDED) this.avoided.clear();
+    this.avoided.set(placeOf(hop), Date.now() + Math.min(seconds, LONGEST_AVOID_SECONDS) * 1000);
+  }
+
+  private byHealth(hops: Hop[]): Hop[] {
+    const now = Date.now();
+    const dead = (hop: Hop): boolean => {
+      const until = this.avoided.get(placeOf(hop));
+      if (until !== undefined && until <= now) this.avoided.delete(placeOf(hop));
+      return until !== undefined && until > now;
+    };
+    const [good, bad]: [Hop[], Hop[]] = [[], []];
+    for (const hop of hops) (dead(hop) ? bad : good).push(hop);
+    return [...good, ...bad];
   }
 
   presented(hop: Hop): Promise<Presented> {

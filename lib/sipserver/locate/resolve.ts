@@ -81,7 +81,9 @@ async function discover(host: string, wanted: Protocol | undefined, o: ResolveOp
   const places: Place[] = [];
   const answers = await Promise.all(services.map((s) => o.names.srv(s.name)));
   services.forEach((service, i) => {
-    for (const srv of byWeight(answers[i] ?? [], o.random)) places.push({ protocol: service.protocol, name: srv.name, port: srv.port });
+    // RFC 2782: the target "." says that there is no such service.
+    const there = (answers[i] ?? []).filter((srv) => srv.name !== '' && srv.name !== '.');
+    for (const srv of byWeight(there, o.random)) places.push({ protocol: service.protocol, name: srv.name, port: srv.port });
   });
   return places;
 }

@@ -114,9 +114,11 @@ export class Answers {
     }
     if (TARGET_REFRESH.has(tx.request.method)) leg.refresh(tx.request);
     leg.confirmed = true;
-    if (!leg.ended) this.context.legs.add(leg);
-    if (!tx.invite || leg.ended) return;
-    askedByUas(this.context, leg, tx.request, response);
+    if (leg.ended) return;
+    this.context.legs.add(leg);
+    // RFC 4028 §5: an UPDATE refreshes as well as a re-INVITE.
+    if (tx.invite || tx.request.method === 'UPDATE') askedByUas(this.context, leg, tx.request, response);
+    if (!tx.invite) return;
     leg.accepted?.stop();
     leg.accepted = new AcceptedInvite(incoming.seq, tx, this.context.timers, () => {
       // RFC 3261 §13.3.1.4: without an ACK the dialog is there, but the session is to be ended.

@@ -107,6 +107,7 @@ export class Incoming implements ServerTransactionUser {
     this.reliable?.stop();
     if (this.tx.user === this) this.tx.user = undefined;
     if (this.leg?.inviteIn === this) this.leg.inviteIn = undefined;
+    if (this.leg?.updateIn === this) this.leg.updateIn = undefined;
     if (this.leg !== undefined && !this.leg.confirmed) this.owner.context.forget(this.leg);
     this.owner.incomingEnded(this);
   }

@@ -5,6 +5,7 @@ import type { Delivery } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
 import type { Header } from '../parser/index.js';
 import type { Incoming } from './incoming.js';
+import type { Outgoing } from './outgoing.js';
 import type { Session } from './session.js';
 import type { SessionTimer } from './refresh.js';
 
@@ -18,6 +19,11 @@ export class Leg extends Dialog {
   /** INVITEs under way within the dialog: ours, theirs. */
   inviteOut: Delivery | undefined;
   inviteIn: Incoming | undefined;
+  /** Likewise UPDATEs. */
+  updateOut: Outgoing | undefined;
+  updateIn: Incoming | undefined;
+  /** RSeq of the last reliable response of the peer's in this early dialog. */
+  lastRSeq: number | undefined;
   /** Number of the last INVITE of ours, credentials it carried (RFC 3261 §13.2.2.4: the ACK repeats them), and the ACK once sent. */
   inviteSeq = 0;
   inviteAuth: readonly Header[] = [];

@@ -1,6 +1,6 @@
 // One request of a client's on its way, and the dialogs its responses make.
 import { randomUUID } from 'node:crypto';
-import { responseTo, tagOf } from '../parser/index.js';
+import { responseTo, tagOf, toNumber } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Delivery, DeliveryUser } from '../locate/index.js';
 import { randomToken } from '../transaction/index.js';
@@ -18,6 +18,15 @@ export interface OutgoingOwner {
   /** Acknowledges a 2xx that no client wants and ends its dialog (RFC 3261 §13.2.2.4). */
   discard(leg: Leg, why: string): void;
   outgoingEnded(outgoing: Outgoing): void;
+}
+
+/** RFC 3262 §4: a reliable response that came again, or ahead of its turn, is not for the client. */
+function inOrder(leg: Leg, response: SipMessage): boolean {
+  if (!response.list('require').some((o) => o.toLowerCase() === '100rel')) return true;
+  const rseq = toNumber(response.get('rseq'), 4294967295);
+  if (rseq === undefined || (leg.lastRSeq !== undefined && rseq !== leg.lastRSeq + 1)) return false;
+  leg.lastRSeq = rseq;
+  return true;
 }
 
 export const CLIENT_GONE = 'the application is gone';
@@ -109,6 +118,7 @@ export class Outgoing implements DeliveryUser {
       if (!leg.confirmed) this.owner.context.forget(leg);
     }
     if (this.leg?.inviteOut === this.delivery && this.leg !== undefined) this.leg.inviteOut = undefined;
+    if (this.leg?.updateOut === this) this.leg.updateOut = undefined;
     this.owner.outgoingEnded(this);
   }
 
@@ -117,6 +127,7 @@ export class Outgoing implements DeliveryUser {
     const { cdr, legs } = this.owner.context;
     const leg = status < 300 ? this.fork(response, flow) : undefined;
     if (status < 200) {
+      if (leg !== undefined && !inOrder(leg, response)) return;
       leg?.refresh(response);
       this.tell(response, flow, this.dialogId());
     } else if (status < 300 && leg !== undefined) {

@@ -1,5 +1,6 @@
 // What this server answers by itself before a client is asked (RFC 3261 §8.2).
 import type { Fault, SipMessage } from '../parser/index.js';
+import { MIN_SE, tooShort } from './refresh.js';
 
 /** Methods with an RFC. Others are 501 unless a client asked for them by name (RFC 3261 §8.2.1). */
 const METHODS: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'REGISTER', 'INFO', 'PRACK', 'UPDATE', 'SUBSCRIBE',
@@ -49,6 +50,7 @@ export class Policy {
     // RFC 3261 §8.2.2.3, §16.3 item 5.
     const unknown = [...request.list('require'), ...request.list('proxy-require')].filter((o) => !OPTIONS.has(o.toLowerCase()));
     if (unknown.length > 0) return { status: 420, reason: 'Bad Extension', headers: [['Unsupported', unknown.join(', ')]] };
+    if (tooShort(request, false)) return { status: 422, reason: 'Session Interval Too Small', headers: [['Min-SE', String(MIN_SE)]] };
     if (request.method === 'INVITE') {
       const type = request.get('content-type');
       const optional = /handling\s*=\s*optional/i.test(request.get('content-disposition') ?? '');

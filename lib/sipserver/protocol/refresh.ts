@@ -20,6 +20,17 @@ export function parseSessionExpires(value: string | undefined): SessionExpires |
   return { seconds, refresher: refresher === 'uac' || refresher === 'uas' ? refresher : undefined };
 }
 
+/**
+ * §5, §9: a request that asks for a shorter interval than anybody may, from a peer that understands the refusal: 422 with Min-SE. The peer of a
+ * dialog with a timer does (`timed`); another says so in Supported.
+ */
+export function tooShort(request: SipMessage, timed: boolean): boolean {
+  if (request.method !== 'INVITE' && request.method !== 'UPDATE') return false;
+  const asked = parseSessionExpires(request.get('session-expires'));
+  if (asked === undefined || asked.seconds >= MIN_SE) return false;
+  return timed || [...request.list('supported'), ...request.list('require')].some((o) => o.toLowerCase() === 'timer');
+}
+
 /** The timer of one session: refreshes at half the interval if that is our part, else hangs up when the other side has not (§10). */
 export class SessionTimer {
   private timer: NodeJS.Timeout | undefined;
@@ -33,13 +44,7 @@ export class SessionTimer {
     clearTimeout(this.timer);
     // §10: a refresh at half the interval; a BYE a third of it, or 32 s, before the end.
     const wait = this.ours ? this.seconds / 2 : this.seconds - Math.min(32, this.seconds / 3);
-    this.timer = setTimeout(() => { this.due(); }, wait * 1000);
-  }
-
-  /** §5, §9: a request that asks for a shorter interval than we allow. */
-  refuses(request: SipMessage): boolean {
-    const asked = request.method === 'INVITE' || request.method === 'UPDATE' ? parseSessionExpires(request.get('session-expires')) : undefined;
-    return asked !== undefined && asked.seconds < MIN_SE;
+    this.timer = setTimeout(() => { this.due(); }, wait * this.context.timers.second);
   }
 
   stop(): void {
@@ -52,10 +57,14 @@ export class SessionTimer {
   }
 }
 
-/** What a 2xx of ours to an INVITE agrees on: the client's Session-Expires, or the caller's if it names who refreshes (drachtio's rule). */
+/**
+ * What a 2xx of ours to an INVITE or UPDATE agrees on: the client's Session-Expires, or the peer's if it names who refreshes (drachtio's rule).
+ * A refresh that leaves it open leaves it as it was; one without Session-Expires ends the timer (§9).
+ */
 export function askedByUas(context: Context, leg: Leg, request: SipMessage, response: SipMessage): void {
   const given = parseSessionExpires(response.get('session-expires'));
   const asked = parseSessionExpires(request.get('session-expires'));
+  if (asked !== undefined && asked.refresher === undefined && leg.timer !== undefined) asked.refresher = leg.timer.ours ? 'uas' : 'uac';
   if (given === undefined && asked?.refresher !== undefined) {
     // RFC 4028 §9: the answer repeats who refreshes.
     response.add('Session-Expires', `${Math.max(MIN_SE, asked.seconds)};refresher=${asked.refresher}`);
@@ -72,12 +81,13 @@ export function agreedByUac(context: Context, leg: Leg, response: SipMessage): v
   context.armSession(leg, agreed === undefined ? undefined : { seconds: agreed.seconds, ours: agreed.refresher !== 'uas' });
 }
 
+interface Sender { hopsOf(leg: Leg, request: SipMessage): Promise<Hop[]>; acknowledge(leg: Leg, ack: SipMessage): Promise<void> }
+
 /**
  * Refreshes a session (§7.4): by UPDATE where the peer allows it, since that needs no offer, else by a re-INVITE with what we offered last.
  * Only ever sent on dialogs where both sides agreed on a timer; towards Meta none does (META-SIP.md §1 row 2).
  */
-export function refreshSession(context: Context, sender: { hopsOf(leg: Leg, request: SipMessage): Promise<Hop[]>; acknowledge(leg: Leg, ack: SipMessage): Promise<void> },
-  leg: Leg, timer: SessionTimer): void {
+export function refreshSession(context: Context, sender: Sender, leg: Leg, timer: SessionTimer): void {
   if (leg.ended) return;
   if (leg.inviteIn !== undefined || leg.inviteOut !== undefined) {
     // Another INVITE is open, and refreshes as well as ours would.
@@ -103,7 +113,7 @@ export function refreshSession(context: Context, sender: { hopsOf(leg: Leg, requ
   }));
 }
 
-function refreshed(context: Context, sender: { acknowledge(leg: Leg, ack: SipMessage): Promise<void> }, leg: Leg, timer: SessionTimer,
+function refreshed(context: Context, sender: Sender, leg: Leg, timer: SessionTimer,
   request: SipMessage, response: SipMessage): void {
   const { status } = response;
   if (status < 200 || leg.ended) return;
@@ -111,6 +121,10 @@ function refreshed(context: Context, sender: { acknowledge(leg: Leg, ack: SipMes
   if (status < 300) {
     if (request.method === 'INVITE') context.network.spawn(sender.acknowledge(leg, leg.createRequest('ACK', [], leg.inviteSeq)));
     agreedByUac(context, leg, response);
+  } else if (status === 422 && (toSeconds(response.get('min-se') ?? '') ?? 0) > timer.seconds) {
+    // §7.3: a longer interval is wanted.
+    context.armSession(leg, { seconds: toSeconds(response.get('min-se') ?? '') ?? timer.seconds, ours: true });
+    if (leg.timer !== undefined) refreshSession(context, sender, leg, leg.timer);
   } else if (status === 408 || status === 481) {
     // RFC 3261 §12.2.1.2: the other side has no such dialog any more.
     context.hangUp(leg, 'Session timer expired', 'session-expired');

@@ -182,6 +182,7 @@ export class Uac implements OutgoingOwner {
     const { method } = request;
     const outgoing = new Outgoing(this, session, request, leg.localContact, leg);
     this.pending.set(outgoing.id, outgoing);
+    if (method === 'UPDATE') leg.updateOut = outgoing;
     if (method === 'BYE') {
       // An INVITE of ours that is still open would outlive the dialog.
       leg.inviteOut?.cancel([]);

@@ -8,6 +8,7 @@ import type { Context } from './context.js';
 import { Incoming } from './incoming.js';
 import type { IncomingOwner } from './incoming.js';
 import type { Leg } from './leg.js';
+import { MIN_SE, tooShort } from './refresh.js';
 import { clientText, flowMeta } from './wire.js';
 
 /** Methods that make no sense outside the dialog they name: 481 (RFC 3261 §12.2.2). */
@@ -128,13 +129,13 @@ export class Uas implements IncomingOwner {
     }
     leg.remoteSeq = seq;
     if (tx.flow.protocol !== 'udp' && (leg.own === undefined || leg.own.closed || leg.own.remote.address === tx.flow.remote.address)) leg.own = tx.flow;
-    if (method === 'INVITE' && this.glare(tx, leg)) return;
+    if ((method === 'INVITE' || method === 'UPDATE') && this.glare(tx, leg)) return;
     if (method === 'PRACK' && leg.inviteIn?.acknowledges(request) !== true) {
       this.refuse(tx, 481, 'Call/Transaction Does Not Exist');
       return;
     }
-    if (leg.timer?.refuses(request) === true) {
-      this.refuse(tx, 422, 'Session Interval Too Small', [['Min-SE', '90']]);
+    if (tooShort(request, leg.timer !== undefined)) {
+      this.refuse(tx, 422, 'Session Interval Too Small', [['Min-SE', String(MIN_SE)]]);
       return;
     }
     const session = leg.session?.closed === false ? leg.session : this.context.sessions.pick(leg.method);
@@ -152,17 +153,19 @@ export class Uas implements IncomingOwner {
     incoming.presented = presentedOf(leg);
     this.pending.set(incoming.id, incoming);
     if (method === 'INVITE') leg.inviteIn = incoming;
+    if (method === 'UPDATE') leg.updateIn = incoming;
     if (ends) this.over(leg, request);
     incoming.deliver();
   }
 
-  /** RFC 3261 §14.2: one INVITE at a time. */
+  /** RFC 3261 §14.2, RFC 3311 §5.2: one INVITE, and one UPDATE, at a time. */
   private glare(tx: ServerTransaction, leg: Leg): boolean {
-    if (leg.inviteOut !== undefined) {
+    const update = tx.request.method === 'UPDATE';
+    if (update ? leg.updateOut !== undefined : leg.inviteOut !== undefined) {
       this.refuse(tx, 491, 'Request Pending');
       return true;
     }
-    if (leg.inviteIn !== undefined) {
+    if ((update ? leg.updateIn : leg.inviteIn) !== undefined) {
       this.refuse(tx, 500, 'Server Internal Error', [['Retry-After', String(1 + Math.floor(Math.random() * 9))]]);
       return true;
     }

@@ -1,7 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import t from 'tap';
+import { SystemNameService } from '../../../lib/sipserver/locate/index.js';
 import type { NameService } from '../../../lib/sipserver/locate/index.js';
+import { a, aaaa, naptr, nameServer, srv } from './name-server.js';
 import { Peer, reply, start } from './harness.js';
 
 const SDP = 'v=0\r\n';
@@ -82,4 +84,62 @@ t.test('a large request goes over TCP where the URI leaves the choice, and over 
   const only = await Peer.on(t, ['udp:127.0.0.1:0']);
   void srf.createUAC(`sip:bob@127.0.0.1:${only.port('udp')}`, { localSdp: large }).catch(() => { /* ends with the test */ });
   t.equal((await only.next('INVITE')).flow.protocol, 'udp', 'TCP refused');
+});
+
+t.test('NAPTR, SRV and addresses from a name server, with fail-over at each step', async (t) => {
+  const dead = await deadPort();
+  const good = await Peer.on(t, ['tcp:127.0.0.1:0', 'udp:127.0.0.1:0']);
+  const dns = await nameServer(t, {
+    'pbx.example': [naptr(20, 'SIP+D2U', '_sip._udp.pbx.example'), naptr(10, 'SIP+D2T', '_sip._tcp.pbx.example'), naptr(5, 'SIPS+D2X', 'nobody.example')],
+    // The first target refuses, the second has an address where nobody is besides the right one.
+    '_sip._tcp.pbx.example': [srv(1, dead, 'one.pbx.example'), srv(2, good.port('tcp'), 'two.pbx.example'), srv(0, 5060, '')],
+    '_sip._udp.pbx.example': [srv(1, good.port('udp'), 'two.pbx.example')],
+    'one.pbx.example': [a('127.0.0.1')],
+    'two.pbx.example': [a('127.0.0.99'), a('127.0.0.1'), aaaa('::1')],
+  });
+  const { srf } = await start(t, { names: new SystemNameService([dns.address]) });
+  const call = async (uri: string): Promise<{ protocol: string; took: number }> => {
+    const before = Date.now();
+    const calling = srf.createUAC(uri, { localSdp: SDP });
+    const invite = await good.next('INVITE');
+    reply(invite, 200, 'bob', { Contact: `<sip:bob@127.0.0.1:${good.port(invite.flow.protocol)};transport=${invite.flow.protocol}>` }, SDP);
+    await calling;
+    await good.next('ACK');
+    return { protocol: invite.flow.protocol, took: Date.now() - before };
+  };
+  t.equal((await call('sip:bob@pbx.example')).protocol, 'tcp', 'NAPTR prefers TCP; its second target, at its second address, takes the call');
+  t.equal((await call('sip:bob@pbx.example;transport=udp')).protocol, 'udp', 'the URI names the transport: no NAPTR');
+  const asked = dns.asked.length;
+  t.equal((await call('sip:bob@pbx.example')).protocol, 'tcp');
+  t.equal(dns.asked.length, asked, 'answers are remembered');
+  t.ok(['NAPTR pbx.example', 'SRV _sip._tcp.pbx.example', 'A one.pbx.example', 'A two.pbx.example'].every((q) => dns.asked.includes(q)), dns.asked.join(', '));
+});
+
+t.test('a name that does not exist, and a name server that keeps silent', async (t) => {
+  const dns = await nameServer(t, { 'silent.example': 'silence', '_sip._udp.silent.example': 'silence', '_sip._tcp.silent.example': 'silence' });
+  const { srf } = await start(t, { names: new SystemNameService([dns.address]) });
+  const peer = await Peer.on(t, ['udp:127.0.0.1:0']);
+  const before = Date.now();
+  const silent = srf.createUAC('sip:bob@silent.example', { localSdp: SDP }).catch((e: unknown) => e);
+  t.match(await srf.createUAC('sip:bob@gone.example', { localSdp: SDP }).catch((e: unknown) => e), { status: 503, reason: 'no address found for gone.example' });
+  const meanwhile = srf.createUAC(`sip:bob@127.0.0.1:${peer.port('udp')}`, { localSdp: SDP });
+  reply(await peer.next('INVITE'), 200, 'bob', { Contact: `<sip:bob@127.0.0.1:${peer.port('udp')}>` }, SDP);
+  await meanwhile;
+  t.ok(Date.now() - before < 1500, 'other calls do not wait for it');
+  t.match(await silent, { status: 503 });
+  t.ok(Date.now() - before < 20_000, `${Date.now() - before} ms`);
+});
+
+t.test('a target that kept silent is tried last for a while', async (t) => {
+  const silent = await Peer.on(t, ['udp:127.0.0.1:0']);
+  const good = await Peer.on(t, ['udp:127.0.0.1:0']);
+  const { srf } = await start(t, { names: service([silent.port('udp'), good.port('udp')]), timers: { T1: 10, T2: 40, T4: 50, D: 640 } });
+  for (const [round, asked] of [['first', true], ['second', false]] as const) {
+    const calling = srf.createUAC('sip:bob@pbx.example;transport=udp', { localSdp: SDP });
+    const invite = await good.next('INVITE');
+    reply(invite, 200, 'bob', { Contact: `<sip:bob@127.0.0.1:${good.port('udp')}>` }, SDP);
+    await calling;
+    await good.next('ACK');
+    t.equal(silent.seen.splice(0).length > 0, asked, `the ${round} call`);
+  }
 });
