@@ -141,7 +141,7 @@ async function show(callId, http) {
   const cdr = await lastRecord(callId);
   if (cdr === undefined) return console.log('there is no CDR of this call');
   process.stdout.write(await (await fetch(`http://${http}/calls/${cdr.id}/ladder`)).text());
-  console.log(`CDR ${inspect(cdr, { depth: 5, compact: 10, breakLength: 110 })}`);
+  console.log(`CDR ${inspect(cdr, { depth: 5, compact: 10, breakLength: 200 })}`);
 }
 
 function heard(path, audio, more = '') {
