@@ -16,9 +16,8 @@ export interface ServiceProcess {
 /** Starts the command and waits for its ready line. */
 export async function runProcess(configFile: string): Promise<ServiceProcess> {
   const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
-  // The loader of this test, without the runner's other hooks: they write files of their own at the end.
-  const loader = process.execArgv.filter((arg) => arg.includes('@tapjs/typescript'));
-  const child = spawn(process.execPath, [...loader, main, 'run', '-c', configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const loader = new URL('loader.js', import.meta.url).href;
+  const child = spawn(process.execPath, [`--import=${loader}`, main, 'run', '-c', configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
   let output = '';
   child.stderr.on('data', (data: Buffer) => { output += data.toString(); });

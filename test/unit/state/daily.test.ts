@@ -136,7 +136,7 @@ t.test('a disk that fails is told once; counting goes on in memory and the file 
     await counters.close();
     process.stdout.write(JSON.stringify({ full, said: [...new Set(said)] }));
   `;
-  const child = spawnSync(process.execPath, [...process.execArgv.filter((arg) => arg.includes('typescript')), '--input-type=module', '-e', script, b.file], { encoding: 'utf8' });
+  const child = spawnSync(process.execPath, [`--import=${new URL('../../helpers/loader.js', import.meta.url).href}`, '--input-type=module', '-e', script, b.file], { encoding: 'utf8' });
   t.equal(child.status, 0, child.stderr);
   const { full, said } = JSON.parse(child.stdout) as { full: number; said: string[] };
   t.equal(full, 200);
