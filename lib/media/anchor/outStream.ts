@@ -18,6 +18,8 @@ export interface StreamFormat {
 export const PATIENCE_MS = 40;
 /** A source's clock that is off by more than this is set anew, in milliseconds. */
 const JUMP_MS = 200;
+/** An event is taken as ended when nothing of it came for so long, in milliseconds. */
+const EVENT_LOST_MS = 400;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
 const END_PACKETS = 3;
 /** A larger step of the sequence is a restart, not a loss (RFC 3550 A.1 allows 3000; a talk spurt of loss is far below). */
@@ -63,6 +65,8 @@ export class OutStream {
   /** The last thing sent was sound of a source or recording. */
   #talking = false;
   #eventTs = 0;
+  /** Payload of the source's event that goes on; null: none does. */
+  #event: Buffer | null = null;
   readonly #playback = new Playback();
   readonly #digits = new DigitQueue();
   #digitTs = 0;
@@ -99,6 +103,7 @@ export class OutStream {
 
   /** Forgets the source: the next packet, from whomever, is joined on without a break. */
   detach(): void {
+    this.#endEvent();
     this.#mapped = false;
     this.#talking = false;
     this.#filled = true;
@@ -106,6 +111,7 @@ export class OutStream {
 
   /** Plays prepared 20 ms frames instead of the source; null stops. `onEnd` is called once, at the end or when replaced. */
   play(frames: readonly Buffer[] | null, loop: boolean, onEnd: (() => void) | null): void {
+    this.#endEvent();
     this.#filled = true;
     this.#talking = false;
     this.#playback.play(frames, loop, onEnd);
@@ -126,6 +132,7 @@ export class OutStream {
     if (!this.#running || this.#occupied || !this.#place(packet, now)) return;
     const timestamp = (packet.readUInt32BE(4) + this.#tsOffset) >>> 0;
     const newest = tsDistance(timestamp, this.#next) >= 0;
+    if (newest) this.#endEvent();
     if (newest && this.lead.leavesOut(now)) {
       this.#seqOffset -= 1;
       this.#tsOffset -= samples;
@@ -149,12 +156,18 @@ export class OutStream {
   /** Joins a telephone event of the source in, its duration converted from `unit`. `offset`: where its payload begins. */
   event(packet: Buffer, offset: number, unit: number, now: number): void {
     if (!this.#running || this.#occupied || this.#format.eventType === null || packet.length < offset + 4) return;
-    const fresh = this.#reader.take(packet, offset, packet.readUInt32BE(4), now);
+    const timestamp = packet.readUInt32BE(4);
+    if (timestamp !== this.#reader.timestamp) this.#endEvent();
+    const fresh = this.#reader.take(packet, offset, timestamp, now);
+    // Its end was sent in its stead, or it was too late.
+    if (!fresh && this.#event === null && !this.#reader.ended) return;
     this.#placeEvent(packet, fresh);
     const second = packet[offset + 1] as number;
     const milliseconds = (this.#reader.duration * 1000) / unit;
     writeEvent(packet, offset, this.#reader.event, (second & 0x80) !== 0, (milliseconds * this.#format.eventUnit) / 1000);
     packet[offset + 1] = second & 0xbf;
+    this.#reader.ended ||= (second & 0x80) !== 0;
+    this.#event = this.#reader.ended ? null : Buffer.from(packet.subarray(offset, offset + 4));
     this.events += 1;
     this.#write(packet, this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs);
     this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
@@ -257,9 +270,28 @@ export class OutStream {
     this.#send(packet);
   }
 
+  /** Ends the source's event whose own end did not come, so that every digit has one. */
+  #endEvent(): void {
+    const payload = this.#event;
+    this.#event = null;
+    if (payload === null || !this.#running) return;
+    payload[1] = (payload[1] as number) | 0x80;
+    for (let copy = 0; copy < END_PACKETS; copy += 1) this.#repeat(payload);
+  }
+
+  #repeat(payload: Buffer): void {
+    this.events += 1;
+    this.#emit(this.#format.eventType as number, this.#eventTs, payload);
+  }
+
   /** The next frame of ours: a digit, the recording, silence. */
   #own(now: number): void {
     this.#filled = true;
+    // Audio amid an event would make two of it: an update that is late is stood in for by the last one (RFC 4733 §2.5.1.2).
+    if (this.#event !== null) {
+      if (now - this.#reader.lastAt <= EVENT_LOST_MS) return this.#repeat(this.#event);
+      this.#endEvent();
+    }
     const digit = this.#digits.step(now);
     if (digit !== null) {
       this.#sendDigit(digit);

@@ -245,3 +245,39 @@ t.test('a source that stalls and then sends what it held back does not put the c
   rig.speak(100, 700, 700 * 960);
   t.ok(caughtUp > before && rig.stream.lead.leftOut === caughtUp, 'once caught up nothing is left out any more');
 });
+
+t.test('a digit stays one and has its end, whatever of it is late or lost', async (t) => {
+  const events = (rig: Rig): Sent[] => rig.sent.filter((one) => one.type === 126);
+  const ends = (rig: Rig): number => events(rig).filter((one) => (Buffer.from(one.payload, 'hex')[1] as number) > 127).length;
+  const begin = (): Rig => {
+    const rig = new Rig();
+    rig.stream.start(rig.now);
+    rig.speak(10, 0, 0);
+    for (let i = 1; i <= 5; i += 1) { rig.event(9 + i, 9600, 5, i * 160, false); rig.advance(20); }
+    return rig;
+  };
+  const stalled = begin();
+  stalled.advance(200);
+  for (let i = 0; i < 3; i += 1) stalled.event(15 + i, 9600, 5, 15 * 160, true);
+  stalled.speak(5, 18, 25 * 960);
+  t.equal(stalled.sent.filter((one) => one.payload === SILENCE).length, 0, 'no silence amid the digit');
+  t.equal(ends(stalled), 3);
+  t.equal(new Set(events(stalled).map((one) => one.ts)).size, 1);
+
+  const endLost = begin();
+  endLost.speak(5, 18, 15 * 960);
+  t.equal(ends(endLost), 3, 'audio instead of the end');
+  t.equal(endLost.sent.filter((one) => one.type === 111).at(-5)?.seq, ((events(endLost).at(-1)?.seq ?? 0) + 1) & 0xffff);
+
+  const gone = begin();
+  gone.advance(1000);
+  t.equal(ends(gone), 3, 'nothing instead of the end');
+  gone.event(60, 9600, 5, 60 * 160, true);
+  t.equal(ends(gone), 3, 'which comes too late then');
+
+  const replaced = begin();
+  replaced.stream.detach();
+  replaced.audio(1, 1, 9);
+  t.equal(ends(replaced), 3, 'another source instead of the end');
+  for (const rig of [stalled, endLost, gone, replaced]) t.notMatch(rig.faults.join(), /seq|ms/);
+});
