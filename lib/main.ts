@@ -13,7 +13,7 @@ import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
 import { openAudit, type AuditLog } from './observe/audit.js';
-import { noWriter, openLineWriter, type LineWriter } from './observe/cdr.js';
+import { noWriter, openLineWriter, type LineWriter } from './observe/lineWriter.js';
 import { drawLadder } from './observe/ladder.js';
 import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
@@ -87,11 +87,13 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const trace = new TraceStore({ calls: recentCalls * 2, messages: messagesPerCallId });
   const recent = new Map<string, readonly string[]>();
 
-  const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, (error) => log.error({ err: error.message }, `CDRs cannot be written to ${config.cdr.file}`));
+  const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, {
+    onTrouble: (message) => log.error({ part: 'cdr' }, message), onRecovered: (message) => log.info({ part: 'cdr' }, message),
+  });
   undo.push(() => cdr.close());
 
   const { audit: auditFile } = config.policy;
-  const audit: Pick<AuditLog, 'write' | 'reopen' | 'close'> = auditFile === null ? { ...noWriter, reopen: () => Promise.resolve() }
+  const audit: Pick<AuditLog, 'write' | 'reopen' | 'close'> = auditFile === null ? noWriter
     : await openAudit(auditFile, (error) => log.error({ err: error.message }, `the audit log ${auditFile} cannot be written; its lines wait`));
   undo.push(() => audit.close());
 
@@ -185,7 +187,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       registrar.reload();
       health.reload();
       // A log that was moved away goes on in a new file.
-      void audit.reopen();
+      void Promise.all([audit.reopen(), cdr.reopen()]);
       log.info({ hash: next.hash }, 'configuration reloaded');
       if (next.policy.recheckOnReload) recheckCalls(context);
     },

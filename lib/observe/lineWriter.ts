@@ -1,0 +1,151 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { WabError } from '../errors.js';
+
+/** A writer of JSON lines that never blocks and never throws at a call. */
+export interface LineWriter {
+  write(record: object): void;
+  /** Opens the file anew by its name, for log rotation. Lines already given go to the old file. */
+  reopen(): Promise<void>;
+  /** Lines written before are on disk when it resolves, or have been reported as lost. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface LineWriterOptions {
+  /** Told once when writing begins to fail, and once when it works again. */
+  readonly onTrouble: (message: string) => void;
+  readonly onRecovered: (message: string) => void;
+  /** Milliseconds between tries while writing fails. */
+  readonly retry?: number;
+  /** Lines kept while writing fails; the oldest are lost first. */
+  readonly kept?: number;
+}
+
+/**
+ * Appends one JSON line a record, several at a time when they come faster than the disk takes them.
+ * A disk that is full or gone is tried again until it takes them.
+ * @throws WabError FILE_UNREADABLE when the file cannot be opened
+ */
+export async function openLineWriter(path: string, options: LineWriterOptions): Promise<LineWriter> {
+  const writer = new FileLineWriter(path, options);
+  await writer.open();
+  return writer;
+}
+
+/** For a configuration without a file. */
+export const noWriter: LineWriter = { write: () => undefined, reopen: () => Promise.resolve(), close: () => Promise.resolve() };
+
+class FileLineWriter implements LineWriter {
+  readonly #path: string;
+  readonly #options: Required<LineWriterOptions>;
+  #file: FileHandle | null = null;
+  #lines: string[] = [];
+  #lost = 0;
+  /** The work on the file under way or done last; one step follows another. */
+  #turn: Promise<void> = Promise.resolve();
+  #flushing = false;
+  #failing = false;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(path: string, options: LineWriterOptions) {
+    this.#path = path;
+    this.#options = { retry: 1000, kept: 10_000, ...options };
+  }
+
+  async open(): Promise<void> {
+    try {
+      this.#file = await open(this.#path, 'a', 0o640);
+    } catch (cause) {
+      throw new WabError('FILE_UNREADABLE', `${this.#path}: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  write(record: object): void {
+    if (this.#closed) return;
+    this.#lines.push(`${JSON.stringify(record)}\n`);
+    if (this.#lines.length > this.#options.kept) {
+      this.#lines.shift();
+      this.#lost++;
+    }
+    if (!this.#flushing && this.#timer === null) void this.#inTurn(() => this.#flush());
+  }
+
+  reopen(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#flush();
+      await this.#release();
+      if (!this.#closed) await this.#flush();
+    });
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return this.#turn;
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    return this.#inTurn(async () => {
+      await this.#flush();
+      await this.#release();
+      const lost = this.#lost + this.#lines.length;
+      if (lost > 0) this.#options.onTrouble(`${lost} lines for ${this.#path} are lost`);
+    });
+  }
+
+  /** Steps never reject: #flush and #release report for themselves. */
+  #inTurn(step: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(step);
+    return this.#turn;
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    try {
+      this.#file ??= await open(this.#path, 'a', 0o640);
+      while (this.#lines.length > 0) {
+        const batch = this.#lines;
+        this.#lines = [];
+        try {
+          await this.#file.appendFile(batch.join(''));
+        } catch (error) {
+          this.#lines = [...batch, ...this.#lines].slice(-this.#options.kept);
+          throw error;
+        }
+      }
+      if (this.#failing) this.#recovered();
+    } catch (error) {
+      this.#failed(error as Error);
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  #failed(error: Error): void {
+    if (!this.#failing) this.#options.onTrouble(`${this.#path} cannot be written: ${error.message}; up to ${this.#options.kept} lines are kept until it can`);
+    this.#failing = true;
+    if (this.#closed || this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#inTurn(async () => {
+        // A handle of a disk that went away stays useless.
+        await this.#release();
+        await this.#flush();
+      });
+    }, this.#options.retry);
+  }
+
+  #recovered(): void {
+    this.#failing = false;
+    this.#options.onRecovered(`${this.#path} can be written again${this.#lost === 0 ? '' : `; ${this.#lost} lines were lost`}`);
+    this.#lost = 0;
+  }
+
+  async #release(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    try {
+      await file?.close();
+    } catch (error) {
+      if (!this.#failing) this.#options.onTrouble(`${this.#path} could not be closed: ${(error as Error).message}`);
+    }
+  }
+}
