@@ -77,6 +77,11 @@ export interface PeerLeg {
   takeAnswer(answer: string): Promise<void>;
   /** Answers an offer of the peer: business-initiated INVITE, or a re-INVITE of an existing leg. @throws WabError 'SDP_UNACCEPTABLE'. */
   answer(offer: string): Promise<string>;
+  /**
+   * Plays to the peer instead of what the WhatsApp user says, once this leg is negotiated and connected; null stops. Resolves when it
+   * has begun. @throws WabError 'FILE_UNREADABLE'.
+   */
+  play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -125,13 +125,18 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     this.#playing?.();
     const play = (this.#plays += 1);
     if (this.#closing !== null || frames === null) {
-      this.post({ op: 'play', frames: null, loop: false, play });
+      this.post({ op: 'play', side: 'meta', frames: null, loop: false, play });
       return Promise.resolve();
     }
     return new Promise((resolve) => {
       this.#playing = resolve;
-      this.post({ op: 'play', frames, loop, play });
+      this.post({ op: 'play', side: 'meta', frames, loop, play });
     });
+  }
+
+  /** The same towards a peer's side, whose end nobody waits for. */
+  playTo(side: number, frames: readonly Uint8Array[] | null, loop: boolean): void {
+    this.post({ op: 'play', side, frames, loop, play: 0 });
   }
 
   stats(): Promise<AnchorCounters> {

@@ -15,7 +15,7 @@ export type AnchorCommand =
   | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
   | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
   | { readonly op: 'listen'; readonly call: number; readonly side: number; readonly listens: boolean }
-  | { readonly op: 'play'; readonly call: number; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly play: number }
+  | { readonly op: 'play'; readonly call: number; readonly side: SideId; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly play: number }
   | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
   | { readonly op: 'stats'; readonly call: number; readonly request: number }
   | { readonly op: 'close'; readonly call: number; readonly request: number }

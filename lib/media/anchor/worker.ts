@@ -104,7 +104,8 @@ port.on('message', (command: AnchorCommand) => {
     case 'play': {
       const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;
       const played = (): void => report({ op: 'played', call: command.call, play: command.play });
-      return call?.meta ? call.meta.outgoing.play(frames, command.loop, played) : played();
+      const side = command.side === 'meta' ? call?.meta : call?.peers.get(command.side);
+      return side ? side.outgoing.play(frames, command.loop, played) : played();
     }
     case 'stats': return report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
     case 'close': {

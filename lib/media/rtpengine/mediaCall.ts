@@ -185,6 +185,10 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     return Promise.resolve({ engine, anchor, side: new PeerSide(engine, this.#local(anchor), this.#codec, profile) });
   }
 
+  frames(file: string): Promise<readonly Buffer[]> {
+    return this.#around.recordings.frames(file, this.#codec);
+  }
+
   legReady(leg: RtpenginePeerLeg): void {
     if (leg === this.#connected) this.#anchor?.post({ op: 'connect', side: leg.number });
   }

@@ -11,6 +11,8 @@ import { engineFigures, peerStats } from './stats.js';
 export interface LegHost {
   /** The leg's engine call and its two sides; allocates the call's engine when this is the first leg. */
   openLeg(number: number, profile: PeerMediaProfile): Promise<{ readonly engine: EngineCall; readonly side: PeerSide; readonly anchor: AnchorHandle }>;
+  /** A recording, as the anchor plays it. */
+  frames(file: string): Promise<readonly Buffer[]>;
   /** The leg has a stream now, or a new one. */
   legReady(leg: RtpenginePeerLeg): void;
   legClosed(leg: RtpenginePeerLeg): void;
@@ -24,6 +26,7 @@ export class RtpenginePeerLeg implements PeerLeg {
   #offer: Promise<string> | null = null;
   #current: PeerSideResult | null = null;
   #version = 1;
+  #plays = 0;
   #lastSdp: string | null = null;
   /** One negotiation after the other: an answer must not overtake a re-offer. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -63,6 +66,15 @@ export class RtpenginePeerLeg implements PeerLeg {
       await this.#settle(result);
       return result.sdp;
     });
+  }
+
+  async play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void> {
+    const turn = (this.#plays += 1);
+    const frames = source === null ? null : await this.#host.frames(source.file);
+    // Another play or stop came while the file was read.
+    if (turn !== this.#plays || this.#closing || !this.#opening) return;
+    const { anchor } = await this.#opening;
+    anchor.playTo(this.number, frames, source?.loop ?? false);
   }
 
   /** The peer's packets, passed through so far, last `ms`: has the engine make 20 ms ones of them. The peer notices nothing. */
