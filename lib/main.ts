@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { auditRecord } from './call/auditRecord.js';
 import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
+import { DialogIndex } from './call/dialogIndex.js';
 import type { CallRecord } from './call/record.js';
 import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
@@ -126,7 +127,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   undo.push(() => health.close());
   const context: CallContext = {
     rules: () => rules,
-    media, table, log,
+    media, table, log, dialogs: new DialogIndex(),
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     limits: new BusinessLimits({ table, daily, rates: new RateWindows(1000, () => performance.now()) }),
     peerDigest,

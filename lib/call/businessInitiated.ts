@@ -4,15 +4,19 @@ import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { headerFacts, isRefusal, whileConnected } from '../sip/drachtio.js';
-import { cleanHeaderValue, formatReason, parseReason, quotedString } from '../sip/headers.js';
+import { cleanHeaderValue, formatReason, parseReason, quotedString, requires } from '../sip/headers.js';
+import { withUser } from '../routing/index.js';
 import { OutboundInvite } from '../sip/invite.js';
+import { parseNameAddr } from '../sip/uri.js';
+import { Bridge, chooseMusic } from './bridge.js';
 import { Call } from './call.js';
 import type { CallContext } from './context.js';
-import { watchDialog } from './leaks.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { judgeRefusal, refusalText } from './metaRefusal.js';
-import { attachPeerDialog } from './peerLeg.js';
+import { allowOfPeers, retrySoon } from './negotiation.js';
 import { mediaFailure, refuseOnEnd } from './refuse.js';
+import { SessionTimer } from './sessionTimer.js';
+import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { reasonOf, statusForPeer } from './termination.js';
 
@@ -46,6 +50,7 @@ class BusinessInitiatedCall {
   readonly #req: SipRequest;
   readonly #res: SipResponse;
   readonly #stack: SipStack;
+  readonly #timer = new SessionTimer();
   #ringing = false;
 
   constructor(context: CallContext, call: Call, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack) {
@@ -63,9 +68,21 @@ class BusinessInitiatedCall {
     this.#req.on('cancel', (cancel: SipRequest) => {
       call.end({ by: 'peer', reason: 'cancelled', status: 487, text: parseReason(cancel.get('Reason'))?.text ?? 'the peer gave up' });
     });
+    // RFC 3311 §5.2: before our answer an UPDATE may refresh, but its offer comes too early.
+    this.#req.on('update', (update: SipRequest, response: SipResponse) => {
+      if (update.body === '') response.send(200, { headers: { Allow: allowOfPeers } });
+      else response.send(500, { headers: retrySoon() });
+    });
+    const timer = this.#timer.take(this.#req);
+    if (timer.tooSmall) {
+      // RFC 4028 §9: the caller asks again with a longer interval; this attempt is over.
+      this.#res.send(422, { headers: timer.headers });
+      call.end({ by: 'peer', reason: 'refused', status: 422, text: 'the session interval is too small' });
+      return;
+    }
     const admitted = this.#admit();
     if (admitted === null) return;
-    const { number, user, numberConfig, store } = admitted;
+    const { number, user, numberConfig, store, place } = admitted;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
@@ -88,11 +105,11 @@ class BusinessInitiatedCall {
     if (call.over) return;
     call.state = 'routing';
     const dialog = await this.#inviteMeta(number, user, numberConfig, offer);
-    if (dialog !== null) await this.#connect(dialog, media, leg, forPeer);
+    if (dialog !== null) await this.#connect(dialog, media, leg, forPeer, place, timer.headers);
   }
 
   /** Policy, limits and engines; ends the call and gives null when one says no. */
-  #admit(): { number: string; user: string; numberConfig: NumberConfig; store: () => Promise<void> } | null {
+  #admit(): { number: string; user: string; numberConfig: NumberConfig; store: () => Promise<void>; place: Place } | null {
     const call = this.#call;
     const { config, judgeCaller } = this.#context.rules();
     const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: this.#req.body };
@@ -125,7 +142,7 @@ class BusinessInitiatedCall {
       call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
       return null;
     }
-    return { number, user, numberConfig, store: places.store };
+    return { number, user, numberConfig, store: places.store, place: places.peerPlace };
   }
 
   async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string): Promise<SipDialog | null> {
@@ -181,10 +198,13 @@ class BusinessInitiatedCall {
     if (this.#ringing || this.#call.over) return;
     this.#ringing = true;
     this.#call.state = 'ringing';
-    this.#res.send(180);
+    if (!requires(this.#req, '100rel')) return this.#res.send(180);
+    // RFC 3262 §3: a caller that requires it gets reliable ones only; §5: without an offer to answer the first would have to carry ours, so
+    // such a caller gets the 200 alone.
+    if (this.#req.body !== '') this.#res.send(180, { headers: { Require: '100rel' } });
   }
 
-  async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, forPeer: string): Promise<void> {
+  async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, forPeer: string, place: Place, timer: SipHeaders): Promise<void> {
     const call = this.#call;
     attachMetaDialog(call, metaDialog);
     if (call.over) return;
@@ -201,26 +221,32 @@ class BusinessInitiatedCall {
     let dialog: SipDialog;
     try {
       dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
-        localSdp: forPeer, headers: { Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
+        localSdp: forPeer, headers: { ...timer, Allow: allowOfPeers, Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
       }));
     } catch (error) {
       const status = isRefusal(error) ? error.status : 500;
       call.end({ by: 'us', reason: 'fault', status, text: `the peer could not be answered: ${(error as Error).message}` });
       return;
     }
-    attachPeerDialog(call, dialog, leg, media);
-    watchDialog(this.#context, call, this.#peerName, dialog);
-    if (this.#req.body === '') this.#takeLateAnswer(dialog, leg);
+    this.#bridge(media, dialog, leg, place);
     if (call.over) return;
     call.answered();
     call.log.info({ peer: this.#peerName, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
   }
 
-  #takeLateAnswer(dialog: SipDialog, leg: PeerLeg): void {
-    dialog.once('ack', (ack: SipRequest) => {
-      leg.takeAnswer(ack.body).catch((error: Error) => {
-        this.#call.end({ by: 'peer', reason: 'badSdp', status: 488, text: error.message });
-      });
+  /** The caller is the first whom the user talks with; others may follow by transfer. */
+  #bridge(media: MediaCall, dialog: SipDialog, leg: PeerLeg, place: Place): void {
+    const { config } = this.#context.rules();
+    const { number, user } = this.#call.facts;
+    const music = chooseMusic(this.#peer.music, config.media.music);
+    const bridge = new Bridge(this.#call, this.#context, media, {
+      route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music,
+      from: `<sip:${user ?? 'anonymous'}@${config.domain}>`, headers: { 'X-WA-Number': number ?? '' },
     });
+    const caller = parseNameAddr(this.#req.get('From') ?? '')?.uri.user ?? '';
+    bridge.connect(bridge.adopt({
+      target: { peer: this.#peerName, user: caller, uri: caller === '' ? this.#peer.uri : withUser(this.#peer.uri, caller) },
+      rule: this.#call.facts.rule ?? '', config: this.#peer, dialog, leg, place, timer: this.#timer, offeredIn: this.#req.body === '' ? this.#req : null,
+    }));
   }
 }

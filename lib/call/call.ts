@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '../observe/logger.js';
 import type { CallMediaStats, MediaCall } from '../media/types.js';
 import type { CallerFacts, TargetFacts } from '../policy/types.js';
-import type { CallRecord, Direction } from './record.js';
+import type { CallRecord, Direction, TransferRecord } from './record.js';
 import type { Termination } from './termination.js';
 
 export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
@@ -22,6 +22,7 @@ export interface CallFacts {
   payload: string | null;
   country: string | null;
   metaDuration: number | null;
+  readonly transfers: TransferRecord[];
 }
 
 /** A leg's own way to end: sends what ends it on the wire, never throws, may be called after the far end has gone. */
@@ -38,7 +39,7 @@ export class Call {
   readonly log: Logger;
   readonly facts: CallFacts = {
     number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null, account: null,
-    target: null, rule: null, payload: null, country: null, metaDuration: null,
+    target: null, rule: null, payload: null, country: null, metaDuration: null, transfers: [],
   };
   /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
   readonly ended: Promise<void>;
@@ -177,6 +178,7 @@ export class Call {
       setupMs: this.answeredAt === null ? null : this.answeredAt - this.startedAt,
       durationMs: this.answeredAt === null ? null : endedAt - this.answeredAt,
       metaDuration: facts.metaDuration,
+      transfers: facts.transfers,
       media: stats,
     };
     this.#onEnded(this, record);

@@ -11,6 +11,7 @@ import type { Source } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import type { JudgedFacts } from './auditRecord.js';
 import type { Call } from './call.js';
+import type { DialogIndex } from './dialogIndex.js';
 import type { BusinessLimits } from './limits.js';
 import type { Located } from './locate.js';
 import type { CallRecord } from './record.js';
@@ -37,6 +38,8 @@ export interface CallContext {
   readonly digest: DigestServer;
   readonly peerDigest: DigestServer;
   readonly table: CallTable;
+  /** Peer dialogs that can be picked up. */
+  readonly dialogs: DialogIndex;
   readonly log: Logger;
   /** Where an allowed target is now: peers that are out and users without a device are not reachable. */
   readonly locate: (target: RouteTarget, peer: PeerConfig) => Located;

@@ -3,15 +3,18 @@ import { WabError } from '../errors.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { TargetFacts, TargetVerdict } from '../policy/types.js';
 import type { RouteTarget } from '../routing/types.js';
-import type { SipDialog, SipHeaders, SipResponse, SipStack } from '../sip/drachtio.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { OutboundInvite } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
-import { watchDialog, watchMessage } from './leaks.js';
+import { EarlyDialogs } from './earlyDialogs.js';
+import { watchMessage } from './leaks.js';
 import type { Destination } from './locate.js';
+import { allowOfPeers } from './negotiation.js';
+import { askForTimer, SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { peerRefusal } from './termination.js';
@@ -23,22 +26,37 @@ export interface HuntPlan {
   readonly ringTimeout: number;
   readonly route: string | null;
   readonly origin: TargetFacts['origin'];
+  /** Peer that asked for these targets by REFER; null for a route's. */
+  readonly by: string | null;
   /** From as the peers see it (name-addr without tag), and the headers they get. */
   readonly from: string;
   readonly headers: SipHeaders;
   /** Nothing is sent before this resolves: Meta's offer must be usable before anyone rings. */
   readonly ready: Promise<unknown>;
+  /** Told of early media that the user is to hear; null: none is heard before the answer. */
+  readonly early: EarlyMedia | null;
 }
 
+export interface EarlyMedia {
+  /** A target that rings has media of its own: an announcement. */
+  begun(leg: PeerLeg): void;
+  /** The same target will not answer. */
+  lost(leg: PeerLeg): void;
+}
+
+/** An answered dialog with a peer that nobody has taken in yet. */
 export interface Won {
   readonly target: RouteTarget;
   readonly rule: string;
+  /** The peer's configuration when it answered. */
+  readonly config: PeerConfig;
   readonly dialog: SipDialog;
   readonly leg: PeerLeg;
-  /** The peer's place, given back when the call ends. */
+  /** The peer's place, given back when the dialog ends. */
   readonly place: Place;
-  readonly callId: string;
-  readonly stack: SipStack;
+  readonly timer: SessionTimer;
+  /** The peer's INVITE when our 200 to it carried an offer, so that its ACK brings the answer; else null. */
+  readonly offeredIn: SipRequest | null;
 }
 
 type Attempt =
@@ -64,6 +82,8 @@ export class Hunt {
   #redirects = 0;
   #stopped: string | null = null;
   #winner: Won | null = null;
+  #claimed!: (won: Won) => void;
+  readonly #claim = new Promise<{ won: Won }>((resolve) => { this.#claimed = (won) => resolve({ won }); });
 
   constructor(call: Call, context: CallContext, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: SipResponse) => void) {
     this.#call = call;
@@ -75,7 +95,17 @@ export class Hunt {
 
   /** @throws what `plan.ready` throws, after everything begun is undone */
   async run(): Promise<{ won: Won } | { failed: Termination }> {
-    return this.#plan.strategy === 'ring-all' ? this.#ringAll() : this.#inOrder();
+    const course = this.#plan.strategy === 'ring-all' ? this.#ringAll() : this.#inOrder();
+    return Promise.race([course, this.#claim]);
+  }
+
+  /** Somebody picked the call up elsewhere (RFC 3891 §3): they have it, and whatever rings is cancelled. False: too late. */
+  giveTo(newcomer: Won): boolean {
+    if (this.#winner !== null || this.#stopped !== null) return false;
+    this.#winner = newcomer;
+    this.#claimed(newcomer);
+    this.stop(completedElsewhere);
+    return true;
   }
 
   /** Cancels whatever is ringing; nothing further is tried. `reason` is a Reason header value. May be called twice. */
@@ -87,7 +117,7 @@ export class Hunt {
   async #inOrder(): Promise<{ won: Won } | { failed: Termination }> {
     let last: Termination | null = null;
     for (const [index, target] of this.#plan.targets.entries()) {
-      const attempt = await this.#attempt({ ...target, origin: index === 0 ? this.#plan.origin : 'failover', by: null });
+      const attempt = await this.#attempt({ ...target, origin: index === 0 ? this.#plan.origin : 'failover', by: this.#plan.by });
       if (attempt.won) return { won: attempt.result };
       // A peer that was passed over says less than one that refused.
       if (last === null || attempt.termination.reason !== 'nobodyThere') last = attempt.termination;
@@ -100,7 +130,7 @@ export class Hunt {
   async #ringAll(): Promise<{ won: Won } | { failed: Termination }> {
     const failures: Termination[] = [];
     const attempts = this.#plan.targets.map(async (target) => {
-      const attempt = await this.#attempt({ ...target, origin: this.#plan.origin, by: null });
+      const attempt = await this.#attempt({ ...target, origin: this.#plan.origin, by: this.#plan.by });
       if (!attempt.won) failures.push(attempt.termination);
       else this.stop(completedElsewhere);
     });
@@ -161,17 +191,23 @@ export class Hunt {
   ): Promise<Attempt> {
     const [offer] = await Promise.all([leg.offer(), this.#plan.ready]);
     if (this.#stopped !== null) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
-    const stack = this.#context.pickStack();
     const { username, password } = peer.auth;
-    const invite = new OutboundInvite(stack, {
+    const early = new EarlyDialogs(this.#call, this.#context, target.peer, leg, this.#plan.early, (newcomer) => this.giveTo(newcomer));
+    const invite: OutboundInvite = new OutboundInvite(this.#context.pickStack(), {
       uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
       // The SIP server puts the address of the socket it sends from in place of "localhost".
       contact: `<sip:${encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+')}@localhost>`,
-      headers: { ...this.#plan.headers, ...destination.headers }, sdp: offer,
+      headers: {
+        ...this.#plan.headers, ...destination.headers, Allow: allowOfPeers, Supported: 'timer, replaces, 100rel, norefersub', ...askForTimer(peer.sessionExpires),
+      },
+      sdp: offer,
       credentials: username === null || password === null ? null : { username, password },
       onProvisional: (response) => {
-        if (!watchMessage(this.#context, this.#call, target.peer, response, response.status)) this.#onRinging(target, response);
+        if (watchMessage(this.#context, this.#call, target.peer, response, response.status)) return;
+        early.provisional(invite.callId, invite.tag, response);
+        this.#onRinging(target, response);
       },
+      onUpdate: (request, response) => void early.update(request, response),
     });
     this.#pending.add(invite);
     group.add(invite);
@@ -181,6 +217,7 @@ export class Hunt {
     const outcome = await Promise.race([invite.outcome, rangOut]);
     clearTimeout(timer);
     this.#pending.delete(invite);
+    early.close(outcome !== 'rangOut' && outcome.kind === 'answered');
 
     if (outcome === 'rangOut') {
       // Not waiting for the peer's word on the CANCEL: one that has gone gives none for 32 s. A 200 that still comes is ended.
@@ -192,14 +229,16 @@ export class Hunt {
     if (outcome.kind === 'answered') {
       watchMessage(this.#context, this.#call, target.peer, outcome.dialog.res, outcome.dialog.res.status);
       for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
-      const refused = await this.#takeAnswer(leg, outcome.dialog, outcome.sdp);
+      const sdp = await early.answerOf(outcome.dialog.sip.remoteTag, outcome.sdp);
+      const refused = sdp === null ? null : await this.#takeAnswer(leg, outcome.dialog, sdp);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
         await outcome.dialog.destroy({ headers: { Reason: this.#stopped ?? completedElsewhere } }).catch(() => undefined);
         return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'answered too late' }, false);
       }
-      watchDialog(this.#context, this.#call, target.peer, outcome.dialog);
-      this.#winner = { target, rule, dialog: outcome.dialog, leg, place, callId: invite.callId, stack };
+      const timer = new SessionTimer();
+      timer.agreed(outcome.dialog.res);
+      this.#winner = { target, rule, config: peer, dialog: outcome.dialog, leg, place, timer, offeredIn: null };
       return { won: true, result: this.#winner };
     }
     if (outcome.response !== null && watchMessage(this.#context, this.#call, target.peer, outcome.response, outcome.status)) return lost(peerRefusal(outcome.status, outcome.reason), false);

@@ -2,7 +2,7 @@ import type { NumberConfig, PeerConfig } from '../config/types.js';
 import { pairLimits } from '../config/types.js';
 import type { DailyCounters, RateWindows } from '../state/index.js';
 import type { Call } from './call.js';
-import type { CallTable } from './table.js';
+import type { CallTable, Place } from './table.js';
 import type { Termination } from './termination.js';
 
 /** A business-initiated call that wants to begin. */
@@ -19,7 +19,7 @@ export interface WantedPlaces {
 export type Places =
   | { readonly refused: Extract<Termination, { by: 'policy' }> }
   /** `store` resolves when the count would survive the death of this process: to be called right before the INVITE leaves. */
-  | { readonly refused: null; readonly store: () => Promise<void> };
+  | { readonly refused: null; readonly store: () => Promise<void>; /** The calling peer's, which may be given back before the call ends: a transfer. */ readonly peerPlace: Place };
 
 interface Objection { readonly reason: string; readonly rule: string; readonly status: number; readonly text: string }
 
@@ -45,8 +45,9 @@ export class BusinessLimits {
     const objection = this.#objection(wanted);
     if (objection !== null) return { refused: { by: 'policy', ...objection } };
 
+    const peerPlace = this.#table.takePeer(peer, wanted.peerConfig.maxConcurrentCalls);
     const places = [
-      this.#table.takePeer(peer, wanted.peerConfig.maxConcurrentCalls), this.#table.takeNumber(number, wanted.numberConfig.maxConcurrentCalls),
+      peerPlace, this.#table.takeNumber(number, wanted.numberConfig.maxConcurrentCalls),
     ];
     const pair = this.#table.takePair(number, user, 1);
     this.#rates.take(`peer ${peer}`);
@@ -60,7 +61,7 @@ export class BusinessLimits {
     });
     // Where Meta did not end it, Meta has the pair's call until our BYE or CANCEL is through.
     void call.ended.then(() => pair?.release());
-    return { refused: null, store: () => counted.store() };
+    return { refused: null, store: () => counted.store(), peerPlace: peerPlace ?? { release: () => undefined } };
   }
 
   /** Meta answered: the call counts against the pair's daily limit. */

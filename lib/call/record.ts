@@ -3,6 +3,17 @@ import type { Termination } from './termination.js';
 
 export type Direction = 'user-initiated' | 'business-initiated';
 
+/** The user was given from one peer user to another, or was to be. */
+export interface TransferRecord {
+  readonly kind: 'blind' | 'attended' | 'pickup';
+  /** Name of the peer that asked for it. */
+  readonly by: string;
+  /** user@peer; null when policy refused it. */
+  readonly to: string | null;
+  /** 200, or why it failed. */
+  readonly status: number;
+}
+
 /** One line of the CDR: one for every attempt, refused ones too. Times are ISO 8601 or milliseconds. */
 export interface CallRecord {
   readonly id: string;
@@ -30,5 +41,7 @@ export interface CallRecord {
   readonly durationMs: number | null;
   /** Seconds, as Meta's BYE says. */
   readonly metaDuration: number | null;
+  /** In their order, refused and failed ones too. */
+  readonly transfers: readonly TransferRecord[];
   readonly media: CallMediaStats | null;
 }

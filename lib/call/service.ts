@@ -1,12 +1,11 @@
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
 import type { CallContext } from './context.js';
+import { allowOfPeers } from './negotiation.js';
 import { identifyPeer } from './peerIdentity.js';
+import { takePickup } from './pickup.js';
 import type { Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
-
-/** What we answer to OPTIONS with (RFC 3261 §11.2). */
-const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK';
 
 /** Everything that arrives outside a dialog comes here and is given to the right hands. */
 export class CallService {
@@ -51,20 +50,23 @@ export class CallService {
     const source = judgeSource(req.source_address, req.protocol);
     if (req.method === 'REGISTER' && source.kind !== 'meta' && this.#context.registrar.serves(req.source_address)) return this.#context.registrar.take(req, res);
     const tagged = /;\s*tag\s*=/i.test(req.get('To') ?? '');
+    // RFC 3262 §3: the SIP server has found the response that it acknowledges, and refused it otherwise.
+    if (tagged && req.method === 'PRACK') return res.send(200);
     // RFC 3261 §12.2.2: a dialog we do not know.
     if (tagged && req.method !== 'OPTIONS') return res.send(481);
     if (req.method === 'OPTIONS') {
       // A registered phone keeps its way through a NAT open so.
       if (source.kind === 'stranger' && this.#context.registrar.peerAt(req.source_address, req.source_port) === null) return this.#refuse(req, res, 'a stranger');
-      return res.send(this.#draining ? 503 : 200, { headers: { Allow: allow, Accept: 'application/sdp' } });
+      return res.send(this.#draining ? 503 : 200, { headers: { Allow: allowOfPeers, Accept: 'application/sdp' } });
     }
-    if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allow } });
+    if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allowOfPeers } });
     if (this.#draining) return res.send(503, { headers: { 'Retry-After': '30' } });
     if (source.kind === 'meta') {
       return takeUserInitiated(this.#context, req, res, stack);
     }
     const identity = identifyPeer(this.#context, source, req, res);
-    if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack, identity.account);
+    if (identity.known && req.has('Replaces')) takePickup(this.#context, identity.peer, req, res, stack);
+    else if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack, identity.account);
     else if (!identity.answered) this.#refuse(req, res, identity.why);
   }
 

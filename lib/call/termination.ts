@@ -17,7 +17,7 @@ export type Termination =
   | {
       readonly by: 'us';
       readonly reason:
-        | 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sipLost'
+        | 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
         | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'fault';
       readonly status: number;
       readonly text: string;

@@ -1,17 +1,18 @@
 import type { Config, NumberConfig } from '../config/types.js';
-import type { MediaCall } from '../media/types.js';
+import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { RouteDecision } from '../routing/types.js';
-import type { SipDialog, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { isRefusal, whileConnected } from '../sip/drachtio.js';
 import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
+import { SHIPPED_RINGBACK } from '../media/index.js';
+import { Bridge, chooseMusic } from './bridge.js';
 import { Call } from './call.js';
 import type { CallContext } from './context.js';
 import type { Won } from './hunt.js';
 import { Hunt } from './hunt.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { readMetaRequest, type MetaRequest } from './metaRequest.js';
-import { attachPeerDialog } from './peerLeg.js';
 import { mediaFailure, refuseOnEnd } from './refuse.js';
 import { reasonOf, statusForMeta } from './termination.js';
 
@@ -69,6 +70,8 @@ class UserInitiatedCall {
   readonly #res: SipResponse;
   readonly #stack: SipStack;
   #ringing = false;
+  /** The 200 to Meta, once it is to be sent; true when Meta's dialog stands. */
+  #answering: Promise<boolean> | null = null;
 
   constructor(context: CallContext, call: Call, request: MetaRequest, req: SipRequest, res: SipResponse, stack: SipStack) {
     this.#context = context;
@@ -97,8 +100,29 @@ class UserInitiatedCall {
     const answer = media.answerMeta(this.#request.offer, { keying: number!.keying });
     // Awaited by the hunt before it rings anyone; a hunt that rings nobody must not leave its failure unhandled.
     answer.catch(() => undefined);
-    const won = await this.#hunt(decision, media, answer);
-    if (won !== null) await this.#connect(won, media, await answer);
+    const route = this.#context.rules().config.routes.find(({ name }) => name === decision.route);
+    const music = chooseMusic(route?.music ?? null, this.#context.rules().config.media.music);
+    const bridge = new Bridge(call, this.#context, media, {
+      route: decision.route, ringTimeout: decision.ringTimeout, music, ...this.#face(),
+      transferSound: route?.transferSound === 'ringback' ? SHIPPED_RINGBACK : music,
+    });
+    if (route?.answerFirst === true) {
+      bridge.comfort.begin('queue', music);
+      if (!await this.#answer(media, answer)) return;
+    }
+    const won = await this.#hunt(decision, bridge, answer, route?.answerOnEarlyMedia === true);
+    if (won !== null) await this.#connect(won, bridge, answer);
+  }
+
+  /** How peers see the user. */
+  #face(): { from: string; headers: SipHeaders } {
+    const { domain } = this.#context.rules().config;
+    const user = /^[+\w.-]+$/.test(this.#request.user) ? this.#request.user : 'anonymous';
+    const display = this.#request.headers.userName ?? this.#request.displayName;
+    return {
+      from: `${display === null ? '' : `${quotedString(display)} `}<sip:${user}@${domain}>`,
+      headers: peerHeaders(this.#request.headers, this.#request.number!),
+    };
   }
 
   /** The gates before any work is done: number, limits, engines, route. Ends the call and gives null when one is shut. */
@@ -135,15 +159,24 @@ class UserInitiatedCall {
     return decision.found ? decision : deny('route.none', 404, 'no route takes this call');
   }
 
-  async #hunt(decision: Extract<RouteDecision, { found: true }>, media: MediaCall, answer: Promise<string>): Promise<Won | null> {
+  async #hunt(decision: Extract<RouteDecision, { found: true }>, bridge: Bridge, answer: Promise<string>, earlyMedia: boolean): Promise<Won | null> {
     const call = this.#call;
-    const { config } = this.#context.rules();
-    const user = /^[+\w.-]+$/.test(this.#request.user) ? this.#request.user : 'anonymous';
-    const display = this.#request.headers.userName ?? this.#request.displayName;
+    const { media, comfort, manner } = bridge;
+    const { from, headers } = manner;
+    const early = {
+      begun: (leg: PeerLeg): void => {
+        media.connect(leg);
+        comfort.end('queue');
+        call.runs(this.#answer(media, answer).then(() => undefined));
+      },
+      // Meta has been answered: while the next target rings the user hears music.
+      lost: (): void => {
+        media.connect(null);
+        comfort.begin('queue', manner.music);
+      },
+    };
     const hunt = new Hunt(call, this.#context, media, {
-      ...decision, route: decision.route, origin: 'route', ready: answer,
-      from: `${display === null ? '' : `${quotedString(display)} `}<sip:${user}@${config.domain}>`,
-      headers: peerHeaders(this.#request.headers, this.#request.number!),
+      ...decision, route: decision.route, origin: 'route', by: null, ready: answer, from, headers, early: earlyMedia ? early : null,
     }, () => this.#ring());
     call.own((termination) => {
       const { protocol, cause, text } = reasonOf(termination);
@@ -159,21 +192,34 @@ class UserInitiatedCall {
     return null;
   }
 
-  /** 18x of any peer becomes one 180; early media stays on our side (DESIGN step 4). */
+  /** 18x of any peer becomes one 180; early media stays on our side (DESIGN step 4) unless the route says otherwise. */
   #ring(): void {
-    if (this.#ringing || this.#call.over) return;
+    if (this.#ringing || this.#answering !== null || this.#call.over) return;
     this.#ringing = true;
     this.#call.state = 'ringing';
     this.#res.send(180);
   }
 
-  async #connect(won: Won, media: MediaCall, answer: string): Promise<void> {
+  async #connect(won: Won, bridge: Bridge, answer: Promise<string>): Promise<void> {
     const call = this.#call;
-    Object.assign(call.facts, { peer: won.target.peer, target: won.target.user, rule: won.rule, peerCallId: won.callId });
-    call.own(() => won.place.release());
-    attachPeerDialog(call, won.dialog, won.leg, media);
-    if (call.over) return;
-    media.connect(won.leg);
+    bridge.connect(bridge.adopt(won));
+    bridge.comfort.end('queue');
+    if (!await this.#answer(bridge.media, answer)) return;
+    call.log.info({ peer: won.target.peer, user: won.target.user, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
+  }
+
+  /** Answers Meta, once, whoever asks for it first. False when the call is over. */
+  async #answer(media: MediaCall, answer: Promise<string>): Promise<boolean> {
+    this.#answering ??= answer.then((sdp) => this.#sendAnswer(media, sdp), (error: unknown) => {
+      this.#call.end(mediaFailure(error));
+      return false;
+    });
+    return this.#answering;
+  }
+
+  async #sendAnswer(media: MediaCall, answer: string): Promise<boolean> {
+    const call = this.#call;
+    if (call.over) return false;
     let dialog: SipDialog;
     try {
       dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
@@ -184,13 +230,13 @@ class UserInitiatedCall {
       // A CANCEL that crossed our 200 has ended the call already; anything else is the connection to Meta or to the SIP server.
       const status = isRefusal(error) ? error.status : 500;
       call.end({ by: 'us', reason: 'fault', status, text: `Meta could not be answered: ${(error as Error).message}` });
-      return;
+      return false;
     }
     attachMetaDialog(call, dialog);
-    if (call.over) return;
+    if (call.over) return false;
     call.answered();
     // Meta waits for our first packet (META-SIP §6.2), and may get none before the 200 (§5).
     media.start();
-    call.log.info({ peer: won.target.peer, user: won.target.user, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
+    return true;
   }
 }

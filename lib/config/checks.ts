@@ -117,6 +117,14 @@ export function oneOf(...values: readonly string[]): Check {
   return (value) => (typeof value === 'string' && values.includes(value) ? null : `must be ${wanted}`);
 }
 
+/** Zero, which switches something off, or what `check` wants. */
+export function orZero(check: Check): Check {
+  return (value) => {
+    const complaint = value === 0 ? null : check(value);
+    return complaint === null ? null : `${complaint}, or 0`;
+  };
+}
+
 export function orNull(check: Check): Check {
   return (value) => {
     const complaint = value === null ? null : check(value);

@@ -130,6 +130,9 @@ export const peerSchema: Group = {
   mayTransferTo: listOf('Other peers whose users it may transfer or redirect a call to.', is.name),
   country: leaf('Country of national numbers it dials; null: international forms only.', is.orNull(is.country), null),
   callsPerSecond: leaf('Calls per second it may start; 0: no limit.', is.integer(0, 10_000), 0),
+  // RFC 4028 §4: 1800 s is recommended; less than 90 s is no interval.
+  sessionExpires: leaf('Seconds of the session timer we ask it for; 0: none.', is.orZero(is.integer(90, 86_400)), 1800),
+  music: leaf('Sound file for hold in calls it places; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null),
   earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),
 };
 
@@ -141,6 +144,10 @@ export const routeSchema: Group = {
   to: rowsOf('Targets, in order.', { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) }, { required: true, min: 1 }),
   strategy: leaf('failover or ring-all.', is.oneOf('failover', 'ring-all'), 'failover'),
   ringTimeout: leaf('Seconds each target may ring.', is.integer(1, 600), 45),
+  answerFirst: leaf('Answer Meta at once and play music while the targets ring.', is.bool, false),
+  answerOnEarlyMedia: leaf('Answer Meta when a target that rings sends media of its own, so that the user hears it.', is.bool, false),
+  music: leaf('Sound file for hold and queue; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null),
+  transferSound: leaf('What the user hears during a transfer: music or ringback.', is.oneOf('music', 'ringback'), 'music'),
   downMessage: leaf('Sound file played to the user when every peer of the route is out; null: 480.', is.orNull(is.nonEmpty), null),
 };
 

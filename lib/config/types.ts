@@ -153,6 +153,10 @@ export interface PeerConfig {
   readonly country: string | null;
   /** Calls per second this peer may start; 0: no limit. */
   readonly callsPerSecond: number;
+  /** Seconds of the session timer we ask this peer for; 0: none, though one it asks for is kept. */
+  readonly sessionExpires: number;
+  /** Sound file for hold in calls this peer places; 'none': nothing of ours; null: media.music. */
+  readonly music: string | null;
   /** Business-initiated: ring with 183 and a tone of ours (true), or with 180. */
   readonly earlyMedia: boolean;
 }
@@ -193,6 +197,14 @@ export interface RouteConfig {
   readonly strategy: 'failover' | 'ring-all';
   /** Seconds each target may ring. */
   readonly ringTimeout: number;
+  /** Answer Meta at once and play music while the targets ring. */
+  readonly answerFirst: boolean;
+  /** Answer Meta when a target that rings sends media of its own, so that the user hears it. */
+  readonly answerOnEarlyMedia: boolean;
+  /** Sound file for hold and queue; 'none': nothing of ours; null: media.music. */
+  readonly music: string | null;
+  /** What the user hears during a transfer. */
+  readonly transferSound: 'music' | 'ringback';
   /** Sound file that the user hears when every peer of the route is out; null: the call is refused with 480. */
   readonly downMessage: string | null;
 }

@@ -6,7 +6,7 @@ import { RtpengineEngine } from './rtpengine/engine.js';
 import type { MediaEngine } from './types.js';
 
 export type { MediaLogger } from './logger.js';
-export { SHIPPED_MUSIC } from './recording/shelf.js';
+export { SHIPPED_MUSIC, SHIPPED_RINGBACK } from './recording/shelf.js';
 export * from './types.js';
 
 /**

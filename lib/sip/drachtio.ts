@@ -55,6 +55,33 @@ export interface SipDialog extends EventEmitter {
   destroy(options?: { headers?: SipHeaders }): Promise<SipRequest>;
 }
 
+/**
+ * Sends a request within a dialog; resolves with its final response.
+ * drachtio-srf hands an UPDATE of the far end to any request of ours with the same Call-ID that is still open, where nobody would answer
+ * it: it is given to its dialog here.
+ * @throws Error of code ENODIALOG when the far end has hung up meanwhile; WabError SIP_UNAVAILABLE
+ */
+export function requestInDialog(dialog: SipDialog, method: string, headers: SipHeaders, body = ''): Promise<SipResponse> {
+  const inner = dialog as unknown as {
+    readonly id: string;
+    readonly socket: unknown;
+    readonly agent: { request(options: object, callback: (error: Error | null, request: EventEmitter) => void): void };
+    handle(request: SipRequest, response: SipResponse): void;
+  };
+  return whileConnected(dialog.srf, new Promise((resolve, reject) => {
+    inner.agent.request({ method, stackDialogId: inner.id, headers, body, _socket: inner.socket }, (error, request) => {
+      if (error) {
+        reject(error);
+        return;
+      }
+      request.on('update', (update: SipRequest, response: SipResponse) => inner.handle(update, response));
+      request.on('response', (response: SipResponse) => {
+        if (response.status >= 200) resolve(response);
+      });
+    });
+  }));
+}
+
 /** Rejected by createUAC when the far end refused: the status and the whole response. */
 export interface SipRefusal extends Error {
   readonly status: number;

@@ -10,6 +10,30 @@ export function quotedString(text: string): string {
   return `"${cleanHeaderValue(text).replace(/[\\"]/g, '\\$&')}"`;
 }
 
+/** Whether the sender of a message understands an extension: it is named in Supported or Require (RFC 3261 §20.37, §20.32). */
+export function supports(message: { get(name: string): string | undefined }, option: string): boolean {
+  return lists(message.get('Supported'), option) || requires(message, option);
+}
+
+/** Whether the sender demands it. */
+export function requires(message: { get(name: string): string | undefined }, option: string): boolean {
+  return lists(message.get('Require'), option);
+}
+
+function lists(value: string | undefined, option: string): boolean {
+  return (value ?? '').split(',').some((item) => item.trim().toLowerCase() === option);
+}
+
+/** The number of a CSeq value; -1 when it cannot be read. */
+export function cseqNumber(message: { get(name: string): string | undefined }): number {
+  return Number(/^\s*(\d{1,10})\s/.exec(message.get('CSeq') ?? '')?.[1] ?? -1);
+}
+
+/** The tag of a From or To value (RFC 3261 §20.20); null when it has none. */
+export function tagOf(value: string | undefined): string | null {
+  return /;\s*tag\s*=\s*([^\s;,>]+)/i.exec((value ?? '').replace(/^(?:"(?:[^"\\]|\\.)*")?[^<"]*<[^>]*>/, ''))?.[1] ?? null;
+}
+
 /** What a Reason header says (RFC 3326); null when there is none that can be read. */
 export interface Reason {
   readonly protocol: string;

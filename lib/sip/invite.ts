@@ -20,6 +20,8 @@ export interface InviteOptions {
   readonly onProvisional: (response: SipResponse) => void;
   /** A 200 came, also one that crosses our CANCEL. */
   readonly onAnswered?: () => void;
+  /** An UPDATE in an early dialog (RFC 3311), to be answered; left out where none may come. */
+  readonly onUpdate?: (request: SipRequest, response: SipResponse) => void;
 }
 
 export type InviteOutcome =
@@ -48,7 +50,8 @@ export class OutboundInvite {
   readonly outcome: Promise<InviteOutcome>;
   readonly #stack: SipStack;
   readonly #options: InviteOptions;
-  readonly #fromTag = randomBytes(8).toString('hex');
+  /** Of our From. */
+  readonly tag = randomBytes(8).toString('hex');
   #request: SipRequest | null = null;
   #cancelled: { headers: SipHeaders } | null = null;
   #settled = false;
@@ -71,16 +74,28 @@ export class OutboundInvite {
 
   async #run(): Promise<InviteOutcome> {
     let authorization: SipHeaders = {};
+    let interval: SipHeaders | null = null;
     let answeredNonce: string | null = null;
     for (let cseq = 1; ; cseq++) {
-      const result = await this.#attempt(cseq, authorization);
+      const result = await this.#attempt(cseq, { ...interval, ...authorization }, answeredNonce !== null);
       if (result.kind !== 'refused' || this.#cancelled !== null || result.response === null) return result;
+      if (result.status === 422 && interval === null) {
+        interval = this.#longer(result.response);
+        if (interval === null) return result;
+        continue;
+      }
       if (result.status !== 401 && result.status !== 407) return result;
       const next = this.#authorize(result.status, result.response, answeredNonce);
       if (next === null) return result;
       answeredNonce = next.nonce;
       authorization = next.headers;
     }
+  }
+
+  /** RFC 4028 §7.3: asks again for the interval that the far end wants at least. */
+  #longer(response: SipResponse): SipHeaders | null {
+    const seconds = Number(/^\s*(\d{1,9})/.exec(response.get('Min-SE') ?? '')?.[1] ?? Number.NaN);
+    return this.#options.headers['Session-Expires'] === undefined || Number.isNaN(seconds) ? null : { 'Session-Expires': String(seconds), 'Min-SE': String(seconds) };
   }
 
   #authorize(status: 401 | 407, response: SipResponse, answeredNonce: string | null): { headers: SipHeaders; nonce: string } | null {
@@ -92,21 +107,22 @@ export class OutboundInvite {
     return { headers: { [answer]: reply.value }, nonce: reply.nonce };
   }
 
-  async #attempt(cseq: number, authorization: SipHeaders): Promise<InviteOutcome> {
+  async #attempt(cseq: number, more: SipHeaders, authenticated: boolean): Promise<InviteOutcome> {
     if (this.#cancelled !== null) return terminated;
     const { uri, from, to, contact, headers, sdp, proxy } = this.#options;
     try {
       const dialog = await whileConnected(this.#stack, this.#stack.createUAC(uri, {
         localSdp: sdp, ...(proxy === undefined ? {} : { proxy }),
         headers: {
-          ...headers, ...authorization,
-          From: `${from};tag=${this.#fromTag}`, To: to, Contact: contact,
+          ...headers, ...more,
+          From: `${from};tag=${this.tag}`, To: to, Contact: contact,
           'Call-ID': this.callId, CSeq: `${cseq} INVITE`, 'Content-Type': 'application/sdp',
         },
       }, {
         cbRequest: (error, request) => {
           if (error) return;
           this.#request = request;
+          this.#takeUpdates(request);
           if (this.#cancelled !== null) this.#sendCancel();
         },
         cbProvisional: (response) => {
@@ -122,10 +138,20 @@ export class OutboundInvite {
     } catch (error) {
       this.#request = null;
       if (isRefusal(error)) {
-        return { kind: 'refused', status: error.status, reason: error.reason ?? '', response: error.res ?? null, authenticated: Object.keys(authorization).length > 0 };
+        return { kind: 'refused', status: error.status, reason: error.reason ?? '', response: error.res ?? null, authenticated };
       }
       return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
     }
+  }
+
+  /** drachtio-srf would answer an UPDATE with our first offer, whatever it asks (it listens right after the call of cbRequest). */
+  #takeUpdates(request: SipRequest): void {
+    const { onUpdate } = this.#options;
+    if (onUpdate === undefined) return;
+    queueMicrotask(() => {
+      request.removeAllListeners('update');
+      request.on('update', onUpdate);
+    });
   }
 
   #sendCancel(): void {

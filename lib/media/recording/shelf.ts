@@ -4,10 +4,15 @@ import { opusSamples, type AnchorCodec } from '../anchor/rtp.js';
 import { decodeOpus, encodeFrames } from './encode.js';
 import { holdMusic } from './holdMusic.js';
 import { readOggOpus } from './ogg.js';
-import { readWav } from './pcm.js';
+import { readWav, type Pcm } from './pcm.js';
+import { ringback } from './ringback.js';
 
 /** Name of the music that is synthesised here, for `MediaCall.play`. */
 export const SHIPPED_MUSIC = 'shipped';
+/** Name of the ringing tone that is synthesised here. */
+export const SHIPPED_RINGBACK = 'ringback';
+
+const shipped: Readonly<Record<string, () => Pcm>> = { [SHIPPED_MUSIC]: holdMusic, [SHIPPED_RINGBACK]: ringback };
 
 /** Files larger than this are refused: all frames of a recording are held in memory. */
 const MAX_BYTES = 64 << 20;
@@ -18,9 +23,9 @@ const FRAME = 960;
 export class RecordingShelf {
   readonly #kept = new Map<string, { readonly state: string; readonly frames: Promise<readonly Buffer[]> }>();
 
-  /** Frames of a WAV (16-bit PCM) or Ogg Opus file, or of SHIPPED_MUSIC. @throws WabError 'FILE_UNREADABLE'. */
+  /** Frames of a WAV (16-bit PCM) or Ogg Opus file, or of one shipped. @throws WabError 'FILE_UNREADABLE'. */
   async frames(file: string, codec: AnchorCodec): Promise<readonly Buffer[]> {
-    const state = file === SHIPPED_MUSIC ? '' : await stateOf(file);
+    const state = Object.hasOwn(shipped, file) ? '' : await stateOf(file);
     const key = `${codec} ${file}`;
     const kept = this.#kept.get(key);
     if (kept?.state === state) return kept.frames;
@@ -44,7 +49,8 @@ async function stateOf(file: string): Promise<string> {
 }
 
 async function prepare(file: string, codec: AnchorCodec): Promise<readonly Buffer[]> {
-  if (file === SHIPPED_MUSIC) return encodeFrames(holdMusic(), codec);
+  const synthesise = Object.hasOwn(shipped, file) ? shipped[file] : undefined;
+  if (synthesise !== undefined) return encodeFrames(synthesise(), codec);
   try {
     const bytes = await readFile(file);
     if (bytes.toString('latin1', 0, 4) !== 'OggS') return await encodeFrames(readWav(bytes), codec);

@@ -1,0 +1,125 @@
+import { SHIPPED_MUSIC } from '../media/index.js';
+import type { MediaCall } from '../media/types.js';
+import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { formatReason } from '../sip/headers.js';
+import type { Call } from './call.js';
+import type { Sound } from './comfort.js';
+import { Comfort } from './comfort.js';
+import type { CallContext } from './context.js';
+import type { Won } from './hunt.js';
+import { watchDialog } from './leaks.js';
+import { PeerDialog, type PeerDialogUser } from './peerDialog.js';
+import type { Termination } from './termination.js';
+import { takeRefer, type Transfer } from './transfer.js';
+
+/** How this call is treated beyond its first peer. */
+export interface Manner {
+  /** Name of the route that the call came by; null for a business-initiated one. */
+  readonly route: string | null;
+  /** Seconds that the target of a transfer may ring. */
+  readonly ringTimeout: number;
+  /** What the user hears on hold and in a queue, and while a transfer is under way. */
+  readonly music: Sound;
+  readonly transferSound: Sound;
+  /** How further peers see the user: From as name-addr without tag, and headers. */
+  readonly from: string;
+  readonly headers: SipHeaders;
+}
+
+/** The word for music in the configuration: null is the one above it, "none" nothing of ours, else a file. */
+export function chooseMusic(...choices: readonly (string | null)[]): Sound {
+  const chosen = choices.find((choice) => choice !== null) ?? SHIPPED_MUSIC;
+  return chosen === 'none' ? null : chosen;
+}
+
+/**
+ * The peer side of a call: which peer dialog the WhatsApp user talks with, and what they hear while it is none. Peers come and go here
+ * by hold, transfer and pick-up; the Meta leg does not notice (house rule 1).
+ */
+export class Bridge implements PeerDialogUser {
+  readonly call: Call;
+  readonly context: CallContext;
+  readonly media: MediaCall;
+  readonly manner: Manner;
+  readonly comfort: Comfort;
+  #current: PeerDialog | null = null;
+  #transfer: Transfer | null = null;
+
+  constructor(call: Call, context: CallContext, media: MediaCall, manner: Manner) {
+    this.call = call;
+    this.context = context;
+    this.media = media;
+    this.manner = manner;
+    this.comfort = new Comfort(media, call.log);
+    media.on('dtmf', (digit, duration) => this.#current?.sendDigit(digit, duration));
+  }
+
+  /** Who the user talks with; null while there is nobody. */
+  get current(): PeerDialog | null {
+    return this.#current;
+  }
+
+  /** Takes an answered dialog in, not heard yet; it ends with the call. */
+  adopt(won: Won): PeerDialog {
+    watchDialog(this.context, this.call, won.target.peer, won.dialog);
+    const dialog = new PeerDialog(this.call, {
+      party: { ...won.target, rule: won.rule }, config: this.context.rules().config.peers[won.target.peer] ?? won.config,
+      dialog: won.dialog, leg: won.leg, media: this.media, timer: won.timer, place: won.place,
+    }, this);
+    if (won.offeredIn !== null) dialog.negotiation.offered(won.offeredIn);
+    const { local, remote } = dialog.tags;
+    dialog.onEnd(this.context.dialogs.add({
+      callId: dialog.callId, localTag: local, remoteTag: remote, early: false, peer: won.target.peer, call: this.call,
+      giveTo: (newcomer) => this.#replace(dialog, newcomer),
+    }));
+    return dialog;
+  }
+
+  /** From now on the user talks with this one. */
+  connect(dialog: PeerDialog): void {
+    const { call } = this;
+    if (call.over) return;
+    const { peer, user, rule } = dialog.party;
+    // The record of a business-initiated call names the WhatsApp user as its target until it is transferred.
+    if (this.#current !== null || call.direction === 'user-initiated') Object.assign(call.facts, { peer, target: user, rule, peerCallId: dialog.callId });
+    this.#current = dialog;
+    this.media.connect(dialog.leg);
+    this.#hold(dialog.held);
+    dialog.begin();
+  }
+
+  gone(from: PeerDialog, why: Termination): void {
+    // A transferor may leave before the target has answered (RFC 5589 §6.1): the transfer goes on without them.
+    if (from === this.#current && this.#transfer === null) this.call.end(why);
+  }
+
+  held(from: PeerDialog, held: boolean): void {
+    if (from === this.#current) this.#hold(held);
+  }
+
+  refer(from: PeerDialog, request: SipRequest, response: SipResponse): void {
+    // RFC 3261 §21.4.27: one transfer at a time; §21.6.2: who is not in the call any more has nothing to transfer.
+    if (this.#transfer !== null) return response.send(491);
+    if (from !== this.#current || this.call.over) return response.send(603);
+    const transfer = takeRefer(this, from, request, response);
+    if (transfer === null) return;
+    this.#transfer = transfer;
+    this.call.runs(transfer.run().finally(() => { this.#transfer = null; }));
+  }
+
+  #hold(held: boolean): void {
+    if (held) this.comfort.begin('hold', this.manner.music);
+    else this.comfort.end('hold');
+  }
+
+  /** RFC 3891 §3: the newcomer takes the place of a dialog, which ends with BYE. */
+  #replace(old: PeerDialog, newcomer: Won): boolean {
+    if (old.over || this.call.over) return false;
+    const reason = formatReason('SIP', 200, 'Call completed elsewhere');
+    this.#transfer?.abandon(reason);
+    this.connect(this.adopt(newcomer));
+    this.comfort.end('transfer');
+    this.call.track(old.hangUp(reason));
+    return true;
+  }
+}

@@ -1,0 +1,58 @@
+import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { requestInDialog } from '../sip/drachtio.js';
+import type { MediaCall } from '../media/types.js';
+import { readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
+
+/** Body types of INFO that carry a digit. */
+const types = /^application\/dtmf(?:-relay)?\s*(?:;|$)/i;
+
+/**
+ * Digits as SIP INFO, both ways, in one peer dialog. Only where the peer has no telephone events or is configured so: a digit that came
+ * both ways would be heard twice.
+ */
+export class InfoDigits {
+  readonly #dialog: SipDialog;
+  readonly #media: MediaCall;
+  readonly #byInfo: () => boolean;
+  #type: 'relay' | 'plain' = 'relay';
+  /** One INFO after the other: they have no order of their own on UDP. */
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(dialog: SipDialog, media: MediaCall, byInfo: () => boolean) {
+    this.#dialog = dialog;
+    this.#media = media;
+    this.#byInfo = byInfo;
+  }
+
+  /** An INFO of the peer's. */
+  take(request: SipRequest, response: SipResponse): void {
+    // RFC 6086 §4.2.2: a package nobody agreed on.
+    if (request.has('Info-Package')) return response.send(469, { headers: { 'Recv-Info': '' } });
+    const type = request.get('Content-Type') ?? '';
+    if (request.body === '' || !types.test(type)) {
+      // RFC 2976 §2.2: an empty INFO asks whether the session stands; a body nobody understands is 415.
+      if (request.body === '') response.send(200);
+      else response.send(415, { headers: { Accept: 'application/dtmf-relay, application/dtmf' } });
+      return;
+    }
+    const digit = readInfoDigit(type, request.body);
+    if (digit !== null && this.#byInfo()) this.#media.sendDtmf(digit.digit, digit.duration);
+    response.send(200);
+  }
+
+  /** A digit of the WhatsApp user's, once it is over; `duration` in milliseconds. */
+  send(digit: string, duration: number): void {
+    if (!this.#byInfo()) return;
+    this.#queue = this.#queue.then(() => this.#send(digit, duration)).catch(() => undefined);
+  }
+
+  async #send(digit: string, duration: number): Promise<void> {
+    if (!this.#dialog.connected) return;
+    const relay = writeInfoDigit({ digit, duration });
+    const [type, body] = this.#type === 'relay' ? [relay.contentType, relay.body] : ['application/dtmf', digit];
+    const response = await requestInDialog(this.#dialog, 'INFO', { 'Content-Type': type }, body);
+    if (response.status !== 415 || this.#type === 'plain') return;
+    this.#type = 'plain';
+    await this.#send(digit, duration);
+  }
+}

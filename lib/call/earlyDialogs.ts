@@ -1,0 +1,102 @@
+import type { PeerLeg } from '../media/types.js';
+import type { SipRequest, SipResponse } from '../sip/drachtio.js';
+import { supports, tagOf } from '../sip/headers.js';
+import type { Call } from './call.js';
+import type { CallContext } from './context.js';
+import type { EarlyMedia, Won } from './hunt.js';
+import { allowOfPeers, retrySoon } from './negotiation.js';
+
+/** One fork of an INVITE of ours (RFC 3261 §12.1.2). */
+interface Fork {
+  /** Its answer to our offer in a reliable response, which the 2xx need not repeat (RFC 6337 §2.2); else null. */
+  answer: string | null;
+  /** An UPDATE has changed what that answer said. */
+  updated: boolean;
+  readonly forget: () => void;
+}
+
+/** The early dialogs of one INVITE to a peer: their answers, their UPDATEs, their early media, and that they can be picked up. */
+export class EarlyDialogs {
+  readonly #call: Call;
+  readonly #context: CallContext;
+  readonly #peer: string;
+  readonly #leg: PeerLeg;
+  readonly #media: EarlyMedia | null;
+  readonly #giveTo: (newcomer: Won) => boolean;
+  readonly #forks = new Map<string, Fork>();
+  #updating = false;
+  #heard = false;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(call: Call, context: CallContext, peer: string, leg: PeerLeg, media: EarlyMedia | null, giveTo: (newcomer: Won) => boolean) {
+    this.#call = call;
+    this.#context = context;
+    this.#peer = peer;
+    this.#leg = leg;
+    this.#media = media;
+    this.#giveTo = giveTo;
+  }
+
+  /** A provisional response; `localTag` is that of our From. */
+  provisional(callId: string, localTag: string, response: SipResponse): void {
+    const remoteTag = tagOf(response.get('To'));
+    if (remoteTag === null) return;
+    let fork = this.#forks.get(remoteTag);
+    if (fork === undefined) {
+      const forget = this.#context.dialogs.add({ callId, localTag, remoteTag, early: true, peer: this.#peer, call: this.#call, giveTo: this.#giveTo });
+      this.#forks.set(remoteTag, fork = { answer: null, updated: false, forget });
+    }
+    if (response.body === '') return;
+    const reliable = supports(response, '100rel') && response.has('RSeq');
+    // RFC 3262 §5: the answer is the one in the first reliable response; an unreliable one is only a preview of it.
+    if (reliable && fork.answer === null) fork.answer = response.body;
+    if (reliable || this.#media !== null) this.#take(response.body);
+  }
+
+  /** An UPDATE in one of them (RFC 3311 §5.2). */
+  async update(request: SipRequest, response: SipResponse): Promise<void> {
+    const headers = { Allow: allowOfPeers };
+    if (request.body === '') return response.send(200, { headers });
+    const fork = this.#forks.get(tagOf(request.get('From')) ?? '');
+    // Our own offer is open until a reliable response has answered it.
+    if (fork === undefined || fork.answer === null) return response.send(491);
+    if (this.#updating) return response.send(500, { headers: retrySoon() });
+    this.#updating = true;
+    try {
+      await this.#work;
+      const body = await this.#leg.answer(request.body);
+      fork.updated = true;
+      response.send(200, { headers: { ...headers, 'Content-Type': 'application/sdp' }, body });
+    } catch (error) {
+      this.#call.log.warn({ err: (error as Error).message }, 'an offer of a ringing peer was refused');
+      response.send(488);
+    } finally {
+      this.#updating = false;
+    }
+  }
+
+  /** What the answered fork's 2xx means for the media: its answer, or an earlier one; null when the media stands already. */
+  async answerOf(remoteTag: string, sdp: string): Promise<string | null> {
+    await this.#work;
+    const fork = this.#forks.get(remoteTag);
+    if (fork?.updated === true) return null;
+    return sdp === '' ? fork?.answer ?? '' : sdp;
+  }
+
+  /** The INVITE is over. `answered`: one of the forks has the call. */
+  close(answered: boolean): void {
+    for (const fork of this.#forks.values()) fork.forget();
+    if (this.#heard && !answered) this.#media?.lost(this.#leg);
+  }
+
+  #take(answer: string): void {
+    this.#work = this.#work.then(() => this.#leg.takeAnswer(answer)).then(() => {
+      if (this.#media === null || this.#call.over) return;
+      this.#heard = true;
+      this.#media.begun(this.#leg);
+    }, (error: Error) => {
+      // The 2xx may still bring one that can be used.
+      this.#call.log.info({ err: error.message }, 'early media of a peer cannot be used');
+    });
+  }
+}

@@ -1,0 +1,89 @@
+import type { PeerLeg } from '../media/types.js';
+import type { Logger } from '../observe/logger.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { cseqNumber } from '../sip/headers.js';
+import type { SessionTimer } from './sessionTimer.js';
+
+/** Methods that a peer may use towards us, for Allow (RFC 3261 §20.5). */
+export const allowOfPeers = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY';
+
+/** How long a peer waits before it asks again, in seconds: RFC 3261 §14.2 and RFC 3311 §5.2 want a random 0 to 10. */
+export function retrySoon(): SipHeaders {
+  return { 'Retry-After': String(Math.floor(Math.random() * 11)) };
+}
+
+export interface NegotiationUser {
+  /** The peer has described its side anew, and it has been accepted. */
+  described(sdp: string): void;
+  /** The peer's answer to an offer of ours cannot be used: the session stands no more. */
+  broken(why: string): void;
+}
+
+/**
+ * Offers and answers within one peer dialog, one at a time (RFC 3261 §14, RFC 3311, RFC 6337). Whatever the peer changes is settled on
+ * its leg; a refused offer leaves everything as it was (RFC 3261 §14.2).
+ */
+export class Negotiation {
+  readonly #dialog: SipDialog;
+  readonly #leg: PeerLeg;
+  readonly #timer: SessionTimer;
+  readonly #user: NegotiationUser;
+  readonly #log: Logger;
+  /** An offer of the peer's that is not answered yet. */
+  #answering = false;
+  /** CSeq of an INVITE whose 2xx carried an offer of ours; its ACK brings the answer. */
+  #offeredIn: number | null = null;
+
+  constructor(dialog: SipDialog, leg: PeerLeg, timer: SessionTimer, log: Logger, user: NegotiationUser) {
+    this.#dialog = dialog;
+    this.#leg = leg;
+    this.#timer = timer;
+    this.#log = log;
+    this.#user = user;
+    dialog.on('ack', (ack: SipRequest) => this.#acknowledged(ack));
+  }
+
+  /** The 2xx to the peer's first INVITE carried an offer of ours. */
+  offered(request: SipRequest): void {
+    this.#offeredIn = cseqNumber(request);
+  }
+
+  /** A re-INVITE or UPDATE. */
+  async take(request: SipRequest, response: SipResponse): Promise<void> {
+    const offerless = request.body === '';
+    const invite = request.method === 'INVITE';
+    if (invite || !offerless) {
+      // RFC 3261 §14.2, RFC 3311 §5.2: one after the other; 491 where the offer that is open is ours.
+      if (this.#answering) return response.send(500, { headers: retrySoon() });
+      if (this.#offeredIn !== null) return response.send(491);
+    }
+    const timer = this.#timer.take(request);
+    if (timer.tooSmall) return response.send(422, { headers: timer.headers });
+    const headers = { ...timer.headers, Allow: allowOfPeers };
+    // RFC 3311 §5.1, RFC 4028 §7.4: an UPDATE without an offer only refreshes, and is answered without one.
+    if (offerless && !invite) return response.send(200, { headers });
+    this.#answering = true;
+    try {
+      const body = offerless ? await this.#leg.offer() : await this.#leg.answer(request.body);
+      if (offerless) this.#offeredIn = cseqNumber(request);
+      this.#dialog.local.sdp = body;
+      response.send(200, { headers: { ...headers, 'Content-Type': 'application/sdp' }, body });
+      if (!offerless) this.#user.described(request.body);
+    } catch (error) {
+      this.#log.warn({ err: (error as Error).message }, 'a new offer of the peer was refused; the call goes on as it was');
+      response.send(488);
+    } finally {
+      this.#answering = false;
+    }
+  }
+
+  #acknowledged(ack: SipRequest): void {
+    if (this.#offeredIn === null || cseqNumber(ack) !== this.#offeredIn) return;
+    this.#offeredIn = null;
+    if (ack.body === '') {
+      this.#user.broken('the ACK carries no answer to our offer');
+      return;
+    }
+    this.#leg.takeAnswer(ack.body).then(() => this.#user.described(ack.body), (error: Error) => this.#user.broken(error.message));
+  }
+}

@@ -1,0 +1,188 @@
+import type { PeerConfig } from '../config/types.js';
+import type { MediaCall, PeerLeg } from '../media/types.js';
+import { hasEvents, listens } from '../sdp/index.js';
+import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { hangUp, requestInDialog } from '../sip/drachtio.js';
+import { formatReason, parseReason } from '../sip/headers.js';
+import type { Call } from './call.js';
+import { InfoDigits } from './digits.js';
+import { allowOfPeers, Negotiation } from './negotiation.js';
+import type { SessionTimer } from './sessionTimer.js';
+import type { Place } from './table.js';
+import { reasonOf, type Termination } from './termination.js';
+
+/** Who is at the other end of a peer dialog. */
+export interface Party {
+  /** Name of the peer. */
+  readonly peer: string;
+  readonly user: string;
+  /** Where the same user can be called. */
+  readonly uri: string;
+  /** The policy rule that let them in. */
+  readonly rule: string;
+}
+
+export interface PeerDialogParts {
+  readonly party: Party;
+  readonly config: PeerConfig;
+  readonly dialog: SipDialog;
+  readonly leg: PeerLeg;
+  readonly media: MediaCall;
+  readonly timer: SessionTimer;
+  /** The peer's place among its calls, given back when the dialog ends. */
+  readonly place: Place;
+}
+
+/** Who is told what happens in a peer dialog. */
+export interface PeerDialogUser {
+  /** The far end, or the SIP server, has ended it. */
+  gone(from: PeerDialog, why: Termination): void;
+  /** The peer has put the user on hold, or taken them off it. */
+  held(from: PeerDialog, held: boolean): void;
+  refer(from: PeerDialog, request: SipRequest, response: SipResponse): void;
+}
+
+/**
+ * An answered dialog with a peer, in either direction, and its media leg. What the peer does inside it is answered here and never
+ * reaches Meta (house rule 1). Ends once: by the far end, by hangUp(), or with the call.
+ */
+export class PeerDialog {
+  readonly party: Party;
+  readonly leg: PeerLeg;
+  readonly negotiation: Negotiation;
+  readonly #call: Call;
+  readonly #dialog: SipDialog;
+  readonly #place: Place;
+  readonly #user: PeerDialogUser;
+  readonly #digits: InfoDigits;
+  #held = false;
+  #begun = false;
+  #over = false;
+  #refers = 0;
+  /** The peer's latest description of its side. */
+  #remote: string;
+  readonly #onEnd: (() => void)[] = [];
+
+  constructor(call: Call, parts: PeerDialogParts, user: PeerDialogUser) {
+    const { dialog, config } = parts;
+    this.#call = call;
+    this.#dialog = dialog;
+    this.#place = parts.place;
+    this.#user = user;
+    this.party = parts.party;
+    this.leg = parts.leg;
+    this.#remote = dialog.remote.sdp;
+    this.#digits = new InfoDigits(dialog, parts.media, () => config.dtmf === 'info' || !hasEvents(this.#remote));
+    this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
+      described: (sdp) => this.#described(sdp),
+      broken: (why) => call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }),
+    });
+    this.#listen();
+    this.onEnd(call.reliesOn(dialog.srf));
+    call.own((termination) => {
+      const { protocol, cause, text } = reasonOf(termination);
+      return this.hangUp(formatReason(protocol, cause, text));
+    });
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  get callId(): string {
+    return this.#dialog.sip.callId;
+  }
+
+  get tags(): { local: string; remote: string } {
+    return { local: this.#dialog.sip.localTag, remote: this.#dialog.sip.remoteTag };
+  }
+
+  /** Begins, once: what stands already (a hold in the first offer, a BYE that crossed the answer) is told. */
+  begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    if (this.#remote !== '') this.#described(this.#remote);
+    // A BYE read together with the 200 came before there was anyone to hear it.
+    if (!this.#dialog.connected) this.#gone({ by: 'peer', reason: 'hangup', status: 200, text: 'the peer hung up at once' });
+  }
+
+  /** Counts the REFERs of this dialog: 1 for the first. */
+  nextRefer(): number {
+    return (this.#refers += 1);
+  }
+
+  /** Runs once when the dialog ends, whoever ends it. */
+  onEnd(action: () => void): void {
+    if (this.#over) action();
+    else this.#onEnd.push(action);
+  }
+
+  /** A digit of the WhatsApp user's; `duration` in milliseconds. */
+  sendDigit(digit: string, duration: number): void {
+    this.#digits.send(digit, duration);
+  }
+
+  /** A NOTIFY of the subscription that a REFER made (RFC 3515 §2.4.4). Gives the status it was answered. */
+  async notify(event: string, state: string, sipfrag: string): Promise<number> {
+    if (this.#over) return 481;
+    const response = await requestInDialog(this.#dialog, 'NOTIFY', {
+      Event: event, 'Subscription-State': state, 'Content-Type': 'message/sipfrag;version=2.0',
+    }, `${sipfrag}\r\n`);
+    return response.status;
+  }
+
+  /** Ends it with BYE; resolves when that is answered. `reason` is a Reason header value. May be called twice. */
+  async hangUp(reason: string): Promise<void> {
+    if (this.#over) return;
+    this.#end();
+    const bye = this.#dialog.connected ? hangUp(this.#dialog, { Reason: reason }) : Promise.resolve();
+    await Promise.allSettled([bye, this.leg.close()]);
+  }
+
+  #listen(): void {
+    const dialog = this.#dialog;
+    dialog.on('destroy', (request: SipRequest & { source?: string }, text?: string) => this.#gone(whyGone(request, text)));
+    const renegotiate = (request: SipRequest, response: SipResponse): void => { void this.negotiation.take(request, response); };
+    dialog.on('modify', renegotiate);
+    dialog.on('update', renegotiate);
+    dialog.on('info', (request: SipRequest, response: SipResponse) => this.#digits.take(request, response));
+    dialog.on('refer', (request: SipRequest, response: SipResponse) => this.#user.refer(this, request, response));
+    // RFC 3261 §11.2: the same as outside a dialog.
+    dialog.on('options', (_request: SipRequest, response: SipResponse) => response.send(200, { headers: { Allow: allowOfPeers, Accept: 'application/sdp' } }));
+    dialog.on('message', (_request: SipRequest, response: SipResponse) => response.send(405, { headers: { Allow: allowOfPeers } }));
+  }
+
+  #described(sdp: string): void {
+    this.#remote = sdp;
+    const held = !listens(sdp);
+    if (held === this.#held) return;
+    this.#held = held;
+    this.#user.held(this, held);
+  }
+
+  #gone(why: Termination): void {
+    if (this.#over) return;
+    this.#end();
+    this.#user.gone(this, why);
+    this.#call.track(this.leg.close().catch(() => undefined));
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#place.release();
+    for (const action of this.#onEnd.splice(0)) action();
+  }
+}
+
+function whyGone(request: SipRequest & { source?: string }, text?: string): Termination {
+  if (request.source !== 'application') {
+    return { by: 'peer', reason: 'hangup', status: 200, text: parseReason(request.get('Reason'))?.text ?? 'the peer hung up' };
+  }
+  // The SIP server's own BYE: no ACK came (RFC 3261 §13.3.1.4), or no refresh (RFC 4028 §10).
+  if (/session timer/i.test(text ?? '')) return { by: 'us', reason: 'sessionExpired', status: 408, text: 'the peer did not refresh the session' };
+  return { by: 'us', reason: 'noAck', status: 408, text: `the peer's dialog was given up: ${text ?? 'no answer'}` };
+}

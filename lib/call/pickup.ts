@@ -1,0 +1,100 @@
+import type { PeerLeg } from '../media/types.js';
+import { withUser } from '../routing/index.js';
+import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import { whileConnected } from '../sip/drachtio.js';
+import { formatReason } from '../sip/headers.js';
+import { parseNameAddr } from '../sip/uri.js';
+import type { CallContext } from './context.js';
+import type { KnownDialog } from './dialogIndex.js';
+import type { Won } from './hunt.js';
+import { allowOfPeers } from './negotiation.js';
+import { mediaFailure } from './refuse.js';
+import { parseReplaces } from './replaces.js';
+import { SessionTimer } from './sessionTimer.js';
+import type { Place } from './table.js';
+
+type Refusal = { readonly status: number; readonly why: string };
+
+/**
+ * An INVITE with Replaces from a peer (RFC 3891): another of its users takes a WhatsApp user over, from a phone that rings (directed
+ * pick-up) or from one that talks (the end of an attended transfer, call retrieve). Policy judges who picks up (house rule 2).
+ */
+export function takePickup(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack): void {
+  const replaces = parseReplaces(req.get('Replaces') ?? '');
+  // RFC 3891 §3: a malformed or second Replaces is a bad request; no such dialog is 481.
+  const known = replaces === null ? null : context.dialogs.find(replaces);
+  const refuse = ({ status, why }: Refusal): void => {
+    context.log.warn({ peer: peerName, status, why }, 'a pick-up was refused');
+    res.send(status);
+  };
+  if (replaces === null) return refuse({ status: 400, why: 'Replaces cannot be read' });
+  if (known === null || known.call.over || known.call.media === null) return refuse({ status: 481, why: 'no such dialog' });
+  // RFC 3891 §3: 486 where only an early dialog is meant and it is answered already.
+  if (replaces.earlyOnly && !known.early) return refuse({ status: 486, why: 'answered already' });
+  const timer = new SessionTimer();
+  const asked = timer.take(req);
+  if (asked.tooSmall) return res.send(422, { headers: asked.headers });
+  const let_in = admit(context, known, peerName, req);
+  if ('why' in let_in) return refuse(let_in);
+  let cancelled = false;
+  req.on('cancel', () => { cancelled = true; });
+  known.call.track(answer(context, known, peerName, let_in, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
+}
+
+interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place }
+
+function admit(context: CallContext, known: KnownDialog, peerName: string, req: SipRequest): Admitted | Refusal {
+  const { config, judgeTarget } = context.rules();
+  const { call } = known;
+  const peer = config.peers[peerName]!;
+  const user = parseNameAddr(req.get('From') ?? '')?.uri.user ?? '';
+  const facts = {
+    origin: 'replaces' as const, number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
+    uri: user === '' ? peer.uri : withUser(peer.uri, user),
+  };
+  const verdict = judgeTarget(facts);
+  context.onVerdict(call, facts, verdict);
+  if (!verdict.allow) {
+    call.facts.transfers.push({ kind: 'pickup', by: peerName, to: null, status: verdict.status });
+    return { status: verdict.status, why: verdict.text };
+  }
+  const place = context.table.takePeer(peerName, peer.maxConcurrentCalls);
+  if (place === null) return { status: 503, why: `peer ${peerName} already carries its ${peer.maxConcurrentCalls} calls` };
+  return { user: verdict.user, uri: verdict.uri, rule: verdict.rule, place };
+}
+
+async function answer(
+  context: CallContext, known: KnownDialog, peerName: string, { user, uri, rule, place }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
+  timer: SessionTimer, headers: Record<string, string>, cancelled: () => boolean,
+): Promise<void> {
+  const { call } = known;
+  const config = context.rules().config.peers[peerName]!;
+  const leg: PeerLeg = call.media!.addPeerLeg({ codecs: config.codecs, srtp: config.srtp, dtmf: config.dtmf });
+  const giveUp = async (): Promise<void> => {
+    place.release();
+    await leg.close().catch(() => undefined);
+  };
+  try {
+    const body = req.body === '' ? await leg.offer() : await leg.answer(req.body);
+    if (cancelled() || call.over) {
+      if (!res.finalResponseSent && !cancelled()) res.send(481);
+      return await giveUp();
+    }
+    const dialog = await whileConnected(stack, stack.createUAS(req, res, {
+      localSdp: body, headers: { ...headers, Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
+    }));
+    const won: Won = { target: { peer: peerName, user, uri }, rule, config, dialog, leg, place, timer, offeredIn: req.body === '' ? req : null };
+    if (known.giveTo(won)) {
+      call.facts.transfers.push({ kind: 'pickup', by: peerName, to: `${user}@${peerName}`, status: 200 });
+      call.log.info({ peer: peerName, user, early: known.early }, 'picked up');
+      return;
+    }
+    await dialog.destroy({ headers: { Reason: formatReason('SIP', 481, 'The call was gone') } }).catch(() => undefined);
+    await giveUp();
+  } catch (error) {
+    const { status, text } = mediaFailure(error);
+    call.log.warn({ peer: peerName, why: text }, 'a pick-up failed');
+    if (!res.finalResponseSent) res.send(status);
+    await giveUp();
+  }
+}

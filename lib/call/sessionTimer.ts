@@ -1,0 +1,67 @@
+import type { SipHeaders, SipMessageView } from '../sip/drachtio.js';
+import { supports } from '../sip/headers.js';
+
+/** RFC 4028 §4: the smallest interval that may be asked for, in seconds. */
+export const minSessionExpires = 90;
+
+interface SessionExpires {
+  readonly seconds: number;
+  readonly refresher: 'uac' | 'uas' | null;
+}
+
+/** What a peer's INVITE or UPDATE means for the session timer: headers for our 2xx, or the headers of a 422. */
+export type TimerAnswer = { readonly tooSmall: false; readonly headers: SipHeaders } | { readonly tooSmall: true; readonly headers: SipHeaders };
+
+/** Headers of our INVITE to a peer that ask for a session timer (RFC 4028 §7.1); 0: none is asked for, but one is understood. */
+export function askForTimer(seconds: number): SipHeaders {
+  return seconds === 0 ? {} : { 'Session-Expires': String(Math.max(seconds, minSessionExpires)), 'Min-SE': String(minSessionExpires) };
+}
+
+/**
+ * What both sides of a peer's dialog have agreed on about refreshing the session (RFC 4028). The SIP server keeps the time, sends the
+ * refreshes and ends the dialog; what it is told here are the headers that say who does it.
+ */
+export class SessionTimer {
+  /** Whether we refresh; null while there is no timer. */
+  #ours: boolean | null = null;
+  #seconds = 0;
+
+  /** A 2xx of the peer's to our INVITE (RFC 4028 §7.2): without a refresher it is us. */
+  agreed(response: SipMessageView | undefined): void {
+    const timer = read(response?.get('Session-Expires'));
+    this.#seconds = timer?.seconds ?? 0;
+    this.#ours = timer === null ? null : timer.refresher !== 'uas';
+  }
+
+  /** Takes a peer's INVITE, re-INVITE or UPDATE. */
+  take(request: SipMessageView): TimerAnswer {
+    const asked = read(request.get('Session-Expires'));
+    const understands = supports(request, 'timer');
+    if (asked === null) {
+      // RFC 4028 §9: without Session-Expires in the 2xx the timer is off; where we refresh it goes on instead, since the peer waits for us.
+      if (this.#ours !== true) {
+        this.#ours = null;
+        return { tooSmall: false, headers: {} };
+      }
+      return { tooSmall: false, headers: { 'Session-Expires': `${this.#seconds};refresher=uas` } };
+    }
+    // RFC 4028 §9: only a caller that understands timers can make something of a 422.
+    if (asked.seconds < minSessionExpires && understands) return { tooSmall: true, headers: { 'Min-SE': String(minSessionExpires) } };
+    this.#seconds = Math.max(asked.seconds, minSessionExpires);
+    // RFC 4028 §9, table 2: the caller's choice stands; a caller without timers cannot be asked to refresh.
+    const refresher = understands ? asked.refresher ?? 'uac' : 'uas';
+    this.#ours = refresher === 'uas';
+    return {
+      tooSmall: false,
+      headers: { 'Session-Expires': `${this.#seconds};refresher=${refresher}`, ...(refresher === 'uac' ? { Require: 'timer' } : {}) },
+    };
+  }
+}
+
+function read(value: string | undefined): SessionExpires | null {
+  const match = /^\s*(\d{1,9})\s*((?:;.*)?)$/.exec(value ?? '');
+  if (match === null) return null;
+  const refresher = /;\s*refresher\s*=\s*(uac|uas)\b/i.exec(match[2]!)?.[1]?.toLowerCase();
+  return { seconds: Number(match[1]), refresher: refresher === 'uac' || refresher === 'uas' ? refresher : null };
+}
+
