@@ -34,11 +34,11 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
   const timer = new SessionTimer();
   const asked = timer.take(req);
   if (asked.tooSmall) return res.send(422, { headers: asked.headers });
-  const let_in = admit(context, known, peerName, req);
-  if ('why' in let_in) return refuse(let_in);
+  const admitted = admit(context, known, peerName, req);
+  if ('why' in admitted) return refuse(admitted);
   let cancelled = false;
   req.on('cancel', () => { cancelled = true; });
-  known.call.track(answer(context, known, peerName, let_in, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
+  known.call.track(answer(context, known, peerName, admitted, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
 }
 
 interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place }
