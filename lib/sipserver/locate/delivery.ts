@@ -29,6 +29,7 @@ export class Delivery implements ClientTransactionUser {
   private hop: Hop | undefined;
   private reused = false;
   private retried = false;
+  private fresh = false;
   private last: { status: 408 | 430 | 503; reason: string } = { status: 503, reason: 'No Way To Send' };
 
   /** `request` has no Via of ours yet. It is copied for each try. */
@@ -88,7 +89,12 @@ export class Delivery implements ClientTransactionUser {
   }
 
   timedOut(tx: ClientTransaction): void {
-    if (!this.heard && this.hop !== undefined) this.network.avoid(this.hop);
+    // META-SIP §13: a BYE that nobody answers goes once more over a fresh connection; the old one may have died without a word.
+    if (this.request.method === 'BYE' && this.reused && !this.heard && !this.retried && this.hop !== undefined && this.hop.protocol !== 'udp' && this.hop.connection === undefined) {
+      this.retried = true;
+      this.fresh = true;
+      this.hops.unshift(this.hop);
+    } else if (!this.heard && this.hop !== undefined) this.network.avoid(this.hop);
     this.last = { status: 408, reason: tx.invite && this.answered ? 'No Final Response' : 'Request Timeout' };
     this.network.spawn(this.attempt());
   }
@@ -120,7 +126,7 @@ export class Delivery implements ClientTransactionUser {
         return;
       }
       try {
-        const flow = await this.network.flow(hop);
+        const flow = await this.network.flow(hop, this.fresh);
         const presented = await this.network.presence.towards(hop.protocol, hop.address, hop.host, flow.local);
         if (this.stopped) continue;
         this.flow = flow;

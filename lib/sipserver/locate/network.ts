@@ -83,9 +83,10 @@ export class Network {
 
   /**
    * A flow to the hop; rejects when there is none. A connection that the peer opened is used only where the hop is that very socket: then the
-   * address says as much as the connection does. The `alias` of a Via is never followed (RFC 5923 §8, META-SIP.md §3).
+   * address says as much as the connection does. The `alias` of a Via is never followed (RFC 5923 §8, META-SIP.md §3). `fresh`: a new one,
+   * whatever there is.
    */
-  async flow(hop: Hop): Promise<Flow> {
+  async flow(hop: Hop, fresh = false): Promise<Flow> {
     const { protocol, address, port, host, connection } = hop;
     if (connection !== undefined) {
       if (connection.closed) throw new Error('the connection of the peer is gone');
@@ -96,12 +97,12 @@ export class Network {
       if (flow === undefined) throw new Error('requested protocol/transport not available');
       return flow;
     }
-    if (protocol === 'tcp' || isIP(bare(host)) !== 0) {
+    if (!fresh && (protocol === 'tcp' || isIP(bare(host)) !== 0)) {
       const accepted = this.o.transports.accepted(protocol, { address, port });
       if (accepted !== undefined) return accepted;
     }
     const local = await this.presence.point(protocol, address);
-    return await this.o.transports.connect({ protocol, address, port, host, ca: hop.ca, localAddress: sourceOf(local?.address, address) });
+    return await this.o.transports.connect({ protocol, address, port, host, ca: hop.ca, localAddress: sourceOf(local?.address, address) }, fresh);
   }
 }
 

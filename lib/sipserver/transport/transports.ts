@@ -108,13 +108,13 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   /**
    * A verified connection to the target: one that is up and was heard of lately, else a new one. Only connections of ours are ever given
-   * (RFC 5923 §8: an accepted one proves nothing about who is behind it). Rejects with the reason why it did not come up.
+   * (RFC 5923 §8: an accepted one proves nothing about who is behind it). `fresh`: a new one in any case. Rejects with the reason why it did not come up.
    */
-  connect(target: ConnectTarget): Promise<Flow> {
+  connect(target: ConnectTarget, fresh = false): Promise<Flow> {
     if (this.shut) return Promise.reject(new Error('server is closing'));
     const key = `${target.protocol} ${target.host} ${target.address} ${target.port} ${target.ca ?? ''}`;
     const known = this.pool.get(key);
-    if (known !== undefined && (known.flow === undefined || Date.now() - known.flow.lastHeard < this.limits.reuseTime)) return known.coming;
+    if (!fresh && known !== undefined && (known.flow === undefined || Date.now() - known.flow.lastHeard < this.limits.reuseTime)) return known.coming;
     const entry: Pooled = { coming: this.open(target), flow: undefined };
     this.pool.set(key, entry);
     const gone = (): void => { if (this.pool.get(key) === entry) this.pool.delete(key); };

@@ -55,6 +55,25 @@ t.test('a connection that was silent for long is not trusted with a new request'
   t.not(flows[0], flows[1]);
 });
 
+t.test('a BYE that nobody answers goes once more, over a fresh connection', async (t) => {
+  const { srf } = await start(t, { timers: { T1: 20, T2: 40, T4: 50 } });
+  const peer = await Peer.on(t, ['tcp:127.0.0.1:0']);
+  const calling = srf.createUAC(`sip:bob@127.0.0.1:${peer.port('tcp')};transport=tcp`, { localSdp: SDP });
+  const invite = await peer.next('INVITE');
+  reply(invite, 200, 'bob', { Contact: `<sip:bob@127.0.0.1:${peer.port('tcp')};transport=tcp>` }, SDP);
+  const dialog = await calling;
+  await peer.next('ACK');
+  const ending = dialog.destroy();
+  const first = await peer.next('BYE');
+  const second = await peer.next('BYE');
+  t.equal(first.flow, invite.flow);
+  t.not(second.flow, first.flow);
+  t.equal(second.message.get('cseq'), first.message.get('cseq'), 'the same request');
+  t.not(second.message.get('via'), first.message.get('via'), 'in a transaction of its own');
+  reply(second, 200, 'bob');
+  await ending;
+});
+
 t.test('an INVITE cancelled while its connection is coming up is over at once', async (t) => {
   const { srf, server } = await start(t);
   // A listener that never completes the TLS handshake.
