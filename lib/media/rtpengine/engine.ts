@@ -2,11 +2,13 @@ import { EventEmitter } from 'node:events';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { AnchorPool } from '../anchor/anchorPool.js';
+import { AnchoredCall } from '../anchored/call.js';
+import type { EngineNode } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../recording/shelf.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { RemoteInstance, SpawnedInstance, type Instance } from './instance.js';
-import { RtpengineCall } from './mediaCall.js';
+
 
 export interface RtpengineEngineOptions {
   /** Worker threads of the anchor. One carries several hundred calls; more only help where there are cores for them. */
@@ -21,7 +23,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   readonly #instances: Instance[];
   readonly #anchors: AnchorPool;
   readonly #recordings = new RecordingShelf();
-  readonly #calls = new Set<RtpengineCall>();
+  readonly #calls = new Set<AnchoredCall>();
   #closing: Promise<void> | null = null;
 
   constructor(config: RtpengineConfig, logger: MediaLogger, options: RtpengineEngineOptions) {
@@ -50,8 +52,8 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   openCall(options: MediaCallOptions): MediaCall {
-    const call = new RtpengineCall(options, {
-      pick: (tried) => this.#pick(tried),
+    const call = new AnchoredCall(options, {
+      pick: ({ other, tried }) => (other !== null && !tried.has(other) ? other : this.#pick(tried)),
       anchors: this.#anchors,
       anchorAddress: this.#config.anchor,
       recordings: this.#recordings,
@@ -87,14 +89,14 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     await Promise.allSettled([this.#anchors.close(), ...this.#instances.map((instance) => instance.close())]);
   }
 
-  #pick(tried: ReadonlySet<Instance>): Instance {
+  #pick(tried: ReadonlySet<EngineNode>): Instance {
     const [best] = this.#instances.filter((instance) => instance.healthy && !tried.has(instance)).sort((a, b) => a.calls - b.calls);
     if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no rtpengine is healthy');
     return best;
   }
 
   #lost(instance: Instance, reason: string): void {
-    for (const call of [...this.#calls]) if (call.instance === instance) call.engineGone(reason);
+    for (const call of [...this.#calls]) if (call.isOn(instance)) call.nodeGone(instance, reason);
     if (!this.healthy) this.emit('down', reason);
   }
 }

@@ -2,7 +2,13 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
+import type { Remote } from '../anchor/messages.js';
+import type { AnchorCodec } from '../anchor/rtp.js';
+import type { EngineNode, MetaSide, PeerSide } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
+import type { PeerMediaProfile } from '../types.js';
+import { RtpengineMetaSide } from './metaSide.js';
+import { RtpenginePeerSide } from './peerSide.js';
 import { NgClient, type NgAnswer, type NgCommand } from './ngClient.js';
 import { checkInterfaces, EngineProcess, engineVersion } from './process.js';
 
@@ -22,9 +28,8 @@ const ICE_LIMIT = 5000;
 interface InstanceEvents { up: []; down: [reason: string] }
 
 /** One rtpengine: its control client, its health, and its process when it is ours. */
-export abstract class Instance extends EventEmitter<InstanceEvents> {
+export abstract class Instance extends EventEmitter<InstanceEvents> implements EngineNode {
   version: string | null = null;
-  /** Calls held there now; kept by those who open and close them. */
   calls = 0;
   healthy = false;
   protected client: NgClient | null = null;
@@ -38,6 +43,14 @@ export abstract class Instance extends EventEmitter<InstanceEvents> {
 
   get address(): string {
     return this.client?.address ?? 'none';
+  }
+
+  metaSide(id: string, local: Remote): MetaSide {
+    return new RtpengineMetaSide(this, id, local);
+  }
+
+  peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile): PeerSide {
+    return new RtpenginePeerSide(this, id, local, codec, profile);
   }
 
   /** One ng command. @throws WabError as NgClient.request; also when the engine is down. */

@@ -4,23 +4,14 @@ import { WabError } from '../../errors.js';
 import type { StreamFormat } from '../anchor/outStream.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
-import { engineSdp, ONE_SUITE, type EngineCall } from './engineCall.js';
+import type { MetaSide, MetaSideResult } from '../anchored/sides.js';
+import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
+import type { Instance } from './instance.js';
 import { INTERFACES } from './process.js';
 
 /** Tags of the two sides of Meta's engine call. */
 const META = 'meta';
 const ANCHOR = 'anchor';
-
-/** What the anchor must know of Meta's side once it is negotiated. */
-export interface MetaSideResult {
-  /** SDP for Meta; null when it was Meta who answered. */
-  readonly sdp: string | null;
-  readonly remote: Remote;
-  readonly format: StreamFormat;
-  readonly media: MetaMedia;
-  /** DTLS only: lets ICE and then DTLS begin; call it when Meta has, or is about to have, our description. */
-  readonly secure: (() => Promise<void>) | null;
-}
 
 /**
  * Events under a name the engine does not know: taken as telephone-event/8000 beside Opus at 48000, rtpengine 10.5.3
@@ -47,8 +38,35 @@ function formatOf(media: MetaMedia): StreamFormat {
   return { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 };
 }
 
+/** Meta's side as one engine call. */
+export class RtpengineMetaSide implements MetaSide {
+  readonly #call: EngineCall;
+  readonly #local: Remote;
+
+  constructor(instance: Instance, id: string, local: Remote) {
+    this.#call = new EngineCall(instance, id, []);
+    this.#local = local;
+  }
+
+  answer(media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
+    return answerMetaSide(this.#call, this.#local, media, source);
+  }
+
+  offer(keying: Keying, g711: boolean, source: OwnSource): Promise<string> {
+    return offerMetaSide(this.#call, this.#local, keying, g711, source);
+  }
+
+  accept(answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult> {
+    return acceptMetaSide(this.#call, this.#local, answer, keying, g711);
+  }
+
+  close(): Promise<void> {
+    return this.#call.close();
+  }
+}
+
 /** Answers Meta's offer: Meta ⇄ engine ⇄ anchor. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
-export async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
+async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
   const dtls = media.keying === 'dtls';
   const answer = anchorSdp(local, engineCodecs(media.codec, media.events));
   const exchange = async (section: string, again: boolean): Promise<{ towardsAnchor: AudioSection; port: EnginePort }> => {
@@ -99,7 +117,7 @@ function described(media: MetaMedia, candidates: readonly IceCandidate[], setup:
 }
 
 /** The offer for Meta. @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
-export async function offerMetaSide(call: EngineCall, local: Remote, keying: Keying, g711: boolean, source: OwnSource): Promise<string> {
+async function offerMetaSide(call: EngineCall, local: Remote, keying: Keying, g711: boolean, source: OwnSource): Promise<string> {
   return writeSdp(metaOffer(await offerToMeta(call, local, keying, g711, false), keying, g711, source));
 }
 
@@ -112,7 +130,7 @@ function offerToMeta(call: EngineCall, local: Remote, keying: Keying, g711: bool
 }
 
 /** Takes Meta's answer to that offer. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
-export async function acceptMetaSide(call: EngineCall, local: Remote, answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult> {
+async function acceptMetaSide(call: EngineCall, local: Remote, answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult> {
   const media = readMetaAnswer(answer, keying);
   const dtls = media.keying === 'dtls';
   const accept = (section: string): Promise<AudioSection> => call.answer(ANCHOR, META, section, { ICE: 'remove', 'rtcp-mux': ['accept'] });

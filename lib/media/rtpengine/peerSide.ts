@@ -1,13 +1,15 @@
 import { audioCodec, eventCodec, peerAnswer, peerOffer, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type EnginePort, type OfferedTypes, type PeerMedia, type SdpCodec } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
 import type { Remote } from '../anchor/messages.js';
-import type { StreamFormat } from '../anchor/outStream.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
+import type { PeerSide, PeerSideResult } from '../anchored/sides.js';
+import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
-import { engineSdp, ONE_SUITE, type EngineCall } from './engineCall.js';
+import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
+import { engineFigures } from './figures.js';
+import type { Instance } from './instance.js';
 import { anchorSection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
-import type { PeerWire } from './stats.js';
 import { INTERFACES } from './process.js';
 
 const PEER = 'peer';
@@ -27,21 +29,12 @@ function forEngine(codec: SdpCodec): SdpCodec {
   return codec.name === 'opus' ? { ...codec, channels: 1 } : codec;
 }
 
-/** What the anchor must know of a peer leg once it is negotiated. */
-export interface PeerSideResult {
-  readonly remote: Remote;
-  readonly format: StreamFormat;
-  readonly media: PeerMedia;
-  /** For statistics. */
-  readonly wire: PeerWire;
-}
-
 /**
  * One peer leg's engine call: anchor ⇄ engine ⇄ peer. `codec` is what the anchor speaks, that is, Meta's.
  * Transcoding, the engine wants events on the audio's clock and then scales their durations: the anchor speaks telephone-event/48000
  * beside Opus there. Passing Opus through, events are hidden from the engine (see opaque) and pass as they come.
  */
-export class PeerSide {
+export class RtpenginePeerSide implements PeerSide {
   readonly #call: EngineCall;
   readonly #local: Remote;
   readonly #codec: AnchorCodec;
@@ -49,14 +42,13 @@ export class PeerSide {
   #port: EnginePort | null = null;
   #offered: OfferedTypes = { opus: 111, events: null };
 
-  constructor(call: EngineCall, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile) {
-    this.#call = call;
+  constructor(instance: Instance, id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile) {
+    this.#call = new EngineCall(instance, id, ['generate-RTCP']);
     this.#local = local;
     this.#codec = codec;
     this.#profile = profile;
   }
 
-  /** Our offer to the peer. */
   async offer(id: string, version: number): Promise<string> {
     const wanted = this.#profile.codecs.filter((name) => name !== this.#codec);
     const codecs = [forEngine(this.#anchorAudio()), this.#anchorEvents()];
@@ -71,7 +63,6 @@ export class PeerSide {
     return writeSdp(peerOffer(port, this.#profile, this.#offered, id, version));
   }
 
-  /** The peer's answer to it. @throws WabError 'SDP_UNACCEPTABLE'. */
   async takeAnswer(text: string): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile);
     const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
@@ -108,6 +99,14 @@ export class PeerSide {
     });
     const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
     return this.#result(media, remote, ANCHOR_EVENTS, ms);
+  }
+
+  async figures(): Promise<EngineFigures | null> {
+    return engineFigures(await this.#call.query(), PEER);
+  }
+
+  close(): Promise<void> {
+    return this.#call.close();
   }
 
   #result(media: PeerMedia, towardsAnchor: AudioSection, transcodedEvents: number | null, repacketised: number | null = null): PeerSideResult {

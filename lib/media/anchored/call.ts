@@ -10,35 +10,44 @@ import type { AnchorCodec } from '../anchor/rtp.js';
 import type { MediaLogger } from '../logger.js';
 import type { RecordingShelf } from '../recording/shelf.js';
 import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile } from '../types.js';
-import { EngineCall } from './engineCall.js';
-import type { Instance } from './instance.js';
-import { acceptMetaSide, answerMetaSide, offerMetaSide, type MetaSideResult } from './metaSide.js';
-import { RtpenginePeerLeg, type LegHost } from './peerLeg.js';
-import { PeerSide } from './peerSide.js';
+import { AnchoredPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
+import type { EngineNode, MetaSide, MetaSideResult } from './sides.js';
 import { metaStats, peerStats } from './stats.js';
+
+/** What an engine is wanted for. */
+export interface Wanted {
+  readonly role: 'meta' | 'peer';
+  /** How Meta's leg is keyed; null in the role of a peer's. */
+  readonly keying: Keying | null;
+  /** An engine that the call uses already, if it does. */
+  readonly other: EngineNode | null;
+  readonly tried: ReadonlySet<EngineNode>;
+}
 
 /** What calls share. */
 export interface CallSurroundings {
-  /** A healthy instance not among `tried`. @throws WabError 'MEDIA_UNAVAILABLE'. */
-  pick(tried: ReadonlySet<Instance>): Instance;
+  /** A healthy engine not among `tried`. @throws WabError 'MEDIA_UNAVAILABLE'. */
+  pick(wanted: Wanted): EngineNode;
   readonly anchors: AnchorPool;
   readonly anchorAddress: string;
   readonly recordings: RecordingShelf;
   readonly logger: MediaLogger;
-  closed(call: RtpengineCall): void;
+  closed(call: AnchoredCall): void;
 }
 
 const NOTHING: LegMediaStats = peerStats(null, null, null);
 
-/** A call on rtpengine: one engine call for Meta, one for each peer leg, the anchor between them. */
-export class RtpengineCall extends EventEmitter<MediaCallEvents> implements MediaCall, LegHost {
+/** A call with our anchor in the middle: one side of an engine towards Meta, one towards each peer. */
+export class AnchoredCall extends EventEmitter<MediaCallEvents> implements MediaCall, LegHost {
   readonly #options: MediaCallOptions;
   readonly #around: CallSurroundings;
   readonly #source = { id: randomInt(1, 0xffff_ffff), cname: `wab-${randomInt(0x1_0000_0000).toString(36)}` };
-  readonly #legs = new Set<RtpenginePeerLeg>();
-  #instance: Instance | null = null;
+  readonly #legs = new Set<AnchoredPeerLeg>();
+  /** The engines in use, and by how many sides. */
+  readonly #uses = new Map<EngineNode, number>();
+  readonly #lostNodes = new Set<EngineNode>();
   #anchor: AnchorHandle | null = null;
-  #metaEngine: EngineCall | null = null;
+  #metaSide: MetaSide | null = null;
   #meta: MetaMedia | null = null;
   /** What the anchor carries: Meta's codec; Opus until it is known, as Meta speaks it wherever it is offered (META-SIP §6.1). */
   #codec: AnchorCodec = 'opus';
@@ -46,9 +55,9 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   #secure: (() => Promise<void>) | null = null;
   #started = false;
   #legCount = 0;
-  #connected: RtpenginePeerLeg | null = null;
+  #connected: AnchoredPeerLeg | null = null;
   /** The leg whose figures stand for the peer: the one connected last. */
-  #lastLeg: RtpenginePeerLeg | null = null;
+  #lastLeg: AnchoredPeerLeg | null = null;
   #plays = 0;
   #closing: Promise<CallMediaStats> | null = null;
   #lost = false;
@@ -59,30 +68,30 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     this.#around = around;
   }
 
-  /** The engine that holds this call; null before its first leg. */
-  get instance(): Instance | null {
-    return this.#instance;
+  /** Whether this engine holds some of the call. */
+  isOn(node: EngineNode): boolean {
+    return this.#uses.has(node);
   }
 
   async answerMeta(offer: string, options: { readonly keying: Keying }): Promise<string> {
     const media = readMetaOffer(offer, options.keying);
     // Peer legs may be made while the engine is still asked.
     this.#codec = media.codec.name as AnchorCodec;
-    const result = await this.#onInstance((engine, local) => answerMetaSide(engine, local, media, this.#source));
+    const result = await this.#onNode(options.keying, (side) => side.answer(media, this.#source));
     this.#metaReady(result);
     return result.sdp ?? '';
   }
 
   async offerMeta(options: { readonly keying: Keying; readonly g711: boolean }): Promise<string> {
     this.#offered = options;
-    return this.#onInstance((engine, local) => offerMetaSide(engine, local, options.keying, options.g711, this.#source));
+    return this.#onNode(options.keying, (side) => side.offer(options.keying, options.g711, this.#source));
   }
 
   async takeMetaAnswer(answer: string): Promise<void> {
-    const engine = this.#metaEngine;
-    if (!engine || !this.#offered || !this.#anchor) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
+    const side = this.#metaSide;
+    if (!side || !this.#offered || !this.#anchor) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
     const { keying, g711 } = this.#offered;
-    const result = await acceptMetaSide(engine, this.#local(this.#anchor), answer, keying, g711);
+    const result = await side.accept(answer, keying, g711);
     if (this.#legs.size > 0 && result.media.codec.name !== this.#codec) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
     this.#codec = result.media.codec.name as AnchorCodec;
     this.#metaReady(result);
@@ -111,7 +120,7 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   }
 
   addPeerLeg(profile: PeerMediaProfile): PeerLeg {
-    const leg = new RtpenginePeerLeg((this.#legCount += 1), profile, this);
+    const leg = new AnchoredPeerLeg((this.#legCount += 1), profile, this);
     this.#legs.add(leg);
     return leg;
   }
@@ -151,15 +160,16 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
   }
 
   close(): Promise<CallMediaStats> {
-    this.#closing ??= this.#release();
+    this.#closing ??= this.#free();
     return this.#closing;
   }
 
-  async #release(): Promise<CallMediaStats> {
+  async #free(): Promise<CallMediaStats> {
     const leg = this.#lastLeg;
     await Promise.all([...this.#legs].map((one) => one.close()));
-    const [counters] = await Promise.all([this.#anchor?.close() ?? null, this.#metaEngine?.close() ?? null]);
-    if (this.#instance && !this.#lost) this.#instance.calls -= 1;
+    const [counters] = await Promise.all([this.#anchor?.close() ?? null, this.#metaSide?.close() ?? null]);
+    for (const node of this.#uses.keys()) if (!this.#lostNodes.has(node)) node.calls -= 1;
+    this.#uses.clear();
     this.#around.closed(this);
     return {
       meta: this.#metaStats(counters),
@@ -171,69 +181,98 @@ export class RtpengineCall extends EventEmitter<MediaCallEvents> implements Medi
     return metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
   }
 
-  /** The engine or the anchor of this call is gone. */
-  engineGone(reason: string): void {
+  /** An engine of this call is gone. */
+  nodeGone(node: EngineNode, reason: string): void {
+    this.#lostNodes.add(node);
+    this.#gone(reason);
+  }
+
+  #gone(reason: string): void {
     if (this.#lost || this.#closing) return;
     this.#lost = true;
     this.emit('engineLost', reason);
   }
 
-  async openLeg(number: number, profile: PeerMediaProfile): Promise<{ engine: EngineCall; side: PeerSide; anchor: AnchorHandle }> {
-    const instance = this.#instance ?? this.#allocate(new Set());
+  openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg {
+    const node = this.#allocate('peer', null, tried);
     const anchor = this.#anchor as AnchorHandle;
-    const engine = new EngineCall(instance, `${this.#options.id}-p${number}`, ['generate-RTCP']);
-    return Promise.resolve({ engine, anchor, side: new PeerSide(engine, this.#local(anchor), this.#codec, profile) });
+    const side = node.peerSide(`${this.#options.id}-p${number}`, this.#local(anchor), this.#codec, profile, {
+      lost: (reason) => this.#peerSideLost(number, reason),
+      digit: (digit, durationMs) => { if (this.#connected?.number === number) this.sendDtmf(digit, durationMs); },
+    });
+    return { anchor, side, node, release: () => this.#release(node) };
   }
 
   frames(file: string): Promise<readonly Buffer[]> {
     return this.#around.recordings.frames(file, this.#codec);
   }
 
-  legReady(leg: RtpenginePeerLeg): void {
+  /** Only the leg that is heard ends the call with it; another just fails. */
+  #peerSideLost(number: number, reason: string): void {
+    if (this.#connected?.number === number) this.#gone(reason);
+  }
+
+  legReady(leg: AnchoredPeerLeg): void {
     if (leg === this.#connected) this.#anchor?.post({ op: 'connect', side: leg.number });
   }
 
-  legClosed(leg: RtpenginePeerLeg): void {
+  legClosed(leg: AnchoredPeerLeg): void {
     if (leg === this.#connected) this.connect(null);
     this.#legs.delete(leg);
   }
 
   /** Runs Meta's first exchange on an engine; one that cannot take it is passed over while others are left. */
-  async #onInstance<T>(work: (engine: EngineCall, local: Remote) => Promise<T>): Promise<T> {
-    if (this.#metaEngine) throw new WabError('MEDIA_REFUSED', "Meta's leg exists already");
-    const tried = new Set<Instance>();
+  async #onNode<T>(keying: Keying, work: (side: MetaSide) => Promise<T>): Promise<T> {
+    if (this.#metaSide) throw new WabError('MEDIA_REFUSED', "Meta's leg exists already");
+    const tried = new Set<EngineNode>();
     for (;;) {
-      const instance = this.#instance ?? this.#allocate(tried);
-      const engine = this.#metaEngine = new EngineCall(instance, `${this.#options.id}-m`, []);
+      const node = this.#allocate('meta', keying, tried);
+      const side = this.#metaSide = node.metaSide(`${this.#options.id}-m`, this.#local(this.#anchor as AnchorHandle), {
+        lost: (reason) => this.#gone(reason), digit: () => undefined,
+      });
       try {
-        return await work(engine, this.#local(this.#anchor as AnchorHandle));
+        return await work(side);
       } catch (error) {
-        const elsewhere = error instanceof WabError && error.code === 'MEDIA_UNAVAILABLE' && this.#legCount === 0 && !this.#closing;
-        if (!elsewhere) throw error;
-        await engine.close();
-        tried.add(instance);
-        instance.calls -= instance.healthy ? 1 : 0;
-        this.#instance = this.#metaEngine = null;
-        this.#around.logger.warn({ call: this.#options.id, engine: instance.address, err: error }, 'an rtpengine cannot take a call');
+        if (!(error instanceof WabError) || error.code !== 'MEDIA_UNAVAILABLE' || this.#closing) throw error;
+        await side.close();
+        tried.add(node);
+        this.#around.logger.warn({ call: this.#options.id, engine: node.address, err: error }, 'a media engine cannot take a call');
         // Gives the first engine's own error when there is no other.
-        try { this.#around.pick(tried); } catch { throw error; }
+        try { this.#around.pick({ role: 'meta', keying, other: null, tried }); } catch { throw error; }
+        this.#release(node);
+        this.#metaSide = null;
       }
     }
   }
 
-  #allocate(tried: ReadonlySet<Instance>): Instance {
+  #allocate(role: Wanted['role'], keying: Keying | null, tried: ReadonlySet<EngineNode>): EngineNode {
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
-    const instance = this.#around.pick(tried);
+    const [other = null] = this.#uses.keys();
+    const node = this.#around.pick({ role, keying, other, tried });
     if (!this.#anchor) {
       const anchor = this.#anchor = this.#around.anchors.open();
-      anchor.on('dtmf', (digit, durationMs) => this.emit('dtmf', digit, durationMs));
+      anchor.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
       anchor.on('silent', () => this.emit('mediaTimeout'));
       anchor.on('length', (side, ms) => this.#repacketise(side, ms));
-      anchor.on('lost', (reason) => this.engineGone(reason));
+      anchor.on('lost', (reason) => this.#gone(reason));
     }
-    instance.calls += 1;
-    this.#instance = instance;
-    return instance;
+    const uses = this.#uses.get(node) ?? 0;
+    if (uses === 0) node.calls += 1;
+    this.#uses.set(node, uses + 1);
+    return node;
+  }
+
+  /** A side at this engine is no more. */
+  #release(node: EngineNode): void {
+    const uses = this.#uses.get(node) ?? 0;
+    if (uses > 1) this.#uses.set(node, uses - 1);
+    else if (this.#uses.delete(node) && !this.#lostNodes.has(node)) node.calls -= 1;
+  }
+
+  /** A digit of Meta's, which an engine that takes them out of the stream makes anew towards the peer. */
+  #heard(digit: string, durationMs: number): void {
+    this.#connected?.sendDigit(digit, durationMs);
+    this.emit('dtmf', digit, durationMs);
   }
 
   /** META-SIP §6.2: ptime 20, whatever an Opus peer makes of it. */

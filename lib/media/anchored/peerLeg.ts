@@ -3,26 +3,35 @@ import { WabError } from '../../errors.js';
 import type { AnchorHandle } from '../anchor/anchorPool.js';
 import type { SideCounters } from '../anchor/messages.js';
 import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
-import type { EngineCall } from './engineCall.js';
-import type { PeerSide, PeerSideResult } from './peerSide.js';
-import { engineFigures, peerStats } from './stats.js';
+import type { EngineNode, PeerSide, PeerSideResult } from './sides.js';
+import { peerStats, type EngineFigures } from './stats.js';
+
+/** A leg's side at an engine. */
+export interface OpenLeg {
+  readonly side: PeerSide;
+  readonly anchor: AnchorHandle;
+  readonly node: EngineNode;
+  /** The side was closed: the engine carries one less. */
+  release(): void;
+}
 
 /** What a leg needs of its call. */
 export interface LegHost {
-  /** The leg's engine call and its two sides; allocates the call's engine when this is the first leg. */
-  openLeg(number: number, profile: PeerMediaProfile): Promise<{ readonly engine: EngineCall; readonly side: PeerSide; readonly anchor: AnchorHandle }>;
+  /** @throws WabError 'MEDIA_UNAVAILABLE' when there is no engine that was not tried. */
+  openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg;
   /** A recording, as the anchor plays it. */
   frames(file: string): Promise<readonly Buffer[]>;
   /** The leg has a stream now, or a new one. */
-  legReady(leg: RtpenginePeerLeg): void;
-  legClosed(leg: RtpenginePeerLeg): void;
+  legReady(leg: AnchoredPeerLeg): void;
+  legClosed(leg: AnchoredPeerLeg): void;
 }
 
-/** One peer leg of a call on rtpengine. */
-export class RtpenginePeerLeg implements PeerLeg {
+/** One peer leg of a call on an engine. */
+export class AnchoredPeerLeg implements PeerLeg {
   readonly #sessionId = String(randomInt(1, 0xffff_ffff));
   readonly #host: LegHost;
-  #opening: ReturnType<LegHost['openLeg']> | null = null;
+  #opened: OpenLeg | null = null;
+  readonly #tried = new Set<EngineNode>();
   #offer: Promise<string> | null = null;
   #current: PeerSideResult | null = null;
   #version = 1;
@@ -39,24 +48,22 @@ export class RtpenginePeerLeg implements PeerLeg {
 
   offer(): Promise<string> {
     this.#offer ??= this.#inTurn(async () => {
-      const { side } = await this.#open();
-      return this.#lastSdp = await side.offer(this.#sessionId, this.#version);
+      return this.#lastSdp = await this.#first((side) => side.offer(this.#sessionId, this.#version));
     });
     return this.#offer;
   }
 
   takeAnswer(answer: string): Promise<void> {
     return this.#inTurn(async () => {
-      const { side } = await this.#open();
+      const { side } = this.#open();
       await this.#settle(await side.takeAnswer(answer));
     });
   }
 
   answer(offer: string): Promise<string> {
     return this.#inTurn(async () => {
-      const { side } = await this.#open();
       // RFC 3264 §8: the version grows by one whenever the text changes.
-      let result = await side.answer(offer, this.#current, this.#sessionId, this.#version);
+      let result = await this.#first((side) => side.answer(offer, this.#current, this.#sessionId, this.#version));
       if (this.#lastSdp !== null && result.sdp !== this.#lastSdp) {
         this.#version += 1;
         const bumped = result.sdp.replace(/^o=.*$/m, (line) => line.replace(/^(o=\S+ \S+) \d+/, `$1 ${this.#version}`));
@@ -72,21 +79,27 @@ export class RtpenginePeerLeg implements PeerLeg {
     const turn = (this.#plays += 1);
     const frames = source === null ? null : await this.#host.frames(source.file);
     // Another play or stop came while the file was read.
-    if (turn !== this.#plays || this.#closing || !this.#opening) return;
-    const { anchor } = await this.#opening;
+    if (turn !== this.#plays || this.#closing || !this.#opened) return;
+    const { anchor } = this.#opened;
     anchor.playTo(this.number, frames, source?.loop ?? false);
   }
 
   /** The peer's packets, passed through so far, last `ms`: has the engine make 20 ms ones of them. The peer notices nothing. */
   repacketise(ms: number): Promise<void> {
     return this.#inTurn(async () => {
-      const { side } = await this.#open();
-      if (this.#current) await this.#settle(await side.repacketise(this.#current.media, ms));
+      const { side } = this.#open();
+      const result = this.#current === null ? null : await side.repacketise(this.#current.media, ms);
+      if (result !== null) await this.#settle(result);
     });
   }
 
+  /** A digit of the WhatsApp user's, for an engine that takes them out of the stream; only to a peer that wants them there. */
+  sendDigit(digit: string, durationMs: number): void {
+    if (this.#current !== null && this.#current.media.events !== null && this.#current.media.listens) this.#opened?.side.sendDigit?.(digit, durationMs);
+  }
+
   async #settle(result: PeerSideResult): Promise<void> {
-    const { anchor } = await this.#open();
+    const { anchor } = this.#open();
     this.#current = result;
     anchor.side(this.number, result.remote, result.format);
     anchor.post({ op: 'listen', side: this.number, listens: result.media.listens });
@@ -96,12 +109,12 @@ export class RtpenginePeerLeg implements PeerLeg {
   /** Figures so far; `counters` are the anchor's of this leg. */
   async stats(counters: SideCounters | null): Promise<LegMediaStats> {
     if (this.#final) return this.#final;
-    const opened = await this.#opening?.catch(() => null);
-    return this.#compose(counters, await opened?.engine.query() ?? null);
+    const opened = this.#opened;
+    return this.#compose(counters, await opened?.side.figures() ?? null);
   }
 
-  #compose(counters: SideCounters | null, engine: Parameters<typeof engineFigures>[0]): LegMediaStats {
-    return peerStats(this.#current?.wire ?? null, counters, engineFigures(engine, 'peer'));
+  #compose(counters: SideCounters | null, engine: EngineFigures | null): LegMediaStats {
+    return peerStats(this.#current?.wire ?? null, counters, engine);
   }
 
   close(): Promise<void> {
@@ -110,20 +123,38 @@ export class RtpenginePeerLeg implements PeerLeg {
   }
 
   async #release(): Promise<void> {
-    const opened = await this.#opening?.catch(() => null);
+    const opened = this.#opened;
     if (opened) {
-      const [counters, engine] = await Promise.all([opened.anchor.stats(), opened.engine.query()]);
+      const [counters, engine] = await Promise.all([opened.anchor.stats(), opened.side.figures()]);
       this.#final = this.#compose(counters.peers[this.number] ?? null, engine);
       opened.anchor.post({ op: 'drop', side: this.number });
-      await opened.engine.close();
+      await opened.side.close();
+      opened.release();
     }
     this.#host.legClosed(this);
   }
 
-  #open(): ReturnType<LegHost['openLeg']> {
-    if (this.#closing) return Promise.reject(new WabError('MEDIA_REFUSED', 'the leg was closed'));
-    this.#opening ??= this.#host.openLeg(this.number, this.profile);
-    return this.#opening;
+  #open(): OpenLeg {
+    if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    return this.#opened ??= this.#host.openLeg(this.number, this.profile, this.#tried);
+  }
+
+  /** Runs the leg's first exchange; an engine that cannot take it is passed over while others are left. */
+  async #first<T>(work: (side: PeerSide) => Promise<T>): Promise<T> {
+    for (;;) {
+      const opened = this.#open();
+      try {
+        return await work(opened.side);
+      } catch (error) {
+        if (this.#lastSdp !== null || this.#closing || !(error instanceof WabError) || error.code !== 'MEDIA_UNAVAILABLE') throw error;
+        await opened.side.close();
+        opened.release();
+        this.#tried.add(opened.node);
+        this.#opened = null;
+        // Gives the first engine's own error when there is no other.
+        try { this.#open(); } catch { throw error; }
+      }
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

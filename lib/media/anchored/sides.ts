@@ -1,0 +1,75 @@
+import type { Keying } from '../../config/types.js';
+import type { MetaMedia, OwnSource, PeerMedia } from '../../sdp/index.js';
+import type { Remote } from '../anchor/messages.js';
+import type { StreamFormat } from '../anchor/outStream.js';
+import type { AnchorCodec } from '../anchor/rtp.js';
+import type { PeerMediaProfile } from '../types.js';
+import type { EngineFigures, PeerWire } from './stats.js';
+
+/** One engine of a pool, as a call sees it: it makes sides, each between the anchor and somebody outside. */
+export interface EngineNode {
+  readonly address: string;
+  readonly healthy: boolean;
+  /** Calls held there now; kept by those who open and close them. */
+  calls: number;
+  /** `id` is unique to the side; `local` is the anchor's address as the engine reaches it. */
+  metaSide(id: string, local: Remote, events: SideEvents): MetaSide;
+  peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide;
+}
+
+/** What an engine tells of a side by itself. */
+export interface SideEvents {
+  /** The engine gave the side up, for a reason of its own. */
+  lost(reason: string): void;
+  /** A digit of the peer's, where the engine takes them out of the stream; duration in milliseconds. */
+  digit(digit: string, durationMs: number): void;
+}
+
+/** What the anchor must know of Meta's side once it is negotiated. */
+export interface MetaSideResult {
+  /** SDP for Meta; null when it was Meta who answered. */
+  readonly sdp: string | null;
+  readonly remote: Remote;
+  readonly format: StreamFormat;
+  readonly media: MetaMedia;
+  /** DTLS only: lets ICE and then DTLS begin; call it when Meta has, or is about to have, our description. */
+  readonly secure: (() => Promise<void>) | null;
+}
+
+/** Meta ⇄ engine ⇄ anchor. All @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
+export interface MetaSide {
+  /** Answers Meta's offer. */
+  answer(media: MetaMedia, source: OwnSource): Promise<MetaSideResult>;
+  /** The offer for Meta. */
+  offer(keying: Keying, g711: boolean, source: OwnSource): Promise<string>;
+  /** Takes Meta's answer to that offer. */
+  accept(answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult>;
+  /** Frees what the engine holds; may be called twice. */
+  close(): Promise<void>;
+}
+
+/** What the anchor must know of a peer leg once it is negotiated. */
+export interface PeerSideResult {
+  readonly remote: Remote;
+  readonly format: StreamFormat;
+  readonly media: PeerMedia;
+  /** For statistics. */
+  readonly wire: PeerWire;
+}
+
+/** Anchor ⇄ engine ⇄ peer, the anchor speaking Meta's codec. Errors as above. */
+export interface PeerSide {
+  /** Our offer to the peer; `id` and `version` are those of its o= line. */
+  offer(id: string, version: number): Promise<string>;
+  /** The peer's answer to it. */
+  takeAnswer(text: string): Promise<PeerSideResult>;
+  /** Answers the peer's offer, a first or a later one; `before` is what stands, so that an unchanged stream is left alone. */
+  answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }>;
+  /** The same stream once more, with packets of `ms` towards the peer and of 20 ms towards the anchor; null where the engine cannot. */
+  repacketise(media: PeerMedia, ms: number): Promise<PeerSideResult | null>;
+  /** A digit towards the peer, where the engine takes them out of the stream. */
+  sendDigit?(digit: string, durationMs: number): void;
+  /** What the engine counted of the peer's packets; null when it does not say. */
+  figures(): Promise<EngineFigures | null>;
+  close(): Promise<void>;
+}
