@@ -33,10 +33,10 @@ export async function startBaresip(options: { codec: string; srtp?: boolean }): 
   return run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));
 }
 
-/** sipp's built-in UAS, echoing RTP. */
-export async function startSipp(): Promise<Program> {
+/** One of sipp's built-in scenarios that wait for calls, echoing RTP. */
+export async function startSipp(scenario = 'uas'): Promise<Program> {
   const [port, media] = [await freeUdpPort(), await freeUdpPort()];
-  return run('sipp', ['-sn', 'uas', '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin'], port, async () => undefined);
+  return run('sipp', ['-sn', scenario, '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin'], port, async () => undefined);
 }
 
 /** Starts the program and waits until its UDP port is bound. */
