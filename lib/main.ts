@@ -3,6 +3,7 @@ import { auditRecord } from './call/auditRecord.js';
 import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
 import { DialogIndex } from './call/dialogIndex.js';
+import { CallHistory } from './call/history.js';
 import type { CallRecord } from './call/record.js';
 import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
@@ -15,11 +16,9 @@ import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
 import { openAudit, type AuditLog } from './observe/audit.js';
 import { noWriter, openLineWriter, type LineWriter } from './observe/lineWriter.js';
-import { drawLadder } from './observe/ladder.js';
 import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
-import { maskNumbers } from './observe/redact.js';
-import { TraceStore, type TraceEntry } from './observe/trace.js';
+import type { TraceEntry } from './observe/trace.js';
 import { locate } from './call/locate.js';
 import { compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeTarget, objectsToContact, prove } from './policy/index.js';
 import { Guard } from './registrar/guard.js';
@@ -31,16 +30,13 @@ import { SipConnections } from './sip/connections.js';
 import { sendOptions, type OptionsOutcome } from './sip/options.js';
 import type { SipHeaders } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
-import { addressMatcher, sourceJudge } from './sip/source.js';
+import { sourceJudge } from './sip/source.js';
 import { startSipServer, type SipLimits, type SipServer } from './sipserver/index.js';
 import { DailyCounters, RateWindows } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
 const sipConnectTimeoutMs = 10_000;
-/** Finished calls whose ladder can still be asked for, and SIP messages kept for each Call-ID. */
-const recentCalls = 500;
-const messagesPerCallId = 64;
 
 /** A running service. */
 export interface Service {
@@ -84,9 +80,8 @@ export async function startService(config: Config, log: Logger, parts: ServicePa
 
 async function build(config: Config, log: Logger, parts: ServiceParts, undo: (() => Promise<void> | void)[]): Promise<Service> {
   let rules = compileRules(config);
-  const table = new CallTable();
-  const trace = new TraceStore({ calls: recentCalls * 2, messages: messagesPerCallId });
-  const recent = new Map<string, readonly string[]>();
+  const table: CallTable = new CallTable((call) => history.ended(call));
+  const history = new CallHistory(table, () => rules);
 
   const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, {
     onTrouble: (message) => log.error({ part: 'cdr' }, message), onRecovered: (message) => log.info({ part: 'cdr' }, message),
@@ -105,7 +100,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   undo.push(() => media.close());
   const guard = new Guard(() => rules.config.limits.ban);
   const embedded = config.sip.server === 'embedded'
-    ? await startEmbedded(config, log, (entry) => trace.record(entry), (address) => !guard.silent(address, Date.now())) : null;
+    ? await startEmbedded(config, log, (entry) => history.record(entry), (address) => !guard.silent(address, Date.now())) : null;
   if (embedded !== null) undo.push(() => embedded.server.close());
   await media.start();
 
@@ -143,12 +138,12 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       audit.write(record);
       call.log.debug(record, 'policy');
     },
-    onEnded: (call, record) => finish(call, record, { cdr, metrics, recent }),
+    onEnded: (call, record) => finish(call, record, { cdr, metrics }),
   };
   const calls = new CallService(context);
   const connections = new SipConnections(
     embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }),
-    { request: (req, res, stack) => calls.take(req, res, stack), message: embedded === null ? (entry) => trace.record(entry) : null },
+    { request: (req, res, stack) => calls.take(req, res, stack), message: embedded === null ? (entry) => history.record(entry) : null },
   );
   connections.on('down', (address, stack) => {
     for (const call of table.all()) {
@@ -161,16 +156,12 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const pinging = keepAlive({ registrar, ask: (to, timeout) => askAt(to.uri, to.proxy, to.headers, timeout) });
   undo.push(() => pinging.close());
 
-  const ladder = (id: string): string | null => {
-    const live = table.get(id);
-    const callIds = live === undefined ? recent.get(id) : callIdsOf(live);
-    return callIds === undefined ? null : draw(trace.messages(callIds), rules.config);
-  };
   const http: HttpServer | null = config.http.listen === null ? null : await startHttp(config.http.listen, {
     notReady: () => (calls.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : null),
     metrics: () => metrics.text(),
     calls: () => table.all().map((call) => ({ id: call.id, state: call.state, direction: call.direction, number: call.facts.number, peer: call.facts.peer, seconds: Math.round((Date.now() - call.startedAt) / 1000) })),
-    ladder,
+    ladder: (id) => history.ladder(id),
+    messages: (id) => history.messages(id),
     status: () => ({ sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()), calls: table.size }),
   });
   if (http !== null) undo.push(() => http.close());
@@ -180,7 +171,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     listening: embedded?.server.listening ?? [],
     http: http?.address ?? null,
     table,
-    ladder,
+    ladder: (id) => history.ladder(id),
     reload(next) {
       const compiled = compileRules(next);
       warnOfFixedKeys(rules.config, next, log);
@@ -280,32 +271,10 @@ function metaProxy({ meta: { address, host, port } }: Config): string | null {
   return `sip:${target.includes(':') && !target.startsWith('[') ? `[${target}]` : target}:${port};transport=tls`;
 }
 
-function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics; recent: Map<string, readonly string[]> }): void {
+function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics }): void {
   to.cdr.write(record);
   to.metrics.ended(record.direction, record.termination, record.setupMs, record.durationMs);
-  if (to.recent.size >= recentCalls) {
-    const oldest = to.recent.keys().next();
-    if (!oldest.done) to.recent.delete(oldest.value);
-  }
-  to.recent.set(call.id, callIdsOf(call));
   call.log.info({ termination: record.termination, setupMs: record.setupMs, durationMs: record.durationMs, rule: record.rule }, 'call ended');
-}
-
-function callIdsOf({ facts, attempts }: Call): string[] {
-  return [...new Set([facts.metaCallId, facts.peerCallId, ...attempts].filter((id) => id !== null))];
-}
-
-function draw(entries: readonly TraceEntry[], config: Config): string {
-  const isMeta = addressMatcher(config.meta.sources);
-  const business = new Set(Object.keys(config.numbers));
-  const peers = Object.entries(config.peers);
-  const nameOf = ({ transport, remote }: TraceEntry): string => {
-    const host = remote.replace(/:\d+$/, '');
-    if (transport === 'tls' && (isMeta(host) || host === config.meta.address || host === config.meta.host)) return 'Meta';
-    return peers.find(([, { uri }]) => uri.includes(remote))?.[0] ?? remote;
-  };
-  const text = drawLadder(entries, nameOf);
-  return config.cdr.fullNumbers ? text : maskNumbers(text, business);
 }
 
 /** Keys that a running service cannot change; the operator is told instead of left wondering. */

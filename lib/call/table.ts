@@ -6,6 +6,12 @@ export class CallTable {
   readonly #perNumber = new Map<string, number>();
   readonly #perPeer = new Map<string, number>();
   readonly #perPair = new Map<string, number>();
+  readonly #onRemoved: (call: Call) => void;
+
+  /** @param onRemoved told of each call as it leaves the table */
+  constructor(onRemoved: (call: Call) => void = () => undefined) {
+    this.#onRemoved = onRemoved;
+  }
 
   get size(): number {
     return this.#calls.size;
@@ -16,7 +22,7 @@ export class CallTable {
   }
 
   remove(call: Call): void {
-    this.#calls.delete(call.id);
+    if (this.#calls.delete(call.id)) this.#onRemoved(call);
   }
 
   get(id: string): Call | undefined {

@@ -10,6 +10,8 @@ export interface HttpSources {
   calls(): object[];
   /** The SIP ladder of a live or recent call as text; null when unknown. */
   ladder(id: string): string | null;
+  /** Its SIP messages in full, secrets hidden; null when unknown. */
+  messages(id: string): string | null;
   status(): object;
 }
 
@@ -35,11 +37,8 @@ export async function startHttp(listen: string, sources: HttpSources): Promise<H
     }],
     [/^\/status$/, (response) => json(response, 200, sources.status())],
     [/^\/calls$/, (response) => json(response, 200, sources.calls())],
-    [/^\/calls\/([0-9a-f-]{36})\/ladder$/, (response, id) => {
-      const text = sources.ladder(id);
-      if (text === null) json(response, 404, { error: 'no such call' });
-      else response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
-    }],
+    [/^\/calls\/([0-9a-f-]{36})\/ladder$/, (response, id) => page(response, sources.ladder(id))],
+    [/^\/calls\/([0-9a-f-]{36})\/sip$/, (response, id) => page(response, sources.messages(id))],
   ];
   const server = createServer((request, response) => void dispatch(routes, request, response));
   await listenOn(server, listen);
@@ -67,6 +66,11 @@ async function dispatch(routes: [RegExp, Handler][], request: IncomingMessage, r
     return;
   }
   json(response, 404, { error: 'no such page' });
+}
+
+function page(response: ServerResponse, text: string | null): void {
+  if (text === null) json(response, 404, { error: 'no such call' });
+  else response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
 }
 
 function json(response: ServerResponse, status: number, body: object): void {

@@ -125,13 +125,15 @@ t.test('the pages say what goes on, and nothing secret is in any page, log line 
   t.match(live, { state: 'answered', number });
   const ladder = (await service.page(`/calls/${live!.id}/ladder`)).text;
   t.match(ladder, /INVITE[^]*407[^]*INVITE[^]*200 OK/);
+  t.match((await service.page(`/calls/${live!.id}/sip`)).text, /from Meta\)\nINVITE sip:[^]*Proxy-Authorization: Digest [^]*a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:…[^]*to pbx\)\nINVITE sip:6001@/);
   t.match((await service.page('/metrics')).text, /^wab_live_calls 1$/m);
   t.match(JSON.parse((await service.page('/status')).text), { calls: 1, sip: [{ up: true }], media: { instances: [{ healthy: true }] } });
   t.equal((await service.page('/calls/00000000-0000-0000-0000-000000000000/ladder')).status, 404);
   t.equal((await service.page('/nothing')).status, 404);
   t.equal((await fetch(`http://${service.ready.http}/calls`, { method: 'POST' })).status, 405);
   await caller.hangUp();
-  const pages = await Promise.all(['/calls', `/calls/${live!.id}/ladder`, '/metrics', '/status'].map(async (path) => (await service.page(path)).text));
+  await service.command.line(/call ended/);
+  const pages = await Promise.all(['/calls', `/calls/${live!.id}/ladder`, '/metrics', '/status', `/calls/${live!.id}/sip`].map(async (path) => (await service.page(path)).text));
   t.match(pages[2], /^wab_calls_total\{direction="user-initiated",by="user",reason="hangup",status="200"\} 1$/m);
   service.command.child.kill('SIGTERM');
   t.equal(await service.command.exit, 0);

@@ -1,0 +1,101 @@
+import type { Config } from '../config/types.js';
+import { drawLadder } from '../observe/ladder.js';
+import { maskNumbers, maskUser, redactSip } from '../observe/redact.js';
+import { TraceStore, type TraceEntry } from '../observe/trace.js';
+import { addressMatcher, type Source } from '../sip/source.js';
+import type { Call } from './call.js';
+import type { CallTable } from './table.js';
+
+/** Finished calls that can still be asked for, and SIP messages kept for each Call-ID. */
+const recentCalls = 500;
+const messagesPerCallId = 64;
+
+export interface HistoryRules {
+  readonly config: Config;
+  readonly judgeSource: (address: string, protocol: string) => Source;
+}
+
+/** What is kept of a call: the Call-IDs of its legs and attempts, and its user. */
+interface Known {
+  readonly callIds: readonly string[];
+  readonly user: string | null;
+}
+
+/** The SIP messages of live and recent calls, as pages for a person. Users' numbers are masked unless the CDR shows them too. */
+export class CallHistory {
+  readonly #rules: () => HistoryRules;
+  readonly #table: CallTable;
+  readonly #trace = new TraceStore({ calls: recentCalls * 2, messages: messagesPerCallId });
+  /** Finished calls, oldest first. */
+  readonly #recent = new Map<string, Known>();
+
+  constructor(table: CallTable, rules: () => HistoryRules) {
+    this.#table = table;
+    this.#rules = rules;
+  }
+
+  /** A SIP message as it crossed the wire. */
+  record(entry: TraceEntry): void {
+    this.#trace.record(entry);
+  }
+
+  ended(call: Call): void {
+    if (this.#recent.size >= recentCalls) {
+      const oldest = this.#recent.keys().next();
+      if (!oldest.done) this.#recent.delete(oldest.value);
+    }
+    this.#recent.set(call.id, known(call));
+  }
+
+  /** The ladder; null when the call is not known. */
+  ladder(id: string): string | null {
+    const call = this.#find(id);
+    return call === null ? null : this.#masked(drawLadder(this.#trace.messages(call.callIds), this.#namer()), call);
+  }
+
+  /** The messages in full, secrets hidden; null when the call is not known. */
+  messages(id: string): string | null {
+    const call = this.#find(id);
+    if (call === null) return null;
+    const nameOf = this.#namer();
+    const blocks = this.#trace.messages(call.callIds).map((entry) => {
+      const { time, direction, transport, local, remote, text } = entry;
+      const ends = direction === 'in' ? `${remote} -> ${local}` : `${local} -> ${remote}`;
+      return `#### ${new Date(time).toISOString()} ${transport} ${ends} (${direction === 'in' ? 'from' : 'to'} ${nameOf(entry)})\n${redactSip(text).replaceAll('\r\n', '\n').trimEnd()}\n`;
+    });
+    return this.#masked(blocks.join('\n'), call);
+  }
+
+  #find(id: string): Known | null {
+    const live = this.#table.get(id);
+    return live === undefined ? this.#recent.get(id) ?? null : known(live);
+  }
+
+  #masked(text: string, { user }: Known): string {
+    const { config } = this.#rules();
+    if (config.cdr.fullNumbers) return text;
+    const masked = maskNumbers(text, new Set(Object.keys(config.numbers)));
+    // Display names and digest usernames carry the number without its '+'; a BSUID has none.
+    const bare = user?.replace(/^\+/, '') ?? '';
+    return bare === '' ? masked : masked.replaceAll(bare, maskUser(bare));
+  }
+
+  /** What to call the far end of a message: Meta, a peer by its URI or else by its address, or the address. */
+  #namer(): (entry: TraceEntry) => string {
+    const { config, judgeSource } = this.#rules();
+    const isMeta = addressMatcher(config.meta.sources);
+    const peers = Object.entries(config.peers);
+    return ({ transport, remote }) => {
+      const host = remote.replace(/:\d+$/, '');
+      if (transport === 'tls' && (isMeta(host) || host === config.meta.address || host === config.meta.host)) return 'Meta';
+      const named = peers.find(([, { uri }]) => uri?.includes(remote))?.[0];
+      if (named !== undefined) return named;
+      const source = judgeSource(host, transport);
+      return source.kind === 'peer' ? source.peer : remote;
+    };
+  }
+}
+
+function known({ facts, attempts }: Call): Known {
+  return { callIds: [...new Set([facts.metaCallId, facts.peerCallId, ...attempts].filter((id) => id !== null))], user: facts.user };
+}
