@@ -1,5 +1,6 @@
 import type { NumberConfig, PeerConfig } from '../config/types.js';
 import { WabError } from '../errors.js';
+import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
@@ -41,6 +42,9 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
   call.reliesOn(stack);
   call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
 }
+
+/** The SIP server puts the address in that the peer reaches. */
+const contactOfOurs = '<sip:wa-b2bua@localhost>';
 
 class BusinessInitiatedCall {
   readonly #context: CallContext;
@@ -104,7 +108,7 @@ class BusinessInitiatedCall {
     await store();
     if (call.over) return;
     call.state = 'routing';
-    const dialog = await this.#inviteMeta(number, user, numberConfig, offer);
+    const dialog = await this.#inviteMeta(number, user, numberConfig, offer, () => this.#ring(media, leg, forPeer));
     if (dialog !== null) await this.#connect(dialog, media, leg, forPeer, place, timer.headers);
   }
 
@@ -145,7 +149,7 @@ class BusinessInitiatedCall {
     return { number, user, numberConfig, store: places.store, place: places.peerPlace };
   }
 
-  async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string): Promise<SipDialog | null> {
+  async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string, ring: () => void): Promise<SipDialog | null> {
     const call = this.#call;
     const { config } = this.#context.rules();
     const { host } = config.meta;
@@ -158,7 +162,7 @@ class BusinessInitiatedCall {
       contact: `<sip:${number}@${this.#context.metaContactHost(stack)};transport=tls>`,
       headers: {}, sdp: offer, proxy: this.#context.metaProxy() ?? undefined,
       credentials: { username: number.slice(1), password: numberConfig.password },
-      onProvisional: () => this.#ring(),
+      onProvisional: ring,
       onAnswered: () => this.#context.limits.connected(number, user),
     });
     call.facts.metaCallId = invite.callId;
@@ -193,15 +197,21 @@ class BusinessInitiatedCall {
     return { by: 'meta', reason: verdict.reason, status, text };
   }
 
-  /** META-SIP §4.2: no early media from Meta; the PBX plays its own ringback at a 180. */
-  #ring(): void {
+  /** META-SIP §4.2: no early media from Meta. The PBX plays its own ringback at a 180, or ours at a 183 where it is configured so. */
+  #ring(media: MediaCall, leg: PeerLeg, forPeer: string): void {
     if (this.#ringing || this.#call.over) return;
     this.#ringing = true;
     this.#call.state = 'ringing';
-    if (!requires(this.#req, '100rel')) return this.#res.send(180);
     // RFC 3262 §3: a caller that requires it gets reliable ones only; §5: without an offer to answer the first would have to carry ours, so
     // such a caller gets the 200 alone.
-    if (this.#req.body !== '') this.#res.send(180, { headers: { Require: '100rel' } });
+    const reliable = requires(this.#req, '100rel');
+    if (reliable && this.#req.body === '') return;
+    const headers: SipHeaders = reliable ? { Require: '100rel' } : {};
+    // RFC 3261 §13.2.1: what answers an offer of ours cannot come before the ACK, so that without one there is nobody to send a tone to.
+    if (!this.#peer.earlyMedia || this.#req.body === '') return this.#res.send(180, { headers });
+    this.#res.send(183, { headers: { ...headers, Contact: contactOfOurs, 'Content-Type': 'application/sdp' }, body: forPeer });
+    media.connect(leg);
+    leg.play({ file: SHIPPED_RINGBACK, loop: true }).catch((error: Error) => this.#call.log.warn({ err: error.message }, 'the peer hears no ringing tone'));
   }
 
   async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, forPeer: string, place: Place, timer: SipHeaders): Promise<void> {
@@ -215,13 +225,14 @@ class BusinessInitiatedCall {
         ? { by: 'us', reason: 'badSdp', status: 488, text: `Meta's answer cannot be used: ${error.message}` } : mediaFailure(error));
       return;
     }
+    leg.play(null).catch(() => undefined);
     media.connect(leg);
     // "Meta still expects the business side to send the maiden SRTP packet" (META-SIP §6.2).
     media.start();
     let dialog: SipDialog;
     try {
       dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
-        localSdp: forPeer, headers: { ...timer, Allow: allowOfPeers, Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
+        localSdp: forPeer, headers: { ...timer, Allow: allowOfPeers, Contact: contactOfOurs, 'Content-Type': 'application/sdp' },
       }));
     } catch (error) {
       const status = isRefusal(error) ? error.status : 500;
