@@ -230,7 +230,8 @@ export class Hunt {
       watchMessage(this.#context, this.#call, target.peer, outcome.dialog.res, outcome.dialog.res.status);
       for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
       const sdp = await early.answerOf(outcome.dialog.sip.remoteTag, outcome.sdp);
-      const refused = sdp === null ? null : await this.#takeAnswer(leg, outcome.dialog, sdp);
+      // An answer that gave a leak away, or that crossed our CANCEL, is only ended.
+      const refused = sdp === null || this.#stopped !== null ? null : await this.#takeAnswer(leg, outcome.dialog, sdp);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
         await outcome.dialog.destroy({ headers: { Reason: this.#stopped ?? completedElsewhere } }).catch(() => undefined);

@@ -29,7 +29,9 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
     }
     return null;
   },
-  contactAtGateway: (policy, { headers, peer }) => {
+  contactAtGateway: (policy, { headers, peer, status }) => {
+    // The Contacts of a redirection are targets, and judged as such (RFC 3261 §8.1.3.4).
+    if (status !== null && status >= 300) return null;
     for (const { uri } of mentions(headers, 'contact')) {
       if (uri === null || uri.scheme === 'tel') continue;
       const host = hostKey(uri.host);
