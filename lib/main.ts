@@ -20,7 +20,7 @@ import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
 import type { TraceEntry } from './observe/trace.js';
 import { locate } from './call/locate.js';
-import { compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeTarget, objectsToContact, prove } from './policy/index.js';
+import { compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, prove } from './policy/index.js';
 import { Guard } from './registrar/guard.js';
 import { keepAlive } from './registrar/keepAlive.js';
 import { Registrar } from './registrar/registrar.js';
@@ -212,6 +212,7 @@ function compileRules(config: Config): CallRules {
     selectRoute: (request) => selectRoute(routing, request),
     judgeTarget: (facts) => judgeTarget(policy, facts),
     judgeCaller: (facts) => judgeCaller(policy, facts),
+    judgeNewcomer: (facts) => judgeNewcomer(policy, facts),
     judgeLeak: (facts) => judgeLeak(policy, facts),
     judgeContact: (uri, user) => objectsToContact(policy, uri, user),
   };

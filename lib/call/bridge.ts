@@ -67,6 +67,7 @@ export class Bridge implements PeerDialogUser {
       dialog: won.dialog, leg: won.leg, media: this.media, timer: won.timer, place: won.place,
     }, this);
     if (won.offeredIn !== null) dialog.negotiation.offered(won.offeredIn);
+    dialog.onEnd(() => this.call.standing.delete(won.target));
     const { local, remote } = dialog.tags;
     dialog.onEnd(this.context.dialogs.add({
       callId: dialog.callId, localTag: local, remoteTag: remote, early: false, peer: won.target.peer, call: this.call,

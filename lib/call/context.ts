@@ -2,7 +2,7 @@ import type { Config, PeerConfig } from '../config/types.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { Leak } from '../policy/index.js';
-import type { CallerFacts, CallerVerdict, PeerMessageFacts, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
+import type { CallerFacts, CallerVerdict, Denial, PeerMessageFacts, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { RouteDecision, RouteRequest, RouteTarget } from '../routing/types.js';
 import type { DigestServer } from '../sip/digestServer.js';
@@ -24,6 +24,8 @@ export interface CallRules {
   readonly selectRoute: (request: RouteRequest) => RouteDecision;
   readonly judgeTarget: (facts: TargetFacts) => TargetVerdict;
   readonly judgeCaller: (facts: CallerFacts) => CallerVerdict;
+  /** Why a peer that wants to pick a call up brings the telephone network into it; null when it does not. */
+  readonly judgeNewcomer: (facts: CallerFacts) => Denial | null;
   /** Signs in a peer's message that it went to the telephone network. */
   readonly judgeLeak: (facts: PeerMessageFacts) => readonly Leak[];
   /** Why a Contact that a user registers is not to be used; null when it may be. */

@@ -207,7 +207,10 @@ export class Hunt {
         early.provisional(invite.callId, invite.tag, response);
         this.#onRinging(target, response);
       },
-      onUpdate: (request, response) => void early.update(request, response),
+      onUpdate: (request, response) => {
+        watchMessage(this.#context, this.#call, target.peer, request, null);
+        void early.update(request, response);
+      },
     });
     this.#pending.add(invite);
     group.add(invite);

@@ -1,7 +1,8 @@
 import type { PeerLeg } from '../media/types.js';
+import type { TargetFacts } from '../policy/types.js';
 import { withUser } from '../routing/index.js';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { whileConnected } from '../sip/drachtio.js';
+import { headerFacts, whileConnected } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { parseNameAddr } from '../sip/uri.js';
 import type { CallContext } from './context.js';
@@ -41,10 +42,10 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
   known.call.track(answer(context, known, peerName, admitted, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
 }
 
-interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place }
+interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place; readonly facts: TargetFacts }
 
 function admit(context: CallContext, known: KnownDialog, peerName: string, req: SipRequest): Admitted | Refusal {
-  const { config, judgeTarget } = context.rules();
+  const { config, judgeTarget, judgeNewcomer } = context.rules();
   const { call } = known;
   const peer = config.peers[peerName]!;
   const user = parseNameAddr(req.get('From') ?? '')?.uri.user ?? '';
@@ -52,19 +53,21 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
     origin: 'replaces' as const, number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
     uri: user === '' ? peer.uri : withUser(peer.uri, user),
   };
-  const verdict = judgeTarget(facts);
-  context.onVerdict(call, facts, verdict);
+  const asNewcomer = { peer: peerName, uri: req.uri, headers: headerFacts(req), body: req.body };
+  const newcomer = judgeNewcomer(asNewcomer);
+  const verdict = newcomer ?? judgeTarget(facts);
+  context.onVerdict(call, newcomer === null ? facts : asNewcomer, verdict);
   if (!verdict.allow) {
     call.facts.transfers.push({ kind: 'pickup', by: peerName, to: null, status: verdict.status });
     return { status: verdict.status, why: verdict.text };
   }
   const place = context.table.takePeer(peerName, peer.maxConcurrentCalls);
   if (place === null) return { status: 503, why: `peer ${peerName} already carries its ${peer.maxConcurrentCalls} calls` };
-  return { user: verdict.user, uri: verdict.uri, rule: verdict.rule, place };
+  return { user: verdict.user, uri: verdict.uri, rule: verdict.rule, place, facts };
 }
 
 async function answer(
-  context: CallContext, known: KnownDialog, peerName: string, { user, uri, rule, place }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
+  context: CallContext, known: KnownDialog, peerName: string, { user, uri, rule, place, facts }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
   timer: SessionTimer, headers: Record<string, string>, cancelled: () => boolean,
 ): Promise<void> {
   const { call } = known;
@@ -85,6 +88,7 @@ async function answer(
     }));
     const won: Won = { target: { peer: peerName, user, uri }, rule, config, dialog, leg, place, timer, offeredIn: req.body === '' ? req : null };
     if (known.giveTo(won)) {
+      call.standing.set(won.target, facts);
       call.facts.transfers.push({ kind: 'pickup', by: peerName, to: `${user}@${peerName}`, status: 200 });
       call.log.info({ peer: peerName, user, early: known.early }, 'picked up');
       return;

@@ -76,6 +76,22 @@ export function judgeCaller(policy: CompiledPolicy, facts: CallerFacts): CallerV
   return allowed(asked);
 }
 
+/**
+ * A pick-up (RFC 3891): the INVITE of a peer that joins a call of a WhatsApp user which is up already. Nobody is called, but who joins must
+ * not come from the telephone network either. Null: nothing speaks against it. Pure.
+ */
+export function judgeNewcomer(policy: CompiledPolicy, facts: CallerFacts): Denial | null {
+  const asked = ask(policy, facts);
+  for (const { code, status, objects } of rules) {
+    const text = newcomerRules.test(code) ? objects(asked) : null;
+    if (text !== null) return deny(code, status, text);
+  }
+  return null;
+}
+
+// That the call is WhatsApp's is no fault of a pick-up, nor that the peer may place none.
+const newcomerRules = /^(caller\.(peer|pstn|number)|origin\.(?!whatsapp))/;
+
 /** Every rule and its answer, in the order they are asked; the first that denies decides. */
 export function explainCaller(policy: CompiledPolicy, facts: CallerFacts): readonly RuleAnswer[] {
   const asked = ask(policy, facts);

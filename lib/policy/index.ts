@@ -1,4 +1,4 @@
-export { explainCaller, judgeCaller } from './caller.js';
+export { explainCaller, judgeCaller, judgeNewcomer } from './caller.js';
 export { compilePolicy } from './compile.js';
 export type { CompiledPolicy } from './compile.js';
 export { objectsToContact } from './contact.js';
