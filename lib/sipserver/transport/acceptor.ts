@@ -14,15 +14,21 @@ export class Admission {
   handshaking = 0;
   private readonly byAddress = new Map<string, number>();
 
+  /** `dropIdle` ends one connection that has not brought a message yet; false when there is none that had the time to. */
   constructor(private readonly limits: SipLimits, private readonly counters: TransportCounters,
-    private readonly allowed: (address: string) => boolean) {}
+    private readonly allowed: (address: string) => boolean, private readonly dropIdle: () => boolean) {}
 
-  /** Takes the connection in, or says why not by a counter. Each true must be met by one `leave`. */
-  enter(address: string, tls: boolean): boolean {
+  /**
+   * Takes the connection in, or says why not by a counter. Each true must be met by one `leave`. When all places are taken, the oldest of
+   * those that do nothing with theirs gives way: a peer in earnest needs one for a moment only, so whoever holds them all keeps nobody out.
+   * `dropHandshake` is given for TLS, and likewise ends a handshake in progress.
+   */
+  enter(address: string, dropHandshake: (() => boolean) | undefined): boolean {
     const here = this.byAddress.get(address) ?? 0;
-    if (!this.allowed(address) || this.open >= this.limits.connections) this.counters.refusedConnections++;
+    if (!this.allowed(address)) this.counters.refusedConnections++;
     else if (here >= this.limits.connectionsPerAddress) this.counters.refusedPerAddress++;
-    else if (tls && this.handshaking >= this.limits.handshakes) this.counters.refusedHandshakes++;
+    else if (this.open >= this.limits.connections && dropHandshake?.() !== true && !this.dropIdle()) this.counters.refusedConnections++;
+    else if (this.handshaking >= this.limits.handshakes && dropHandshake?.() === false) this.counters.refusedHandshakes++;
     else {
       this.open++;
       this.byAddress.set(address, here + 1);
@@ -39,9 +45,14 @@ export class Admission {
   }
 }
 
+interface Handshake { socket: Socket; since: number }
+
+/** What a connection may do nothing for before it has to give way, ms. */
+export const FAIR_TIME = 1000;
+
 export class Acceptor {
   private constructor(private readonly server: Server, private readonly tls: TlsServer | undefined, readonly local: Address,
-    private readonly handshakes: Map<string, Socket>) {}
+    private readonly handshakes: Map<string, Handshake>) {}
 
   /** Binds; `ready` gets each connection that may carry SIP (for TLS: after its handshake). Rejects with the system's error. */
   static async bind(
@@ -49,14 +60,22 @@ export class Acceptor {
     ready: (socket: Socket, remote: Address) => void, failed: (error: Error) => void,
     refuseAlpn = false,
   ): Promise<Acceptor> {
-    const handshakes = new Map<string, Socket>();
+    const handshakes = new Map<string, Handshake>();
+    const dropHandshake = (): boolean => {
+      const [oldest] = handshakes;
+      if (oldest === undefined || Date.now() - oldest[1].since < FAIR_TIME) return false;
+      done(oldest[0]);
+      oldest[1].socket.destroy();
+      counters.droppedHandshakes++;
+      return true;
+    };
     const done = (key: string): void => { if (handshakes.delete(key)) admission.handshaking--; };
     // TLS 1.2 at least; no ALPN; no client certificate asked for (META-SIP.md §1 row 9, §3 "mTLS").
     const tls = pem === undefined ? undefined
       : createTlsServer({ ...pem, minVersion: 'TLSv1.2', requestCert: false, handshakeTimeout: limits.handshakeTime, ...(refuseAlpn ? { ALPNCallback: () => undefined } : {}) });
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (socket) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
-      if (remote.port === 0 || !admission.enter(remote.address, tls !== undefined)) {
+      if (remote.port === 0 || !admission.enter(remote.address, tls === undefined ? undefined : dropHandshake)) {
         socket.on('error', () => { /* being refused anyway */ });
         socket.destroy();
         return;
@@ -68,7 +87,7 @@ export class Acceptor {
       }
       admission.handshaking++;
       const key = hostPort(remote);
-      handshakes.set(key, socket);
+      handshakes.set(key, { socket, since: Date.now() });
       socket.once('close', () => { done(key); });
       socket.on('error', () => { /* 'close' follows */ });
       tls.emit('connection', socket);
@@ -105,7 +124,7 @@ export class Acceptor {
   }
 
   async close(): Promise<void> {
-    for (const socket of this.handshakes.values()) socket.destroy();
+    for (const { socket } of this.handshakes.values()) socket.destroy();
     await new Promise<void>((resolve) => { this.server.close(() => { resolve(); }); });
   }
 }

@@ -48,6 +48,9 @@ export interface TransportCounters {
   refusedConnections: number;
   refusedPerAddress: number;
   refusedHandshakes: number;
+  /** Handshakes and silent connections that gave way to new ones. */
+  droppedHandshakes: number;
+  droppedConnections: number;
   failedHandshakes: number;
   handshakeTimeouts: number;
   firstMessageTimeouts: number;
@@ -64,7 +67,7 @@ export interface TransportCounters {
 
 export function newCounters(): TransportCounters {
   return {
-    received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, failedHandshakes: 0,
+    received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, droppedHandshakes: 0, droppedConnections: 0, failedHandshakes: 0,
     handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, connectTimeouts: 0,
     silencedAddresses: 0, faults: 0,
   };

@@ -60,6 +60,11 @@ export class StreamFlow implements Flow {
     return true;
   }
 
+  /** True once a whole message has come. */
+  get spoken(): boolean {
+    return this.messages > 0;
+  }
+
   addUser(user: FlowUser): void {
     this.users.add(user);
   }

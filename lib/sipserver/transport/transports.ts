@@ -1,7 +1,7 @@
 // All transports of one server: listening points, connections, and the pool of connections of ours.
 import type { Socket } from 'node:net';
 import { isIPv6 } from 'node:net';
-import { Acceptor, Admission } from './acceptor.js';
+import { Acceptor, Admission, FAIR_TIME } from './acceptor.js';
 import { ConnectTimeout, openConnection, TrustStore } from './connector.js';
 import type { ConnectTarget } from './connector.js';
 import { hostPort, parseListen, plainAddress } from './flow.js';
@@ -71,7 +71,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.handlers = options.handlers;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.rate = new RateLimiter(this.limits.messagesPerSecond, this.limits.addresses);
-    this.admission = new Admission(this.limits, this.counters, (address) => this.handlers.allow?.(address) ?? true);
+    this.admission = new Admission(this.limits, this.counters, (address) => this.handlers.allow?.(address) ?? true, () => this.dropIdle());
     this.ticker = setInterval(() => { this.tick(); }, 1000);
     this.ticker.unref();
   }
@@ -269,6 +269,19 @@ export class Transports implements StreamOwner, DatagramOwner {
       },
       (error) => { this.handlers.trouble?.('new certificate does not load, the old one stays', error); });
     return this.identity;
+  }
+
+  /** Ends the oldest accepted connection that has brought no message. */
+  private dropIdle(): boolean {
+    const now = Date.now();
+    for (const stream of this.streams.values()) {
+      if (!stream.accepted || stream.spoken) continue;
+      if (now - stream.openedAt < FAIR_TIME) return false;
+      this.counters.droppedConnections++;
+      stream.destroy(new Error('gave way to a new connection'));
+      return true;
+    }
+    return false;
   }
 
   private tick(): void {

@@ -155,11 +155,25 @@ t.test('scanners and addresses that are not let in get silence, and are counted'
   t.match(server.stats(), { silenced: 1, silencedAddresses: 1, refusedConnections: 1 });
 });
 
-t.test('a handshake in progress does not keep a good one out', async (t) => {
-  const { port } = await start(t, { listen: ['tls:127.0.0.1:0'], tls, limits: { handshakes: 3 } });
-  for (let n = 0; n < 2; n++) await open(t, port('tls'));
+t.test('connections that do nothing with their places give way to a new one', async (t) => {
+  const { port, server } = await start(t, { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tls:127.0.0.1:0'], tls, limits: { handshakes: 2, connections: 4 } });
+  const peer = await Peer.on(t, []);
+  const talking = await peer.tcp(port('tcp'));
+  talking.send(request('OPTIONS', 'sip:a@127.0.0.1', talking).toString());
+  await peer.next(503);
+  const silent = [await open(t, port('tls')), await open(t, port('tls')), await open(t, port('tcp'))];
+  const late = await open(t, port('tcp'));
+  if (!late.closed) await once(late, 'close');
+  t.match(server.stats(), { refusedConnections: 1 }, 'the others have had less than a second');
+  await new Promise((resolve) => { setTimeout(resolve, 1050); });
   const socket = tlsConnect({ port: port('tls'), host: '127.0.0.1', servername: 'pbx.example.net', rejectUnauthorized: false });
+  t.teardown(() => { socket.destroy(); });
   await once(socket, 'secureConnect');
-  t.ok(socket.encrypted);
-  socket.destroy();
+  const second = await open(t, port('tcp'));
+  second.write(request('OPTIONS', 'sip:a@127.0.0.1', talking).toString());
+  await once(second, 'data');
+  t.ok(silent[0]?.closed === true && silent[2]?.closed === true, 'the oldest gave way');
+  t.match(server.stats(), { droppedHandshakes: 1, droppedConnections: 1 });
+  talking.send(request('OPTIONS', 'sip:a@127.0.0.1', talking).toString());
+  t.ok(await peer.next(503), 'not the one that has spoken');
 });
