@@ -110,10 +110,10 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     mediaUp: () => media.healthy,
     sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
   });
-  // MD5 first: phones that know only one challenge header read the first (RFC 8760 §2.4 leaves the order to the server).
-  const peerDigest = new DigestServer({ realm: config.domain, algorithms: ['MD5', 'SHA-256'], nonceLifetime: nonceLifetimeMs, now: Date.now });
+  const peerDigest = new DigestServer({ realm: config.domain, algorithms: config.sip.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now });
   const registrar = new Registrar({
-    peers: () => rules.config.peers, objects: (uri, user) => rules.judgeContact(uri, user), digest: peerDigest, guard, log: log.child({ part: 'registrar' }), now: Date.now,
+    peers: () => rules.config.peers, objects: (uri, user) => rules.judgeContact(uri, user), flowTokens: embedded !== null,
+    digest: peerDigest, guard, log: log.child({ part: 'registrar' }), now: Date.now,
   });
   undo.push(() => registrar.close());
   const askAt = (uri: string, proxy: string | null, headers: SipHeaders, timeout: number): Promise<OptionsOutcome | null> =>

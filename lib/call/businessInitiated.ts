@@ -12,6 +12,7 @@ import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { Call } from './call.js';
 import type { CallContext } from './context.js';
+import { ourContact } from './locate.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { judgeRefusal, refusalText } from './metaRefusal.js';
 import { allowOfPeers, retrySoon } from './negotiation.js';
@@ -43,8 +44,6 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
   call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
 }
 
-/** The SIP server puts the address in that the peer reaches. */
-const contactOfOurs = '<sip:wa-b2bua@localhost>';
 
 class BusinessInitiatedCall {
   readonly #context: CallContext;
@@ -209,7 +208,7 @@ class BusinessInitiatedCall {
     const headers: SipHeaders = reliable ? { Require: '100rel' } : {};
     // RFC 3261 §13.2.1: what answers an offer of ours cannot come before the ACK, so that without one there is nobody to send a tone to.
     if (!this.#peer.earlyMedia || this.#req.body === '') return this.#res.send(180, { headers });
-    this.#res.send(183, { headers: { ...headers, Contact: contactOfOurs, 'Content-Type': 'application/sdp' }, body: forPeer });
+    this.#res.send(183, { headers: { ...headers, Contact: ourContact('wa-b2bua', this.#req.protocol), 'Content-Type': 'application/sdp' }, body: forPeer });
     media.connect(leg);
     leg.play({ file: SHIPPED_RINGBACK, loop: true }).catch((error: Error) => this.#call.log.warn({ err: error.message }, 'the peer hears no ringing tone'));
   }
@@ -232,7 +231,7 @@ class BusinessInitiatedCall {
     let dialog: SipDialog;
     try {
       dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
-        localSdp: forPeer, headers: { ...timer, Allow: allowOfPeers, Contact: contactOfOurs, 'Content-Type': 'application/sdp' },
+        localSdp: forPeer, headers: { ...timer, Allow: allowOfPeers, Contact: ourContact('wa-b2bua', this.#req.protocol), 'Content-Type': 'application/sdp' },
       }));
     } catch (error) {
       const status = isRefusal(error) ? error.status : 500;

@@ -5,16 +5,20 @@ import type { TargetFacts, TargetVerdict } from '../policy/types.js';
 import type { RouteTarget } from '../routing/types.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
-import { OutboundInvite } from '../sip/invite.js';
+import { OutboundInvite, type InviteOutcome } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
+<<<<<<< HEAD
 import { EarlyDialogs } from './earlyDialogs.js';
 import { watchMessage } from './leaks.js';
 import type { Destination } from './locate.js';
 import { allowOfPeers } from './negotiation.js';
 import { askForTimer, SessionTimer } from './sessionTimer.js';
+=======
+import { ourContact, type Destination } from './locate.js';
+>>>>>>> 5800069 (Softphones register with us: simulated, and baresip; one digest algorithm offered unless told otherwise)
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { peerRefusal } from './termination.js';
@@ -195,12 +199,17 @@ export class Hunt {
     const early = new EarlyDialogs(this.#call, this.#context, target.peer, leg, this.#plan.early, (newcomer) => this.giveTo(newcomer));
     const invite: OutboundInvite = new OutboundInvite(this.#context.pickStack(), {
       uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
+<<<<<<< HEAD
       // The SIP server puts the address of the socket it sends from in place of "localhost".
       contact: `<sip:${encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+')}@localhost>`,
       headers: {
         ...this.#plan.headers, ...destination.headers, Allow: allowOfPeers, Supported: 'timer, replaces, 100rel, norefersub', ...askForTimer(peer.sessionExpires),
       },
       sdp: offer,
+=======
+      contact: ourContact(encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),
+      headers: { ...this.#plan.headers, ...destination.headers }, sdp: offer,
+>>>>>>> 5800069 (Softphones register with us: simulated, and baresip; one digest algorithm offered unless told otherwise)
       credentials: username === null || password === null ? null : { username, password },
       onProvisional: (response) => {
         if (watchMessage(this.#context, this.#call, target.peer, response, response.status)) return;
@@ -228,7 +237,7 @@ export class Hunt {
       return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
     }
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
-    this.#context.heardPeer(target.peer, outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response) ? `${outcome.status} ${outcome.reason}` : null);
+    this.#tellOf(target.peer, destination, outcome);
     if (outcome.kind === 'answered') {
       watchMessage(this.#context, this.#call, target.peer, outcome.dialog.res, outcome.dialog.res.status);
       for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
@@ -253,6 +262,18 @@ export class Hunt {
     // RFC 3261 §16.7 step 5: a 6xx is the user's answer on all devices.
     if (outcome.status >= 600) for (const other of group) other.cancel(formatReason('SIP', outcome.status, outcome.reason));
     return lost(peerRefusal(outcome.status, outcome.reason), maySeekFurther(outcome.status));
+  }
+
+  /** What an INVITE's end says of who is there. */
+  #tellOf(peer: string, { device }: Destination, outcome: Exclude<InviteOutcome, { kind: 'failed' }>): void {
+    const nobody = outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response);
+    if (device === null) {
+      this.#context.heardPeer(peer, nobody ? `${outcome.status} ${outcome.reason}` : null);
+      return;
+    }
+    // RFC 5626 §5.3.1: 430, its flow is gone; a connection that is gone does not come back either.
+    const gone = (outcome.kind === 'refused' && outcome.status === 430) || (nobody && device.source.protocol !== 'udp');
+    if (gone) this.#context.registrar.forget(device, 'its connection is gone');
   }
 
   async #takeAnswer(leg: PeerLeg, dialog: SipDialog, sdp: string): Promise<Attempt | null> {

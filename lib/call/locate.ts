@@ -3,6 +3,7 @@ import type { Binding } from '../registrar/bindings.js';
 import { addressOf } from '../registrar/bindings.js';
 import type { RouteTarget } from '../routing/types.js';
 import type { SipHeaders } from '../sip/drachtio.js';
+import { parseUri, uriParam } from '../sip/uri.js';
 
 /** One place that an INVITE for a target goes to. */
 export interface Destination {
@@ -13,6 +14,9 @@ export interface Destination {
   /** Next hop; null: the URI says. */
   readonly proxy: string | null;
   readonly headers: SipHeaders;
+  readonly transport: string;
+  /** The registered device that is there; null for a peer's own address. */
+  readonly device: Binding | null;
 }
 
 export type Located =
@@ -30,8 +34,21 @@ export interface LocateSources {
 export function locate(sources: LocateSources, target: RouteTarget, peer: PeerConfig, domain: string): Located {
   if (!peer.register) {
     const why = sources.out(target.peer);
-    return why === null ? { reachable: true, destinations: [{ uri: target.uri, to: `<${target.uri}>`, proxy: null, headers: {} }] } : { reachable: false, why };
+    return why === null ? { reachable: true, destinations: [{ uri: target.uri, to: `<${target.uri}>`, proxy: null, headers: {}, transport: transportOf(target.uri), device: null }] } : { reachable: false, why };
   }
-  const destinations = sources.contacts(target.peer, target.user).map((binding) => ({ ...addressOf(binding), to: `<sip:${binding.user}@${domain}>` }));
+  const destinations = sources.contacts(target.peer, target.user).map((binding) => ({ ...addressOf(binding), to: `<sip:${binding.user}@${domain}>`, transport: binding.source.protocol, device: binding }));
   return destinations.length > 0 ? { reachable: true, destinations } : { reachable: false, why: `user ${target.user} of peer ${target.peer} has no device registered` };
+}
+
+function transportOf(uri: string): string {
+  return uriParam(parseUri(uri)?.params ?? [], 'transport')?.toLowerCase() ?? 'udp';
+}
+
+/**
+ * Our Contact towards a peer, reached over the transport of the dialog (RFC 3261 §12.1.1, §19.1.1: without it, UDP).
+ * The SIP server puts the address of the socket it sends from in place of "localhost".
+ */
+export function ourContact(user: string, transport: string): string {
+  const protocol = transport.toLowerCase();
+  return `<sip:${user}@localhost${protocol === 'tcp' || protocol === 'tls' ? `;transport=${protocol}` : ''}>`;
 }

@@ -166,6 +166,8 @@ export const schema: Group = {
       key: leaf('PEM file of its key.', is.orNull(is.nonEmpty), null),
     },
     drachtio: rowsOf('drachtio-servers.', server),
+    // RFC 8760 §2.4 lets a server offer several; phones before it (libre 1) give up at a second challenge.
+    challenge: listOf('Digest algorithms offered to peers and phones, in this order.', is.oneOf('MD5', 'SHA-256'), ['MD5'], { min: 1 }),
     scanners: listOf('Parts of User-Agent values that get no answer; default: the known scanners.', is.agentPart, ['default'], { word: 'default' }),
     limits: sipLimits,
   },

@@ -35,6 +35,8 @@ export interface SipConfig {
   readonly advertise: { readonly meta: string | null; readonly peers: string | null };
   readonly tls: { readonly cert: string | null; readonly key: string | null };
   readonly drachtio: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
+  /** Digest algorithms offered to peers and phones that must show who they are, in this order. */
+  readonly challenge: readonly DigestAlgorithm[];
   /** Parts of User-Agent values that get no answer, embedded only; 'default' alone: the known scanners. */
   readonly scanners: readonly string[];
   readonly limits: SipLimitsConfig;

@@ -15,6 +15,8 @@ export interface Binding {
   readonly contact: string;
   readonly uri: SipUri;
   readonly source: Socket;
+  /** URI by which the SIP server finds the very flow it came by (RFC 5626 §5); null: the source is the next hop. */
+  readonly flow: string | null;
   /** Path values in the order received (RFC 3327 §5.3): the Route of requests to this device. */
   readonly path: readonly string[];
   readonly callId: string;
@@ -39,6 +41,7 @@ export interface RegisterFacts {
   /** The UA speaks RFC 5626 to us: option tag outbound, and no proxy in between that does not. */
   readonly outbound: boolean;
   readonly source: Socket;
+  readonly flow: string | null;
   readonly userAgent: string | null;
 }
 
@@ -98,7 +101,7 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
       continue;
     }
     const binding: Binding = {
-      user: facts.user, contact: parsed.uriText, uri: parsed.uri, source: facts.source, path: facts.path, callId: facts.callId, cseq: facts.cseq,
+      user: facts.user, contact: parsed.uriText, uri: parsed.uri, source: facts.source, flow: facts.flow, path: facts.path, callId: facts.callId, cseq: facts.cseq,
       registeredAt: old?.registeredAt ?? now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
     };
     bindings = [...bindings, binding];
@@ -145,11 +148,11 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   return agrees(a, b) && agrees(b, a) && a.headers.length === 0 && b.headers.length === 0;
 }
 
-/** Where requests to a device go: its Contact as Request-URI, its Path as Route (RFC 3327 §5.3), always to the socket it registered from. */
-export function addressOf({ contact, source: { protocol, address, port }, path }: Binding): { readonly uri: string; readonly proxy: string; readonly headers: Record<string, string> } {
+/** Where requests to a device go: its Contact as Request-URI, its Path as Route (RFC 3327 §5.3), always to where it registered from. */
+export function addressOf({ contact, source: { protocol, address, port }, flow, path }: Binding): { readonly uri: string; readonly proxy: string; readonly headers: Record<string, string> } {
   return {
     uri: contact,
-    proxy: `sip:${address.includes(':') ? `[${address}]` : address}:${port};transport=${protocol}`,
+    proxy: flow ?? `sip:${address.includes(':') ? `[${address}]` : address}:${port};transport=${protocol}`,
     headers: path.length === 0 ? {} : { Route: path.join(', ') },
   };
 }

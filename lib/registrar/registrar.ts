@@ -22,6 +22,8 @@ export interface RegistrarOptions {
   readonly peers: () => Readonly<Record<string, PeerConfig>>;
   /** Why a Contact is not to be used; null when nothing speaks against it. */
   readonly objects: (uri: SipUri, user: string) => string | null;
+  /** The SIP server names the flow of a REGISTER in a Path of its own; else a Path with a single Via is the UA's own invention. */
+  readonly flowTokens: boolean;
   readonly digest: DigestServer;
   readonly guard: Guard;
   readonly log: Logger;
@@ -197,7 +199,7 @@ export class Registrar {
   }
 
   #apply(req: SipRequest, res: SipResponse, home: Home, user: string): void {
-    const facts = factsOf(req, user);
+    const facts = factsOf(req, user, this.#options.flowTokens);
     if (facts === null) return this.#refuse(res, 'refused', 400);
     const { minExpires, maxExpires, maxContacts } = home.peer.registration;
     const now = this.#options.now();
@@ -250,18 +252,20 @@ function homesOf(peers: Readonly<Record<string, PeerConfig>>): ReadonlyMap<strin
 }
 
 /** Null when CSeq or Path cannot be read. */
-function factsOf(req: SipRequest, user: string): RegisterFacts | null {
+function factsOf(req: SipRequest, user: string, flowTokens: boolean): RegisterFacts | null {
   const cseq = /^\s*([0-9]{1,10})\s+REGISTER\s*$/.exec(req.get('CSeq') ?? '');
-  const path = splitHeaderValues(req.get('Path') ?? '');
-  if (cseq === null || path.length > maxPath || path.some((value) => parseNameAddr(value) === null)) return null;
-  const protocol = req.protocol.toLowerCase();
+  const read = splitHeaderValues(req.get('Path') ?? '').map((value) => ({ value, address: parseNameAddr(value) }));
+  if (cseq === null || read.length > maxPath || read.some(({ address }) => address === null)) return null;
+  const direct = splitHeaderValues(req.get('Via') ?? '').length === 1;
   const tags = splitHeaderValues(req.get('Supported') ?? '').map((tag) => tag.toLowerCase());
   // RFC 5626 §6: only where the first hop is us, or an edge proxy that says it speaks it.
-  const first = path.length === 0 ? splitHeaderValues(req.get('Via') ?? '').length === 1 : parseNameAddr(path.at(-1)!)!.uri.params.some(({ name }) => name === 'ob');
+  const speaks = direct || read.at(-1)?.address?.uri.params.some(({ name }) => name === 'ob') === true;
+  const protocol = req.protocol.toLowerCase();
   return {
-    user, callId: req.get('Call-ID') ?? '', cseq: Number(cseq[1]), expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''), path,
-    outbound: tags.includes('outbound') && first,
+    user, callId: req.get('Call-ID') ?? '', cseq: Number(cseq[1]), expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
+    path: direct ? [] : read.map(({ value }) => value), outbound: tags.includes('outbound') && speaks,
     source: { protocol: protocol === 'tls' ? 'tls' : protocol === 'tcp' ? 'tcp' : 'udp', address: req.source_address, port: req.source_port },
+    flow: direct && flowTokens ? read[0]?.address?.uriText ?? null : null,
     userAgent: req.get('User-Agent')?.slice(0, 128) ?? null,
   };
 }

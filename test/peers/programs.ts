@@ -40,7 +40,7 @@ export async function startSipp(scenario = 'uas'): Promise<Program> {
 }
 
 /** Starts the program and waits until its UDP port is bound. */
-async function run(program: string, args: string[], port: number, clean: () => Promise<void>): Promise<Program> {
+export async function run(program: string, args: string[], port: number, clean: () => Promise<void>): Promise<Program> {
   let output = '';
   let ended = false;
   const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -73,7 +73,7 @@ async function bound(port: number): Promise<boolean> {
   return (await readFile('/proc/net/udp', 'utf8')).split('\n').some((line) => line.slice(0, 24).includes(hex));
 }
 
-async function freeUdpPort(): Promise<number> {
+export async function freeUdpPort(): Promise<number> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
   const { port } = socket.address();

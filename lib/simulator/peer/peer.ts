@@ -1,6 +1,7 @@
 // A PBX user, or a whole PBX of equal users: answers what comes in, places calls.
 import { EventEmitter } from 'node:events';
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import { parseUri, tagOf, uriParam } from '../../sipserver/parser/index.js';
 import { hostPort, parseListen } from '../../sipserver/transport/index.js';
 import type { Flow, ListeningPoint, Protocol } from '../../sipserver/transport/index.js';
@@ -19,6 +20,8 @@ import type { PeerCall, PeerCallParts, PeerCallReport } from './call.js';
 import { CallMedia } from './callMedia.js';
 import { InboundCall } from './inbound.js';
 import { OutboundCall } from './outbound.js';
+import { Registration } from './registration.js';
+import type { RegisterAnswer, RegisterOptions } from './registration.js';
 import type { PeerSrtp } from './sdp.js';
 
 export interface PeerOptions {
@@ -89,6 +92,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
   private readonly calls = new Map<string, PeerCall>();
   private readonly nonces = new Set<string>();
   private deaf = false;
+  private registration: Registration | undefined;
 
   constructor(private readonly options: PeerOptions) {
     super();
@@ -154,6 +158,17 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     this.calls.set(call.callId, call);
     await call.place();
     return call;
+  }
+
+  /**
+   * Registers as `user` (or, with expires 0, unregisters) from its first listener's socket; resolves with the final answer's status, its headers
+   * and the Contacts now registered. Rejects when none comes.
+   */
+  async register(options: RegisterOptions): Promise<RegisterAnswer> {
+    this.registration ??= new Registration(this.agent);
+    const flow = await this.flowTo('', options.registrar);
+    const point = this.points.find((p) => p.protocol === flow.protocol)?.local ?? flow.local;
+    return this.registration.send(flow, point, options.contact ?? this.contactOf({ protocol: flow.protocol, local: point }), options);
   }
 
   async hold(how?: 'sendonly' | 'inactive' | 'zero'): Promise<number> {
@@ -274,6 +289,12 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     this.emit('ended', call);
   }
 
+  /** A peer that listens on one address connects from there too. */
+  private ownAddress(towards: string): string | undefined {
+    const { address } = this.point().local;
+    return isIP(address) === isIP(towards) && !/^(?:0\.0\.0\.0|::)$/.test(address) ? address : undefined;
+  }
+
   private async flowTo(uri: string, via: string | undefined, name = this.options.tls?.serverName): Promise<Flow> {
     const parsed = parseUri(uri);
     const transport = (parsed && uriParam(parsed, 'transport')?.toLowerCase()) ?? 'udp';
@@ -287,7 +308,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     }
     try {
       return await this.agent.connect({
-        protocol, address: spec.address, port: spec.port, host: name ?? spec.address, ca: this.options.tls?.ca,
+        protocol, address: spec.address, port: spec.port, host: name ?? spec.address, ca: this.options.tls?.ca, localAddress: this.ownAddress(spec.address),
       });
     } catch (error) {
       throw new WabError('PEER_UNREACHABLE', `${uri}: ${(error as Error).message}`, { cause: error });
