@@ -10,15 +10,11 @@ import { foundNobody } from '../sip/options.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
-<<<<<<< HEAD
 import { EarlyDialogs } from './earlyDialogs.js';
 import { watchMessage } from './leaks.js';
-import type { Destination } from './locate.js';
+import { ourContact, type Destination } from './locate.js';
 import { allowOfPeers } from './negotiation.js';
 import { askForTimer, SessionTimer } from './sessionTimer.js';
-=======
-import { ourContact, type Destination } from './locate.js';
->>>>>>> 5800069 (Softphones register with us: simulated, and baresip; one digest algorithm offered unless told otherwise)
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { peerRefusal } from './termination.js';
@@ -199,17 +195,11 @@ export class Hunt {
     const early = new EarlyDialogs(this.#call, this.#context, target.peer, leg, this.#plan.early, (newcomer) => this.giveTo(newcomer));
     const invite: OutboundInvite = new OutboundInvite(this.#context.pickStack(), {
       uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
-<<<<<<< HEAD
-      // The SIP server puts the address of the socket it sends from in place of "localhost".
-      contact: `<sip:${encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+')}@localhost>`,
+      contact: ourContact(encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),
       headers: {
         ...this.#plan.headers, ...destination.headers, Allow: allowOfPeers, Supported: 'timer, replaces, 100rel, norefersub', ...askForTimer(peer.sessionExpires),
       },
       sdp: offer,
-=======
-      contact: ourContact(encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),
-      headers: { ...this.#plan.headers, ...destination.headers }, sdp: offer,
->>>>>>> 5800069 (Softphones register with us: simulated, and baresip; one digest algorithm offered unless told otherwise)
       credentials: username === null || password === null ? null : { username, password },
       onProvisional: (response) => {
         if (watchMessage(this.#context, this.#call, target.peer, response, response.status)) return;

@@ -8,6 +8,7 @@ import { parseNameAddr } from '../sip/uri.js';
 import type { CallContext } from './context.js';
 import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from './hunt.js';
+import { ourContact } from './locate.js';
 import { allowOfPeers } from './negotiation.js';
 import { mediaFailure } from './refuse.js';
 import { parseReplaces } from './replaces.js';
@@ -84,7 +85,7 @@ async function answer(
       return await giveUp();
     }
     const dialog = await whileConnected(stack, stack.createUAS(req, res, {
-      localSdp: body, headers: { ...headers, Contact: '<sip:wa-b2bua@localhost>', 'Content-Type': 'application/sdp' },
+      localSdp: body, headers: { ...headers, Contact: ourContact('wa-b2bua', req.protocol), 'Content-Type': 'application/sdp' },
     }));
     const won: Won = { target: { peer: peerName, user, uri }, rule, config, dialog, leg, place, timer, offeredIn: req.body === '' ? req : null };
     if (known.giveTo(won)) {
