@@ -67,6 +67,7 @@ export class Bridge implements PeerDialogUser {
       dialog: won.dialog, leg: won.leg, media: this.media, timer: won.timer, place: won.place,
     }, this);
     if (won.offeredIn !== null) dialog.negotiation.offered(won.offeredIn);
+    // What a reload judges again: this target, as long as it is in the call.
     dialog.onEnd(() => this.call.standing.delete(won.target));
     const { local, remote } = dialog.tags;
     dialog.onEnd(this.context.dialogs.add({

@@ -50,8 +50,8 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
   const { call } = known;
   const peer = config.peers[peerName]!;
   const user = parseNameAddr(req.get('From') ?? '')?.uri.user ?? '';
-  const facts = {
-    origin: 'replaces' as const, number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
+  const facts: TargetFacts = {
+    origin: 'replaces', number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
     uri: user === '' ? peer.uri : withUser(peer.uri, user),
   };
   const asNewcomer = { peer: peerName, uri: req.uri, headers: headerFacts(req), body: req.body };

@@ -81,6 +81,12 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
     return this.endedBy !== 'nobody';
   }
 
+  /** Call-ID and tags of the dialog as this side has them, e.g. for a Replaces. */
+  ids(): { callId: string; local: string; remote: string } {
+    const { ends } = this.dialog ?? {};
+    return { callId: this.callId, local: tagOf(ends?.local ?? '') ?? '', remote: tagOf(ends?.remote ?? '') ?? '' };
+  }
+
   /** A digit that arrived in RTP. */
   heardDigit(digit: string): void {
     this.digits += digit;

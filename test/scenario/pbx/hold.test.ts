@@ -1,14 +1,13 @@
 import t from 'tap';
 import { number } from '../../helpers/service.js';
 import { openStage } from '../harness.js';
-import { assertQuietLeg, hears, tonesOf } from './steps.js';
+import { assertQuietLeg, hears, recordOf, tonesOf } from './steps.js';
 
-const calm = { peers: { pbx: { answer: 'tone', tones: tonesOf.pbx, expect: tonesOf.user, config: { mayCall: [number] } } } };
+const stage = await openStage({ peers: { pbx: { answer: 'tone', tones: tonesOf.pbx, expect: tonesOf.user, config: { mayCall: [number] } } } });
+t.teardown(() => stage.close());
 
 for (const how of ['sendonly', 'inactive', 'zero'] as const) {
   t.test(`hold by re-INVITE, ${how}: music, then both ways again`, async (t) => {
-    const stage = await openStage(calm);
-    t.teardown(() => stage.close());
     const user = stage.user({ expect: tonesOf.pbx });
     t.equal(await user.place(), 200);
     const call = stage.peers.pbx!.lastCall!;
@@ -25,6 +24,6 @@ for (const how of ['sendonly', 'inactive', 'zero'] as const) {
     t.same(call.report().faults, []);
     t.equal(call.report().theirDirections.at(-1), 'sendrecv');
     t.equal(call.report().theirDirections.at(-2), { sendonly: 'recvonly', inactive: 'inactive', zero: 'sendrecv' }[how], 'the answer to the hold (RFC 3264 §6.1)');
-    t.match((await stage.running.records(1))[0], { termination: { by: 'user', reason: 'hangup' }, peer: 'pbx', target: '6001' });
+    t.match(await recordOf(stage, user), { termination: { by: 'user', reason: 'hangup' }, peer: 'pbx', target: '6001' });
   });
 }

@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import type { CallRecord } from '../../../lib/call/record.js';
 import type { MetaCallReport } from '../../../lib/simulator/meta/report.js';
 import type { PeerCall } from '../../../lib/simulator/peer/call.js';
 import { number } from '../../helpers/service.js';
@@ -44,6 +45,16 @@ export function assertQuietLeg(t: Test, report: MetaCallReport): void {
   t.equal(received.ssrcs.length, 1, 'one SSRC');
   t.equal(received.sources.length, 1, 'one address');
   t.ok(received.maxGapMs < 1000 + report.pacerLateMs, `longest gap ${received.maxGapMs} ms`);
+}
+
+/** The record of the call that has this Call-ID at Meta, once it is written. */
+export async function recordOf(stage: Stage, { callId }: { readonly callId: string }): Promise<CallRecord> {
+  for (let count = 1; ; count += 1) {
+    const records = await stage.running.records(count);
+    const found = records.find(({ callIds }) => callIds.meta === callId);
+    if (found !== undefined) return found;
+    count = records.length;
+  }
 }
 
 /** The PBX dials the user through the service. */
