@@ -27,7 +27,9 @@ export function answerChallenge(challenges: readonly string[], credentials: Cred
     const algorithm = algorithmOf(params);
     const offered = params.get('qop')?.split(',').map((q) => q.trim().toLowerCase());
     const speaks = offered === undefined || offered.includes('auth');
-    return algorithm !== null && speaks && params.has('nonce') && params.has('realm') ? [{ algorithm, params, withQop: offered !== undefined }] : [];
+    // What we repeat must not break out of our header line.
+    const clean = [...params.values()].every((value) => !/[\u0000-\u001f\u007f]/.test(value));
+    return algorithm !== null && speaks && clean && params.has('nonce') && params.has('realm') ? [{ algorithm, params, withQop: offered !== undefined }] : [];
   });
   const best = preference.flatMap((a) => usable.find((u) => u.algorithm === a) ?? [])[0];
   if (best === undefined) return { ok: false, reason: 'noneSupported' };
