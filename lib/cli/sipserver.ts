@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { startSipServer } from '../sipserver/index.js';
+import { DEFAULT_LIMITS, startSipServer } from '../sipserver/index.js';
 import type { SipLimits, SipServerOptions } from '../sipserver/index.js';
 
 interface Options {
@@ -67,6 +67,7 @@ function limitsFrom(texts: readonly string[]): Partial<SipLimits> {
   for (const text of texts) {
     const m = /^([A-Za-z]+)=(\d+)$/.exec(text);
     if (m?.[1] === undefined) throw new Error(`not a limit: ${text}`);
+    if (!(m[1] in DEFAULT_LIMITS)) throw new Error(`no limit is called ${m[1]}; there are ${Object.keys(DEFAULT_LIMITS).join(', ')}`);
     limits[m[1]] = Number(m[2]);
   }
   return limits;

@@ -24,6 +24,7 @@
  */
 export { startSipServer } from './server.js';
 export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
+export { DEFAULT_LIMITS } from './transport/index.js';
 export type { SipLimits } from './transport/index.js';
 export type { Timers } from './transaction/index.js';
 export type { TargetRule } from './locate/index.js';
