@@ -109,6 +109,8 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     sipUp: () => connections.healthy,
     mediaUp: () => media.healthy,
     sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
+    peers: () => health.status(),
+    registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),
   });
   const peerDigest = new DigestServer({ realm: config.domain, algorithms: config.sip.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now });
   const registrar = new Registrar({

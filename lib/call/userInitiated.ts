@@ -185,11 +185,24 @@ class UserInitiatedCall {
     try {
       const result = await hunt.run();
       if ('won' in result) return result.won;
+      const message = this.#context.rules().config.routes.find(({ name }) => name === decision.route)?.downMessage ?? null;
+      if (result.failed.reason === 'nobodyThere' && message !== null) await this.#excuse(message, bridge, answer);
       call.end(result.failed);
     } catch (error) {
       call.end(mediaFailure(error));
     }
     return null;
+  }
+
+  /** Everybody the route names is out: the user is told so, once, and hears it to its end. */
+  async #excuse(message: string, { media, comfort }: Bridge, answer: Promise<string>): Promise<void> {
+    if (!await this.#answer(media, answer)) return;
+    comfort.end('queue');
+    try {
+      await media.play({ file: message, loop: false });
+    } catch (error) {
+      this.#call.log.error({ file: message, err: (error as Error).message }, `downMessage of route ${this.#call.facts.route} cannot be played`);
+    }
   }
 
   /** 18x of any peer becomes one 180; early media stays on our side (DESIGN step 4) unless the route says otherwise. */

@@ -7,6 +7,10 @@ export interface MetricSources {
   mediaUp(): boolean;
   /** Counters of the embedded SIP server; null when there is none. */
   sipServer(): Readonly<Record<string, number>> | null;
+  /** Peers that are watched, and whether calls go to them. */
+  peers(): readonly { readonly peer: string; readonly state: string }[];
+  /** Devices registered, by peer; REGISTERs by what came of them; bans that are on. */
+  registrar(): { readonly devices: Readonly<Record<string, number>>; readonly results: Readonly<Record<string, number>>; readonly bans: number };
 }
 
 /** The metrics of one service instance, in a registry of their own. */
@@ -37,6 +41,28 @@ export class Metrics {
         for (const [counter, value] of Object.entries(sources.sipServer() ?? {})) this.set({ counter }, value);
       },
     });
+
+    new Gauge({
+      name: 'wab_peer_up', help: '0 when a peer is out of service and gets no calls', labelNames: ['peer'], registers,
+      collect() {
+        this.reset();
+        for (const { peer, state } of sources.peers()) this.set({ peer }, Number(state !== 'out'));
+      },
+    });
+    new Gauge({
+      name: 'wab_registered_devices', help: 'Devices registered', labelNames: ['peer'], registers,
+      collect() {
+        this.reset();
+        for (const [peer, count] of Object.entries(sources.registrar().devices)) this.set({ peer }, count);
+      },
+    });
+    new Gauge({
+      name: 'wab_register_requests', help: 'REGISTER requests since the start, by what came of them', labelNames: ['result'], registers,
+      collect() {
+        for (const [result, count] of Object.entries(sources.registrar().results)) this.set({ result }, count);
+      },
+    });
+    gauge('wab_bans', 'Addresses and users banned now', () => sources.registrar().bans);
 
     function gauge(name: string, help: string, read: () => number): void {
       new Gauge({ name, help, registers, collect() { this.set(read()); } });

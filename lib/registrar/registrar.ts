@@ -135,6 +135,17 @@ export class Registrar {
     }));
   }
 
+  /** How many devices each peer's users have. */
+  devices(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const { name } of this.#homes.values()) counts[name] ??= 0;
+    for (const { user } of this.all()) {
+      const name = this.#homes.get(user)?.name;
+      if (name !== undefined) counts[name] = (counts[name] ?? 0) + 1;
+    }
+    return counts;
+  }
+
   /** REGISTERs by what came of them, since the start. */
   counts(): Readonly<Record<RegisterResult, number>> {
     const count = (result: RegisterResult): number => this.#counts.get(result) ?? 0;

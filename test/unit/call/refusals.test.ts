@@ -1,4 +1,8 @@
 import t from 'tap';
+import { Call } from '../../../lib/call/call.js';
+import { refuseOnEnd } from '../../../lib/call/refuse.js';
+import { createLogger } from '../../../lib/observe/logger.js';
+import type { SipResponse } from '../../../lib/sip/drachtio.js';
 import { judgeRefusal, refusalText } from '../../../lib/call/metaRefusal.js';
 import { peerRefusal, reasonOf, statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
 
@@ -57,5 +61,20 @@ t.test('a hang-up is Q.850 normal clearing, everything else names the SIP status
   t.same(reasonOf(timeout), { protocol: 'SIP', cause: 408, text: 'silence' });
   t.equal(statusForPeer({ by: 'meta', reason: 'declined', status: 486, text: 'User declined the call' }), 486);
   t.equal(statusForPeer({ by: 'policy', reason: 'x', rule: 'y', status: 484, text: '' }), 484);
+  t.end();
+});
+
+t.test('who is told to come again, and when', (t) => {
+  const headersFor = (termination: Termination): Record<string, string> => {
+    let sent: Record<string, string> = {};
+    const call = new Call({ direction: 'user-initiated', startedAt: 0, log: createLogger('silent'), showUser: (user) => user, onEnded: () => undefined });
+    const res = { finalResponseSent: false, send: (_status: number, options: { headers: Record<string, string> }) => { sent = options.headers; } };
+    refuseOnEnd(call, res as unknown as SipResponse, statusForMeta);
+    call.end(termination);
+    return sent;
+  };
+  t.match(headersFor({ by: 'us', reason: 'nobodyThere', status: 480, text: 'out' }), { 'Retry-After': '30', Reason: 'SIP;cause=480;text="out"' });
+  t.match(headersFor({ by: 'us', reason: 'overload', status: 503, text: 'full' }), { 'Retry-After': '5' });
+  t.notOk('Retry-After' in headersFor({ by: 'peer', reason: 'noAnswer', status: 480, text: 'rang' }));
   t.end();
 });
