@@ -18,25 +18,39 @@ export function absent(program: string): string | false {
   return spawnSync('which', [program]).status === 0 ? false : `${program} is not installed`;
 }
 
-/** baresip that answers at once and sends back what it hears. */
-export async function startBaresip(options: { codec: string; srtp?: boolean }): Promise<Program> {
+/** baresip that answers at once, and sends back what it hears, or a tone of its own (Hz). */
+export async function startBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Program & { press(keys: string): Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
-  const port = await freeUdpPort();
+  const [port, console] = [await freeUdpPort(), await freeUdpPort()];
+  const audio = options.tone === undefined ? ['audio_player aubridge,echo', 'audio_source aubridge,echo'] : ['audio_player aubridge,sink', `audio_source ausine,${options.tone}`];
   const config = [
-    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', 'audio_player aubridge,echo', 'audio_source aubridge,echo',
-    'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, 'module_path /usr/lib/baresip/modules',
-    ...['g711', 'g722', 'opus', 'srtp', 'aubridge'].map((name) => `module ${name}.so`), 'module_tmp account.so', 'module_app menu.so', '',
+    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...audio,
+    'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, `cons_listen 127.0.0.1:${console}`, 'module_path /usr/lib/baresip/modules',
+    ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', 'cons'].map((name) => `module ${name}.so`), 'module_tmp account.so', 'module_app menu.so', '',
   ];
   await writeFile(join(dir, 'config'), config.join('\n'));
   await writeFile(join(dir, 'accounts'), `<sip:6001@127.0.0.1;transport=udp>;regint=0;answermode=auto;audio_codecs=${options.codec}${options.srtp === true ? ';mediaenc=srtp-mand' : ''}\n`);
   await writeFile(join(dir, 'contacts'), '');
-  return run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));
+  const program = await run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));
+  return {
+    ...program,
+    /** Keys as on its keyboard: digits are DTMF, x holds, X resumes, m mutes. */
+    async press(keys) {
+      const socket = createSocket('udp4');
+      await new Promise<void>((resolve, reject) => socket.send(keys, console, '127.0.0.1', (error) => { if (error) reject(error); else resolve(); }));
+      socket.close();
+    },
+  };
 }
 
-/** One of sipp's built-in scenarios that wait for calls, echoing RTP. */
+/** sipp as a UAS that echoes RTP: one of its built-in scenarios that wait for calls, or one of its own in XML. */
 export async function startSipp(scenario = 'uas'): Promise<Program> {
   const [port, media] = [await freeUdpPort(), await freeUdpPort()];
-  return run('sipp', ['-sn', scenario, '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin'], port, async () => undefined);
+  const dir = await mkdtemp(join(tmpdir(), 'wab-sipp-'));
+  const own = scenario.startsWith('<');
+  if (own) await writeFile(join(dir, 'uas.xml'), scenario);
+  const which = own ? ['-sf', join(dir, 'uas.xml')] : ['-sn', scenario];
+  return run('sipp', [...which, '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin'], port, () => rm(dir, { recursive: true, force: true }));
 }
 
 /** Starts the program and waits until its UDP port is bound. */

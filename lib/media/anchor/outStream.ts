@@ -57,6 +57,8 @@ export class OutStream {
   #mapped = false;
   #sourceSsrc = 0;
   #seqOffset = 0;
+  /** The first number that is the source's since then: those before it have been used. */
+  #firstSeq = 0;
   #tsOffset = 0;
   /** True once a frame of ours has stood where the source's packet should have been. */
   #filled = true;
@@ -136,6 +138,7 @@ export class OutStream {
     if (newest && this.lead.leavesOut(now)) {
       this.#seqOffset -= 1;
       this.#tsOffset -= samples;
+      this.#firstSeq = this.#seq + 1;
       this.#due = now + samples / this.#perMs;
       return;
     }
@@ -159,17 +162,22 @@ export class OutStream {
     const timestamp = packet.readUInt32BE(4);
     if (timestamp !== this.#reader.timestamp) this.#endEvent();
     const fresh = this.#reader.take(packet, offset, timestamp, now);
-    // Its end was sent in its stead, or it was too late.
-    if (!fresh && this.#event === null && !this.#reader.ended) return;
+    // It has its three end packets already.
+    if (!fresh && this.#event === null) {
+      if (!this.#filled) this.#due = now + FRAME_MS;
+      return;
+    }
     this.#placeEvent(packet, fresh);
     const second = packet[offset + 1] as number;
     const milliseconds = (this.#reader.duration * 1000) / unit;
     writeEvent(packet, offset, this.#reader.event, (second & 0x80) !== 0, (milliseconds * this.#format.eventUnit) / 1000);
     packet[offset + 1] = second & 0xbf;
-    this.#reader.ended ||= (second & 0x80) !== 0;
-    this.#event = this.#reader.ended ? null : Buffer.from(packet.subarray(offset, offset + 4));
+    const payload = Buffer.from(packet.subarray(offset, offset + 4));
+    this.#event = (second & 0x80) === 0 ? payload : null;
     this.events += 1;
     this.#write(packet, this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs);
+    // All three end packets at once: audio between them would make two digits of one, for an engine that counts by timestamps.
+    if (this.#event === null) for (let copy = 1; copy < END_PACKETS; copy += 1) this.#repeat(payload);
     this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
     this.#due = now + FRAME_MS;
   }
@@ -207,7 +215,7 @@ export class OutStream {
     const step = seqDistance(seq + this.#seqOffset, this.#seq);
     if (ahead < 0 && ahead > -JUMP_MS) {
       // Reordered within what a receiver still sorts: passed on under its own number; a duplicate is dropped.
-      if (step <= 0) return step < 0;
+      if (step <= 0) return step < 0 && seqDistance(seq + this.#seqOffset, this.#firstSeq) >= 0;
       return this.#join(packet, seq, timestamp);
     }
     if (ahead < 0 || ahead > Math.max(0, now - this.#due) + JUMP_MS || step <= 0 || step > MAX_STEP) return this.#join(packet, seq, timestamp);
@@ -226,6 +234,7 @@ export class OutStream {
     }
     if (this.#filled) {
       this.#seqOffset = this.#seq + 1 - seq;
+      this.#firstSeq = this.#seq + 1;
       this.#filled = false;
     }
     if (!fresh) return;
@@ -250,6 +259,7 @@ export class OutStream {
   #join(packet: Buffer, seq: number, timestamp: number): boolean {
     this.#sourceSsrc = packet.readUInt32BE(8);
     this.#seqOffset = this.#seq + 1 - seq;
+    this.#firstSeq = this.#seq + 1;
     this.#tsOffset = this.#next - timestamp;
     this.#mapped = true;
     this.#filled = false;

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { randomInt } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
+import { preferMedia } from '../priority.js';
 import { AnchorCall, Side } from './anchorCall.js';
 import type { AnchorCommand, AnchorCounters, AnchorReport, Remote } from './messages.js';
 import { isRtcp } from './rtcp.js';
@@ -19,6 +20,8 @@ const NOTHING: AnchorCounters = { meta: null, peers: {} };
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs as a worker thread only');
 
+// On Linux a niceness is a thread's own: the main thread keeps its.
+preferMedia(0);
 const { address } = workerData as AnchorWorkerData;
 const calls = new Map<number, AnchorCall>();
 /** Remote address, then remote port: whose packet this is. */

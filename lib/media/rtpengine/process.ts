@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
+import { preferMedia } from '../priority.js';
 
 /** Names of the engine's interfaces, also those an engine of the operator's must have. */
 export const INTERFACES = { meta: 'meta', peers: 'peers', anchor: 'anchor' } as const;
@@ -111,6 +112,8 @@ export class EngineProcess {
     const control = await freePort();
     // setpriv (util-linux, essential on Debian) sets PR_SET_PDEATHSIG and then becomes the program.
     const child = spawn('setpriv', ['--pdeathsig', 'TERM', config.program, ...engineArguments(config, control)], { stdio: ['ignore', 'ignore', 'pipe'] });
+    // Before it has threads, which take it over.
+    if (child.pid !== undefined) preferMedia(child.pid);
     return new EngineProcess(child, control, logger);
   }
 

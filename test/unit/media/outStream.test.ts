@@ -281,3 +281,15 @@ t.test('a digit stays one and has its end, whatever of it is late or lost', asyn
   t.equal(ends(replaced), 3, 'another source instead of the end');
   for (const rig of [stalled, endLost, gone, replaced]) t.notMatch(rig.faults.join(), /seq|ms/);
 });
+
+t.test('a burst in the wrong order behind silence doubles no number', async (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(10, 0, 0);
+  rig.advance(120);
+  for (const i of [15, 11, 12, 13, 14, 16]) rig.audio(i, i * 960);
+  rig.advance(20);
+  rig.speak(10, 17, 17 * 960);
+  t.same(rig.faults, []);
+  t.equal(rig.sent.at(-1)?.payload, '78aa', 'and the source is heard again');
+});
