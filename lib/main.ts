@@ -240,6 +240,7 @@ async function startEmbedded(
     targets: {
       [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
     },
+    followContacts: false,
     limits: limitsOf(config.sip.limits),
     ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
     logger: log.child({ part: 'sipserver' }),

@@ -36,6 +36,11 @@ export interface SipServerOptions {
   allow?: (address: string) => boolean;
   /** How long calls of a drachtio client that is gone wait for one to come back, ms (default 32 s); then they are hung up. */
   orphanTime?: number;
+  /**
+   * drachtio-server's rule: a request for a Contact that was registered over TCP or TLS goes down that connection (default true). An application
+   * that calls by flow tokens switches it off: otherwise whoever may register could name somebody else's address and be given his calls.
+   */
+  followContacts?: boolean;
   /** UDP requests longer than this are sent over TCP first where the URI leaves the choice (RFC 3261 §18.1.1: 1300). */
   udpBytes?: number;
   /** The name service; by default the system's. */
@@ -82,7 +87,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
     },
   });
   const engine = new Engine({
-    secret: o.admin.secret, timers, log, orphanTime: o.orphanTime ?? 32_000,
+    secret: o.admin.secret, timers, log, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
     policy: new Policy(o.scanners ?? SCANNERS, limits.dialogs),
     hostports: () => ({
       advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),

@@ -38,6 +38,8 @@ export interface EngineOptions {
   connection(id: number): Flow | undefined;
   /** True when host and port of the URI are this server's. */
   isOurHost(uri: string): boolean;
+  /** Requests for a Contact registered over TCP or TLS go down that connection. */
+  followContacts: boolean;
   /** How long calls of a client that is gone wait for a client, ms. */
   orphanTime: number;
 }
@@ -52,7 +54,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   readonly legs = new DialogTable<Leg>();
   readonly sessions = new Sessions();
   readonly cdr = new Cdr(this.sessions);
-  readonly flows = new RegisteredFlows();
+  readonly flows: RegisteredFlows;
   readonly tokens: FlowTokens;
   readonly policy: Policy;
   readonly timers: Timers;
@@ -70,6 +72,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.policy = options.policy;
     this.timers = options.timers;
     this.log = options.log;
+    this.flows = new RegisteredFlows(options.followContacts);
     this.tokens = new FlowTokens(options.connection, options.isOurHost);
     this.uac = new Uac(this, options.isSelf);
     this.proxying = new Proxying(this, options.isOurHost);

@@ -16,13 +16,15 @@ const MOST = 50_000;
 export class RegisteredFlows {
   private readonly contacts = new Map<string, { flow: Flow; until: number }>();
 
+  constructor(private readonly enabled: boolean) {}
+
   get size(): number {
     return this.contacts.size;
   }
 
   /** A REGISTER or SUBSCRIBE was accepted: `response` says for how long. */
   accepted(request: SipMessage, response: SipMessage, flow: Flow): void {
-    if (flow.protocol === 'udp') return;
+    if (!this.enabled || flow.protocol === 'udp') return;
     const general = toSeconds(response.get('expires') ?? request.get('expires') ?? '') ?? (request.method === 'REGISTER' ? 3600 : 0);
     for (const contact of request.list('contact')) {
       const address = parseNameAddr(contact);

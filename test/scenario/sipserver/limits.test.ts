@@ -177,3 +177,29 @@ t.test('connections that do nothing with their places give way to a new one', as
   talking.send(request('OPTIONS', 'sip:a@127.0.0.1', talking).toString());
   t.ok(await peer.next(503), 'not the one that has spoken');
 });
+
+t.test('a flood is held within the limits, and leaves nothing behind', { timeout: 60_000 }, async (t) => {
+  const { srf, port, server } = await start(t, { limits: { transactions: 1000, messagesPerSecond: 4000, addresses: 10 }, timers: { T1: 10, T2: 40, T4: 50, D: 640 } });
+  // Never answers: every INVITE that gets as far as here stays until it times out.
+  srf.invite(() => { /* keeps silent */ });
+  const peer = await Peer.on(t, Array.from({ length: 30 }, (_, n) => `udp:127.0.2.${n + 1}:0`));
+  const flows = peer.transports.points.map((p) => peer.transports.udp({ address: '127.0.0.1', port: port('udp') }, p.local)).filter((f) => f !== undefined);
+  const before = process.memoryUsage().heapUsed;
+  let most = 0;
+  for (let n = 0; n < 30_000; n++) {
+    const flow = flows[n % flows.length];
+    if (flow !== undefined) flow.send(request('INVITE', 'sip:a@127.0.0.1', flow, {}, SDP).toString());
+    if (n % 100 === 0) {
+      most = Math.max(most, server.stats()['serverTransactions'] ?? 0);
+      await new Promise((resolve) => { setImmediate(resolve); });
+      peer.seen.length = 0;
+    }
+  }
+  const { refused, received } = server.stats();
+  t.ok(most <= 1000, `${most} transactions at most`);
+  t.ok((refused ?? 0) > 0, `${refused} of ${received} refused`);
+  await until(() => { peer.seen.length = 0; return server.stats()['serverTransactions'] === 0; });
+  t.match(server.stats(), { requestsIn: 0, dialogs: 0, faults: 0 });
+  const grown = (process.memoryUsage().heapUsed - before) / 1e6;
+  t.ok(grown < 150, `${grown.toFixed(0)} MB`);
+});

@@ -122,6 +122,21 @@ for (const protocol of ['udp', 'tcp', 'tls'] as const) {
   });
 }
 
+t.test('with tokens alone, a Contact of somebody else\'s brings nobody his calls', async (t) => {
+  const { srf, port } = await start(t, { followContacts: false });
+  srf.use('register', (_req, res) => { res.send(200, { headers: { Expires: '60' } }); });
+  const pbx = await Peer.on(t, ['tcp:127.0.0.1:0']);
+  const phone = await Peer.on(t, []);
+  const flow = await phone.tcp(port('tcp'));
+  const theirs = `sip:6001@127.0.0.1:${pbx.port('tcp')};transport=tcp`;
+  flow.send(request('REGISTER', 'sip:pbx.example.net', flow, { Contact: `<${theirs}>` }).toString());
+  await phone.next(200);
+  const calling = srf.createUAC(theirs, { localSdp: 'v=0\r\n' });
+  reply(await pbx.next('INVITE'), 200, 'pbx', { Contact: `<${theirs}>` }, 'v=0\r\n');
+  await calling;
+  t.equal(phone.seen.length, 0);
+});
+
 t.test('a REGISTER that came through a proxy has no flow of ours', async (t) => {
   const { srf, port } = await start(t);
   srf.use('register', (req, res) => { res.send(req.get('path') === '<sip:edge.example.net;lr>' ? 200 : 500); });
