@@ -1,7 +1,7 @@
 import t from 'tap';
 import { SipMessage } from '../../../lib/sipserver/parser/index.js';
 import { makeCertificates } from '../../unit/sipserver/certificates.js';
-import { follow, once, Peer, start } from './harness.js';
+import { follow, once, Peer, reply, start } from './harness.js';
 import type { SrfDialog, SrfRequest, SrfResponse } from './harness.js';
 
 const certificates = makeCertificates();
@@ -130,4 +130,93 @@ t.test("Meta's BYE ends the call with its headers", async (t) => {
   t.equal((await destroyed).get('x-wa-meta-call-duration'), '7');
   const answer = (await meta.next(200)).message;
   t.equal(answer.get('cseq'), '19342 BYE');
+});
+
+/** What Meta's responses carry besides the copied headers; Record-Routes of ours, had we any, would follow (META-SIP.md §4.2). */
+const ROUTES = { 'Record-Route': '<sip:onevc-sip-proxy-dev.fbinfra.net:8191;transport=tls;lr>, <sip:wa.meta.vc;transport=tls;lr>' };
+const META = { Allow: 'INVITE, ACK, BYE, CANCEL, NOTIFY, OPTIONS', 'X-FB-External-Domain': 'wa.meta.vc' };
+const TARGET = 'sip:+447700900100@wa.meta.vc;transport=tls;ob;X-FB-Sip-Smc-Tier=collaboration.sip_gateway.sip.prod';
+
+/** A response in Meta's layout to a request it got, with the route lines as separate headers on top. */
+function metas200(invite: SipMessage, status: string, lines: readonly string[], body = ''): string {
+  const copied = ['via', 'from', 'call-id', 'cseq'].flatMap((key) => invite.headers.filter((h) => h.key === key).map((h) => `${h.name}: ${h.value}`));
+  return [`SIP/2.0 ${status}`, ...lines, ...copied, `Content-Length: ${body.length}`, '', body].join('\r\n');
+}
+
+t.test("a call to Meta: two challenges, its 200, ACK and BYE along its Record-Routes, its refusals word for word", async (t) => {
+  const meta = await Peer.on(t, ['tls:127.0.0.1:0'], metas);
+  const { srf, port } = await start(t, {
+    listen: ['tls:127.0.0.1:0'], tls: ours,
+    targets: { 'wa.meta.vc': { address: '127.0.0.1', port: meta.port('tls'), ca: certificates.ca, advertise: 'sbc.example.net' } },
+  });
+  const from = '<sip:+447700900001@sbc.example.net>;tag=aaa';
+  const to = '<sip:+447700900100@wa.meta.vc>';
+  const headers = { From: from, To: to, 'Call-ID': 'cid-1@sbc', Contact: '<sip:+447700900001@sbc.example.net:5061;transport=tls>' };
+  const uri = 'sip:+447700900100@wa.meta.vc;transport=tls';
+  const first = srf.createUAC(uri, { localSdp: 'v=0\r\n', headers: { ...headers, CSeq: '1 INVITE' } }).catch((e: unknown) => e as { status: number; res: SrfResponse });
+  const one = await meta.next('INVITE');
+  const via = one.message.get('via') ?? '';
+  t.equal(one.message.uri, uri);
+  t.match(via, new RegExp(`^SIP/2\\.0/TLS sbc\\.example\\.net:${port('tls')};`), 'the registered name, whatever the socket');
+  t.match(one.message.toString(), /\r\nFrom: <sip:\+447700900001@sbc\.example\.net>;tag=aaa\r\n/);
+  t.equal(one.message.get('contact'), headers.Contact);
+  // META-SIP.md §4.2: the tag of the 407 is the branch; SHA-256 first and MD5 second; no Contact.
+  const branch = /branch=([^;]+)/.exec(via)?.[1] ?? '';
+  one.flow.send(metas200(one.message, '407 Proxy Authentication Required', [
+    `To: ${to};tag=${branch}`, 'Proxy-Authenticate: Digest realm="wa.meta.vc",nonce="0011223344556677",opaque="8899aabbccddeeff",algorithm=SHA-256,qop="auth"',
+    'Proxy-Authenticate: Digest realm="wa.meta.vc",nonce="7766554433221100",opaque="ffeeddccbbaa9988",algorithm=MD5,qop="auth"']));
+  const refusal = await first;
+  if (!('status' in refusal)) throw new Error('must be refused');
+  t.equal(refusal.status, 407);
+  t.match(refusal.res.get('proxy-authenticate'), /SHA-256.*algorithm=MD5/s, 'both reach the application, in order');
+  t.match((await meta.next('ACK')).message.get('to'), `;tag=${branch}`);
+
+  const second = srf.createUAC(uri, { localSdp: 'v=0\r\n', headers: { ...headers, CSeq: '2 INVITE', 'Proxy-Authorization': 'Digest username="447700900001", realm="wa.meta.vc", uri="x", response="y"' } });
+  const two = await meta.next('INVITE');
+  t.equal(two.flow, one.flow, 'the same verified connection');
+  t.equal(two.message.get('call-id'), 'cid-1@sbc');
+  t.equal(two.message.get('cseq'), '2 INVITE');
+  t.equal(two.message.get('from'), from);
+  t.equal(two.message.get('to'), to, 'the tag of the 407 is thrown away');
+  t.not(/branch=([^;]+)/.exec(two.message.get('via') ?? '')?.[1], branch);
+  reply(two, 100, undefined);
+  two.flow.send(metas200(two.message, '200 OK', [
+    ...ROUTES['Record-Route'].split(', ').map((r) => `Record-Route: ${r}`), `To: ${to};tag=5f3a-uuid`, ...Object.entries(META).map(([k, v]) => `${k}: ${v}`), 'Supported: timer',
+    `Contact: <${TARGET}>;isfocus`, 'Content-Type: application/sdp'], 'v=0\r\n'));
+  const dialog = await second;
+  const route = ['<sip:wa.meta.vc;transport=tls;lr>', '<sip:onevc-sip-proxy-dev.fbinfra.net:8191;transport=tls;lr>'];
+  for (const [method, request] of [['ACK', await meta.next('ACK')], ['BYE', await (async () => { void dialog.destroy({ headers: { Reason: 'Q.850;cause=16;text="NORMAL_CLEARING"' } }); return meta.next('BYE'); })()]] as const) {
+    t.equal(request.message.uri, TARGET, `${method}: the Contact with all its parameters`);
+    t.same(request.message.lines('route'), route, `${method}: the Record-Routes in reverse, untouched`);
+    t.equal(request.flow, one.flow, `${method}: to wa.meta.vc, never to the inner host`);
+    t.equal(request.message.get('to'), `${to};tag=5f3a-uuid`);
+    if (method === 'ACK') t.match(request.message.get('proxy-authorization'), 'username="447700900001"', 'RFC 3261 §13.2.2.4');
+    else reply(request, 200, undefined);
+  }
+
+  const text = 'No Approved Call Permission Found: see the documentation';
+  const third = srf.createUAC(uri, { localSdp: 'v=0\r\n', headers: { ...headers, 'Call-ID': 'cid-2@sbc' } }).catch((e: unknown) => e as { status: number; reason: string; res: SrfResponse });
+  const three = await meta.next('INVITE');
+  three.flow.send(metas200(three.message, `403 ${text}`, [...ROUTES['Record-Route'].split(', ').map((r) => `Record-Route: ${r}`), `To: ${to};tag=z`, ...Object.entries(META).map(([k, v]) => `${k}: ${v}`),
+    `Warning: 399 wa.meta.vc "${text}"`]));
+  const refused = await third;
+  if (!('status' in refused)) throw new Error('must be refused');
+  t.match({ status: refused.status, reason: refused.reason }, { status: 403, reason: text });
+  t.equal(refused.res.get('warning'), `399 wa.meta.vc "${text}"`);
+});
+
+t.test('Meta cancels: 487 with its Vias and Record-Routes as they came', async (t) => {
+  const meta = await Peer.on(t, [], metas);
+  const { srf, port } = await start(t, { listen: ['tls:127.0.0.1:0'], tls: ours });
+  const cancelled = new Promise<SrfRequest>((resolve) => { srf.invite((req) => { req.once('cancel', resolve); }); });
+  const flow = await meta.transports.connect({ protocol: 'tls', address: '127.0.0.1', port: port('tls'), host: 'sbc.example.net', ca: certificates.ca });
+  flow.send(message(INVITE));
+  await meta.next(100);
+  const [top] = HEAD;
+  const cancel = INVITE.replace(/^INVITE/, 'CANCEL').replace('19340 INVITE', '19340 CANCEL').replace(/Content-Type: .*\r\nContent-Length: 5\r\n\r\nv=0\r\n/, 'Reason: SIP;cause=487;text="ORIGINATOR_CANCEL"\r\nContent-Length: 0\r\n\r\n');
+  flow.send(message(cancel.split('\r\n').filter((l) => !/^(Via|Record-Route)/.test(l) || l === top).join('\r\n')));
+  t.equal((await meta.next(200)).message.get('cseq'), '19340 CANCEL');
+  const ended = (await meta.next(487)).message;
+  t.same(ended.toString().split('\r\n').slice(1, 4), stamped(flow.local.port).filter((l) => l.startsWith('Via')));
+  t.equal((await cancelled).get('reason'), 'SIP;cause=487;text="ORIGINATOR_CANCEL"');
 });
