@@ -26,14 +26,11 @@ export class InfoDigits {
 
   /** An INFO of the peer's. */
   take(request: SipRequest, response: SipResponse): void {
-    // RFC 6086 §4.2.2: a package nobody agreed on.
-    if (request.has('Info-Package')) return response.send(469, { headers: { 'Recv-Info': '' } });
     const type = request.get('Content-Type') ?? '';
-    if (request.body === '' || !types.test(type)) {
-      // RFC 2976 §2.2: an empty INFO asks whether the session stands; a body nobody understands is 415.
-      if (request.body === '') response.send(200);
-      else response.send(415, { headers: { Accept: 'application/dtmf-relay, application/dtmf' } });
-      return;
+    // RFC 2976 §2.2: an empty INFO asks whether the session stands; a body nobody understands is 415. RFC 6086 §4.2.2 has 469 for a package
+    // nobody agreed on, a status that drachtio-srf cannot send; 415 says as much.
+    if (request.has('Info-Package') || (request.body !== '' && !types.test(type))) {
+      return response.send(415, { headers: { Accept: 'application/dtmf-relay, application/dtmf' } });
     }
     const digit = readInfoDigit(type, request.body);
     if (digit !== null && this.#byInfo()) this.#media.sendDtmf(digit.digit, digit.duration);

@@ -146,14 +146,28 @@ export class PeerDialog {
   #listen(): void {
     const dialog = this.#dialog;
     dialog.on('destroy', (request: SipRequest & { source?: string }, text?: string) => this.#gone(whyGone(request, text)));
-    const renegotiate = (request: SipRequest, response: SipResponse): void => { void this.negotiation.take(request, response); };
-    dialog.on('modify', renegotiate);
-    dialog.on('update', renegotiate);
-    dialog.on('info', (request: SipRequest, response: SipResponse) => this.#digits.take(request, response));
-    dialog.on('refer', (request: SipRequest, response: SipResponse) => this.#user.refer(this, request, response));
+    const renegotiate = (request: SipRequest, response: SipResponse): void => {
+      this.#call.track(this.negotiation.take(request, response).catch((error: Error) => this.#call.log.error({ err: error }, 'a new offer could not be handled')));
+    };
+    this.#answer('modify', renegotiate);
+    this.#answer('update', renegotiate);
+    this.#answer('info', (request, response) => this.#digits.take(request, response));
+    this.#answer('refer', (request, response) => this.#user.refer(this, request, response));
     // RFC 3261 §11.2: the same as outside a dialog.
-    dialog.on('options', (_request: SipRequest, response: SipResponse) => response.send(200, { headers: { Allow: allowOfPeers, Accept: 'application/sdp' } }));
-    dialog.on('message', (_request: SipRequest, response: SipResponse) => response.send(405, { headers: { Allow: allowOfPeers } }));
+    this.#answer('options', (_request, response) => response.send(200, { headers: { Allow: allowOfPeers, Accept: 'application/sdp' } }));
+    this.#answer('message', (_request, response) => response.send(405, { headers: { Allow: allowOfPeers } }));
+  }
+
+  /** A request within the dialog; a failure of ours in it is its failure only (house rule 7). */
+  #answer(event: string, handle: (request: SipRequest, response: SipResponse) => void): void {
+    this.#dialog.on(event, (request: SipRequest, response: SipResponse) => {
+      try {
+        handle(request, response);
+      } catch (error) {
+        this.#call.log.error({ err: error, method: request.method }, 'a request within a peer dialog could not be handled');
+        if (!response.finalResponseSent) response.send(500);
+      }
+    });
   }
 
   #described(sdp: string): void {

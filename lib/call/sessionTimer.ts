@@ -48,8 +48,8 @@ export class SessionTimer {
     // RFC 4028 §9: only a caller that understands timers can make something of a 422.
     if (asked.seconds < minSessionExpires && understands) return { tooSmall: true, headers: { 'Min-SE': String(minSessionExpires) } };
     this.#seconds = Math.max(asked.seconds, minSessionExpires);
-    // RFC 4028 §9, table 2: the caller's choice stands; a caller without timers cannot be asked to refresh.
-    const refresher = understands ? asked.refresher ?? 'uac' : 'uas';
+    // RFC 4028 §9, table 2: the caller's choice stands, and what was agreed before; a caller without timers cannot be asked to refresh.
+    const refresher = understands || asked.refresher !== null ? asked.refresher ?? (this.#ours === true ? 'uas' : 'uac') : 'uas';
     this.#ours = refresher === 'uas';
     return {
       tooSmall: false,

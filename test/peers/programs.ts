@@ -9,6 +9,8 @@ export interface Program {
   readonly port: number;
   /** Everything it has printed. */
   output(): string;
+  /** Resolves with its exit status when it ends by itself or is closed. */
+  readonly exit: Promise<number | null>;
   /** Ends it; resolves when it has ended. */
   close(): Promise<void>;
 }
@@ -53,14 +55,23 @@ export async function startSipp(scenario = 'uas'): Promise<Program> {
   return run('sipp', [...which, '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin'], port, () => rm(dir, { recursive: true, force: true }));
 }
 
+/** sipp with a scenario of test/peers/scenarios, one call; `exit` gives 0 when every step came as it says. RTP to it comes back. */
+export async function startScenario(name: string, more: string[] = []): Promise<Program> {
+  const [port, media] = [await freeUdpPort(), await freeMediaPorts()];
+  return run('sipp', [
+    '-sf', join(import.meta.dirname, 'scenarios', name), '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin', '-m', '1',
+    '-timeout', '60', '-timeout_error', '-trace_err', '-error_file', join(tmpdir(), `wab-sipp-${port}.log`), ...more,
+  ], port, () => rm(join(tmpdir(), `wab-sipp-${port}.log`), { force: true }));
+}
+
 /** Starts the program and waits until its UDP port is bound. */
 export async function run(program: string, args: string[], port: number, clean: () => Promise<void>): Promise<Program> {
   let output = '';
   let ended = false;
   const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => {
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (status) => {
     ended = true;
-    resolve();
+    resolve(status);
   }));
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (data: Buffer) => { output += data.toString(); });
   const deadline = Date.now() + 10_000;
@@ -72,6 +83,7 @@ export async function run(program: string, args: string[], port: number, clean: 
   return {
     port,
     output: () => output,
+    exit: exited,
     async close() {
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
@@ -85,6 +97,14 @@ export async function run(program: string, args: string[], port: number, clean: 
 async function bound(port: number): Promise<boolean> {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
   return (await readFile('/proc/net/udp', 'utf8')).split('\n').some((line) => line.slice(0, 24).includes(hex));
+}
+
+export /** An even port with the next one of its kind free too: sipp sends both back. */
+async function freeMediaPorts(): Promise<number> {
+  for (;;) {
+    const port = (await freeUdpPort()) & ~1;
+    if (port + 3 < 65_536 && !(await bound(port)) && !(await bound(port + 2))) return port;
+  }
 }
 
 export async function freeUdpPort(): Promise<number> {

@@ -47,6 +47,12 @@ export class SessionTimer {
     this.timer = setTimeout(() => { this.due(); }, wait * this.context.timers.second);
   }
 
+  /** Tries once more in so many seconds, if refreshing is our part. */
+  again(seconds: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { this.due(); }, seconds * this.context.timers.second);
+  }
+
   stop(): void {
     clearTimeout(this.timer);
   }
@@ -128,7 +134,11 @@ function refreshed(context: Context, sender: Sender, leg: Leg, timer: SessionTim
   } else if (status === 408 || status === 481) {
     // RFC 3261 §12.2.1.2: the other side has no such dialog any more.
     context.hangUp(leg, 'Session timer expired', 'session-expired');
-  } else timer.restart();
+  } else if (status === 491) {
+    // RFC 3261 §14.1: who chose the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
+    timer.again(leg.role === 'uac' ? 2.1 + 0.01 * Math.floor(Math.random() * 191) : 0.01 * Math.floor(Math.random() * 201));
+  } else if (response.has('retry-after')) timer.again(Math.min(toSeconds(/^[^;(]*/.exec(response.get('retry-after') ?? '')?.[0] ?? '') ?? 10, timer.seconds / 4));
+  else timer.restart();
 }
 
 function lost(context: Context, leg: Leg, delivery: Delivery): void {

@@ -112,6 +112,18 @@ t.test('we are to refresh, as the caller: 422 raises the interval, 481 ends the 
   t.equal(server.stats().dialogs, 0);
 });
 
+t.test('a refresh that meets the other side\'s request is sent again soon (RFC 3261 §14.1), not half an interval later', async (t) => {
+  const { peer } = await calls(t, { 'Session-Expires': '900;refresher=uac', Require: 'timer', Allow: 'UPDATE' });
+  const first = await peer.next('UPDATE');
+  const began = performance.now();
+  reply(first, 491, undefined);
+  const second = await peer.next('UPDATE');
+  const waited = (performance.now() - began) / timers.second;
+  t.ok(waited >= 2 && waited < 400, `${waited.toFixed(1)} s later; half an interval is 450`);
+  reply(second, 500, undefined, { 'Retry-After': '3 (busy)' });
+  reply(await peer.next('UPDATE'), 200, undefined, { 'Session-Expires': '900;refresher=uac', Contact: '<sip:peer@127.0.0.1:9>' });
+});
+
 t.test('the one we called is to refresh, and does not', async (t) => {
   const { peer, dialog } = await calls(t, { 'Session-Expires': '90;refresher=uas' });
   const destroyed = once<SrfRequest>(dialog, 'destroy');
