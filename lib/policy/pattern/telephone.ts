@@ -53,8 +53,9 @@ const emergency: ReadonlySet<string> = new Set(['112', '911', '999', '000']);
  * Diversion are the PBX's own (100, 201, 6001), but for emergency codes.
  */
 export function readsAsFullNumber(user: string): boolean {
-  const digits = toAscii(user).replace(/[^0-9]/g, '');
-  return emergency.has(digits) || ((digits.length >= 7 || /^[^0-9A-Za-z]*\+/.test(user)) && readsAsNumber(user));
+  const text = toAscii(user);
+  const digits = text.replace(/[^0-9]/g, '');
+  return (emergency.has(digits) && !/[A-Za-z]/.test(text)) || ((digits.length >= 7 || /^[^0-9A-Za-z]*\+/.test(user)) && readsAsNumber(user));
 }
 
 /** Compatibility forms and digits of other scripts become ASCII; signs and invisible characters become '-'; letters stay. */
