@@ -92,20 +92,20 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     // §10.3 step 7.
     if (seconds > 0 && seconds < limits.minExpires) return { ok: false, status: 423, reason: 'Interval Too Brief', minExpires: limits.minExpires };
     const device = facts.outbound ? deviceOf(parsed.params) : null;
-    const old = bindings.find((b) => (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device));
+    const olds = bindings.filter((b) => (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device));
     // An old request that comes late must not undo a newer one; §8.2.7 gives no other answer than 500.
-    if (old !== undefined && old.callId === facts.callId && facts.cseq <= old.cseq) return refuse(500, 'an older REGISTER than the last');
-    bindings = bindings.filter((b) => b !== old);
+    if (olds.some((old) => old.callId === facts.callId && facts.cseq <= old.cseq && !added.includes(old))) return refuse(500, 'an older REGISTER than the last');
+    bindings = bindings.filter((b) => !olds.includes(b));
     if (seconds === 0) {
-      if (old !== undefined) removed.push(old);
+      removed.push(...olds);
       continue;
     }
     const binding: Binding = {
       user: facts.user, contact: parsed.uriText, uri: parsed.uri, source: facts.source, flow: facts.flow, path: facts.path, callId: facts.callId, cseq: facts.cseq,
-      registeredAt: old?.registeredAt ?? now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
+      registeredAt: olds[0]?.registeredAt ?? now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
     };
     bindings = [...bindings, binding];
-    if (old === undefined) added.push(binding);
+    if (olds.length === 0) added.push(binding);
   }
   // A device that has lost its memory registers anew and leaves its old bindings behind: the one refreshed longest ago goes.
   const evicted = bindings.slice(0, Math.max(0, bindings.length - limits.maxContacts));
