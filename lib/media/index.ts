@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import type { MediaConfig } from '../config/types.js';
 import { WabError } from '../errors.js';
+import type { SipStack } from '../sip/drachtio.js';
+import { FreeswitchEngine } from './freeswitch/engine.js';
 import type { MediaLogger } from './logger.js';
 import { RtpengineEngine } from './rtpengine/engine.js';
 import type { MediaEngine } from './types.js';
@@ -10,10 +12,12 @@ export { SHIPPED_MUSIC, SHIPPED_RINGBACK } from './recording/shelf.js';
 export * from './types.js';
 
 /**
- * The configured media engine, not yet started.
- * @throws WabError 'CONFIG_INVALID' for an engine this build does not have.
+ * The configured media engine, not yet started. `stack`: a connected SIP server, for engines that are controlled by SIP.
+ * @throws WabError 'CONFIG_INVALID' when it names none.
  */
-export function createMediaEngine(config: MediaConfig, logger: MediaLogger): MediaEngine {
-  if (config.engine !== 'rtpengine') throw new WabError('CONFIG_INVALID', `media.engine: ${config.engine} is not available`);
-  return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers: Math.max(1, Math.floor(availableParallelism() / 2)) });
+export function createMediaEngine(config: MediaConfig, logger: MediaLogger, stack: () => SipStack): MediaEngine {
+  const anchorWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
+  if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers });
+  if (config.freeswitch.length === 0) throw new WabError('CONFIG_INVALID', 'media.freeswitch is empty');
+  return new FreeswitchEngine({ servers: config.freeswitch, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
 }

@@ -10,6 +10,7 @@ import { createLogger } from '../../lib/observe/logger.js';
 import { makeCertificates, type CertificateFiles } from './certificates.js';
 import { startDrachtio, type DrachtioServer } from './drachtio.js';
 import { engines } from './engines.js';
+import { noChannels, sharedFreeswitch, type FreeswitchProcess } from './freeswitch.js';
 export { freePort } from './ports.js';
 
 export const domain = 'sbc.example.net';
@@ -26,6 +27,8 @@ export interface Running {
   readonly dir: string;
   /** The SIP servers, when they are not embedded. */
   readonly drachtio: readonly DrachtioServer[];
+  /** The media engine, where WAB_MEDIA asks for it. */
+  readonly freeswitch: FreeswitchProcess | null;
   /** The log so far, a line each. */
   readonly log: string[];
   /** Resolves with the records once there are `count`. */
@@ -73,6 +76,7 @@ export async function writeConfig(dir: string, options: ServiceOptions, engineKe
 export async function runService(options: ServiceOptions): Promise<Running> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
   const drachtio: DrachtioServer[] = [];
+  const freeswitch = engines.media === 'freeswitch' ? await sharedFreeswitch(engines.freeswitch, async () => (await mediaPorts()).split('-').map(Number) as [number, number]) : null;
   const log: string[] = [];
   const logger = createLogger('debug', { write: (line: string) => { log.push(line); } });
   const stopServers = async (): Promise<void> => { for (const server of drachtio) await server.close(); };
@@ -80,7 +84,10 @@ export async function runService(options: ServiceOptions): Promise<Running> {
     for (let left = options.drachtioServers ?? (engines.sip === 'drachtio' ? 1 : 0); left > 0; left--) {
       drachtio.push(await startDrachtio({ program: engines.drachtio, cert, key, meta: { host: metaHost, port: options.metaPort ?? 5061 } }));
     }
-    return drachtio.length === 0 ? {} : { sip: { server: 'drachtio', drachtio: drachtio.map(({ admin }) => admin) } };
+    return {
+      ...(drachtio.length === 0 ? {} : { sip: { server: 'drachtio', drachtio: drachtio.map(({ admin }) => admin) } }),
+      ...(freeswitch === null ? {} : { media: { engine: 'freeswitch', freeswitch: [freeswitch.esl] } }),
+    };
   };
   const start = async (): Promise<{ service: Service; certificates: CertificateFiles; cdrFile: string }> => {
     const { text, ...rest } = await writeConfig(dir, options, startServers);
@@ -92,7 +99,7 @@ export async function runService(options: ServiceOptions): Promise<Running> {
   });
   let closed = false;
   return {
-    service, certificates, dir, log, drachtio,
+    service, certificates, dir, log, drachtio, freeswitch,
     tls: drachtio[0] === undefined ? listener(service, 'tls') : { host: '127.0.0.1', port: drachtio[0].tls },
     udp: drachtio[0] === undefined ? listener(service, 'udp') : { host: '127.0.0.1', port: drachtio[0].plain },
     records: (count) => waitForLines(cdrFile, count),
@@ -101,6 +108,7 @@ export async function runService(options: ServiceOptions): Promise<Running> {
       closed = true;
       await service.close();
       await stopServers();
+      if (freeswitch !== null) await noChannels(freeswitch);
       await rm(dir, { recursive: true, force: true });
     },
   };

@@ -114,7 +114,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   #postStart(): void {
     this.#anchor?.post({ op: 'start', mediaTimeoutMs: this.#options.mediaTimeout * 1000 });
     this.#secure?.().catch((error: unknown) => {
-      if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, err: error }, 'DTLS towards Meta could not be begun');
+      if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, err: error }, 'the stream towards Meta could not be begun');
     });
     this.#secure = null;
   }

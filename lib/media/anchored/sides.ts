@@ -32,7 +32,7 @@ export interface MetaSideResult {
   readonly remote: Remote;
   readonly format: StreamFormat;
   readonly media: MetaMedia;
-  /** DTLS only: lets ICE and then DTLS begin; call it when Meta has, or is about to have, our description. */
+  /** Lets ICE and then DTLS begin, or gives the engine Meta's address; null: there is nothing to do. Call it when Meta has, or is about to have, our description. */
   readonly secure: (() => Promise<void>) | null;
 }
 

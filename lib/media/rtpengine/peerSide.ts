@@ -2,6 +2,7 @@ import { audioCodec, eventCodec, peerAnswer, peerOffer, readPeerAnswer, readPeer
 import { WabError } from '../../errors.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
+import { sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult } from '../anchored/sides.js';
 import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
@@ -143,11 +144,4 @@ export class RtpenginePeerSide implements PeerSide {
   #security(): NgCommand {
     return this.#profile.srtp === 'sdes' ? { 'transport-protocol': 'RTP/SAVP', DTLS: 'off', SDES: ONE_SUITE } : { 'transport-protocol': 'RTP/AVP' };
   }
-}
-
-/** Nothing changed that the engine would have to know: a hold, a resume, a refresh. */
-function sameStream(a: PeerMedia, b: PeerMedia): boolean {
-  const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec.name, codec.payloadType, events?.payloadType ?? null]);
-  const sameAddress = a.audio.address === b.audio.address || b.audio.address === '0.0.0.0' || b.audio.address === '::';
-  return sameAddress && essence(a) === essence(b) && (b.audio.ptime === null || a.audio.ptime === b.audio.ptime);
 }

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { WabError } from '../../errors.js';
+import { readSdp, type AudioSection } from '../../sdp/index.js';
+import { isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipStack } from '../../sip/drachtio.js';
+
+/** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
+export type ChannelKind = 'meta' | 'relay' | 'peer';
+
+/** How long FreeSWITCH may take to answer an INVITE of ours, in milliseconds. */
+const ANSWER_PATIENCE = 4000;
+
+export interface ChannelEvents {
+  /** FreeSWITCH hung up by itself. */
+  gone(reason: string): void;
+  /** A digit heard there, where the dialplan does not pass them through; duration in milliseconds. */
+  digit(digit: string, durationMs: number): void;
+}
+
+/**
+ * One channel of FreeSWITCH, made by an INVITE of ours and kept as a plain SIP dialog. Not by drachtio-fsmrf's createEndpoint: that
+ * refuses RTP/SAVP, waits 100 ms in the dialplan and still loses endpoints, and parks them on a socket of their own for each.
+ */
+export class Channel {
+  readonly uuid: string;
+  /** Its audio section, as it answered last. */
+  audio: AudioSection;
+  readonly #dialog: SipDialog;
+  #ended = false;
+
+  private constructor(uuid: string, dialog: SipDialog, audio: AudioSection, events: ChannelEvents) {
+    this.uuid = uuid;
+    this.#dialog = dialog;
+    this.audio = audio;
+    dialog.on('destroy', () => {
+      if (this.#ended) return;
+      this.#ended = true;
+      events.gone('FreeSWITCH hung up');
+    });
+  }
+
+  /**
+   * `target`: host:port of the SIP profile. The channel's uuid is the Call-ID (inbound-use-callid-as-uuid).
+   * @throws WabError 'MEDIA_UNAVAILABLE' when it is full or does not answer, 'MEDIA_REFUSED' when it refuses the description.
+   */
+  static async open(stack: SipStack, target: string, kind: ChannelKind, sdp: string, headers: SipHeaders, events: ChannelEvents, onUuid: (uuid: string) => void): Promise<Channel> {
+    const uuid = randomUUID();
+    onUuid(uuid);
+    const dialog = await inTime(target, whileConnected(stack, stack.createUAC(`sip:${kind}@${target};transport=udp`, {
+      localSdp: sdp,
+      headers: {
+        ...headers, From: '<sip:wa-b2bua@localhost>', To: `<sip:${kind}@${target}>`, Contact: '<sip:wa-b2bua@localhost>',
+        'Call-ID': uuid, 'Content-Type': 'application/sdp',
+      },
+    }, { cbRequest: () => undefined, cbProvisional: () => undefined })));
+    try {
+      return new Channel(uuid, dialog, audioOf(dialog.remote.sdp), events);
+    } catch (error) {
+      dialog.destroy().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Gives the channel a new far end. @throws as open. */
+  async modify(sdp: string): Promise<void> {
+    this.audio = audioOf(await inTime('its channel', whileConnected(this.#dialog.srf, this.#dialog.modify(sdp))));
+  }
+
+  /** We are hanging it up: its BYE is no news. */
+  ending(): void {
+    this.#ended = true;
+  }
+}
+
+function audioOf(sdp: string): AudioSection {
+  const [section] = readSdp(sdp).sections;
+  if (!section || !('audio' in section) || section.audio.port === 0) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH gave no audio port');
+  return section.audio;
+}
+
+async function inTime<T>(whom: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${whom} does not answer an INVITE`)), ANSWER_PATIENCE);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    // 503 and 480 are FreeSWITCH's answers at max-sessions or sessions-per-second; 408 is the SIP server's when nobody answers.
+    const full = error.status === 503 || error.status === 480 || error.status === 408 || error.status === 486;
+    throw new WabError(full ? 'MEDIA_UNAVAILABLE' : 'MEDIA_REFUSED', `FreeSWITCH ${whom} answers an INVITE with ${error.status} ${error.reason ?? ''}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
+}

@@ -1,0 +1,73 @@
+import type { Keying } from '../../config/types.js';
+import { WabError } from '../../errors.js';
+import { audioCodec, eventCodec, metaAnswer, metaOffer, readMetaAnswer, writeSdp, type AudioSection, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
+import type { Remote } from '../anchor/messages.js';
+import type { AnchorCodec } from '../anchor/rtp.js';
+import type { MetaSide, MetaSideResult, SideEvents } from '../anchored/sides.js';
+import { ChannelPair, placeholder, unreachable } from './pair.js';
+import type { FreeswitchServer } from './server.js';
+
+/**
+ * Meta ⇄ FreeSWITCH ⇄ anchor on a number keyed with SDES: one codec on both channels, so that packets, events among them, pass with
+ * their timestamps; the outgoing stream has the SSRC we announce.
+ */
+export class FreeswitchMetaSide implements MetaSide {
+  readonly #pair: ChannelPair;
+  readonly #local: Remote;
+  #towardsAnchor: AudioSection | null = null;
+
+  constructor(server: FreeswitchServer, local: Remote, events: SideEvents) {
+    this.#pair = new ChannelPair(server, local, events);
+    this.#local = local;
+  }
+
+  async answer(media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
+    const codecs = codecsOf(media);
+    const [port, towardsAnchor] = await this.#make(unreachable(this.#local, { ...media.audio, codecs, ice: null, dtls: null }), codecs, source);
+    return { ...this.#result(media, towardsAnchor), sdp: writeSdp(metaAnswer(media, port, source)) };
+  }
+
+  async offer(keying: Keying, g711: boolean, source: OwnSource): Promise<string> {
+    const codecs = [audioCodec('opus', 111), eventCodec(126)];
+    const [port, towardsAnchor] = await this.#make(placeholder(this.#local, codecs, true, true), codecs, source);
+    this.#towardsAnchor = towardsAnchor;
+    return writeSdp(metaOffer(port, keying, g711, source));
+  }
+
+  async accept(answer: string, keying: Keying): Promise<MetaSideResult> {
+    const media = readMetaAnswer(answer, keying);
+    if (media.codec.name !== 'opus' || this.#towardsAnchor === null) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus');
+    return { ...this.#result(media, this.#towardsAnchor), sdp: null };
+  }
+
+  /**
+   * Both channels, joined, with nowhere to send yet: FreeSWITCH sends two packets of its own when it joins channels, and none may reach
+   * Meta before the 200.
+   */
+  async #make(outer: AudioSection, codecs: SdpCodec[], source: OwnSource): Promise<[AudioSection, AudioSection]> {
+    const made = await Promise.all([this.#pair.openOuter('meta', outer, ssrcHeader(source)), this.#pair.openInner('relay', codecs)]);
+    await this.#pair.join();
+    return made;
+  }
+
+  close(): Promise<void> {
+    return this.#pair.close();
+  }
+
+  #result(media: MetaMedia, towardsAnchor: AudioSection): Omit<MetaSideResult, 'sdp'> {
+    return {
+      media, secure: () => this.#pair.moveOuter({ ...media.audio, codecs: codecsOf(media), ice: null, dtls: null }),
+      remote: { address: towardsAnchor.address, port: towardsAnchor.port },
+      format: { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
+    };
+  }
+}
+
+/** Of Meta's codecs the chosen one and its events. */
+function codecsOf(media: MetaMedia): SdpCodec[] {
+  return media.events ? [media.codec, media.events] : [media.codec];
+}
+
+function ssrcHeader(source: OwnSource): Record<string, string> {
+  return { 'X-WAB-SSRC': String(source.id) };
+}

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import type { SipHeaders } from '../../sip/drachtio.js';
+import { WabError } from '../../errors.js';
+import { writeSdp, type AudioSection, type SdesKey, type SdpCodec } from '../../sdp/index.js';
+import type { Remote } from '../anchor/messages.js';
+import type { SideEvents } from '../anchored/sides.js';
+import type { Channel, ChannelKind } from './channel.js';
+import type { FreeswitchServer } from './server.js';
+
+/** Discard (RFC 863): where a channel would send before it knows its far end. It is parked until then and sends nothing. */
+const NOWHERE = 9;
+
+/** Two channels of one FreeSWITCH, joined: `outer` towards the world, `inner` towards our anchor. */
+export class ChannelPair {
+  readonly #server: FreeswitchServer;
+  readonly #local: Remote;
+  readonly #events: SideEvents;
+  readonly #channels = new Set<Channel>();
+  #outer: Channel | null = null;
+  #version = 1;
+  #closed = false;
+
+  constructor(server: FreeswitchServer, local: Remote, events: SideEvents) {
+    this.#server = server;
+    this.#local = local;
+    this.#events = events;
+  }
+
+  /** Makes the outer channel with this far end; null: not known yet, see `placeholder`. Gives its own section. */
+  async openOuter(kind: ChannelKind, section: AudioSection, headers: SipHeaders = {}): Promise<AudioSection> {
+    const outer = this.#outer = await this.#open(kind, section, headers);
+    return outer.audio;
+  }
+
+  /** Makes the inner channel and joins the two. Gives where the anchor sends. */
+  async openInner(kind: ChannelKind, codecs: readonly SdpCodec[]): Promise<AudioSection> {
+    return (await this.#open(kind, plainSection(this.#local, codecs), {})).audio;
+  }
+
+  async join(): Promise<void> {
+    const [one, other] = [...this.#channels];
+    if (!one || !other) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    await this.#server.bridge(one, other);
+  }
+
+  /** Gives the outer channel its far end, or another one. What it offered for that must stand. */
+  async moveOuter(section: AudioSection): Promise<void> {
+    const outer = this.#outer;
+    if (outer === null) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    const { address, port, sdes } = outer.audio;
+    this.#version += 1;
+    await outer.modify(sectionSdp(section, this.#version));
+    const moved = outer.audio.address !== address || outer.audio.port !== port || outer.audio.sdes[0]?.key !== sdes[0]?.key;
+    if (moved) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH changed its port or its key in the middle of a negotiation');
+  }
+
+  async setOuter(variable: string, value: string): Promise<void> {
+    if (this.#outer !== null) await this.#server.api(`uuid_setvar ${this.#outer.uuid} ${variable} ${value}`);
+  }
+
+  sendDigit(digit: string, durationMs: number): void {
+    if (this.#outer === null) return;
+    this.#server.api(`uuid_send_dtmf ${this.#outer.uuid} ${digit}@${Math.round(durationMs)}`).catch(() => { /* the channel has ended */ });
+  }
+
+  async #open(kind: ChannelKind, section: AudioSection, headers: SipHeaders): Promise<Channel> {
+    const channel = await this.#server.open(kind, sectionSdp(section, this.#version), {
+      gone: (reason) => this.#events.lost(reason),
+      digit: (digit, durationMs) => this.#events.digit(digit, durationMs),
+    }, headers);
+    if (this.#closed) {
+      this.#server.close(channel);
+      throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    }
+    this.#channels.add(channel);
+    return channel;
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    for (const channel of this.#channels) this.#server.close(channel);
+    this.#channels.clear();
+    this.#outer = null;
+    return Promise.resolve();
+  }
+}
+
+function sectionSdp(audio: AudioSection, version: number): string {
+  return writeSdp({ id: '1', version, bundle: false, sections: [{ audio: { ...audio, mid: null, direction: 'sendrecv' } }] });
+}
+
+/** Plain RTP with the anchor. */
+function plainSection(local: Remote, codecs: readonly SdpCodec[]): AudioSection {
+  return {
+    address: local.address, port: local.port, protocol: 'RTP/AVP', direction: 'sendrecv', rtcpMux: false, mid: null, codecs,
+    ptime: 20, maxptime: null, sdes: [], ice: null, dtls: null,
+  };
+}
+
+/**
+ * A far end that is not known yet, so that FreeSWITCH gives a port (and a key) to offer. An INVITE without SDP would do the same, but
+ * its offer goes out before the dialplan can ask for SRTP.
+ */
+export function placeholder(local: Remote, codecs: readonly SdpCodec[], secure: boolean, rtcpMux: boolean): AudioSection {
+  return { ...plainSection({ ...local, port: NOWHERE }, codecs), protocol: secure ? 'RTP/SAVP' : 'RTP/AVP', sdes: secure ? [newKey()] : [], rtcpMux };
+}
+
+/** A far end as it is, but for its address. */
+export function unreachable(local: Remote, section: AudioSection): AudioSection {
+  return { ...section, address: local.address, port: NOWHERE };
+}
+
+/** RFC 4568 §6.2: 30 octets of master key and salt. */
+function newKey(): SdesKey {
+  return { tag: 1, suite: 'AES_CM_128_HMAC_SHA1_80', key: randomBytes(30).toString('base64') };
+}

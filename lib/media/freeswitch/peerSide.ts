@@ -1,0 +1,123 @@
+import { audioCodec, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia } from '../../sdp/index.js';
+import type { Remote } from '../anchor/messages.js';
+import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
+import { sameStream } from '../anchored/sameStream.js';
+import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
+import type { PeerMediaProfile } from '../types.js';
+import { ChannelPair, placeholder } from './pair.js';
+import type { FreeswitchServer } from './server.js';
+
+const TYPES = { opus: 111, events: 101 };
+
+/**
+ * Anchor ⇄ FreeSWITCH ⇄ peer. A peer that speaks Meta's codec is relayed, digits and all. Another is transcoded, and FreeSWITCH makes
+ * digits in units of the wrong clock then (48 kHz where 8 kHz is announced): it reports the peer's, which the anchor puts into
+ * Meta's stream, and is told to send Meta's, each when it has ended.
+ */
+export class FreeswitchPeerSide implements PeerSide {
+  readonly #server: FreeswitchServer;
+  readonly #local: Remote;
+  readonly #codec: AnchorCodec;
+  readonly #profile: PeerMediaProfile;
+  readonly #events: SideEvents;
+  #pair: ChannelPair;
+  #port: AudioSection | null = null;
+  #passes = false;
+
+  constructor(server: FreeswitchServer, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
+    this.#server = server;
+    this.#local = local;
+    this.#codec = codec;
+    this.#profile = profile;
+    this.#events = events;
+    this.#pair = this.#newPair();
+  }
+
+  async offer(id: string, version: number): Promise<string> {
+    const codecs = peerOfferCodecs(this.#profile, TYPES);
+    const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false));
+    return writeSdp(peerOffer(port, this.#profile, TYPES, id, version));
+  }
+
+  async takeAnswer(text: string): Promise<PeerSideResult> {
+    const media = readPeerAnswer(text, this.#profile);
+    this.#passes = media.codec.name === this.#codec;
+    if (this.#passes) await this.#pair.setOuter('pass_rfc2833', 'true');
+    const [, towardsAnchor] = await Promise.all([this.#pair.moveOuter(section(media)), this.#openInner(this.#pair, media)]);
+    await this.#pair.join();
+    return this.#result(media, towardsAnchor);
+  }
+
+  async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
+    const media = readPeerOffer(text, this.#profile);
+    if (before && this.#port && sameStream(before.media, media)) {
+      const kept = { ...media, audio: { ...media.audio, address: before.media.audio.address } };
+      return { ...before, media: kept, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+    }
+    // A new pair for a new stream: its port is new, which an answer may say (RFC 3264 §8.3.1); the old one stays where this fails.
+    const pair = before === null && this.#port === null ? this.#pair : this.#newPair();
+    try {
+      const passes = media.codec.name === this.#codec;
+      const [port, towardsAnchor] = await Promise.all([pair.openOuter(passes ? 'relay' : 'peer', section(media)), this.#openInner(pair, media)]);
+      await pair.join();
+      if (pair !== this.#pair) void this.#pair.close();
+      [this.#pair, this.#port, this.#passes] = [pair, port, passes];
+      return { ...this.#result(media, towardsAnchor), sdp: writeSdp(peerAnswer(media, port, this.#profile, id, version)) };
+    } catch (error) {
+      if (pair !== this.#pair) void pair.close();
+      throw error;
+    }
+  }
+
+  /** What it relays keeps its packet length. */
+  repacketise(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  sendDigit(digit: string, durationMs: number): void {
+    if (!this.#passes) this.#pair.sendDigit(digit, durationMs);
+  }
+
+  /** The anchor sees the peer's packets as they come, or one for each. */
+  figures(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  close(): Promise<void> {
+    return this.#pair.close();
+  }
+
+  #newPair(): ChannelPair {
+    const pair: ChannelPair = new ChannelPair(this.#server, this.#local, {
+      lost: (reason) => { if (pair === this.#pair) this.#events.lost(reason); },
+      digit: (digit, durationMs) => { if (pair === this.#pair) this.#events.digit(digit, durationMs); },
+    });
+    return pair;
+  }
+
+  #openInner(pair: ChannelPair, media: PeerMedia): Promise<AudioSection> {
+    const passes = media.codec.name === this.#codec;
+    const audio = this.#codec === 'opus' ? audioCodec('opus', passes ? media.codec.payloadType : TYPES.opus, 'maxaveragebitrate=20000;useinbandfec=1') : audioCodec(this.#codec);
+    return pair.openInner(passes ? 'relay' : 'peer', passes && media.events ? [audio, media.events] : [audio]);
+  }
+
+  #result(media: PeerMedia, towardsAnchor: AudioSection): PeerSideResult {
+    const passes = media.codec.name === this.#codec;
+    return {
+      media,
+      remote: { address: towardsAnchor.address, port: towardsAnchor.port },
+      format: {
+        codec: this.#codec,
+        audioType: towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? TYPES.opus,
+        eventType: passes ? media.events?.payloadType ?? null : null,
+        eventUnit: media.events?.clockRate === 48_000 ? clockRate('opus') : 8000,
+      },
+      wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes, ptime: 20 },
+    };
+  }
+}
+
+/** What FreeSWITCH is told of the peer: the one codec in use and its events. */
+function section(media: PeerMedia): AudioSection {
+  return { ...media.audio, codecs: media.events ? [media.codec, media.events] : [media.codec] };
+}

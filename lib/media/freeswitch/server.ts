@@ -1,0 +1,187 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WabError } from '../../errors.js';
+import type { SipHeaders, SipStack } from '../../sip/drachtio.js';
+import type { Remote } from '../anchor/messages.js';
+import type { AnchorCodec } from '../anchor/rtp.js';
+import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sides.js';
+import type { MediaLogger } from '../logger.js';
+import type { PeerMediaProfile } from '../types.js';
+import { Channel, type ChannelEvents, type ChannelKind } from './channel.js';
+import { EventSocket, type SwitchEvent } from './eventSocket.js';
+import { FreeswitchMetaSide } from './metaSide.js';
+import { FreeswitchPeerSide } from './peerSide.js';
+
+export interface FreeswitchAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+/** The SIP profile of freeswitch/sip_profiles. */
+const PROFILE = 'wa-b2bua';
+const CONNECT_PATIENCE = 5000;
+/** Delays between attempts to connect, in milliseconds; the last one repeats. */
+const BACK_OFF = [200, 500, 1000, 2000, 5000];
+/** Heartbeats come every 2 s (freeswitch/autoload_configs/switch.conf.xml); so long without one and it counts as gone. */
+const HEARTBEAT_PATIENCE = 7000;
+
+/** One FreeSWITCH of the operator's: its event socket, its health, its channels. */
+export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: string] }> implements EngineNode {
+  readonly address: string;
+  version: string | null = null;
+  calls = 0;
+  healthy = false;
+  /** No new calls; those there stay until they end. */
+  draining = false;
+  /** Per cent, from the last heartbeat. */
+  idleCpu = 100;
+  /** Channels there, ours and others', and how many it may have. */
+  sessions = 0;
+  maxSessions = Infinity;
+  readonly #config: FreeswitchAddress;
+  readonly #logger: MediaLogger;
+  readonly #stack: () => SipStack;
+  readonly #channels = new Map<string, ChannelEvents>();
+  readonly #stopping = new AbortController();
+  #socket: EventSocket | null = null;
+  #sip = '';
+  #heartbeat: NodeJS.Timeout | null = null;
+  #supervision: Promise<void> = Promise.resolve();
+
+  constructor(config: FreeswitchAddress, logger: MediaLogger, stack: () => SipStack) {
+    super();
+    this.#config = config;
+    this.#logger = logger;
+    this.#stack = stack;
+    this.address = `${config.host}:${config.port}`;
+  }
+
+  /** Does not fail when it is absent: it is found when it comes. */
+  async start(): Promise<void> {
+    await this.#attempt();
+    this.#supervision = this.#supervise();
+  }
+
+  metaSide(_id: string, local: Remote, events: SideEvents): MetaSide {
+    return new FreeswitchMetaSide(this, local, events);
+  }
+
+  peerSide(_id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
+    return new FreeswitchPeerSide(this, local, codec, profile, events);
+  }
+
+  /** @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'; SIP_UNAVAILABLE when no SIP server is there to carry the INVITE. */
+  async open(kind: ChannelKind, sdp: string, events: ChannelEvents, headers: SipHeaders = {}): Promise<Channel> {
+    if (!this.healthy) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`);
+    let uuid = '';
+    try {
+      return await Channel.open(this.#stack(), this.#sip, kind, sdp, headers, events, (one) => {
+        uuid = one;
+        this.#channels.set(one, events);
+      });
+    } catch (error) {
+      // It may have been made all the same.
+      if (uuid !== '') this.#hangUp(uuid);
+      throw error;
+    }
+  }
+
+  /** Hangs a channel up; never throws. */
+  close(channel: Channel): void {
+    channel.ending();
+    this.#hangUp(channel.uuid);
+  }
+
+  #hangUp(uuid: string): void {
+    this.#channels.delete(uuid);
+    this.#socket?.api(`uuid_kill ${uuid}`).catch(() => undefined);
+  }
+
+  /** @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
+  api(command: string): Promise<string> {
+    if (this.#socket === null) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`));
+    return this.#socket.api(command);
+  }
+
+  /** Joins two channels: what comes to one goes out of the other. */
+  async bridge(one: Channel, other: Channel): Promise<void> {
+    await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
+  }
+
+  /** Connects, finds the SIP profile, listens for heartbeats and digits; false when that fails. */
+  async #attempt(): Promise<boolean> {
+    let socket: EventSocket | null = null;
+    try {
+      socket = await EventSocket.open(this.#config, CONNECT_PATIENCE);
+      const status = await socket.api(`sofia status profile ${PROFILE}`);
+      const sip = /^URL\s+sip:[^@\s]+@(\S+)/m.exec(status)?.[1];
+      if (sip === undefined) throw new WabError('MEDIA_REFUSED', `FreeSWITCH ${this.address} has no SIP profile ${PROFILE}: start it with the configuration in freeswitch/`);
+      this.version = /\d+\.\d+\.\d+/.exec(await socket.api('version'))?.[0] ?? null;
+      socket.on('event', (event) => this.#take(event));
+      await socket.subscribe(['HEARTBEAT', 'DTMF']);
+      if (this.#stopping.signal.aborted) throw new WabError('MEDIA_UNAVAILABLE', 'closed');
+      this.#sip = sip;
+      this.#socket = socket;
+      this.#beat();
+      this.healthy = true;
+      this.#logger.info({ engine: this.address, version: this.version, sip }, 'connected to FreeSWITCH');
+      this.emit('up');
+      return true;
+    } catch (error) {
+      socket?.close();
+      if (!this.#stopping.signal.aborted) this.#logger.warn({ engine: this.address, err: error }, 'FreeSWITCH is not there yet');
+      return false;
+    }
+  }
+
+  async #supervise(): Promise<void> {
+    let failures = 0;
+    while (!this.#stopping.signal.aborted) {
+      const socket = this.#socket;
+      if (socket !== null) {
+        failures = 0;
+        this.#fall(await new Promise<string>((resolve) => socket.once('close', resolve)));
+      }
+      await sleep(BACK_OFF[Math.min(failures++, BACK_OFF.length - 1)], undefined, { signal: this.#stopping.signal }).catch(() => { /* close() */ });
+      if (!this.#stopping.signal.aborted) await this.#attempt();
+    }
+  }
+
+  #fall(reason: string): void {
+    if (this.#heartbeat) clearTimeout(this.#heartbeat);
+    this.#socket = null;
+    if (!this.healthy) return;
+    this.healthy = false;
+    this.calls = 0;
+    this.#channels.clear();
+    if (this.#stopping.signal.aborted) return;
+    this.#logger.error({ engine: this.address, reason }, 'FreeSWITCH is gone');
+    this.emit('down', reason);
+  }
+
+  #beat(): void {
+    if (this.#heartbeat) clearTimeout(this.#heartbeat);
+    this.#heartbeat = setTimeout(() => this.#socket?.close(), HEARTBEAT_PATIENCE);
+  }
+
+  #take(event: SwitchEvent): void {
+    if (event.get('Event-Name') === 'HEARTBEAT') {
+      this.#beat();
+      this.sessions = Number(event.get('Session-Count') ?? 0);
+      this.maxSessions = Number(event.get('Max-Sessions') ?? Infinity);
+      this.idleCpu = Number(event.get('Idle-CPU') ?? 100);
+      return;
+    }
+    // Durations are counted in 1/8000 s.
+    this.#channels.get(event.get('Unique-ID') ?? '')?.digit(event.get('DTMF-Digit') ?? '', Number(event.get('DTMF-Duration') ?? 0) / 8);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    if (this.#heartbeat) clearTimeout(this.#heartbeat);
+    this.healthy = false;
+    this.#socket?.close();
+    await this.#supervision;
+  }
+}
