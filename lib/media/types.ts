@@ -71,7 +71,7 @@ export interface PeerMediaProfile {
 }
 
 export interface PeerLeg {
-  /** The offer for the peer; the same text each time it is asked. */
+  /** The offer for the peer; the same text each time it is asked. Where an answer of ours stands: that, as an offer, both ways. */
   offer(): Promise<string>;
   /** The peer's answer to our offer. @throws WabError 'SDP_UNACCEPTABLE'. */
   takeAnswer(answer: string): Promise<void>;

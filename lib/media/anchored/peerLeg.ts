@@ -33,6 +33,8 @@ export class AnchoredPeerLeg implements PeerLeg {
   #opened: OpenLeg | null = null;
   readonly #tried = new Set<EngineNode>();
   #offer: Promise<string> | null = null;
+  /** What stands is an answer of ours. */
+  #answered = false;
   #current: PeerSideResult | null = null;
   #version = 1;
   #plays = 0;
@@ -47,6 +49,7 @@ export class AnchoredPeerLeg implements PeerLeg {
   }
 
   offer(): Promise<string> {
+    if (this.#answered) return this.#inTurn(async () => this.#offerAgain());
     this.#offer ??= this.#inTurn(async () => {
       return this.#lastSdp = await this.#first((side) => side.offer(this.#sessionId, this.#version));
     });
@@ -56,8 +59,22 @@ export class AnchoredPeerLeg implements PeerLeg {
   takeAnswer(answer: string): Promise<void> {
     return this.#inTurn(async () => {
       const { side } = this.#open();
-      await this.#settle(await side.takeAnswer(answer));
+      // To an engine that has the peer as the one who offers, its answer to what stands is an offer whose answer is known.
+      await this.#settle(this.#answered ? await side.answer(answer, this.#current, this.#sessionId, this.#version) : await side.takeAnswer(answer));
     });
+  }
+
+  /** RFC 3264 §8, RFC 6337 §3.2: what stands, willing to send and to receive, whatever the peer wanted last. */
+  #offerAgain(): string {
+    const last = this.#lastSdp ?? '';
+    const open = last.replace(/^a=(?:sendonly|recvonly|inactive)\r$/gm, 'a=sendrecv\r');
+    return this.#lastSdp = open === last ? last : this.#next(open);
+  }
+
+  /** The same text as the next version. */
+  #next(sdp: string): string {
+    this.#version += 1;
+    return sdp.replace(/^o=.*$/m, (line) => line.replace(/^(o=\S+ \S+) \d+/, `$1 ${this.#version}`));
   }
 
   answer(offer: string): Promise<string> {
@@ -65,11 +82,10 @@ export class AnchoredPeerLeg implements PeerLeg {
       // RFC 3264 §8: the version grows by one whenever the text changes.
       let result = await this.#first((side) => side.answer(offer, this.#current, this.#sessionId, this.#version));
       if (this.#lastSdp !== null && result.sdp !== this.#lastSdp) {
-        this.#version += 1;
-        const bumped = result.sdp.replace(/^o=.*$/m, (line) => line.replace(/^(o=\S+ \S+) \d+/, `$1 ${this.#version}`));
-        result = { ...result, sdp: bumped };
+        result = { ...result, sdp: this.#next(result.sdp) };
       }
       this.#lastSdp = result.sdp;
+      this.#answered = true;
       await this.#settle(result);
       return result.sdp;
     });

@@ -132,6 +132,31 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
     return response.status;
   }
 
+  /** A re-INVITE without an offer: theirs is in the 200, our answer in the ACK. Gives the status. */
+  async reinviteOfferless(source: SourceKind): Promise<number> {
+    const { dialog } = this;
+    if (dialog === undefined || this.ended) return 0;
+    this.parts.media.play(source);
+    const response = await this.withCredentials(dialog, dialog.request('INVITE'));
+    if (response === undefined || response.status >= 300) return response?.status ?? 0;
+    dialog.refresh(response);
+    const ack = dialog.request('ACK', cseqOf(response).seq);
+    ack.setBody(this.parts.media.answer(response.body, 'sendrecv'), 'application/sdp');
+    await dialog.put(ack);
+    return response.status;
+  }
+
+  /** UPDATE with an offer of this direction; without one a refresh. Gives the status. */
+  async update(direction?: Direction): Promise<number> {
+    const { dialog } = this;
+    if (dialog === undefined || this.ended) return 0;
+    const update = dialog.request('UPDATE');
+    if (direction !== undefined) update.setBody(this.parts.media.offer(direction), 'application/sdp');
+    const response = await this.withCredentials(dialog, update);
+    if (response?.status === 200 && direction !== undefined) this.accept(response.body);
+    return response?.status ?? 0;
+  }
+
   /** Asks the far end to call `target` instead (RFC 3515). Resolves with the status; NOTIFYs come as events. */
   async refer(target: string, extra: Record<string, string> = {}): Promise<number> {
     const { dialog } = this;

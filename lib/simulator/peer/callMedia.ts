@@ -64,9 +64,10 @@ export class CallMedia {
     return peerOffer(this.need(), ++this.version, zero ? 'sendrecv' : wanted, zero);
   }
 
-  /** Answers the far end's offer and uses it. Throws an Error with the reason when it cannot be answered. */
-  answer(offer: string): string {
+  /** Answers the far end's offer and uses it; `wanted` is the direction we would like from now on. Throws an Error with the reason when it cannot be answered. */
+  answer(offer: string, wanted: Direction = this.wanted): string {
     const media = this.need();
+    this.wanted = wanted;
     this.use(agree(offer, media), false);
     const { agreed } = this;
     if (agreed === undefined) throw new Error('nothing agreed');
