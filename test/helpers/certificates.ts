@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { cp, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -23,9 +26,22 @@ export interface CertificateNames {
   readonly metaHost?: string;
 }
 
-/** Makes a throw-away CA and two leaves under `dir`. Rejects when openssl fails. */
-export async function makeCertificates(dir: string, { domain, metaHost }: CertificateNames): Promise<CertificateFiles> {
-  await run(script, [dir, domain, ...(metaHost === undefined ? [] : [metaHost])]);
+/** Made once in a process for each pair of names; gone with it. */
+const made = new Map<string, Promise<string>>();
+
+/** A throw-away CA and two leaves under `dir`. Rejects when openssl fails. */
+export async function makeCertificates(dir: string, { domain, metaHost = 'wa.meta.vc' }: CertificateNames): Promise<CertificateFiles> {
+  const names = `${domain} ${metaHost}`;
+  const original = made.get(names) ?? make(domain, metaHost);
+  made.set(names, original);
+  await cp(await original, dir, { recursive: true });
   const file = (name: string): string => join(dir, name);
   return { ca: file('ca.pem'), cert: file('service.pem'), key: file('service.key'), metaCert: file('meta.pem'), metaKey: file('meta.key') };
+}
+
+async function make(domain: string, metaHost: string): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-certificates-'));
+  process.once('exit', () => { rmSync(dir, { recursive: true, force: true }); });
+  await run(script, [dir, domain, metaHost]);
+  return dir;
 }
