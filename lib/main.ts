@@ -96,7 +96,9 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }) });
   undo.push(() => daily.close());
 
-  const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), () => connections.pick());
+  const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
+    webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => connections.pick(),
+  });
   undo.push(() => media.close());
   const guard = new Guard(() => rules.config.limits.ban);
   const embedded = config.sip.server === 'embedded'

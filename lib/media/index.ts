@@ -4,7 +4,7 @@ import { WabError } from '../errors.js';
 import type { SipStack } from '../sip/drachtio.js';
 import { FreeswitchEngine } from './freeswitch/engine.js';
 import type { MediaLogger } from './logger.js';
-import { RtpengineEngine } from './rtpengine/engine.js';
+import { RtpengineEngine, rtpengineInstances } from './rtpengine/engine.js';
 import type { MediaEngine } from './types.js';
 
 export type { MediaLogger } from './logger.js';
@@ -12,12 +12,13 @@ export { SHIPPED_MUSIC, SHIPPED_RINGBACK } from './recording/shelf.js';
 export * from './types.js';
 
 /**
- * The configured media engine, not yet started. `stack`: a connected SIP server, for engines that are controlled by SIP.
+ * The configured media engine, not yet started. `webrtc`: some number is keyed with DTLS. `stack`: a connected SIP server, for engines that are controlled by SIP.
  * @throws WabError 'CONFIG_INVALID' when it names none.
  */
-export function createMediaEngine(config: MediaConfig, logger: MediaLogger, stack: () => SipStack): MediaEngine {
+export function createMediaEngine(config: MediaConfig, logger: MediaLogger, { webrtc, stack }: { readonly webrtc: boolean; readonly stack: () => SipStack }): MediaEngine {
   const anchorWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
   if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers });
   if (config.freeswitch.length === 0) throw new WabError('CONFIG_INVALID', 'media.freeswitch is empty');
-  return new FreeswitchEngine({ servers: config.freeswitch, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
+  const front = webrtc && config.webrtc === 'rtpengine' ? rtpengineInstances(config.rtpengine, logger) : [];
+  return new FreeswitchEngine({ servers: config.freeswitch, front, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
 }

@@ -77,7 +77,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     const media = readMetaOffer(offer, options.keying);
     // Peer legs may be made while the engine is still asked.
     this.#codec = media.codec.name as AnchorCodec;
-    const result = await this.#onNode(options.keying, (side) => side.answer(media, this.#source));
+    const result = await this.#onNode(media.keying, (side) => side.answer(media, this.#source));
     this.#metaReady(result);
     return result.sdp ?? '';
   }

@@ -6,6 +6,7 @@ import { AnchoredCall, type Wanted } from '../anchored/call.js';
 import type { EngineNode } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../recording/shelf.js';
+import type { Instance } from '../rtpengine/instance.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { FreeswitchServer, type FreeswitchAddress } from './server.js';
 
@@ -14,6 +15,8 @@ export interface FreeswitchEngineOptions {
   /** Our anchor's address, as FreeSWITCH reaches it, and its worker threads. */
   readonly anchor: string;
   readonly anchorWorkers: number;
+  /** Engines for Meta's side of numbers keyed with DTLS; empty: FreeSWITCH takes those too, with the nudge (see webrtc.ts), or nobody does. */
+  readonly front: readonly Instance[];
   /** A connected SIP server for the INVITEs that make channels. @throws WabError SIP_UNAVAILABLE */
   readonly stack: () => SipStack;
 }
@@ -23,7 +26,10 @@ const RESERVE = 8;
 /** Below so much idle CPU a server gets no new call while another has more, in per cent. */
 const BUSY = 15;
 
-/** MediaEngine on a pool of FreeSWITCH. */
+/**
+ * MediaEngine on a pool of FreeSWITCH. FreeSWITCH never begins DTLS against an ICE-lite peer, which is what Meta is (INTEROP,
+ * "FreeSWITCH, rtpengine and Meta's ICE-lite"): a number keyed with DTLS has rtpengine in front, Opus kept, and FreeSWITCH towards the peers.
+ */
 export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
   readonly name = 'freeswitch';
   readonly #options: FreeswitchEngineOptions;
@@ -40,10 +46,8 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     this.#logger = logger;
     this.#servers = options.servers.map((address) => new FreeswitchServer(address, logger, options.stack));
     this.#anchors = new AnchorPool(options.anchor, options.anchorWorkers, logger);
-    for (const server of this.#servers) {
-      server.on('up', () => this.emit('up'));
-      server.on('down', (reason) => this.#lost(server, reason));
-    }
+    for (const server of this.#servers) server.on('up', () => this.emit('up'));
+    for (const node of [...this.#servers, ...options.front]) node.on('down', (reason) => this.#lost(node, reason));
   }
 
   get healthy(): boolean {
@@ -52,7 +56,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
 
   async start(): Promise<void> {
     try {
-      await Promise.all([this.#anchors.start(), ...this.#servers.map((server) => server.start())]);
+      await Promise.all([this.#anchors.start(), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
     } catch (error) {
       await this.close();
       throw error;
@@ -73,7 +77,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   status(): MediaEngineStatus {
-    return { instances: this.#servers.map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })) };
+    return { instances: [...this.#servers, ...this.#options.front].map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })) };
   }
 
   close(): Promise<void> {
@@ -83,12 +87,13 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
 
   async #stop(): Promise<void> {
     await Promise.allSettled([...this.#calls].map((call) => call.close()));
-    await Promise.allSettled([this.#anchors.close(), ...this.#servers.map((server) => server.stop())]);
+    await Promise.allSettled([this.#anchors.close(), ...[...this.#servers, ...this.#options.front].map((node) => node.close())]);
   }
 
   /** The server the call is on, else the one with the most room: fewest calls of ours, of those that are not busy with others'. */
-  #pick({ other, tried }: Wanted): EngineNode {
-    if (other !== null && other.healthy && !tried.has(other)) return other;
+  #pick({ role, keying, other, tried }: Wanted): EngineNode {
+    if (role === 'meta' && keying === 'dtls') return this.#pickFront(tried);
+    if (other !== null && other.healthy && !tried.has(other) && this.#servers.some((server) => server === other)) return other;
     const open = this.#servers.filter((server) => server.healthy && !server.draining && !tried.has(server) && server.sessions + RESERVE <= server.maxSessions);
     const quiet = open.filter((server) => server.idleCpu >= BUSY);
     const [best] = (quiet.length > 0 ? quiet : open).sort((a, b) => a.calls - b.calls || b.idleCpu - a.idleCpu);
@@ -96,7 +101,13 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     return best;
   }
 
-  #lost(server: FreeswitchServer, reason: string): void {
+  #pickFront(tried: ReadonlySet<EngineNode>): EngineNode {
+    const [best] = this.#options.front.filter((one) => one.healthy && !tried.has(one)).sort((a, b) => a.calls - b.calls);
+    if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no rtpengine is there for a call keyed with DTLS');
+    return best;
+  }
+
+  #lost(server: EngineNode, reason: string): void {
     for (const call of [...this.#calls]) if (call.isOn(server)) call.nodeGone(server, reason);
     if (!this.healthy) this.emit('down', reason);
   }

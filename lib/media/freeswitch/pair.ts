@@ -69,7 +69,7 @@ export class ChannelPair {
       digit: (digit, durationMs) => this.#events.digit(digit, durationMs),
     }, headers);
     if (this.#closed) {
-      this.#server.close(channel);
+      this.#server.hangUp(channel);
       throw new WabError('MEDIA_REFUSED', 'the leg was closed');
     }
     this.#channels.add(channel);
@@ -78,7 +78,7 @@ export class ChannelPair {
 
   close(): Promise<void> {
     this.#closed = true;
-    for (const channel of this.#channels) this.#server.close(channel);
+    for (const channel of this.#channels) this.#server.hangUp(channel);
     this.#channels.clear();
     this.#outer = null;
     return Promise.resolve();

@@ -88,7 +88,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   /** Hangs a channel up; never throws. */
-  close(channel: Channel): void {
+  hangUp(channel: Channel): void {
     channel.ending();
     this.#hangUp(channel.uuid);
   }
@@ -177,7 +177,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.#channels.get(event.get('Unique-ID') ?? '')?.digit(event.get('DTMF-Digit') ?? '', Number(event.get('DTMF-Duration') ?? 0) / 8);
   }
 
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     this.#stopping.abort();
     if (this.#heartbeat) clearTimeout(this.#heartbeat);
     this.healthy = false;

@@ -30,7 +30,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     super();
     this.#config = config;
     this.#logger = logger;
-    this.#instances = config.spawn ? [new SpawnedInstance(config, logger)] : config.control.map((address) => remote(address, logger));
+    this.#instances = rtpengineInstances(config, logger);
     this.#anchors = new AnchorPool(config.anchor, options.anchorWorkers, logger);
     for (const instance of this.#instances) {
       instance.on('up', () => this.emit('up'));
@@ -99,6 +99,11 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     for (const call of [...this.#calls]) if (call.isOn(instance)) call.nodeGone(instance, reason);
     if (!this.healthy) this.emit('down', reason);
   }
+}
+
+/** The engines of a configuration, not yet started: one of ours, or those of the operator. */
+export function rtpengineInstances(config: RtpengineConfig, logger: MediaLogger): Instance[] {
+  return config.spawn ? [new SpawnedInstance(config, logger)] : config.control.map((address) => remote(address, logger));
 }
 
 function remote(address: string, logger: MediaLogger): RemoteInstance {

@@ -25,7 +25,7 @@ export function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): MediaConf
 
 export async function startEngine(rtpengine: Partial<RtpengineConfig> = {}): Promise<{ engine: MediaEngine; logger: ReturnType<typeof keepingLogger> }> {
   const logger = keepingLogger();
-  const engine = createMediaEngine(mediaConfig(rtpengine), logger, () => { throw new Error('rtpengine needs no SIP'); });
+  const engine = createMediaEngine(mediaConfig(rtpengine), logger, { webrtc: true, stack: () => { throw new Error('rtpengine needs no SIP'); } });
   await engine.start();
   return { engine, logger };
 }
