@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freeUdpPort, run, type Program } from './programs.js';
@@ -14,12 +14,21 @@ export interface SoftphoneOptions {
   readonly transport: 'udp' | 'tcp';
   /** What it sends: what it hears (baresip 1.0 does so only in the first call it answers), or a tone. */
   readonly audio: 'echo' | 'tone';
+  /** As baresip names it; default PCMU. */
+  readonly codec?: string;
+  readonly srtp?: boolean;
+  /** False: it only calls out. */
+  readonly register?: boolean;
+  /** A directory for what it hears and says, as WAV files. */
+  readonly record?: string;
 }
 
 /** A softphone: baresip that registers, answers at once, and is driven over its control socket. */
 export interface Softphone extends Program {
   /** Has it do what its menu can: 'dial sip:…', 'hangup', 'uareg 0' … */
   command(name: string, params?: string): Promise<void>;
+  /** Digits that came from the far end. */
+  digits(): string;
 }
 
 /** ausine speaks 48 kHz stereo only. */
@@ -28,30 +37,58 @@ const sound = {
   tone: ['audio_player aubridge,sink', 'audio_source ausine,440', 'ausrc_srate 48000', 'ausrc_channels 2'],
 };
 
-export async function startSoftphone({ user, password, domain, registrar, transport, audio }: SoftphoneOptions): Promise<Softphone> {
+export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, control] = [await freeUdpPort(), await freeUdpPort()];
   await writeFile(join(dir, 'config'), [
     'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound[audio],
     'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, 'module_path /usr/lib/baresip/modules',
-    ...['g711', 'aubridge', 'ausine'].map((name) => `module ${name}.so`), 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`, '',
+    ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`, '',
   ].join('\n'));
-  const account = `<sip:${user}@${domain};transport=${transport}>;outbound="sip:${registrar};transport=${transport}";auth_user=${user};auth_pass=${password};regint=120;answermode=auto;audio_codecs=PCMU`;
+  const account = `<sip:${user}@${domain};transport=${transport}>;outbound="sip:${registrar};transport=${transport}";auth_user=${user};auth_pass=${password};regint=${register ? 120 : 0};answermode=auto;audio_codecs=${codec}${srtp ? ';mediaenc=srtp-mand' : ''}`;
   await writeFile(join(dir, 'accounts'), `${account}\n`);
   await writeFile(join(dir, 'contacts'), '');
   const program = await run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));
+  const socket = await reach(control);
+  let said = '';
+  socket.on('data', (data: Buffer) => { said += data.toString(); });
   return {
     ...program,
+    digits: () => [...said.matchAll(/"type":"CALL_DTMF_START"[^}]*"param":"(.)"/g)].map(([, digit]) => digit).join(''),
     async command(name, params) {
       const text = JSON.stringify({ command: name, ...(params === undefined ? {} : { params }) });
-      const socket = connect(control, '127.0.0.1');
-      await new Promise<void>((resolve, reject) => {
+      const from = said.length;
+      // The answer is a netstring of its own; that there is one means that it was done.
+      const done = new Promise<void>((resolve, reject) => {
+        const look = (): void => {
+          if (!said.includes('"response":true', from)) return;
+          socket.off('data', look);
+          resolve();
+        };
+        socket.on('data', look);
         socket.once('error', reject);
-        // The answer is a netstring of its own; that there is one means that it was done.
-        socket.on('data', (data: Buffer) => { if (data.includes('"response":true')) resolve(); });
-        socket.write(`${Buffer.byteLength(text)}:${text},`);
       });
+      socket.write(`${Buffer.byteLength(text)}:${text},`);
+      await done;
+    },
+    async close() {
       socket.destroy();
+      await program.close();
     },
   };
+}
+
+/** The control socket is opened some time after the SIP one. */
+async function reach(port: number): Promise<Socket> {
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    const error = await new Promise<Error | null>((resolve) => {
+      socket.once('connect', () => resolve(null));
+      socket.once('error', resolve);
+    });
+    if (error === null) return socket;
+    if (Date.now() > deadline) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
