@@ -107,8 +107,8 @@ class UserInitiatedCall {
       transferSound: route?.transferSound === 'ringback' ? SHIPPED_RINGBACK : music,
     });
     if (route?.answerFirst === true) {
-      bridge.comfort.begin('queue', music);
       if (!await this.#answer(media, answer)) return;
+      bridge.comfort.begin('queue', music);
     }
     const won = await this.#hunt(decision, bridge, answer, route?.answerOnEarlyMedia === true);
     if (won !== null) await this.#connect(won, bridge, answer);
