@@ -31,7 +31,7 @@ import { sendOptions, type OptionsOutcome } from './sip/options.js';
 import type { SipHeaders } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
 import { sourceJudge } from './sip/source.js';
-import { startSipServer, type SipLimits, type SipServer } from './sipserver/index.js';
+import { startSipServer, startSipServerThread, type SipLimits, type SipServer } from './sipserver/index.js';
 import { DailyCounters, RateWindows } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
@@ -234,7 +234,8 @@ async function startEmbedded(
 ): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');
-  const server = await startSipServer({
+  const start = config.sip.thread ? startSipServerThread : startSipServer;
+  const server = await start({
     listen: [...config.sip.listen],
     admin: { host: '127.0.0.1', port: 0, secret },
     tls: cert === null || key === null ? undefined : { cert, key },

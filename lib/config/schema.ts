@@ -168,6 +168,7 @@ export const schema: Group = {
     drachtio: rowsOf('drachtio-servers.', server),
     // RFC 8760 §2.4 lets a server offer several; phones before it (libre 1) give up at a second challenge.
     challenge: listOf('Digest algorithms offered to peers and phones, in this order.', is.oneOf('MD5', 'SHA-256'), ['MD5'], { min: 1 }),
+    thread: leaf('Run the embedded server in a thread of its own (true) or in that of the calls.', is.bool, false),
     scanners: listOf('Parts of User-Agent values that get no answer; default: the known scanners.', is.agentPart, ['default'], { word: 'default' }),
     limits: sipLimits,
   },

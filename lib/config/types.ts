@@ -37,6 +37,8 @@ export interface SipConfig {
   readonly drachtio: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
   /** Digest algorithms offered to peers and phones that must show who they are, in this order. */
   readonly challenge: readonly DigestAlgorithm[];
+  /** The embedded server runs in a thread of its own. */
+  readonly thread: boolean;
   /** Parts of User-Agent values that get no answer, embedded only; 'default' alone: the known scanners. */
   readonly scanners: readonly string[];
   readonly limits: SipLimitsConfig;

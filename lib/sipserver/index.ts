@@ -23,6 +23,7 @@
  * ```
  */
 export { startSipServer } from './server.js';
+export { startSipServerThread } from './thread.js';
 export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
 export { DEFAULT_LIMITS } from './transport/index.js';
 export type { SipLimits } from './transport/index.js';

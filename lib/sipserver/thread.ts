@@ -1,0 +1,68 @@
+// The server in a worker thread: the same from outside, with messages between the threads in place of calls.
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
+
+/** What of the options can go to another thread, and which of the rest is wanted back. */
+export interface ThreadOptions {
+  options: Omit<SipServerOptions, 'logger' | 'onMessage' | 'allow' | 'names'>;
+  wants: { wire: boolean; allow: boolean };
+}
+
+export type LogLevel = 'info' | 'warn' | 'error' | 'debug';
+
+export type FromThread =
+  | { kind: 'ready'; listening: string[]; admin: { host: string; port: number } }
+  | { kind: 'failed'; message: string; code: string | undefined }
+  | { kind: 'wire'; message: WireMessage }
+  | { kind: 'log'; level: LogLevel; facts: object; text: string }
+  | { kind: 'stats'; stats: SipServerStats }
+  | { kind: 'judge'; address: string };
+
+export type ToThread = { kind: 'judged'; address: string; allowed: boolean } | { kind: 'close' };
+
+/**
+ * Starts the server in a thread of its own. `allow` is asked from there: an address is let in until the answer has come, and asked about again
+ * after a second. `stats` are up to half a second old. A name service cannot be given. Rejects as `startSipServer` does.
+ */
+export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): Promise<SipServer> {
+  const { logger, onMessage, allow, ...options } = o;
+  const workerData: ThreadOptions = { options, wants: { wire: onMessage !== undefined, allow: allow !== undefined } };
+  const worker = new Worker(new URL('./threadMain.js', import.meta.url), { workerData });
+  const post = (message: ToThread): void => { worker.postMessage(message); };
+  let stats: SipServerStats = {};
+  let closing: Promise<void> | undefined;
+  const ready = new Promise<Extract<FromThread, { kind: 'ready' }>>((resolve, reject) => {
+    worker.on('error', (error) => {
+      // What the thread did not catch ends it; its calls are lost, and its clients see their connections go.
+      logger?.error({ error: error.message, stack: error.stack }, 'the thread of the SIP server has died');
+      reject(error);
+    });
+    worker.on('exit', () => { reject(new Error('the thread of the SIP server has ended')); });
+    worker.on('message', (message: FromThread) => {
+      switch (message.kind) {
+        case 'ready': resolve(message); break;
+        case 'failed': reject(Object.assign(new Error(message.message), { code: message.code })); break;
+        case 'wire': onMessage?.(message.message); break;
+        case 'log': logger?.[message.level](message.facts, message.text); break;
+        case 'stats': stats = message.stats; break;
+        case 'judge': post({ kind: 'judged', address: message.address, allowed: allow?.(message.address) ?? true }); break;
+      }
+    });
+  });
+  try {
+    const { listening, admin } = await ready;
+    return {
+      listening, admin,
+      stats: () => stats,
+      close: () => closing ??= (async () => {
+        const ended = once(worker, 'exit');
+        post({ kind: 'close' });
+        await ended;
+      })(),
+    };
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  }
+}

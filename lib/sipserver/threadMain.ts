@@ -1,0 +1,52 @@
+// What runs in the thread that startSipServerThread makes.
+import { parentPort, workerData } from 'node:worker_threads';
+import { startSipServer } from './server.js';
+import type { SipServer } from './server.js';
+import type { FromThread, LogLevel, ThreadOptions, ToThread } from './thread.js';
+
+const STATS_INTERVAL = 500;
+/** How long an answer about an address counts, ms, and how many are kept. */
+const JUDGED_FOR = 1000;
+const MOST_JUDGED = 20_000;
+
+if (parentPort === null) throw new Error('threadMain.ts runs as a worker thread only');
+const port = parentPort;
+const { options, wants } = workerData as ThreadOptions;
+const tell = (message: FromThread): void => { port.postMessage(message); };
+
+/** What the other thread said about addresses, and until when that counts. */
+const judged = new Map<string, { allowed: boolean; until: number }>();
+
+function allow(address: string): boolean {
+  const now = Date.now();
+  const known = judged.get(address);
+  if (known !== undefined && known.until > now) return known.allowed;
+  if (judged.size >= MOST_JUDGED) judged.clear();
+  const allowed = known?.allowed ?? true;
+  judged.set(address, { allowed, until: now + JUDGED_FOR });
+  tell({ kind: 'judge', address });
+  return allowed;
+}
+
+const log = (level: LogLevel) => (facts: object, text: string): void => { tell({ kind: 'log', level, facts, text }); };
+
+try {
+  const server: SipServer = await startSipServer({
+    ...options, logger: { info: log('info'), warn: log('warn'), error: log('error'), debug: log('debug') },
+    ...(wants.wire ? { onMessage: (message) => { tell({ kind: 'wire', message }); } } : {}),
+    ...(wants.allow ? { allow } : {}),
+  });
+  const telling = setInterval(() => { tell({ kind: 'stats', stats: server.stats() }); }, STATS_INTERVAL);
+  port.on('message', (message: ToThread) => {
+    if (message.kind === 'judged') judged.set(message.address, { allowed: message.allowed, until: Date.now() + JUDGED_FOR });
+    else {
+      clearInterval(telling);
+      void server.close().then(() => { port.close(); });
+    }
+  });
+  tell({ kind: 'stats', stats: server.stats() });
+  tell({ kind: 'ready', listening: [...server.listening], admin: server.admin });
+} catch (error) {
+  tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error), code: (error as NodeJS.ErrnoException).code });
+  port.close();
+}
