@@ -267,8 +267,11 @@ function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {
  * must not reach another.
  */
 function metaContactHost(config: Config, listening: readonly string[] = [], tlsPort: number | null): string {
+  const host = config.sip.advertise.meta ?? config.domain;
+  // A port of its own is the public one; "]" ends an IPv6 address.
+  if (/^(\[.*\]|[^:]*):\d+$/.test(host)) return host;
   const port = tlsPort ?? /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1] ?? '5061';
-  return `${config.sip.advertise.meta ?? config.domain}:${port}`;
+  return `${host}:${port}`;
 }
 
 /** drachtio-server is told with each INVITE what the embedded server knows of Meta's address; null: the name and 5061 are right. */
