@@ -1,7 +1,7 @@
 import type { SipUri } from '../sip/uri.js';
 import { parseUri } from '../sip/uri.js';
 import type { CompiledPeer, CompiledPolicy } from './compile.js';
-import { countryOf, isBsuid, readDialled, sanctionedPlace } from './numbers.js';
+import { isBsuid, readDialled, sanctionedPlace } from './numbers.js';
 import type { Dialled } from './numbers.js';
 import type { Mention } from './origin.js';
 import { hasIsup, mediaHosts, mentions, originParam, pstnMention, readMention } from './origin.js';
@@ -17,6 +17,8 @@ interface Asked {
   readonly peer: CompiledPeer | null;
   readonly uri: SipUri | null;
   readonly callee: Dialled;
+  /** What a header mentions; read once, as several rules ask. */
+  readonly mentioned: (header: string) => readonly Mention[];
   /** The business number the call is to come from; null when the peer has none. */
   readonly number: string | null;
   /** A telephone number that it says to come from and that is not the peer's to use. */
@@ -54,7 +56,7 @@ const rules: readonly Rule[] = [
   { code: 'callee.impossible', status: 484, objects: ({ callee }) => ('problem' in callee ? callee.problem : null) },
   // META-SIP.md §2.1: no business-initiated calling for business numbers of these countries.
   { code: 'caller.country', status: 403, objects: ({ policy, number }) => {
-    const country = number === null ? null : countryOf(number);
+    const country = number === null ? null : policy.countries.get(number) ?? null;
     return country !== null && policy.config.policy.businessInitiatedBlocked.includes(country) ? `Meta offers no business-initiated calls for business numbers of ${country}` : null;
   } },
   { code: 'callee.sanctioned', status: 403, objects: ({ callee }) => {
@@ -106,7 +108,13 @@ export function explainCaller(policy: CompiledPolicy, facts: CallerFacts): reado
 function ask(policy: CompiledPolicy, facts: CallerFacts): Asked {
   const peer = policy.peers.get(facts.peer) ?? null;
   const uri = parseUri(facts.uri);
-  return { policy, facts, peer, uri, callee: readCallee(uri, peer), ...chooseNumber(facts, peer) };
+  const read = new Map<string, readonly Mention[]>();
+  const mentioned = (header: string): readonly Mention[] => {
+    const found = read.get(header) ?? mentions(facts.headers, header);
+    read.set(header, found);
+    return found;
+  };
+  return { policy, facts, peer, uri, mentioned, callee: readCallee(uri, peer), ...chooseNumber(mentioned, peer) };
 }
 
 /** tel: and ;user=phone are read here, and never sent on: what leaves is built from `user` alone. */
@@ -123,11 +131,11 @@ function readCallee(uri: SipUri | null, peer: CompiledPeer | null): Dialled {
  * The business number is P-Asserted-Identity's, else From's, when that is a telephone number; an extension or a name there
  * means the first number of `mayCall` (issue "Business-initiated calls").
  */
-function chooseNumber({ headers }: CallerFacts, peer: CompiledPeer | null): Pick<Asked, 'number' | 'foreign'> {
+function chooseNumber(mentioned: Asked['mentioned'], peer: CompiledPeer | null): Pick<Asked, 'number' | 'foreign'> {
   if (peer === null) return { number: null, foreign: null };
   let chosen: string | null = null;
   for (const header of callers) {
-    for (const mention of mentions(headers, header)) {
+    for (const mention of mentioned(header)) {
       const read = readMention(mention);
       if (read === null || !readsAsFullNumber(read.user)) continue;
       const own = ownNumber(peer, read.user);
@@ -147,11 +155,11 @@ function ownNumber(peer: CompiledPeer, user: string): string | null {
   return peer.mayCall.includes(meant) ? meant : null;
 }
 
-function originParams({ facts, uri }: Asked): string | null {
+function originParams({ mentioned, uri }: Asked): string | null {
   const inUri = uri === null ? null : originParam(uri, []);
   if (inUri !== null) return `the Request-URI carries ;${inUri}: it came from the telephone network`;
   for (const header of [...callers, 'contact', ...diversions]) {
-    for (const mention of mentions(facts.headers, header)) {
+    for (const mention of mentioned(header)) {
       const name = mention.uri === null ? null : originParam(mention.uri, mention.params);
       if (name !== null) return `${header} carries ;${name}: it came from the telephone network`;
     }
@@ -160,9 +168,9 @@ function originParams({ facts, uri }: Asked): string | null {
 }
 
 /** Where the call has been before: the peer's own numbers and users, and the callee (RFC 7044 §6.1), do not mean the telephone network. */
-function diverted({ policy, facts, peer, callee }: Asked, header: string): string | null {
+function diverted({ policy, mentioned, peer, callee }: Asked, header: string): string | null {
   const known = (user: string): boolean => peer !== null && (ownNumber(peer, user) !== null || findUser(peer.users, user) !== null || isCallee(peer, callee, user));
-  return firstOf(mentions(facts.headers, header), (mention) => pstnMention(policy, mention, known));
+  return firstOf(mentioned(header), (mention) => pstnMention(policy, mention, known));
 }
 
 function isCallee(peer: CompiledPeer, callee: Dialled, user: string): boolean {
@@ -171,8 +179,8 @@ function isCallee(peer: CompiledPeer, callee: Dialled, user: string): boolean {
 }
 
 /** A tel: URI or a carrier's host is the telephone network's, but for the peer's own numbers. What cannot be read is not shown to be internal. */
-function networkIdentity({ policy, facts, peer }: Asked, headers: readonly string[]): string | null {
-  return firstOf(headers.flatMap((header) => mentions(facts.headers, header)), (mention) => {
+function networkIdentity({ policy, mentioned, peer }: Asked, headers: readonly string[]): string | null {
+  return firstOf(headers.flatMap(mentioned), (mention) => {
     const read = readMention(mention);
     if (read === null) return `${mention.header} cannot be read`;
     if (peer !== null && read.user !== '' && ownNumber(peer, read.user) !== null) return null;
@@ -182,10 +190,10 @@ function networkIdentity({ policy, facts, peer }: Asked, headers: readonly strin
 }
 
 /** A call of a WhatsApp user that the peer sends back out: META-SIP.md §7 names, as we hand them on (X-WA-…), or a BSUID as the caller. */
-function fromWhatsApp({ policy, facts }: Asked): string | null {
+function fromWhatsApp({ policy, facts, mentioned }: Asked): string | null {
   const header = Object.keys(facts.headers).find((name) => /^x-wa[-_](wacid|meta|number|user-id)/.test(name));
   if (header !== undefined) return `${header} says that this is the call of a WhatsApp user: no WhatsApp to WhatsApp calls`;
-  return firstOf([...callers, ...diversions].flatMap((name) => mentions(facts.headers, name)), (mention) => {
+  return firstOf([...callers, ...diversions].flatMap(mentioned), (mention) => {
     const read = readMention(mention);
     // A BSUID is told from a name such as JD.Smith by its digits.
     const user = read !== null && isBsuid(read.user) && /[0-9]{8,}/.test(read.user);

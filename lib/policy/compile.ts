@@ -4,7 +4,8 @@ import type { Config, LeakSign, PeerConfig } from '../config/types.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import { escapeUser, parseUri, uriParam } from '../sip/uri.js';
-import type { OnNetUsers, UserFault } from './pattern/users.js';
+import { countryOf } from './numbers.js';
+import type { OnNetUsers, PatternCache, UserFault } from './pattern/users.js';
 import { canonicalUser, compileUsers } from './pattern/users.js';
 
 export interface CompiledPeer {
@@ -31,6 +32,8 @@ export interface CompiledPolicy {
   readonly peersAt: ReadonlyMap<string, readonly CompiledPeer[]>;
   /** Names of routes: their number, and their targets as peer and one spelling of the user. */
   readonly routes: ReadonlyMap<string, { readonly number: string; readonly targets: ReadonlySet<string> }>;
+  /** ISO 3166 country of each business number; null where it has none. */
+  readonly countries: ReadonlyMap<string, string | null>;
   /** Hosts that are ourselves: the domain, advertised and listening addresses. */
   readonly ownHosts: ReadonlySet<string>;
   readonly isMeta: (host: string) => boolean;
@@ -48,11 +51,14 @@ const leakDefaults: Readonly<Record<LeakSign, 'enforce' | 'report'>> = {
 
 /** Never fails: what cannot be used allows nothing, and `prove` reports it. */
 export function compilePolicy(config: Config): CompiledPolicy {
-  const peers = new Map(Object.entries(config.peers).map(([name, peer]) => [name, compilePeer(name, peer)]));
+  const patterns: PatternCache = new Map();
+  const peers = new Map(Object.entries(config.peers).map(([name, peer]) => [name, compilePeer(name, peer, patterns)]));
   const peersAt = new Map<string, CompiledPeer[]>();
   const gatewayHosts = new Map<string, CompiledPeer>();
+  const hosts = new Set<string>();
   for (const peer of peers.values()) {
     for (const host of hostsOf(peer, config.peers[peer.name]!)) {
+      hosts.add(host);
       if (peer.pstn !== 'none') gatewayHosts.set(host, peer);
       // Where a gateway calls from may be a PBX's address; only where it is called makes a socket a gateway's.
       if (peer.pstn !== 'none' && host !== peer.host) continue;
@@ -66,14 +72,21 @@ export function compilePolicy(config: Config): CompiledPolicy {
       number: route.number, targets: new Set(route.to.map(({ peer, user }) => targetKey(peer, user))),
     }])),
     ownHosts: ownHosts(config),
-    isMeta: metaMatcher(config, new Set([...peers.values()].map((peer) => peer.host))),
-    isCarrier: carrierMatcher(config.policy.carriers),
+    // Most questions are about hosts of the configuration: their answers are worked out now.
+    isMeta: remember(metaMatcher(config, new Set([...peers.values()].map((peer) => peer.host))), hosts),
+    isCarrier: remember(carrierMatcher(config.policy.carriers), hosts),
+    countries: new Map(Object.keys(config.numbers).map((number) => [number, countryOf(number)])),
     gatewayAt: (host, port) => {
       const here = peersAt.get(`${host}:${port}`);
       return here === undefined ? gatewayHosts.get(host) ?? null : here.find(({ pstn }) => pstn !== 'none') ?? null;
     },
     leaks: { ...leakDefaults, ...config.policy.leaks },
   };
+}
+
+function remember(matches: (host: string) => boolean, hosts: ReadonlySet<string>): (host: string) => boolean {
+  const known = new Map([...hosts].map((host) => [host, matches(host)]));
+  return (host) => known.get(host) ?? matches(host);
 }
 
 /**
@@ -89,9 +102,9 @@ function metaMatcher({ meta }: Config, peerHosts: ReadonlySet<string>): (host: s
     || (!peerHosts.has(host) && (host === address || isSource(host)));
 }
 
-function compilePeer(name: string, peer: PeerConfig): CompiledPeer {
+function compilePeer(name: string, peer: PeerConfig, patterns: PatternCache): CompiledPeer {
   const uri = parseUri(peer.uri);
-  const { users, faults } = compileUsers(peer.users);
+  const { users, faults } = compileUsers(peer.users, patterns);
   return {
     name, uri: peer.uri, pstn: peer.pstn, users, userFaults: faults,
     host: uri === null ? '' : hostKey(uri.host), port: uri === null ? 0 : portOf(uri), tls: uri !== null && isTls(uri),

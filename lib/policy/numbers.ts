@@ -1,5 +1,7 @@
 import type { CountryCode, PhoneNumber } from 'libphonenumber-js/max';
-import { getCountries, parsePhoneNumberFromString, validatePhoneNumberLength } from 'libphonenumber-js/max';
+import { isSupportedCountry, parsePhoneNumberFromString, validatePhoneNumberLength } from 'libphonenumber-js/max';
+// Lengths are all that is asked of an international number; the tables of types cost most of the time.
+import { parsePhoneNumberFromString as parseInternational } from 'libphonenumber-js/min';
 import { canonicalUser } from './pattern/users.js';
 
 /** A WhatsApp user as dialled: E.164 with '+' or a BSUID, or why it is neither. */
@@ -22,10 +24,10 @@ export function readDialled(text: string, country: string | null): Dialled {
   if (isBsuid(user)) return { user };
   if (!/^\+?[0-9]{1,32}$/.test(user)) return { problem: `${JSON.stringify(text.slice(0, 40))} is neither a number nor a BSUID` };
   const home = isCountry(country) ? country : undefined;
-  if (user.startsWith('+')) return possible(parsePhoneNumberFromString(user), user, undefined);
+  if (user.startsWith('+')) return possible(parseInternational(user), user, undefined);
   if (user.startsWith('0')) {
     if (home !== undefined) return possible(parsePhoneNumberFromString(user, home), user, home);
-    if (user.startsWith('00')) return possible(parsePhoneNumberFromString(`+${user.slice(2)}`), user, undefined);
+    if (user.startsWith('00')) return possible(parseInternational(`+${user.slice(2)}`), user, undefined);
     return { problem: `${user} is a national number, and the peer has no country` };
   }
   const international = parsePhoneNumberFromString(`+${user}`);
@@ -54,7 +56,7 @@ export function countryOf(number: string): string | null {
 }
 
 function isCountry(country: string | null): country is CountryCode {
-  return country !== null && (getCountries() as readonly string[]).includes(country);
+  return country !== null && isSupportedCountry(country);
 }
 
 /**

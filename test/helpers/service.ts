@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { CallRecord } from '../../lib/call/record.js';
 import { parseConfig } from '../../lib/config/load.js';
+import type { Config } from '../../lib/config/types.js';
 import { startService, type Service } from '../../lib/main.js';
 import { createLogger } from '../../lib/observe/logger.js';
 import { makeCertificates, type CertificateFiles } from './certificates.js';
@@ -20,6 +21,8 @@ export const password = 'n0t-a-secret';
 
 export interface Running {
   readonly service: Service;
+  /** What it was started with. */
+  readonly config: Config;
   readonly certificates: CertificateFiles;
   /** host:port of the TLS and UDP listeners. */
   readonly tls: { host: string; port: number };
@@ -89,17 +92,18 @@ export async function runService(options: ServiceOptions): Promise<Running> {
       ...(freeswitch === null ? {} : { media: { engine: 'freeswitch', freeswitch: [freeswitch.esl] } }),
     };
   };
-  const start = async (): Promise<{ service: Service; certificates: CertificateFiles; cdrFile: string }> => {
+  const start = async (): Promise<{ service: Service; config: Config; certificates: CertificateFiles; cdrFile: string }> => {
     const { text, ...rest } = await writeConfig(dir, options, startServers);
-    return { ...rest, service: await startService(parseConfig(text, { env: {}, path: 'test' }), logger) };
+    const config = parseConfig(text, { env: {}, path: 'test' });
+    return { ...rest, config, service: await startService(config, logger) };
   };
-  const { service, certificates, cdrFile } = await start().catch(async (error: unknown) => {
+  const { service, config, certificates, cdrFile } = await start().catch(async (error: unknown) => {
     await stopServers();
     throw error;
   });
   let closed = false;
   return {
-    service, certificates, dir, log, drachtio, freeswitch,
+    service, config, certificates, dir, log, drachtio, freeswitch,
     tls: drachtio[0] === undefined ? listener(service, 'tls') : { host: '127.0.0.1', port: drachtio[0].tls },
     udp: drachtio[0] === undefined ? listener(service, 'udp') : { host: '127.0.0.1', port: drachtio[0].plain },
     records: (count) => waitForLines(cdrFile, count),

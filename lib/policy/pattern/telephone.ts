@@ -41,7 +41,7 @@ export const telephone: readonly Automaton[] = [
 
 /** Whether a user part (escapes resolved) reads as a telephone number, in whatever script its digits are. */
 export function readsAsNumber(user: string): boolean {
-  const text = /^[\u0000-\u007f]*$/.test(user) ? user : toAscii(user);
+  const text = toAscii(user);
   return telephone.some((automaton) => accepts(automaton, text));
 }
 
@@ -60,7 +60,7 @@ export function readsAsFullNumber(user: string): boolean {
 
 /** Compatibility forms and digits of other scripts become ASCII; signs and invisible characters become '-'; letters stay. */
 function toAscii(text: string): string {
-  return [...text.normalize('NFKC')].map((char) => {
+  return /^[\u0000-\u007f]*$/.test(text) ? text : [...text.normalize('NFKC')].map((char) => {
     if (/\p{Nd}/u.test(char)) return digitValue(char.codePointAt(0)!);
     return /[\u0020-\u007e]|\p{L}/u.test(char) ? char : '-';
   }).join('');

@@ -1,5 +1,5 @@
 import type { Automaton } from './automaton.js';
-import { accepts, build, common, longest } from './automaton.js';
+import { accepts, build, common, longest, shortest } from './automaton.js';
 import { PatternError, parsePattern, printableAscii } from './syntax.js';
 import { readsAsNumber, telephone } from './telephone.js';
 
@@ -7,8 +7,17 @@ import { readsAsNumber, telephone } from './telephone.js';
 export interface OnNetUsers {
   /** By the one spelling of a literal: the literal as written, its place in the list, and whether it is a telephone number. */
   readonly literals: ReadonlyMap<string, { readonly written: string; readonly index: number; readonly number: boolean }>;
-  readonly patterns: readonly { readonly text: string; readonly index: number; readonly automaton: Automaton }[];
+  readonly patterns: readonly (CompiledPattern & { readonly index: number })[];
 }
+
+interface CompiledPattern {
+  readonly automaton: Automaton;
+  /** A shortest user that it matches. */
+  readonly sample: string;
+}
+
+/** Patterns compiled so far, by their text: peers often share them. */
+export type PatternCache = Map<string, CompiledPattern | Omit<UserFault, 'index'>>;
 
 /** An entry of `users` that is refused: it matches nobody. */
 export interface UserFault {
@@ -34,9 +43,9 @@ export function canonicalUser(user: string): string {
   return /^[+*]?[0-9\-.()*]+$/.test(user) && /[0-9]/.test(user) ? user.replace(/[-.()]/g, '') : user;
 }
 
-export function compileUsers(entries: readonly string[]): { readonly users: OnNetUsers; readonly faults: readonly UserFault[] } {
+export function compileUsers(entries: readonly string[], cache: PatternCache = new Map()): { readonly users: OnNetUsers; readonly faults: readonly UserFault[] } {
   const literals = new Map<string, { written: string; index: number; number: boolean }>();
-  const patterns: { text: string; index: number; automaton: Automaton }[] = [];
+  const patterns: (CompiledPattern & { index: number })[] = [];
   const faults: UserFault[] = [];
   entries.forEach((text, index) => {
     if (isLiteral(text)) {
@@ -51,8 +60,9 @@ export function compileUsers(entries: readonly string[]): { readonly users: OnNe
       else faults.push({ index, message: `is another spelling of ${other.written}`, counterExample: null });
       return;
     }
-    const result = compileUserPattern(text);
-    if ('automaton' in result) patterns.push({ text, index, automaton: result.automaton });
+    const result = cache.get(text) ?? compileUserPattern(text);
+    cache.set(text, result);
+    if ('automaton' in result) patterns.push({ index, ...result });
     else faults.push({ index, ...result });
   });
   return { users: { literals, patterns }, faults };
@@ -65,7 +75,7 @@ function literalFault(text: string): string | null {
 }
 
 /** A pattern is good when its language is finite, has a text, and shares none with the grammar of telephone numbers. */
-function compileUserPattern(text: string): { automaton: Automaton } | Omit<UserFault, 'index'> {
+function compileUserPattern(text: string): CompiledPattern | Omit<UserFault, 'index'> {
   let automaton: Automaton;
   try {
     automaton = build(parsePattern(text, printableAscii), { mode: 'whole', universe: printableAscii });
@@ -79,7 +89,7 @@ function compileUserPattern(text: string): { automaton: Automaton } | Omit<UserF
   if (length === null) return { message: 'matches users of any length; say how long they can be, e.g. {1,16} for + or *', counterExample: null };
   if (length < 1) return { message: length < 0 ? 'matches nothing' : 'matches the empty user only', counterExample: null };
   if (accepts(automaton, '')) return { message: 'matches the empty user too', counterExample: null };
-  return { automaton };
+  return { automaton, sample: shortest(automaton) };
 }
 
 /** The entry that makes this user on-net, or null. `written` is how the peer knows the user. */
