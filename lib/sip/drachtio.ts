@@ -52,8 +52,6 @@ export interface SipDialog extends EventEmitter {
   readonly connected: boolean;
   /** The response that made it: of a dialog that we began, the peer's 200. */
   readonly res: SipResponse;
-  /** Re-INVITE with this description; gives the answer. */
-  modify(sdp: string): Promise<string>;
   destroy(options?: { headers?: SipHeaders }): Promise<SipRequest>;
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WabError } from '../../errors.js';
 import { readSdp, type AudioSection } from '../../sdp/index.js';
-import { isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipStack } from '../../sip/drachtio.js';
+import { isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
 
 /** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
 export type ChannelKind = 'meta' | 'relay' | 'peer';
@@ -60,9 +60,26 @@ export class Channel {
     }
   }
 
-  /** Gives the channel a new far end. @throws as open. */
-  async modify(sdp: string): Promise<void> {
-    this.audio = audioOf(await inTime('its channel', whileConnected(this.#dialog.srf, this.#dialog.modify(sdp))));
+  /**
+   * Gives the channel a new far end. FreeSWITCH makes the offer, for which `ask` tells it to: to an offer of ours with another key it
+   * would change its own without a word, which has been told to the other side.
+   * @throws as open.
+   */
+  async modify(answer: string, ask: (command: string) => Promise<string>): Promise<void> {
+    let take: (request: SipRequest, response: SipResponse) => void = () => undefined;
+    const offered = new Promise<string>((resolve) => {
+      take = (request, response) => {
+        response.send(200, { headers: { 'Content-Type': 'application/sdp' }, body: answer });
+        resolve(request.body);
+      };
+      this.#dialog.once('modify', take);
+    });
+    try {
+      await ask(`uuid_media_reneg ${this.uuid}`);
+      this.audio = audioOf(await inTime('its channel', whileConnected(this.#dialog.srf, offered)));
+    } finally {
+      this.#dialog.off('modify', take);
+    }
   }
 
   /** We are hanging it up: its BYE is no news. */

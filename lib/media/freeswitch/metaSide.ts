@@ -14,11 +14,13 @@ import type { FreeswitchServer } from './server.js';
 export class FreeswitchMetaSide implements MetaSide {
   readonly #pair: ChannelPair;
   readonly #local: Remote;
+  readonly #events: SideEvents;
   #towardsAnchor: AudioSection | null = null;
 
   constructor(server: FreeswitchServer, local: Remote, events: SideEvents) {
     this.#pair = new ChannelPair(server, local, events);
     this.#local = local;
+    this.#events = events;
   }
 
   async answer(media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
@@ -54,9 +56,18 @@ export class FreeswitchMetaSide implements MetaSide {
     return this.#pair.close();
   }
 
+  /** Meta's address, at last. */
+  async #reach(media: MetaMedia): Promise<void> {
+    try {
+      await this.#pair.moveOuter({ ...media.audio, codecs: codecsOf(media), ice: null, dtls: null });
+    } catch (error) {
+      this.#events.lost(error instanceof Error ? error.message : String(error));
+    }
+  }
+
   #result(media: MetaMedia, towardsAnchor: AudioSection): Omit<MetaSideResult, 'sdp'> {
     return {
-      media, secure: () => this.#pair.moveOuter({ ...media.audio, codecs: codecsOf(media), ice: null, dtls: null }),
+      media, secure: () => this.#reach(media),
       remote: { address: towardsAnchor.address, port: towardsAnchor.port },
       format: { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
     };

@@ -49,7 +49,7 @@ export class ChannelPair {
     if (outer === null) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
     const { address, port, sdes } = outer.audio;
     this.#version += 1;
-    await outer.modify(sectionSdp(section, this.#version));
+    await outer.modify(sectionSdp(section, this.#version), (command) => this.#server.api(command));
     const moved = outer.audio.address !== address || outer.audio.port !== port || outer.audio.sdes[0]?.key !== sdes[0]?.key;
     if (moved) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH changed its port or its key in the middle of a negotiation');
   }
