@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import type { Config, PeerConfig } from '../config/types.js';
+import { parseUri, uriParam } from '../sip/uri.js';
+import { askStream, askUdp } from './ask.js';
+import type { Finding, Findings } from './finding.js';
+import { fail, ok, warn } from './finding.js';
+
+const timeoutMs = 3000;
+
+/** Whether each peer answers OPTIONS where calls to it are sent (RFC 3261 §11). */
+export async function examinePeers({ peers }: Config): Promise<Findings> {
+  return Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer)));
+}
+
+async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {
+  if (peer.register) return ok('peer', `${name}: ${Object.keys(peer.accounts).length} users may register here`);
+  if (peer.pstn !== 'none') return warn('peer', `${name}: pstn is ${peer.pstn}, so no call goes there`, `write peers.${name}.pstn: none if it has no way to the telephone network`);
+  const uri = parseUri(peer.uri);
+  if (uri === null) return fail('peer', `${name}: ${peer.uri} cannot be read`, `correct peers.${name}.uri`);
+  const transport = uriParam(uri.params, 'transport')?.toLowerCase() ?? 'udp';
+  const port = uri.port ?? (transport === 'tls' ? 5061 : 5060);
+  if (uri.hostKind === 'name' && await lookup(uri.host).catch(() => null) === null) {
+    // It may still have SRV records alone (RFC 3263 §4.1), which a doctor for address and port does not follow.
+    return warn('peer', `${name}: ${uri.host} has no address record`, 'right only if it has SRV records; else correct the name, or the name servers of this machine');
+  }
+  const place = `${name}: ${transport}:${uri.host}:${port}`;
+  const message = (local: { address: string; port: number }): string => options(transport, uri.host, port, local);
+  if (transport === 'udp') return judge(name, place, await askUdp(`${uri.host}:${port}`, message, timeoutMs), 'no answer');
+  const answer = await askStream(transport === 'tls', uri.host, port, message, timeoutMs);
+  return judge(name, place, 'text' in answer ? answer.text : null, 'problem' in answer ? answer.problem : 'no answer');
+}
+
+function judge(name: string, place: string, answer: string | null, problem: string): Finding {
+  const status = /^SIP\/2\.0 ((\d{3})[^\r\n]*)/.exec(answer ?? '');
+  if (status === null) {
+    return fail('peer', `${place} does not answer OPTIONS: ${answer === null ? problem : 'what comes back is no SIP'}`, `start it, let our address in there, or correct peers.${name}.uri; if it ignores OPTIONS, set health.interval: 0`);
+  }
+  if (status[2] === '503') return warn('peer', `${place} answers ${status[1]}`, 'it says that it cannot serve: look at its own log');
+  if (status[2] === '401' || status[2] === '403' || status[2] === '407') return warn('peer', `${place} answers ${status[1]}`, 'it may not know this address: calls are taken only if its configuration says so');
+  return ok('peer', `${place} answers OPTIONS with ${status[1]}`);
+}
+
+function options(transport: string, host: string, port: number, { address, port: localPort }: { address: string; port: number }): string {
+  const id = randomBytes(8).toString('hex');
+  const us = `${address.includes(':') ? `[${address}]` : address}:${localPort}`;
+  return [
+    `OPTIONS sip:${host}:${port} SIP/2.0`, `Via: SIP/2.0/${transport.toUpperCase()} ${us};branch=z9hG4bK${id};rport`, 'Max-Forwards: 70',
+    `From: <sip:doctor@${us}>;tag=${id}`, `To: <sip:${host}:${port}>`, `Call-ID: ${id}`, 'CSeq: 1 OPTIONS',
+    `Contact: <sip:doctor@${us}${transport === 'udp' ? '' : `;transport=${transport}`}>`, 'Content-Length: 0', '', '',
+  ].join('\r\n');
+}
