@@ -22,10 +22,26 @@ export function absent(program: string): string | false {
 }
 
 /** baresip that answers at once, and sends back what it hears, or a tone of its own (Hz). */
-export async function startBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Program & { press(keys: string): Promise<void> }> {
+export async function startBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Baresip> {
+  // It takes the port after its own for TLS, which may be somebody's.
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryBaresip(options);
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+}
+
+export interface Baresip extends Program {
+  /** Keys as on its keyboard: digits are DTMF, x holds, X resumes, m mutes. */
+  press(keys: string): Promise<void>;
+}
+
+async function tryBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Baresip> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, console] = [await freeUdpPort(), await freeUdpPort()];
-  const audio = options.tone === undefined ? ['audio_player aubridge,echo', 'audio_source aubridge,echo'] : ['audio_player aubridge,sink', `audio_source ausine,${options.tone}`];
+  const audio = options.tone === undefined ? ['audio_player aubridge,echo', 'audio_source aubridge,echo'] : ['audio_player aubridge,sink', `audio_source ausine,${options.tone}`, 'ausrc_srate 48000', 'ausrc_channels 2'];
   const config = [
     'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...audio,
     'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, `cons_listen 127.0.0.1:${console}`, 'module_path /usr/lib/baresip/modules',
@@ -35,9 +51,12 @@ export async function startBaresip(options: { codec: string; srtp?: boolean; ton
   await writeFile(join(dir, 'accounts'), `<sip:6001@127.0.0.1;transport=udp>;regint=0;answermode=auto;audio_codecs=${options.codec}${options.srtp === true ? ';mediaenc=srtp-mand' : ''}\n`);
   await writeFile(join(dir, 'contacts'), '');
   const program = await run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));
+  if (program.output().includes('failed to listen')) {
+    await program.close();
+    throw new Error(program.output());
+  }
   return {
     ...program,
-    /** Keys as on its keyboard: digits are DTMF, x holds, X resumes, m mutes. */
     async press(keys) {
       const socket = createSocket('udp4');
       await new Promise<void>((resolve, reject) => socket.send(keys, console, '127.0.0.1', (error) => { if (error) reject(error); else resolve(); }));

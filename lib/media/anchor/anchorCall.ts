@@ -18,6 +18,7 @@ export class Side {
   /** Meta's side only: the engine does the peers'. */
   readonly rtcp: RtcpSession | null;
   readonly send: (packet: Buffer) => void;
+  #countsFast = false;
   #oddSamples = 0;
   #oddRow = 0;
 
@@ -40,6 +41,17 @@ export class Side {
     this.#oddRow = samples === FRAME_MS * 48 ? 0 : samples === this.#oddSamples ? this.#oddRow + 1 : 1;
     this.#oddSamples = samples;
     return this.#oddRow === ODD_ROW;
+  }
+
+  /**
+   * The unit of an event's duration. Beside Opus some say telephone-event/8000 and count at 48000 (baresip 1.0.0): an event that has just
+   * begun, as its marker says, cannot have lasted as long as that reads at 8000 (RFC 4733 §2.5.1.2).
+   */
+  eventUnit(packet: Buffer, offset: number): number {
+    const { codec, eventUnit } = this.format;
+    if (codec !== 'opus' || eventUnit !== 8000 || this.id === 'meta') return eventUnit;
+    if (((packet[1] as number) & 0x80) !== 0 && packet.length >= offset + 4) this.#countsFast = packet.readUInt16BE(offset + 2) >= 100 * 8;
+    return this.#countsFast ? 48_000 : eventUnit;
   }
 
   counters(): SideCounters {
@@ -135,7 +147,7 @@ export class AnchorCall {
     const target = fromMeta ? this.#connected : side === this.#connected ? this.meta : null;
     if (target === null) return;
     if (isEvent) {
-      target.outgoing.event(packet, offset, side.format.eventUnit, now);
+      target.outgoing.event(packet, offset, side.eventUnit(packet, offset), now);
       return;
     }
     const opus = side.format.codec === 'opus';

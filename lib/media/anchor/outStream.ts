@@ -18,6 +18,8 @@ export interface StreamFormat {
 export const PATIENCE_MS = 40;
 /** A source's clock that is off by more than this is set anew, in milliseconds. */
 const JUMP_MS = 200;
+/** Updates of an event come at least so often, in milliseconds (RFC 4733 §2.5.1.2 has 50). */
+const EVENT_SPACING_MS = 70;
 /** An event is taken as ended when nothing of it came for so long, in milliseconds. */
 const EVENT_LOST_MS = 400;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
@@ -131,14 +133,16 @@ export class OutStream {
 
   /** Joins an audio packet of the source in. The buffer is changed and sent. `samples`: its length in the stream's clock. */
   audio(packet: Buffer, samples: number, now: number): void {
-    if (!this.#running || this.#occupied || !this.#place(packet, now)) return;
+    if (!this.#running || this.#occupied) return;
+    // RFC 4733 §1.2: an event takes the place of audio; some send both.
+    if (this.#event !== null && now - this.#reader.lastAt < EVENT_SPACING_MS && packet.readUInt32BE(8) === this.#sourceSsrc) return this.#passOver(packet);
+    if (!this.#place(packet, now)) return;
     const timestamp = (packet.readUInt32BE(4) + this.#tsOffset) >>> 0;
     const newest = tsDistance(timestamp, this.#next) >= 0;
     if (newest) this.#endEvent();
     if (newest && this.lead.leavesOut(now)) {
-      this.#seqOffset -= 1;
+      this.#passOver(packet);
       this.#tsOffset -= samples;
-      this.#firstSeq = this.#seq + 1;
       this.#due = now + samples / this.#perMs;
       return;
     }
@@ -165,19 +169,24 @@ export class OutStream {
     // It has its three end packets already.
     if (!fresh && this.#event === null) {
       if (!this.#filled) this.#due = now + FRAME_MS;
-      return;
+      return this.#passOver(packet);
     }
+    const seq = packet.readUInt16BE(2);
+    // An update overtaken by a later one says nothing new.
+    if (!fresh && !this.#filled && seqDistance(seq + this.#seqOffset, this.#seq) <= 0) return;
     this.#placeEvent(packet, fresh);
-    const second = packet[offset + 1] as number;
+    const end = ((packet[offset + 1] as number) & 0x80) !== 0;
     const milliseconds = (this.#reader.duration * 1000) / unit;
-    writeEvent(packet, offset, this.#reader.event, (second & 0x80) !== 0, (milliseconds * this.#format.eventUnit) / 1000);
-    packet[offset + 1] = second & 0xbf;
-    const payload = Buffer.from(packet.subarray(offset, offset + 4));
-    this.#event = (second & 0x80) === 0 ? payload : null;
+    const payload = Buffer.alloc(4);
+    writeEvent(payload, 0, this.#reader.event, end, (milliseconds * this.#format.eventUnit) / 1000);
+    this.#event = end ? null : payload;
     this.events += 1;
-    this.#write(packet, this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs);
+    this.#emit(this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs, payload);
+    this.#seqOffset = this.#seq - seq;
+    this.#firstSeq = this.#seq + 1;
+    this.#filled = false;
     // All three end packets at once: audio between them would make two digits of one, for an engine that counts by timestamps.
-    if (this.#event === null) for (let copy = 1; copy < END_PACKETS; copy += 1) this.#repeat(payload);
+    if (end) for (let copy = 1; copy < END_PACKETS; copy += 1) this.#repeat(payload);
     this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
     this.#due = now + FRAME_MS;
   }
@@ -231,11 +240,6 @@ export class OutStream {
       this.#join(packet, seq, timestamp);
       this.#eventTs = this.#next;
       return;
-    }
-    if (this.#filled) {
-      this.#seqOffset = this.#seq + 1 - seq;
-      this.#firstSeq = this.#seq + 1;
-      this.#filled = false;
     }
     if (!fresh) return;
     // RFC 4733 §2.4.1.2 wants the instant it began; where our audio is further already, the next free one.
@@ -292,6 +296,15 @@ export class OutStream {
   #repeat(payload: Buffer): void {
     this.events += 1;
     this.#emit(this.#format.eventType as number, this.#eventTs, payload);
+    this.#seqOffset += 1;
+    this.#firstSeq = this.#seq + 1;
+  }
+
+  /** A packet of the source that is not sent on: the one after it takes its number. */
+  #passOver(packet: Buffer): void {
+    if (seqDistance(packet.readUInt16BE(2) + this.#seqOffset, this.#seq) <= 0) return;
+    this.#seqOffset -= 1;
+    this.#firstSeq = this.#seq + 1;
   }
 
   /** The next frame of ours: a digit, the recording, silence. */

@@ -265,9 +265,27 @@ t.test('a digit stays one and has its end, whatever of it is late or lost', asyn
   t.equal(new Set(events(stalled).map((one) => one.ts)).size, 1);
 
   const endLost = begin();
-  endLost.speak(5, 18, 15 * 960);
+  endLost.speak(10, 18, 15 * 960);
   t.equal(ends(endLost), 3, 'audio instead of the end');
-  t.equal(endLost.sent.filter((one) => one.type === 111).at(-5)?.seq, ((events(endLost).at(-1)?.seq ?? 0) + 1) & 0xffff);
+  t.equal(endLost.sent.at(-1)?.payload, '78aa');
+
+  const both = begin();
+  for (let i = 0; i < 6; i += 1) {
+    both.event(15 + 2 * i, 9600, 5, (6 + Math.min(i, 3)) * 160, i >= 3);
+    both.audio(16 + 2 * i, (16 + i) * 960);
+    both.advance(20);
+  }
+  both.speak(5, 27, 22 * 960);
+  t.equal(ends(both), 3, 'audio amid the event, and amid its ends');
+  t.equal(both.sent.map((one) => one.type).join().split('126,111').length, 2, 'which is one');
+
+  const restamped = begin();
+  for (let i = 0; i < 3; i += 1) {
+    restamped.audio(15 + 2 * i, (15 + i) * 960);
+    restamped.event(16 + 2 * i, 9600 + (i === 0 ? 0 : 8000 + i * 960), 5, 800, true);
+    restamped.advance(20);
+  }
+  t.equal(ends(restamped), 3, 'copies of the end with timestamps of their own');
 
   const gone = begin();
   gone.advance(1000);
@@ -279,7 +297,7 @@ t.test('a digit stays one and has its end, whatever of it is late or lost', asyn
   replaced.stream.detach();
   replaced.audio(1, 1, 9);
   t.equal(ends(replaced), 3, 'another source instead of the end');
-  for (const rig of [stalled, endLost, gone, replaced]) t.notMatch(rig.faults.join(), /seq|ms/);
+  for (const rig of [stalled, endLost, both, restamped, gone, replaced]) t.notMatch(rig.faults.join(), /seq|ms/);
 });
 
 t.test('a burst in the wrong order behind silence doubles no number', async (t) => {
