@@ -69,6 +69,8 @@ export class OutStream {
   /** The last thing sent was sound of a source or recording. */
   #talking = false;
   #eventTs = 0;
+  /** Timestamp of the source's event that was sent on or kept last. */
+  #taken = -1;
   /** Payload of the source's event that goes on; null: none does. */
   #event: Buffer | null = null;
   readonly #playback = new Playback();
@@ -162,8 +164,10 @@ export class OutStream {
 
   /** Joins a telephone event of the source in, its duration converted from `unit`. `offset`: where its payload begins. */
   event(packet: Buffer, offset: number, unit: number, now: number): void {
-    if (!this.#running || this.#occupied || this.#format.eventType === null || packet.length < offset + 4) return;
+    if (!this.#running || this.#format.eventType === null || packet.length < offset + 4) return;
     const timestamp = packet.readUInt32BE(4);
+    if (this.#occupied) return this.#keep(packet, offset, unit, now, timestamp);
+    this.#taken = timestamp;
     if (timestamp !== this.#reader.timestamp) this.#endEvent();
     const fresh = this.#reader.take(packet, offset, timestamp, now);
     // It has its three end packets already.
@@ -189,6 +193,14 @@ export class OutStream {
     if (end) for (let copy = 1; copy < END_PACKETS; copy += 1) this.#repeat(payload);
     this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
     this.#due = now + FRAME_MS;
+  }
+
+  /** A digit of the source's while a recording plays, as a PBX sends on hold: ours goes out in its place once it is over. */
+  #keep(packet: Buffer, offset: number, unit: number, now: number, timestamp: number): void {
+    this.#reader.take(packet, offset, timestamp, now);
+    if (((packet[offset + 1] as number) & 0x80) === 0 || timestamp === this.#taken) return;
+    this.#taken = timestamp;
+    this.#digits.push(this.#reader.event, (this.#reader.duration * 1000) / unit);
   }
 
   /** Where the stream's clock stands, for sender reports (RFC 3550 §6.4.1). */

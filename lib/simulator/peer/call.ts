@@ -64,6 +64,8 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
   protected endReason: string | undefined;
   protected readonly faults: string[] = [];
   protected confirmed = false;
+  /** Answers INFO with application/dtmf-relay 415, as a phone that knows application/dtmf only. */
+  plainInfoOnly = false;
   private digits = '';
   private infoDigits = '';
   private readonly notified: string[] = [];
@@ -226,6 +228,10 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
         this.renegotiate(transaction);
         break;
       case 'INFO':
+        if (this.plainInfoOnly && /dtmf-relay/i.test(request.get('content-type') ?? '')) {
+          transaction.respond(transaction.reply(415).add('Accept', 'application/dtmf'));
+          break;
+        }
         this.info(request);
         transaction.respond(transaction.reply(200));
         break;

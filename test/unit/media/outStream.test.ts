@@ -311,3 +311,29 @@ t.test('a burst in the wrong order behind silence doubles no number', async (t) 
   t.same(rig.faults, []);
   t.equal(rig.sent.at(-1)?.payload, '78aa', 'and the source is heard again');
 });
+
+t.test('a digit of the source during music goes out once, after it is over, and the music goes on', (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(5, 100, 5000);
+  // One that begins before the music is ended by it and not sent again.
+  rig.event(105, 9800, 4, 160, false);
+  rig.stream.play([Buffer.from('6001', 'hex')], true, null);
+  rig.event(106, 9800, 4, 320, true);
+  rig.advance(40);
+  for (let i = 1; i <= 5; i += 1) {
+    rig.event(110 + i, 20_000, 7, i * 160, false);
+    rig.advance(20);
+  }
+  for (let copy = 0; copy < 3; copy += 1) rig.event(116, 20_000, 7, 960, true);
+  rig.advance(300);
+  const digits = rig.sent.filter(({ type }) => type === META.eventType);
+  const ends = digits.filter(({ payload }) => (Number.parseInt(payload.slice(2, 4), 16) & 0x80) !== 0);
+  t.equal(new Set(ends.map(({ ts, payload }) => `${ts} ${payload.slice(0, 2)}`)).size, 2, '4 and 7, each once');
+  const seven = ends.filter(({ payload }) => payload.startsWith('07'));
+  t.equal(seven.length, 3, 'three end packets');
+  t.equal(Number.parseInt(seven[0]!.payload.slice(4), 16), 960, 'as long as it was: 120 ms');
+  t.equal(rig.sent.at(-1)!.payload, '6001');
+  t.same(rig.sent.filter(({ seq }, i) => i > 0 && ((seq - rig.sent[i - 1]!.seq) & 0xffff) !== 1), [], 'numbered without a break');
+  t.end();
+});

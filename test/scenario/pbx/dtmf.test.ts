@@ -1,0 +1,69 @@
+import t from 'tap';
+import { openStage, pause } from '../harness.js';
+import { assertQuietLeg, hears, tonesOf, until } from './steps.js';
+
+const relay = (signal: string, duration: number): [string, Record<string, string>, string] =>
+  ['INFO', { 'Content-Type': 'application/dtmf-relay' }, `Signal=${signal}\r\nDuration=${duration}\r\n`];
+
+t.test('a peer with dtmf: info: both ways, both body types, long tones, fast digits, during hold', async (t) => {
+  const stage = await openStage({ peers: { pbx: { answer: { source: 'tone', digits: false }, tones: tonesOf.pbx, dtmf: null, config: { dtmf: 'info' } } } });
+  t.teardown(() => stage.close());
+  const user = stage.user({ expect: tonesOf.pbx });
+  t.equal(await user.place(), 200);
+  const call = stage.peers.pbx!.lastCall!;
+  await hears(user, 'tone');
+
+  await user.press('1234567890*#', 60);
+  await user.press('5', 2500);
+  await until(() => call.report().infoDigits.length >= 13, 'every digit by INFO');
+  t.equal(call.report().infoDigits, '1234567890*#5');
+  t.equal(call.report().digits, '', 'and none in RTP');
+  const requests = call.report().requests.filter((line) => line.startsWith('INFO'));
+  t.equal(requests.length, 13);
+
+  for (const [digit, ms] of [['1', 100], ['2', 40], ['9', 1500]] as const) t.equal((await call.ask(...relay(digit, ms)))?.status, 200);
+  t.equal((await call.ask('INFO', { 'Content-Type': 'application/dtmf' }, '#'))?.status, 200);
+  t.equal((await call.ask('INFO', { 'Content-Type': 'application/dtmf-relay' }, 'Signal=16\r\n'))?.status, 200, 'a flash is no digit');
+  await until(() => user.report().audio!.digits.length >= 4, 'the digits at Meta');
+  t.equal(await call.hold(), 200);
+  await hears(user, 'music', 20);
+  t.equal((await call.ask(...relay('7', 200)))?.status, 200);
+  await user.press('8', 100);
+  await until(() => call.report().infoDigits.endsWith('8') && user.report().audio!.digits.endsWith('7'), 'digits during hold');
+  t.equal(await call.resume('tone'), 200);
+
+  call.plainInfoOnly = true;
+  await user.press('31', 100);
+  await until(() => call.report().infoDigits.endsWith('831'), 'application/dtmf for one who refuses the other');
+  await user.hangUp();
+  const report = user.report();
+  t.equal(report.audio!.digits, '129#7', 'each once');
+  const lengths = report.audio!.detail.dtmf.map(({ durationMs }) => Math.round(durationMs / 20) * 20);
+  t.same(lengths, [100, 40, 1500, 160, 200], 'as long as they were said to be');
+  assertQuietLeg(t, report);
+});
+
+t.test('a peer with telephone events: what it sends by INFO too is not heard twice; digits during hold pass', async (t) => {
+  const stage = await openStage({ peers: { pbx: { answer: { source: 'tone', digits: false }, tones: tonesOf.pbx } } });
+  t.teardown(() => stage.close());
+  const user = stage.user({ expect: tonesOf.pbx });
+  t.equal(await user.place(), 200);
+  const call = stage.peers.pbx!.lastCall!;
+  await hears(user, 'tone');
+  call.press('4', 120);
+  t.equal((await call.ask(...relay('4', 120)))?.status, 200);
+  await user.press('62', 80);
+  await until(() => call.report().digits === '62' && user.report().audio!.digits === '4', 'one of each');
+  t.equal(await call.hold('sendonly'), 200);
+  await hears(user, 'music', 20);
+  call.press('59', 100);
+  await until(() => user.report().audio!.digits.length >= 3, 'digits of the peer during hold');
+  await hears(user, 'music', 10);
+  t.equal(await call.resume('tone'), 200);
+  await hears(user, 'tone');
+  await pause(300);
+  await user.hangUp();
+  t.equal(user.report().audio!.digits, '459', 'each once');
+  t.equal(call.report().infoDigits, '', 'no INFO to one who has events');
+  assertQuietLeg(t, user.report());
+});
