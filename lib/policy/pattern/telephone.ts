@@ -18,6 +18,10 @@ const grammar = [
   '9(112|911|999|000)', // the usual outside line and an emergency code; with 0 for a line, see above
   '116[0-9]{3}|118[0-9]{2,3}', // harmonised services of social value (EU 116), directory enquiries
   '10111|10177', // emergency codes of South Africa
+];
+
+/** How numbers are written that are to be dialled with something more. */
+const dialStrings = [
   '[0-9]{2,}[pPwWtT,;]+[0-9]+', // digits to be sent after a pause or a wait, however short the number before it
   '[0-9]{3,}([xX]|[eE][xX][tT])[0-9]+', // a number with its extension
   '[tT][eE][lL][0-9]{3,}', // a tel URI as a user
@@ -30,9 +34,10 @@ const pauses: Range[] = [[0x2b, 0x2b], ...[...'pPwWtT'].map((c): Range => [c.cha
 
 const ignore = { always: punctuation, inside: pauses };
 
-/** Together they accept what reads as a telephone number, in printable ASCII. Apart they stay small. */
+/** Together they accept what reads as a telephone number, in printable ASCII. Apart they stay small, and plain numbers come first in examples. */
 export const telephone: readonly Automaton[] = [
   build(parsePattern(grammar.join('|'), printableAscii), { mode: 'whole', universe: printableAscii, ignore }),
+  build(parsePattern(dialStrings.join('|'), printableAscii), { mode: 'whole', universe: printableAscii, ignore }),
   // With DTMF's A to D, which are digits of local numbers (RFC 3966 §3).
   build(parsePattern('[0-9]([A-Da-d]*[0-9]){6,}[A-Da-d]*', printableAscii), { mode: 'whole', universe: printableAscii, ignore }),
   // An international number inside anything else.
