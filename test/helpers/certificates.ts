@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { cp, mkdtemp } from 'node:fs/promises';
+import { cp, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,4 +44,13 @@ async function make(domain: string, metaHost: string): Promise<string> {
   process.once('exit', () => { rmSync(dir, { recursive: true, force: true }); });
   await run(script, [dir, domain, metaHost]);
   return dir;
+}
+
+/** Another key and leaf for `host`, by the CA in `dir`, as a renewal brings them. Paths of PEM files. */
+export async function renewCertificate(dir: string, host: string): Promise<{ cert: string; key: string }> {
+  const [cert, key, request, extensions] = ['pem', 'key', 'csr', 'ext'].map((end) => join(dir, `renewed.${end}`)) as [string, string, string, string];
+  await run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-subj', `/CN=${host}`, '-out', request]);
+  await writeFile(extensions, `subjectAltName=DNS:${host}`);
+  await run('openssl', ['x509', '-req', '-in', request, '-CA', join(dir, 'ca.pem'), '-CAkey', join(dir, 'ca.key'), '-CAcreateserial', '-days', '30', '-extfile', extensions, '-out', cert]);
+  return { cert, key };
 }
