@@ -48,19 +48,32 @@ t.test('Meta hangs up: the PBX gets BYE, the CDR has wacid and duration', async 
   t.same(meta.reports[0]!.violations, []);
 });
 
-for (const behaviour of ['challenge=sha256-md5', 'challenge=md5-sha256', 'challenge=md5', 'challenge=sha256', 'challenge=none', 'auth-int', 'noqop', 'stale', 'commas', 'noring', 'own', 'challenge=md5,auth-int,commas,stale']) {
-  t.test(`Meta's forms: ${behaviour}`, async (t) => {
-    const stage = await openStage(mayCall);
-    t.teardown(() => stage.close());
-    const meta = await stage.answerAsMeta({ behaviour: `tone,ring=0.1,${behaviour}` });
-    const call = await dial(stage);
-    t.equal(await call.final, 200);
-    await pause(500);
+t.test('every form of challenge, and of answer: what the PBX gets and what the CDR says', async (t) => {
+  const forms: readonly [behaviour: string, steps: number[], algorithm: string | null][] = [
+    ['challenge=sha256-md5', [407, 100, 180], 'SHA-256'], ['challenge=md5-sha256', [407, 100, 180], 'SHA-256'], ['challenge=md5', [407, 100, 180], 'MD5'], ['challenge=sha256', [407, 100, 180], 'SHA-256'],
+    ['challenge=none', [100, 180], null], ['auth-int', [407, 100, 180], 'SHA-256'], ['noqop', [407, 100, 180], 'SHA-256'], ['stale', [407, 407, 100, 180], 'SHA-256'],
+    ['commas', [407, 100, 180], 'SHA-256'], ['noring', [407, 100], 'SHA-256'], ['own', [407, 100, 180], 'SHA-256'], ['challenge=md5,auth-int,commas,stale', [407, 407, 100, 180], 'MD5'],
+  ];
+  const stage = await openStage(mayCall);
+  t.teardown(() => stage.close());
+  const meta = await stage.answerAsMeta();
+  for (const [index, [behaviour, steps, algorithm]] of forms.entries()) {
+    meta.behaviour = `tone,ring=0.1,${behaviour}`;
+    const call = await dial(stage, `+4477009001${index + 10}`);
+    t.equal(await call.final, 200, behaviour);
+    await pause(300);
     await call.bye();
-    await stage.running.records(1);
-    t.same(meta.reports[0]!.violations, []);
-  });
-}
+    const cdr = (await stage.running.records(index + 1))[index]!;
+    t.match(cdr, { number, termination: { by: 'peer', reason: 'hangup' }, media: { meta: { codec: 'opus' } } }, behaviour);
+    while (meta.reports.length <= index) await pause(10);
+    const report = meta.reports[index]!;
+    t.same(report.violations, [], behaviour);
+    t.same(report.steps, steps, behaviour);
+    const credentials = /^Proxy-Authorization: (.*)$/im.exec(report.invite)?.[1] ?? null;
+    if (algorithm === null) t.equal(credentials, null);
+    else t.match(credentials, new RegExp(`^Digest username="447700900001", realm="wa.meta.vc", .*algorithm=${algorithm}`), behaviour);
+  }
+});
 
 t.test("every refusal of Meta's: what the PBX gets and what the CDR says", async (t) => {
   const rows = [
@@ -78,8 +91,11 @@ t.test("every refusal of Meta's: what the PBX gets and what the CDR says", async
     t.equal(await call.final, status, behaviour);
     const cdr = (await stage.running.records(index + 1))[index]!;
     t.match(cdr.termination, { by: 'meta', reason }, behaviour);
-    t.match(call.report().message, /\r\nReason: /i, 'the PBX is told why');
-    t.match(call.report().message, /\r\nWarning: 399 /i, "in Meta's words");
+    const last = [...meta.attempts.map((attempt) => ({ status: attempt.status, text: attempt.text })), ...meta.reports.map((report) => ({ status: report.status, text: report.reason }))]
+      .find((one) => one.text === cdr.termination.text)!;
+    t.ok(last, "the CDR has Meta's words");
+    t.match(call.report().message, `\r\nReason: SIP;cause=${last.status};text="${last.text}"\r\n`, "the PBX is told why, with Meta's status");
+    t.match(call.report().message, `\r\nWarning: 399 sbc.example.net "${last.text}"\r\n`, "in Meta's words");
     if (index === 2) t.equal(meta.attempts.length + meta.reports.length, 3, 'no permission is never tried again');
   }
 });

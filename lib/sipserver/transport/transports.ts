@@ -174,6 +174,11 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   streamMessage(flow: StreamFlow, bytes: Buffer): void {
+    // A source may be silenced while its connection is up; one that we opened is to a far end of our own choice.
+    if (flow.accepted && this.handlers.allow?.(flow.remote.address) === false) {
+      flow.close();
+      return;
+    }
     this.deliver(flow, bytes);
   }
 

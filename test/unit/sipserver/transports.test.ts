@@ -143,6 +143,21 @@ t.test('messages a second, and addresses that are not wanted', async (t) => {
   t.equal(b.seen.length, 0, 'the datagram before it was dropped');
 });
 
+t.test('a source that is silenced while its connection is up loses it', async (t) => {
+  let silenced = false;
+  const a = server({ allow: () => !silenced });
+  const b = server();
+  t.teardown(async () => { await a.transports.close(); await b.transports.close(); });
+  const tcp = await a.transports.listen('tcp:127.0.0.1:0');
+  const flow = await b.transports.connect({ protocol: 'tcp', address: '127.0.0.1', port: tcp.local.port, host: '127.0.0.1' });
+  flow.send(REQUEST);
+  await a.until(() => a.seen.length === 1);
+  silenced = true;
+  flow.send(REQUEST);
+  await b.until(() => b.events.length === 1);
+  t.equal(a.seen.length, 1, 'what came on it was not looked at');
+});
+
 t.test('a closed connection tells its users, and a new one is opened', async (t) => {
   const a = server();
   const b = server();
