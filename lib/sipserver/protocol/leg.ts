@@ -34,12 +34,20 @@ export class Leg extends Dialog {
   lastAckIn = -1;
   timer: SessionTimer | undefined;
 
+  private turn: Promise<void> = Promise.resolve();
   /** The last INVITE of ours has been accepted, and its ACK not been sent. */
   owesAck = false;
 
   constructor(seed: DialogSeed, session: Session | undefined) {
     super(seed);
     this.session = session;
+  }
+
+  /** Does the work after what was begun before it for this dialog, so that requests leave in the order in which the client gave them. */
+  inTurn(work: () => Promise<void>): Promise<void> {
+    const mine = this.turn.then(work);
+    this.turn = mine.catch(() => { /* told to whoever waits for it */ });
+    return mine;
   }
 
   /** Stops everything that is timed. */

@@ -100,8 +100,8 @@ export class Uac implements OutgoingOwner {
       return;
     }
     const request = this.inDialog(leg, given);
-    if (ack) await this.acknowledge(leg, request, session, msgId);
-    else await this.sendInLeg(session, msgId, leg, request);
+    // A BYE that overtakes the ACK before it finds no session to end.
+    await leg.inTurn(() => (ack ? this.acknowledge(leg, request, session, msgId) : this.sendInLeg(session, msgId, leg, request)));
   }
 
   /** Cancels an INVITE of this client's. */

@@ -218,3 +218,26 @@ t.test('what has no meaning without a dialog is answered 481, whether an applica
     t.equal(heard, 0);
   }
 });
+
+t.test('an ACK and a BYE given at once leave in that order', async (t) => {
+  const { server } = await start(t);
+  const peer = await Peer.on(t, ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']);
+  const client = await bare(server.admin.port);
+  t.teardown(() => { client.socket.destroy(); });
+  await client.ask('authenticate|cymru');
+  for (const protocol of ['udp', 'tcp'] as const) {
+    for (let n = 0; n < 10; n++) {
+      const at = `127.0.0.1:${peer.port(protocol)};transport=${protocol}`;
+      await client.ask(`sip|||\r\nINVITE sip:bob@${at} SIP/2.0\r\nFrom: <sip:a@127.0.0.1>;tag=${protocol}${n}\r\nCall-ID: order\r\n\r\n${SDP}`);
+      const dialogs = server.stats()['dialogs'] ?? 0;
+      // The name has to be looked up, by whoever asks first.
+      reply(await peer.next('INVITE'), 200, 'bob', { Contact: `<sip:bob@localhost:${peer.port(protocol)};transport=${protocol}>` }, SDP);
+      while (server.stats()['dialogs'] === dialogs) await new Promise((resolve) => { setImmediate(resolve); });
+      const orders = ['ACK', 'BYE'].map((method) => `${method}${n}|sip||order;from-tag=${protocol}${n}|\r\n${method} placeholder SIP/2.0\r\n\r\n`);
+      client.raw(orders.map((o) => `${o.length}#${o}`).join(''));
+      while (peer.seen.length < 2) await peer.change();
+      t.same(peer.seen.map((r) => r.message.method), ['ACK', 'BYE'], `${protocol} ${n}`);
+      reply(await peer.next('BYE'), 200, undefined);
+    }
+  }
+});
