@@ -1,3 +1,6 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
 /** Which engines the whole calls run on: WAB_SIP=embedded|drachtio, WAB_MEDIA=rtpengine|freeswitch, and where their programs are. */
 export const engines = {
   sip: choice('WAB_SIP', ['embedded', 'drachtio']),
@@ -11,4 +14,20 @@ function choice<T extends string>(name: string, values: readonly [T, ...T[]]): T
   const found = values.find((one) => one === value);
   if (found === undefined) throw new Error(`${name} is ${value}, not one of ${values.join(', ')}`);
   return found;
+}
+
+/** Why a test that needs this program cannot run here; false when it can. For tap's `skip`. */
+export function missing(program: 'drachtio' | 'freeswitch'): string | false {
+  const name = engines[program];
+  const places = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
+  return places.some(executable) ? false : `${name} is not installed; WAB_${program.toUpperCase()}_BIN may name it`;
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -50,6 +50,8 @@ export interface ServiceOptions {
   readonly overlay?: Overlay;
   /** How many drachtio-server; default one where WAB_SIP asks for it, else none: the embedded server. */
   readonly drachtioServers?: number;
+  /** Default WAB_MEDIA. */
+  readonly media?: 'rtpengine' | 'freeswitch';
 }
 
 /** A configuration on free loopback ports, with its own certificates in `dir`; the first peer is routed to as user 6001. */
@@ -79,7 +81,7 @@ export async function writeConfig(dir: string, options: ServiceOptions, engineKe
 export async function runService(options: ServiceOptions): Promise<Running> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
   const drachtio: DrachtioServer[] = [];
-  const freeswitch = engines.media === 'freeswitch' ? await sharedFreeswitch(engines.freeswitch, async () => (await mediaPorts()).split('-').map(Number) as [number, number]) : null;
+  const freeswitch = (options.media ?? engines.media) === 'freeswitch' ? await sharedFreeswitch(engines.freeswitch, async () => (await mediaPorts()).split('-').map(Number) as [number, number]) : null;
   const log: string[] = [];
   const logger = createLogger('debug', { write: (line: string) => { log.push(line); } });
   const stopServers = async (): Promise<void> => { for (const server of drachtio) await server.close(); };

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { engines } from '../helpers/engines.js';
 import { openStage, pause, type Stage } from './harness.js';
 
 /** Process ids of our own child processes with this name. */
@@ -27,7 +28,7 @@ const notLeft = async (t: Test, stage: Stage): Promise<void> => {
   t.equal(stage.running.service.table.size, 0);
 };
 
-t.test('rtpengine killed mid-call: its calls end as mediaLost, new ones get 503 until it is back, then calls work', async (t) => {
+t.test('rtpengine killed mid-call: its calls end as mediaLost, new ones get 503 until it is back, then calls work', { skip: engines.media !== 'rtpengine' }, async (t) => {
   const stage = await openStage();
   t.teardown(() => stage.close());
   const user = stage.user({ expect: [] });

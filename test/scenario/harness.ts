@@ -25,6 +25,7 @@ export interface StageOptions {
   readonly external?: Record<string, { port: number } & Overlay>;
   readonly overlay?: Overlay;
   readonly drachtioServers?: number;
+  readonly media?: 'rtpengine' | 'freeswitch';
 }
 
 /** Opens everything on free ports; closes it all again when something does not start. */
@@ -42,7 +43,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       configured[name] = { port: peer.port, ...config };
     }
     const metaPort = await freePort();
-    const running = await runService({ metaPort, peers: configured, overlay: options.overlay, drachtioServers: options.drachtioServers });
+    const running = await runService({ metaPort, peers: configured, overlay: options.overlay, drachtioServers: options.drachtioServers, media: options.media });
     undo.push(() => running.close());
     const meta = await MetaSide.open({
       to: `127.0.0.1:${running.tls.port}`, serverName: domain, ca: running.certificates.ca,

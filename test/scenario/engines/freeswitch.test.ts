@@ -1,0 +1,96 @@
+import t from 'tap';
+import { missing } from '../../helpers/engines.js';
+import { number } from '../../helpers/service.js';
+import { openStage, pause } from '../harness.js';
+
+const skip = missing('freeswitch');
+const digits = '0123456789*#ABCD';
+
+t.test('digits both ways, exact: a transcoded peer and one that speaks Opus', { skip, timeout: 90_000 }, async (t) => {
+  for (const codecs of [['PCMU'], ['PCMA'], ['opus', 'PCMU']] as const) {
+    const stage = await openStage({ media: 'freeswitch', peers: { pbx: { codecs: [...codecs], answer: 'echo', config: { codecs: [...codecs] } } } });
+    t.teardown(() => stage.close());
+    const incoming = stage.peers.pbx!.nextCall();
+    const user = stage.user();
+    t.equal(await user.place(), 200);
+    await pause(500);
+    await user.press(digits, 120);
+    await pause(3500);
+    await user.hangUp();
+    const { audio, violations } = user.report();
+    t.same(violations, [], codecs.join());
+    t.equal((await incoming).report().digits, digits, `the peer heard all, ${codecs.join()}`);
+    t.equal(audio!.digits, digits, 'and so did the user, from the peer that said them again');
+    t.same(new Set(audio!.detail.dtmf.map(({ durationMs }) => Math.round(durationMs))), new Set([100]), 'as long as they were pressed');
+    t.same(audio!.detail.dtmf.flatMap(({ faults }) => faults), []);
+    await stage.close();
+  }
+});
+
+t.test('both keyings, both directions; nothing of FreeSWITCH reaches Meta before the 200', { skip, timeout: 90_000 }, async (t) => {
+  for (const keying of ['sdes', 'dtls'] as const) {
+    const stage = await openStage({ media: 'freeswitch', peers: { pbx: { config: { mayCall: [number] } } }, overlay: { numbers: { [number]: { keying } } } });
+    t.teardown(() => stage.close());
+    const report = await stage.call({ keying }, 2000);
+    t.same(report.violations, [], `user-initiated, ${keying}`);
+    t.ok(report.audio!.toneHeard);
+    if (keying === 'sdes') t.equal(report.audio!.detail.received.ssrcs.length, 1, 'one SSRC');
+    const meta = await stage.answerAsMeta({ keying });
+    const call = await stage.peers.pbx!.call(`sip:+447700900101@127.0.0.1:${stage.running.udp.port}`, { from: `<sip:${number}@pbx.example>` });
+    t.equal(await call.final, 200);
+    await pause(2000);
+    await call.bye();
+    await stage.running.records(2);
+    t.same(meta.reports[0]!.violations, [], `business-initiated, ${keying}`);
+    t.ok(meta.reports[0]!.audio!.toneHeard && call.report().toneHeard);
+    await stage.close();
+  }
+});
+
+t.test('a peer with SDES, offering and answering', { skip }, async (t) => {
+  const stage = await openStage({ media: 'freeswitch', peers: { pbx: { srtp: 'sdes', config: { srtp: 'sdes', mayCall: [number] } } } });
+  t.teardown(() => stage.close());
+  const report = await stage.call({}, 1500);
+  t.same(report.violations, []);
+  t.ok(report.audio!.toneHeard);
+  t.match((await stage.running.records(1))[0]!.media!.peer, { keying: 'sdes' });
+});
+
+t.test('100 calls, ten at a time: each answered, with audio', { skip, timeout: 110_000 }, async (t) => {
+  const stage = await openStage({ media: 'freeswitch' });
+  t.teardown(() => stage.close());
+  const reports: Awaited<ReturnType<typeof stage.call>>[] = [];
+  for (let round = 0; round < 10; round++) {
+    reports.push(...await Promise.all(Array.from({ length: 10 }, () => stage.call({}, 2000))));
+  }
+  t.equal(reports.filter(({ status }) => status === 200).length, 100, 'answered');
+  const mute = reports.filter(({ audio }) => !audio?.toneHeard);
+  t.equal(mute.length, 0, `without audio: ${JSON.stringify(mute.map(({ audio, violations }) => [audio?.packetsReceived, audio?.detail.tone, violations]))}`);
+  const setup = reports.map(({ setup: { answeredMs } }) => answeredMs ?? Infinity).sort((a, b) => a - b);
+  t.comment(`answered after ${setup[50]!.toFixed(0)} ms (median), ${setup[99]!.toFixed(0)} ms at most`);
+});
+
+t.test('FreeSWITCH killed mid-call: mediaLost and BYE; 503 meanwhile; back again, calls work without a restart of ours', { skip, timeout: 90_000 }, async (t) => {
+  const stage = await openStage({ media: 'freeswitch' });
+  t.teardown(() => stage.close());
+  const { freeswitch } = stage.running;
+  const user = stage.user({ expect: [] });
+  const ended = new Promise((resolve) => user.once('ended', resolve));
+  t.equal(await user.place(), 200);
+  await freeswitch!.kill();
+  t.equal(await ended, 'business');
+  const [cdr] = await stage.running.records(1);
+  t.match(cdr!.termination, { by: 'us', reason: 'mediaLost', status: 503 });
+  t.equal((await stage.call({ expect: [] }, 100)).status, 503);
+  await freeswitch!.restart();
+  while (stage.running.log.filter((line) => line.includes('connected to FreeSWITCH')).length < 2) await pause(50);
+  t.ok((await stage.call()).ok, 'a call works again');
+});
+
+t.test('the shipped configuration: no complaint about it in the log', { skip }, async (t) => {
+  const stage = await openStage({ media: 'freeswitch' });
+  t.teardown(() => stage.close());
+  t.ok((await stage.call()).ok);
+  // It says so of itself at every start.
+  t.same((await stage.running.freeswitch!.log()).filter((line) => !line.includes('MSG Thread 0 Started')), []);
+});
