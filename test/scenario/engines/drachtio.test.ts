@@ -42,7 +42,7 @@ t.test('one of two servers killed: calls on the other go on, new ones are placed
   await until('the loss is noticed', () => stage.running.log.some((line) => line.includes('was lost')));
   t.equal(await ready(stage), 200, 'one is enough');
   for (let round = 0; round < 3; round++) {
-    const call = await dial(stage, 1);
+    const call = await dial(stage, 1, `+4477009001${10 + round}`);
     t.equal(await call.final, 200, `placed on the one that is left: ${call.report().message}`);
     await pause(500);
     await call.bye();

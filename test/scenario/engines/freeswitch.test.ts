@@ -56,37 +56,6 @@ t.test('a peer with SDES, offering and answering', { skip }, async (t) => {
   t.match((await stage.running.records(1))[0]!.media!.peer, { keying: 'sdes' });
 });
 
-t.test('100 calls, ten at a time: each answered, with audio', { skip, timeout: 110_000 }, async (t) => {
-  const stage = await openStage({ media: 'freeswitch' });
-  t.teardown(() => stage.close());
-  const reports: Awaited<ReturnType<typeof stage.call>>[] = [];
-  for (let round = 0; round < 10; round++) {
-    reports.push(...await Promise.all(Array.from({ length: 10 }, () => stage.call({}, 2000))));
-  }
-  t.equal(reports.filter(({ status }) => status === 200).length, 100, 'answered');
-  const mute = reports.filter(({ audio }) => !audio?.toneHeard);
-  t.equal(mute.length, 0, `without audio: ${JSON.stringify(mute.map(({ audio, violations }) => [audio?.packetsReceived, audio?.detail.tone, violations]))}`);
-  const setup = reports.map(({ setup: { answeredMs } }) => answeredMs ?? Infinity).sort((a, b) => a - b);
-  t.comment(`answered after ${setup[50]!.toFixed(0)} ms (median), ${setup[99]!.toFixed(0)} ms at most`);
-});
-
-t.test('FreeSWITCH killed mid-call: mediaLost and BYE; 503 meanwhile; back again, calls work without a restart of ours', { skip, timeout: 90_000 }, async (t) => {
-  const stage = await openStage({ media: 'freeswitch' });
-  t.teardown(() => stage.close());
-  const { freeswitch } = stage.running;
-  const user = stage.user({ expect: [] });
-  const ended = new Promise((resolve) => user.once('ended', resolve));
-  t.equal(await user.place(), 200);
-  await freeswitch!.kill();
-  t.equal(await ended, 'business');
-  const [cdr] = await stage.running.records(1);
-  t.match(cdr!.termination, { by: 'us', reason: 'mediaLost', status: 503 });
-  t.equal((await stage.call({ expect: [] }, 100)).status, 503);
-  await freeswitch!.restart();
-  while (stage.running.log.filter((line) => line.includes('connected to FreeSWITCH')).length < 2) await pause(50);
-  t.ok((await stage.call()).ok, 'a call works again');
-});
-
 t.test('the shipped configuration: no complaint about it in the log', { skip }, async (t) => {
   const stage = await openStage({ media: 'freeswitch' });
   t.teardown(() => stage.close());
