@@ -32,5 +32,5 @@ function factsOf(facts: JudgedFacts, show: (text: string) => string): object {
   if ('origin' in facts) return { ...facts, uri: show(facts.uri) };
   const headers = Object.fromEntries(Object.entries(facts.headers)
     .filter(([name]) => judgedHeaders.includes(name)).map(([name, values]) => [name, values.map(show)]));
-  return 'uri' in facts ? { peer: facts.peer, uri: show(facts.uri), headers } : { peer: facts.peer, status: facts.status, headers };
+  return 'uri' in facts ? { peer: facts.peer, uri: show(facts.uri), headers } : { peer: facts.peer, status: facts.status, source: facts.source, headers };
 }

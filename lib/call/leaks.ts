@@ -11,7 +11,7 @@ import type { CallContext } from './context.js';
  * @returns true when the call is over
  */
 export function watchMessage(context: CallContext, call: Call, peer: string, message: SipMessageView, status: number | null): boolean {
-  const facts: PeerMessageFacts = { peer, status, headers: headerFacts(message), body: message.body };
+  const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, headers: headerFacts(message), body: message.body };
   for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
     const told = `${peer} ${sign}`;
     if (call.signs.has(told)) continue;

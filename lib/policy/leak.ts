@@ -29,7 +29,9 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
     }
     return null;
   },
-  contactAtGateway: (policy, { headers, peer, status }) => {
+  contactAtGateway: (policy, { headers, peer, status, source }) => {
+    // A name of the configuration may lead anywhere; the address that answers is where the call has got to.
+    if (source !== null && policy.isCarrier(hostKey(source))) return `it comes from a carrier's address, ${source}`;
     // The Contacts of a redirection are targets, and judged as such (RFC 3261 §8.1.3.4).
     if (status !== null && status >= 300) return null;
     for (const { uri } of mentions(headers, 'contact')) {

@@ -2,6 +2,7 @@ import type { CountryCode, PhoneNumber } from 'libphonenumber-js/max';
 import { isSupportedCountry, parsePhoneNumberFromString, validatePhoneNumberLength } from 'libphonenumber-js/max';
 // Lengths are all that is asked of an international number; the tables of types cost most of the time.
 import { parsePhoneNumberFromString as parseInternational } from 'libphonenumber-js/min';
+import { isPlainlyPossible } from './dialling.js';
 import { canonicalUser } from './pattern/users.js';
 
 /** A WhatsApp user as dialled: E.164 with '+' or a BSUID, or why it is neither. */
@@ -24,7 +25,7 @@ export function readDialled(text: string, country: string | null): Dialled {
   if (isBsuid(user)) return { user };
   if (!/^\+?[0-9]{1,32}$/.test(user)) return { problem: `${JSON.stringify(text.slice(0, 40))} is neither a number nor a BSUID` };
   const home = isCountry(country) ? country : undefined;
-  if (user.startsWith('+')) return possible(parseInternational(user), user, undefined);
+  if (user.startsWith('+')) return isPlainlyPossible(user) && e164.test(user) ? { user } : possible(parseInternational(user), user, undefined);
   if (user.startsWith('0')) {
     if (home !== undefined) return possible(parsePhoneNumberFromString(user, home), user, home);
     if (user.startsWith('00')) return possible(parseInternational(`+${user.slice(2)}`), user, undefined);
@@ -37,9 +38,12 @@ export function readDialled(text: string, country: string | null): Dialled {
   return possible(national ?? international, user, home);
 }
 
+// ITU-T E.164 §6: a calling code does not start with 0, and there are at most 15 digits.
+const e164 = /^\+[1-9][0-9]{6,14}$/;
+
 /** INTEROP.md "Packages": isPossible, as isValid refuses numbers that WhatsApp has, such as +5559800000693. */
 function possible(number: PhoneNumber | undefined, dialled: string, country: CountryCode | undefined): Dialled {
-  if (number?.isPossible() && /^\+[1-9][0-9]{6,14}$/.test(number.number)) return { user: number.number };
+  if (number?.isPossible() && e164.test(number.number)) return { user: number.number };
   const why = validatePhoneNumberLength(dialled, country) ?? 'NOT_A_NUMBER';
   return { problem: `${dialled} ${problems[why] ?? 'is not a possible number'}${country === undefined ? '' : ` in ${country}`}` };
 }

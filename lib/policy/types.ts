@@ -87,6 +87,8 @@ export interface PeerMessageFacts {
   readonly peer: string;
   /** Status of a response; null for a request. */
   readonly status: number | null;
+  /** IP address it came from; null where the SIP server does not say. */
+  readonly source: string | null;
   readonly headers: HeaderFacts;
   readonly body: string;
 }

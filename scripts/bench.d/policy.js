@@ -52,7 +52,7 @@ const route = (i) => ({ origin: 'route', number: number(i % counts.routes), rout
 const referred = (i) => ({ origin: 'refer', number: number(i % counts.numbers), route: null, peer: null, by: peerName(i), uri: policy.peers.get(peerName(i + 1)).uri.replace('sip:', i % 2 === 0 ? 'sip:agent-anna@' : 'sip:+44-20-7946-0000@') });
 const foreign = (i) => ({ origin: 'redirect', number: number(i % counts.numbers), route: null, peer: null, by: peerName(i), uri: i % 2 === 0 ? `sip:+12025550${100 + (i % 900)}@203.0.113.${i % 250};user=phone` : `sip:6001@carrier${i % 50}.example` });
 const caller = (i) => ({ peer: peerName(i), uri: `sip:+4477009${String(10_000 + (i % 80_000))}@sbc.example.net`, body: 'v=0\r\nc=IN IP4 10.0.0.7\r\nm=audio 4000 RTP/AVP 0\r\n', headers: { from: [`<sip:${number((i % counts.peers) * 5)}@10.0.0.7>;tag=1`], contact: ['<sip:6001@10.0.0.7>'], 'content-type': ['application/sdp'] } });
-const message = (i) => ({ peer: peerName(i), status: 200, body: 'v=0\r\nc=IN IP4 10.0.0.7\r\nm=audio 4000 RTP/AVP 0\r\n', headers: { contact: [`<sip:6001@10.0.${i % 200}.7>`], 'history-info': ['<sip:6001@pbx>;index=1'], 'content-type': ['application/sdp'] } });
+const message = (i) => ({ peer: peerName(i), status: 200, source: `10.0.${i % 200}.7`, body: 'v=0\r\nc=IN IP4 10.0.0.7\r\nm=audio 4000 RTP/AVP 0\r\n', headers: { contact: [`<sip:6001@10.0.${i % 200}.7>`], 'history-info': ['<sip:6001@pbx>;index=1'], 'content-type': ['application/sdp'] } });
 
 const facts = (make) => Array.from({ length: 1000 }, (_, i) => make(i));
 const judged = (make, judge) => { const list = facts(make); return time((i) => judge(policy, list[i % list.length])); };

@@ -4,7 +4,7 @@ import type { PeerMessageFacts } from '../../../lib/policy/types.js';
 import { configOf, house, number } from './configuration.js';
 
 const policy = compilePolicy(house);
-const ok: PeerMessageFacts = { peer: 'pbx', status: 200, headers: { contact: ['<sip:6001@10.0.0.7:5060>'] }, body: 'v=0\r\nc=IN IP4 10.0.0.7\r\n' };
+const ok: PeerMessageFacts = { peer: 'pbx', status: 200, source: '10.0.0.7', headers: { contact: ['<sip:6001@10.0.0.7:5060>'] }, body: 'v=0\r\nc=IN IP4 10.0.0.7\r\n' };
 
 type Row = readonly [what: string, facts: Partial<PeerMessageFacts>, signs: readonly string[]];
 
@@ -18,6 +18,7 @@ const rows: readonly Row[] = [
   ['History-Info to our number', { headers: { 'history-info': [`<sip:${number}@sbc.example.net>;index=1`] } }, []], ['History-Info to a urn', { headers: { 'history-info': ['<urn:service:sos>;index=1'] } }, []], ['History-Info, damaged', { headers: { 'history-info': ['<sip:+12025550123@>;index=1'] } }, ['divertedToNumber']],
   ['Contact at a gateway', { headers: { contact: ['<sip:x@10.0.0.9:5060>'] } }, ['contactAtGateway']], ['Contact at another address of it', { headers: { contact: ['<sip:x@10.0.0.10:5080>'] } }, ['contactAtGateway']], ['Contact at a carrier', { headers: { contact: ['<sip:x@198.51.100.3>'] } }, ['contactAtGateway']],
   ['Contact at a carrier, compact', { headers: { m: ['<sip:x@sip.carrier.example>'] } }, ['contactAtGateway']], ['Contact somewhere else', { headers: { contact: ['<sip:x@10.0.0.77>'] } }, []], ['Contact behind another port of the peer', { headers: { contact: ['<sip:6001@10.0.0.7:39876;transport=tcp>'] } }, []],
+  ["an answer from a carrier's address", { source: '198.51.100.77' }, ['contactAtGateway']], ["the same as IPv4 in IPv6", { status: 180, source: '::ffff:198.51.100.77' }, ['contactAtGateway']], ['an answer from nowhere known', { source: null }, []], ['from another address', { source: '10.0.0.77' }, []],
   ['Q.850 while ringing', { status: 183, headers: { reason: ['Q.850;cause=16;text="x"'] } }, ['q850Provisional']], ['Q.850 after SIP', { status: 180, headers: { reason: ['SIP;cause=200, Q.850 ;cause=1'] } }, ['q850Provisional']], ['Q.850 in a 200', { status: 200, headers: { reason: ['Q.850;cause=16'] } }, []], ['Q.850 in 100', { status: 100, headers: { reason: ['Q.850;cause=16'] } }, []], ['Reason: SIP while ringing', { status: 183, headers: { reason: ['SIP;cause=200'] } }, []],
   ['ISUP', { headers: { 'content-type': ['application/isup'] } }, ['isupBody']], ['ISUP in a part', { status: 183, body: '--b\r\nContent-Type: application/ISUP\r\n\r\nx' }, ['isupBody']], ['ISUP in an INFO', { status: null, headers: { 'content-type': ['application/ISUP;version=ansi00'] } }, ['isupBody']],
   ["media at a carrier's", { body: 'c=IN IP4 198.51.100.9\r\n' }, ['carrierMedia']], ["media at a carrier's, IPv6", { body: 'v=0\r\nc=IN IP6 2001:DB8:C::9\r\n' }, ['carrierMedia']], ["media at a carrier's by name", { body: 'v=0\r\nc=IN IP4 media.carrier.example\r\n' }, ['carrierMedia']],
