@@ -184,8 +184,12 @@ export function pace(each: (i: number) => void, count = Infinity): { readonly do
   return { done, stop: () => { clearInterval(timer); finish(); } };
 }
 
-/** What Meta demands of one stream: one SSRC, one source address, no break in sequence or timestamps. */
-export function faultsOfStream(seen: readonly Seen[], step = 960): string[] {
+/**
+ * What Meta demands of one stream: one SSRC, one source address, no break in sequence or timestamps. Packets may come one behind the
+ * other: rtpengine 10.5.3 swaps neighbours that it sends within a millisecond when its timer thread is late (transcoding, busy machine).
+ */
+export function faultsOfStream(arrived: readonly Seen[], step = 960): string[] {
+  const seen = [...arrived].sort((a, b) => (((a.seq - b.seq) << 16) >> 16));
   const faults: string[] = [];
   const audio = seen.filter((one) => one.type !== 126);
   if (new Set(seen.map((one) => one.ssrc)).size > 1) faults.push(`SSRCs ${[...new Set(seen.map((one) => one.ssrc))].join()}`);
