@@ -179,7 +179,7 @@ function peerStreams(datagrams: readonly Datagram[], rtp: readonly CapturedRtp[]
 }
 
 /** Share of a frequency in the energy of the samples, 0 to 1 (Goertzel). */
-function share(samples: Int16Array, rate: number, hertz: number): number {
+export function share(samples: Int16Array, rate: number, hertz: number): number {
   const c = 2 * Math.cos((2 * Math.PI * hertz) / rate);
   let [a, b, all] = [0, 0, 1];
   for (const s of samples) { [a, b] = [s + c * a - b, a]; all += s * s; }
