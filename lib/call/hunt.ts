@@ -4,6 +4,7 @@ import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { TargetFacts, TargetVerdict } from '../policy/types.js';
 import type { RouteTarget } from '../routing/types.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
+import { hangUp } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { OutboundInvite, type InviteOutcome } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
@@ -236,7 +237,7 @@ export class Hunt {
       const refused = sdp === null || this.#stopped !== null ? null : await this.#takeAnswer(leg, outcome.dialog, sdp);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
-        await outcome.dialog.destroy({ headers: { Reason: this.#stopped ?? completedElsewhere } }).catch(() => undefined);
+        await hangUp(outcome.dialog, { Reason: this.#stopped ?? completedElsewhere }).catch(() => undefined);
         return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'answered too late' }, false);
       }
       const timer = new SessionTimer();
@@ -273,7 +274,7 @@ export class Hunt {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       const badSdp = error instanceof WabError && error.code === 'SDP_UNACCEPTABLE';
-      await dialog.destroy({ headers: { Reason: formatReason('SIP', badSdp ? 488 : 500, text) } }).catch(() => undefined);
+      await hangUp(dialog, { Reason: formatReason('SIP', badSdp ? 488 : 500, text) }).catch(() => undefined);
       return badSdp
         ? lost({ by: 'peer', reason: 'badSdp', status: 488, text }, true)
         : lost({ by: 'us', reason: 'mediaUnavailable', status: 503, text }, false);

@@ -1,5 +1,5 @@
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { hangUp } from '../sip/drachtio.js';
+import { deliver, hangUp } from '../sip/drachtio.js';
 import { formatReason, parseReason, readMetaHeaders, type Reason } from '../sip/headers.js';
 import type { Call } from './call.js';
 import type { Termination } from './termination.js';
@@ -27,8 +27,8 @@ export function attachMetaDialog(call: Call, dialog: SipDialog): void {
     const { protocol, cause, text } = reasonOf(termination);
     if (dialog.connected) await hangUp(dialog, { Reason: formatReason(protocol, cause, text) });
   });
-  // A BYE read together with the answer to our 200 came before there was anyone to hear it.
-  if (!dialog.connected) call.end(metaHangup(null));
+  // A BYE may have come with the answer to our 200 already.
+  deliver(dialog);
 }
 
 /** META-SIP §4.3: Meta ends a call for lack of media with Reason SIP;cause=500 and a text of its own. */

@@ -53,6 +53,8 @@ export class Negotiation {
     const offerless = request.body === '';
     const invite = request.method === 'INVITE';
     if (invite || !offerless) {
+      // drachtio-srf tells of an ACK a turn later than of the request that came behind it.
+      if (this.#offeredIn !== null) await new Promise((resolve) => setImmediate(resolve));
       // RFC 3261 §14.2, RFC 3311 §5.2: one after the other; 491 where the offer that is open is ours.
       if (this.#answering) return response.send(500, { headers: retrySoon() });
       if (this.#offeredIn !== null) return response.send(491);

@@ -2,7 +2,7 @@ import type { PeerConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { hasEvents, listens } from '../sdp/index.js';
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { hangUp, requestInDialog } from '../sip/drachtio.js';
+import { deliver, hangUp, requestInDialog } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
 import type { Call } from './call.js';
 import { InfoDigits } from './digits.js';
@@ -101,13 +101,12 @@ export class PeerDialog {
     return { local: this.#dialog.sip.localTag, remote: this.#dialog.sip.remoteTag };
   }
 
-  /** Begins, once: what stands already (a hold in the first offer, a BYE that crossed the answer) is told. */
+  /** Begins, once: what stands already (a hold in the first offer) is told, and what came too early is delivered. */
   begin(): void {
     if (this.#begun) return;
     this.#begun = true;
     if (this.#remote !== '') this.#described(this.#remote);
-    // A BYE read together with the 200 came before there was anyone to hear it.
-    if (!this.#dialog.connected) this.#gone({ by: 'peer', reason: 'hangup', status: 200, text: 'the peer hung up at once' });
+    deliver(this.#dialog);
   }
 
   /** Counts the REFERs of this dialog: 1 for the first. */

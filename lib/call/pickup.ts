@@ -2,7 +2,7 @@ import type { PeerLeg } from '../media/types.js';
 import type { TargetFacts } from '../policy/types.js';
 import { withUser } from '../routing/index.js';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, whileConnected } from '../sip/drachtio.js';
+import { headerFacts, hangUp, whileConnected } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { parseNameAddr } from '../sip/uri.js';
 import type { CallContext } from './context.js';
@@ -94,7 +94,7 @@ async function answer(
       call.log.info({ peer: peerName, user, early: known.early }, 'picked up');
       return;
     }
-    await dialog.destroy({ headers: { Reason: formatReason('SIP', 481, 'The call was gone') } }).catch(() => undefined);
+    await hangUp(dialog, { Reason: formatReason('SIP', 481, 'The call was gone') }).catch(() => undefined);
     await giveUp();
   } catch (error) {
     const { status, text } = mediaFailure(error);

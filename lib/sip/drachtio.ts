@@ -120,7 +120,25 @@ export function createStack(onRequest: (req: SipRequest, res: SipResponse) => vo
   for (const method of methods) srf[method]!(onRequest);
   // Each call waiting for this connection listens for its end.
   srf.setMaxListeners(0);
+  // What comes in a dialog before anyone listens would be answered by drachtio-srf itself: 200 to a REFER, the old answer to a new offer.
+  const dialogs = srf as unknown as { addDialog(dialog: Queueing): void };
+  const add = dialogs.addDialog.bind(srf);
+  dialogs.addDialog = (dialog) => {
+    dialog.queueRequests = true;
+    add(dialog);
+  };
   return srf;
+}
+
+/** What drachtio-srf keeps of a dialog's requests that came too early. */
+interface Queueing {
+  queueRequests: boolean;
+  readonly queuedRequests: { readonly req: SipRequest; readonly res: SipResponse }[];
+}
+
+/** Whoever has a new dialog listens now: what came in it so far is delivered, and what comes. */
+export function deliver(dialog: SipDialog): void {
+  (dialog as SipDialog & Queueing).queueRequests = false;
 }
 
 /** What lies below a connection: drachtio-srf's agent and its socket protocol. */
@@ -168,6 +186,8 @@ export async function whileConnected<T>(stack: EventEmitter, work: Promise<T>): 
 
 /** Sends BYE; resolves when it is answered. @throws Error when it could not be sent, or the SIP server went meanwhile. */
 export async function hangUp(dialog: SipDialog, headers: SipHeaders): Promise<void> {
+  // What waits for someone to listen waits in vain (RFC 3261 §15.1.2, §12.2.2).
+  for (const { req, res } of (dialog as SipDialog & Queueing).queuedRequests) if (req.method !== 'ACK') res.send(req.method === 'BYE' ? 200 : 481);
   await whileConnected(dialog.srf, dialog.destroy({ headers }));
 }
 

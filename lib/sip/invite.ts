@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Credentials } from './digestClient.js';
 import { answerChallenge } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { isRefusal, whileConnected } from './drachtio.js';
+import { hangUp, isRefusal, whileConnected } from './drachtio.js';
 
 export interface InviteOptions {
   readonly uri: string;
@@ -131,7 +131,7 @@ export class OutboundInvite {
       }));
       this.#options.onAnswered?.();
       if (this.#cancelled !== null) {
-        await dialog.destroy(this.#cancelled).catch(() => undefined);
+        await hangUp(dialog, this.#givenUp()).catch(() => undefined);
         return terminated;
       }
       return { kind: 'answered', dialog, sdp: dialog.remote.sdp };
@@ -152,6 +152,11 @@ export class OutboundInvite {
       request.removeAllListeners('update');
       request.on('update', onUpdate);
     });
+  }
+
+  /** Headers that say why it was given up, perhaps while an answer was on its way. */
+  #givenUp(): SipHeaders {
+    return this.#cancelled?.headers ?? {};
   }
 
   #sendCancel(): void {
