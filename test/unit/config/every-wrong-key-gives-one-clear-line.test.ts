@@ -1,5 +1,5 @@
 import t from 'tap';
-import { stringify } from 'yaml';
+import { parseDocument, stringify, type Node, type YAMLMap } from 'yaml';
 import { formatFault } from '../../../lib/config/faults.js';
 import type { Group } from '../../../lib/config/schema.js';
 import { isLeaf, schema } from '../../../lib/config/schema.js';
@@ -108,6 +108,26 @@ t.test('a key that must be there and is not', (t) => {
     removeAt(tree, key.path);
     const faults = faultsOf(stringify(tree));
     t.same(faults.map((f) => [f.path, f.message]), [[key.path, 'is required']]);
+  }
+  t.end();
+});
+
+t.test('a key that is there twice, in every mapping', (t) => {
+  const repeated = keys.filter((k) => !k.path.endsWith(']'));
+  t.ok(repeated.length > 90);
+  for (const key of repeated) {
+    const doc = parseDocument(stringify(fullDocument()), { uniqueKeys: false });
+    const steps = key.path.split('.').flatMap((part) => part.split(/[[\]]/).filter((step) => step !== '').map((step) => (/^[0-9]+$/.test(step) && part.includes('[') ? Number(step) : step)));
+    const parent = (steps.length === 1 ? doc.contents : doc.getIn(steps.slice(0, -1), true)) as YAMLMap;
+    const pair = parent.items.find(({ key: name }) => String(name) === steps.at(-1));
+    if (pair === undefined) {
+      t.fail(`${key.path} is not in the document`);
+      continue;
+    }
+    parent.items.push(doc.createPair(steps.at(-1), (pair.value as Node).toJS(doc)));
+    const faults = faultsOf(String(doc));
+    t.same(faults.map((f) => f.path), [key.path]);
+    t.match(faults[0]?.message, /^is there twice, first on line [0-9]+$/);
   }
   t.end();
 });
