@@ -262,8 +262,8 @@ export class Hunt {
       this.#context.heardPeer(peer, nobody ? `${outcome.status} ${outcome.reason}` : null);
       return;
     }
-    // RFC 5626 §5.3.1: 430, its flow is gone; a connection that is gone does not come back either.
-    const gone = (outcome.kind === 'refused' && outcome.status === 430) || (nobody && device.source.protocol !== 'udp');
+    // RFC 5626 §5.3.1: 430, its flow is gone (drachtio-server says 410); a connection that is gone does not come back either.
+    const gone = outcome.kind === 'refused' && (outcome.status === 430 || (device.source.protocol !== 'udp' && (nobody || outcome.status === 410)));
     if (gone) this.#context.registrar.forget(device, 'its connection is gone');
   }
 

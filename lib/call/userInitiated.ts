@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config, NumberConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
@@ -199,10 +200,16 @@ class UserInitiatedCall {
     if (!await this.#answer(media, answer)) return;
     comfort.end('queue');
     try {
+      await this.#heard(media);
       await media.play({ file: message, loop: false });
     } catch (error) {
       this.#call.log.error({ file: message, err: (error as Error).message }, `downMessage of route ${this.#call.facts.route} cannot be played`);
     }
+  }
+
+  /** Resolves when the user's side is there to hear: on a dtls number keys are agreed after the answer. At the latest after 1.5 s. */
+  async #heard(media: MediaCall): Promise<void> {
+    for (let tries = 0; tries < 30 && !this.#call.over && (await media.stats()).meta.packetsIn === 0; tries += 1) await sleep(50);
   }
 
   /** 18x of any peer becomes one 180; early media stays on our side (DESIGN step 4) unless the route says otherwise. */

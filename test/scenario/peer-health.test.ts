@@ -84,10 +84,9 @@ for (const keying of ['sdes', 'dtls'] as const) {
     const report = caller.report();
     caller.close();
     t.same(report.violations, []);
-    // A dtls number hears nothing while its keys are agreed.
-    t.ok(report.audio!.packetsReceived >= (keying === 'dtls' ? 80 : 95), `${report.audio!.packetsReceived} packets`);
+    t.ok(report.audio!.packetsReceived >= 95, `${report.audio!.packetsReceived} packets`);
     t.match(cdr!.termination, { by: 'us', reason: 'nobodyThere', status: 480 });
-    t.ok(cdr!.durationMs! >= 1900 && cdr!.durationMs! < 4000, `${cdr!.durationMs} ms`);
+    t.ok(cdr!.durationMs! >= 1900 && cdr!.durationMs! < 5000, `${cdr!.durationMs} ms`);
   });
 }
 

@@ -25,7 +25,11 @@ async function phone(t: Test, options: PeerOptions = {}): Promise<SimulatedPeer>
   return peer;
 }
 
-const registrarOf = (stage: Stage, transport = 'udp'): string => `${transport}:127.0.0.1:${transport === 'udp' ? stage.running.udp.port : stage.running[transport as 'tls'].port}`;
+/** drachtio-server takes TCP where it takes UDP. */
+const registrarOf = ({ running }: Stage, transport = 'udp'): string => {
+  const tcp = running.service.listening.find((l) => l.startsWith('tcp:'))?.split(':').pop() ?? running.udp.port;
+  return `${transport}:127.0.0.1:${transport === 'udp' ? running.udp.port : transport === 'tls' ? running.tls.port : tcp}`;
+};
 const auth = (user: string, password = `pw-${user}`) => ({ username: user, password });
 const status = async (stage: Stage): Promise<{ registrations: { user: string; from: string }[]; peers: { peer: string; state: string }[]; bans: { who: string }[] }> =>
   (await fetch(`http://${stage.running.service.http}/status`)).json() as never;
@@ -97,7 +101,7 @@ t.test('over TCP and TLS calls come down the connection the phone registered by,
     const { ca } = stage.running.certificates;
     // On an address of its own: TLS from 127.0.0.1 is Meta here.
     const softphone = await phone(t, { listen: `${transport}:127.0.2.1:0`, tls: { cert: stage.running.certificates.metaCert, key: stage.running.certificates.metaKey, ca, serverName: domain } });
-    const registrar = `${transport}:127.0.0.1:${stage.running.service.listening.find((l) => l.startsWith(transport))!.split(':').pop()}`;
+    const registrar = registrarOf(stage, transport);
     const contact = `<sip:6001@192.168.77.7:5060;transport=${transport}>`;
     t.equal((await softphone.register({ registrar, domain, auth: auth('6001'), contact })).status, 200);
     const report = await stage.call({}, 700);
