@@ -11,7 +11,7 @@ export const DIGITS = '0123456789*#ABCD';
 export const CODECS = ['PCMU', 'PCMA', 'G722', 'opus'] as const;
 export type MatrixCodec = (typeof CODECS)[number];
 
-/** How long a hold, and a mute, last, in milliseconds. WAB_HOLD_SECONDS=40 makes two minutes of hold, mute and resume. */
+/** How long a hold, and a mute, last, in milliseconds. WAB_HOLD_SECONDS=58 makes calls of two minutes (npx tap --timeout=400). */
 export const HOLD_MS = Number(process.env['WAB_HOLD_SECONDS'] ?? '1.5') * 1000;
 /** Talk before the digits, the digits themselves, and talk between two events. */
 export const TALK_MS = 1000;

@@ -1,9 +1,9 @@
 /** Beyond this lead a stream begins to catch up, and goes on until it is below the second, in milliseconds. */
 const LIMIT = 100;
 const KEPT = 60;
-/** Beyond this one everything is left out: a conversation suffers from more. */
+/** Beyond this one most is left out: a conversation suffers from more. */
 const CUT = 240;
-/** One packet of so many is left out while catching up: speech that runs a little faster is heard less than a cut. */
+/** One packet of so many is left out while catching up, or one alone sent beyond the cut: speech that runs faster is heard less than a hole. */
 const ONE_OF = 4;
 
 /**
@@ -17,7 +17,7 @@ export class Lead {
   #position = 0;
   #began = 0;
   #catchingUp = false;
-  #since = 0;
+  #count = 0;
 
   /** The stream runs, or runs again, from now on. */
   start(now: number): void {
@@ -39,10 +39,10 @@ export class Lead {
     const lead = this.#position - (now - this.#began);
     if (lead > LIMIT) this.#catchingUp = true;
     else if (lead < KEPT) this.#catchingUp = false;
-    this.#since += 1;
-    if (!this.#catchingUp || (lead < CUT && this.#since < ONE_OF)) return false;
-    this.#since = 0;
-    this.leftOut += 1;
-    return true;
+    if (!this.#catchingUp) return false;
+    this.#count = (this.#count + 1) % ONE_OF;
+    const out = lead < CUT ? this.#count === 0 : this.#count !== 0;
+    if (out) this.leftOut += 1;
+    return out;
   }
 }
