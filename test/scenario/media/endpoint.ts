@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { DtlsLeg } from '../../../lib/simulator/media/dtlsLeg.js';
 import { makeDtlsCertificate } from '../../../lib/simulator/media/dtls.js';
 import { ProtectionProfileAes128CmHmacSha1_80, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift';
@@ -48,9 +49,9 @@ export class Endpoint {
     socket.on('message', (data, from) => this.#take(data, `${from.address}:${from.port}`));
   }
 
-  static async open(): Promise<Endpoint> {
-    const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+  static async open(address = '127.0.0.1'): Promise<Endpoint> {
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    socket.bind(0, address);
     await once(socket, 'listening');
     socket.unref();
     return new Endpoint(socket);
