@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import { engines } from '../helpers/engines.js';
 import { number } from '../helpers/service.js';
 import { openStage, pause, type Stage } from './harness.js';
 
@@ -53,7 +54,8 @@ t.test("in the dialog: Meta's Contact whole, its Routes reversed, on the connect
   for (const [i, method] of ['ACK', 'BYE'].entries()) {
     t.ok(seen[i]!.startsWith(`${method} ${target} SIP/2.0\r\n`), method);
     t.same(seen[i]!.match(/^Route: .*$/gim), ['Route: <sip:wa.meta.vc;transport=tls;lr>', 'Route: <sip:onevc-sip-proxy.fbinfra.net:8191;transport=tls;lr>']);
-    t.match(seen[i], /\r\nVia: SIP\/2\.0\/TLS sbc\.example\.net/i);
+    // drachtio-server writes what its own configuration names.
+    if (engines.sip === 'embedded') t.match(seen[i], /\r\nVia: SIP\/2\.0\/TLS sbc\.example\.net/i);
   }
   t.match(seen[1], /\r\nReason: Q\.850;cause=16;text="NORMAL_CLEARING"\r\n/i);
   t.equal(new Set(flows).size, 1, 'INVITE, INVITE with credentials and BYE on one connection');

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
+import { engines } from '../helpers/engines.js';
 import { domain, number } from '../helpers/service.js';
 import { openStage, pause, type Stage } from './harness.js';
 
@@ -9,6 +10,8 @@ const user = '+447700900101';
 /** Each attempt calls another user, as a pair has one call at a time. */
 const users = Array.from({ length: 100 }, (_, i) => `+4477009002${String(i).padStart(2, '0')}`);
 const sdp = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0', 'm=audio 4000 RTP/AVP 0', 'a=rtpmap:0 PCMU/8000', ''].join('\r\n');
+/** drachtio-server listens for peers on UDP alone in the tests. */
+const transports: readonly ('UDP' | 'TCP')[] = engines.sip === 'embedded' ? ['UDP', 'TCP'] : ['UDP'];
 /** What a forger would like Meta to read. */
 const mark = 'X-Forged';
 
@@ -91,7 +94,7 @@ function judge(t: Test, invites: readonly string[], known: readonly string[]): v
 const evil = [`\r\n${mark}: 1`, `\n${mark}: 1`, `\r${mark}: 1`, `%0d%0a${mark}:%201`, `\r\n ${mark}: folded`, `\0${mark}`, `"${mark}`, `\\"${mark}`, `" <sip:${mark}@evil.example>, "`,
   `>;x="${mark}`, `;${mark}=1`, `?${mark}=1`, Buffer.from(`é💥${mark}`).toString('latin1'), `\xff\xfe${mark}`, mark.repeat(100), `${mark}${'x'.repeat(65_536)}`, `${'"'.repeat(60_000)}${mark}`];
 
-for (const transport of ['UDP', 'TCP'] as const) {
+for (const transport of transports) {
   t.test(`nothing forged reaches Meta over ${transport}: display names, user parts, parameters, headers`, async (t) => {
     const { stage, invites, meta } = await quiet(t);
     const at = `127.0.0.1:${stage.running.udp.port}`;
@@ -140,8 +143,7 @@ t.test('credentials of every shape do not get in', async (t) => {
     `Authorization: Digest username="pbx", realm="${domain}", nonce="1.2.3", uri="${text}", response="${text}", qop=auth, nc=${text}, cnonce="${text}"`,
     `Authorization: ${text}`, `Proxy-Authorization: Digest ${text}`, `Authorization: Digest username="pbx", username="${text}"`,
   ]);
-  await send(stage, shapes.map((header) => invite(stage, 'UDP', { headers: [header] })), 'UDP');
-  await send(stage, shapes.map((header) => invite(stage, 'TCP', { headers: [header] })), 'TCP');
-  t.equal(invites.length, 0, `${shapes.length * 2} messages, none reached Meta`);
+  for (const transport of transports) await send(stage, shapes.map((header) => invite(stage, transport, { headers: [header] })), transport);
+  t.equal(invites.length, 0, `${shapes.length * transports.length} messages, none reached Meta`);
   t.equal(stage.running.service.table.size, 0);
 });
