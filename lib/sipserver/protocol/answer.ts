@@ -101,6 +101,7 @@ export class Answers {
     leg.nat = behindNat(request, flow);
     leg.own = flow.protocol === 'udp' ? undefined : flow;
     incoming.leg = leg;
+    leg.begunBy = { seq: incoming.seq, id: incoming.id };
     if (incoming.tx.invite) leg.inviteIn = incoming;
     this.context.legs.add(leg);
   }

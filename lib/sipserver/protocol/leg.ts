@@ -30,6 +30,8 @@ export class Leg extends Dialog {
   ack: { seq: number; text: string; flow: Flow } | undefined;
   /** The INVITE was cancelled, and yet answered 2xx: after the ACK comes a BYE. */
   byeAfterAck = false;
+  /** The INVITE of the peer's that began the dialog: its number, and drachtio's id of it, which its ACK is told under. */
+  begunBy: { seq: number; id: string } | undefined;
   /** CSeq numbers of INVITEs whose ACK the client has seen. */
   lastAckIn = -1;
   timer: SessionTimer | undefined;

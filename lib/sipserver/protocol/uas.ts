@@ -1,4 +1,5 @@
 // Requests from the network: to the dialog or the client they are for.
+import { randomUUID } from 'node:crypto';
 import { parseCSeq, parseNameAddr, parseUri, responseTo, tagOf } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import { randomToken } from '../transaction/index.js';
@@ -83,7 +84,7 @@ export class Uas implements IncomingOwner {
     if (leg.lastAckIn === seq) return true;
     leg.lastAckIn = seq;
     const text = clientText(ack);
-    leg.session?.send(`sip|${flowMeta('network', text.length, flow)}|${randomToken()}|${leg.id}|\r\n${text}`);
+    leg.session?.send(`sip|${flowMeta('network', text.length, flow)}|${leg.begunBy?.seq === seq ? leg.begunBy.id : randomUUID()}|${leg.id}|\r\n${text}`);
     return true;
   }
 

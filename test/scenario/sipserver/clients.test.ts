@@ -28,6 +28,14 @@ async function bare(port: number) {
   let id = 0;
   return {
     socket,
+    /** The next payload that has this in it. */
+    told: async (what: string): Promise<string> => {
+      for (;;) {
+        const at = lines.findIndex((l) => l.includes(what));
+        if (at >= 0) return lines.splice(at, 1)[0] ?? '';
+        await new Promise<void>((resolve) => { wake = resolve; });
+      }
+    },
     raw: (text: string) => { socket.write(text); },
     /** Sends a payload; gives the tokens of the reply behind its id, or 'closed'. */
     ask: async (payload: string): Promise<string> => {
@@ -240,4 +248,30 @@ t.test('an ACK and a BYE given at once leave in that order', async (t) => {
       reply(await peer.next('BYE'), 200, undefined);
     }
   }
+});
+
+t.test('an ACK is told under the id of the INVITE that began the dialog, that of a re-INVITE under one of its own', async (t) => {
+  const { server, srf, port } = await start(t);
+  srf.disconnect();
+  const client = await bare(server.admin.port);
+  t.teardown(() => { client.socket.destroy(); });
+  await client.ask('authenticate|cymru');
+  await client.ask('route|invite');
+  const peer = await Peer.on(t, ['udp:127.0.0.1:0']);
+  const flow = peer.udp(port('udp'));
+  const idOf = (payload: string): string => payload.split('\r\n')[0]?.split('|')[8] ?? '';
+  const invite = request('INVITE', `sip:a@127.0.0.1:${port('udp')}`, flow, {}, SDP);
+  flow.send(invite.toString());
+  const id = idOf(await client.told('INVITE sip:'));
+  t.match(id, /^[0-9a-f-]{36}$/);
+  await client.ask(`sip|${id}||\r\nSIP/2.0 200 OK\r\n\r\n${SDP}`);
+  const ok = (await peer.next(200)).message;
+  flow.send(follow('ACK', invite, ok).toString());
+  t.equal(idOf(await client.told('ACK sip:')), id);
+  const again = follow('INVITE', invite, ok, 2).setBody(SDP, 'application/sdp');
+  flow.send(again.toString());
+  const second = idOf(await client.told('INVITE sip:'));
+  await client.ask(`sip|${second}||\r\nSIP/2.0 200 OK\r\n\r\n${SDP}`);
+  flow.send(follow('ACK', invite, (await peer.next(200)).message, 2).toString());
+  t.notOk([id, second].includes(idOf(await client.told('ACK sip:'))));
 });

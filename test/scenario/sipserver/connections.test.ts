@@ -1,9 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
 import t from 'tap';
-import { Peer, reply, start } from './harness.js';
+import { makeCertificates } from '../../unit/sipserver/certificates.js';
+import { Peer, reply, request, start } from './harness.js';
 
 const SDP = 'v=0\r\n';
 
@@ -106,6 +108,28 @@ t.test('IPv6 over UDP and TCP', async (t) => {
     await ended;
   }
 });
+
+for (const protocol of ['tcp', 'tls'] as const) {
+  t.test(`a CRLF keep-alive over ${protocol} gets its pong, also between messages (RFC 5626 §4.4.1)`, async (t) => {
+    const certificates = makeCertificates();
+    t.teardown(() => { certificates.remove(); });
+    const { port } = await start(t, { listen: [`${protocol}:127.0.0.1:0`], tls: certificates.issue('pbx', 'pbx.example.net') });
+    const to = { port: port(protocol), host: '127.0.0.1' };
+    const socket = protocol === 'tcp' ? connect(to) : tlsConnect({ ...to, rejectUnauthorized: false });
+    t.teardown(() => { socket.destroy(); });
+    await once(socket, protocol === 'tcp' ? 'connect' : 'secureConnect');
+    let heard = '';
+    const until = async (end: string): Promise<void> => { while (!heard.endsWith(end)) heard += String((await once(socket, 'data'))[0]); };
+    socket.write('\r\n\r\n');
+    await until('\r\n');
+    t.equal(heard, '\r\n');
+    heard = '';
+    const line = (await Peer.on(t, ['udp:127.0.0.1:0'])).udp(9);
+    socket.write(`${request('OPTIONS', 'sip:a@127.0.0.1', line).toString()}\r\n\r\n`);
+    await until('\r\n\r\n\r\n');
+    t.match(heard, /^SIP\/2\.0 503 /);
+  });
+}
 
 t.test('a STUN keep-alive on the SIP port is answered with the address it came from', async (t) => {
   const { port } = await start(t);
