@@ -166,6 +166,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     calls: () => table.all().map((call) => ({ id: call.id, state: call.state, direction: call.direction, number: call.facts.number, peer: call.facts.peer, seconds: Math.round((Date.now() - call.startedAt) / 1000) })),
     ladder: (id) => history.ladder(id),
     messages: (id) => history.messages(id),
+    media: async (id) => await table.all().find((call) => call.id === id)?.media?.stats() ?? null,
     status: () => ({ sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()), calls: table.size }),
   });
   if (http !== null) undo.push(() => http.close());

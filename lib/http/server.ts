@@ -12,6 +12,8 @@ export interface HttpSources {
   ladder(id: string): string | null;
   /** Its SIP messages in full, secrets hidden; null when unknown. */
   messages(id: string): string | null;
+  /** Media figures of a live call so far, per leg; null when no such call is up. */
+  media(id: string): Promise<object | null>;
   status(): object;
 }
 
@@ -38,6 +40,10 @@ export async function startHttp(listen: string, sources: HttpSources): Promise<H
     [/^\/status$/, (response) => json(response, 200, sources.status())],
     [/^\/calls$/, (response) => json(response, 200, sources.calls())],
     [/^\/calls\/([0-9a-f-]{36})\/ladder$/, (response, id) => page(response, sources.ladder(id))],
+    [/^\/calls\/([0-9a-f-]{36})\/media$/, async (response, id) => {
+      const figures = await sources.media(id);
+      json(response, figures === null ? 404 : 200, figures ?? { error: 'no such call' });
+    }],
     [/^\/calls\/([0-9a-f-]{36})\/sip$/, (response, id) => page(response, sources.messages(id))],
   ];
   const server = createServer((request, response) => void dispatch(routes, request, response));

@@ -128,6 +128,8 @@ t.test('the pages say what goes on, and nothing secret is in any page, log line 
   t.match((await service.page(`/calls/${live!.id}/sip`)).text, /from Meta\)\nINVITE sip:[^]*Proxy-Authorization: Digest [^]*a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:…[^]*to pbx\)\nINVITE sip:6001@/);
   t.match((await service.page('/metrics')).text, /^wab_live_calls 1$/m);
   t.match(JSON.parse((await service.page('/status')).text), { calls: 1, sip: [{ up: true }], media: { instances: [{ healthy: true }] } });
+  t.match(JSON.parse((await service.page(`/calls/${live!.id}/media`)).text), { meta: { codec: 'opus', keying: 'sdes', packetsIn: Number }, peer: { codec: 'PCMU', packetsOut: Number } }, 'media figures of a live call');
+  t.equal((await service.page('/calls/00000000-0000-0000-0000-000000000000/media')).status, 404);
   t.equal((await service.page('/calls/00000000-0000-0000-0000-000000000000/ladder')).status, 404);
   t.equal((await service.page('/nothing')).status, 404);
   t.equal((await fetch(`http://${service.ready.http}/calls`, { method: 'POST' })).status, 405);
