@@ -43,6 +43,7 @@ export class Bridge implements PeerDialogUser {
   readonly manner: Manner;
   readonly comfort: Comfort;
   #current: PeerDialog | null = null;
+  #first: PeerDialog | null = null;
   #transfer: Transfer | null = null;
 
   constructor(call: Call, context: CallContext, media: MediaCall, manner: Manner) {
@@ -82,8 +83,10 @@ export class Bridge implements PeerDialogUser {
     const { call } = this;
     if (call.over) return;
     const { peer, user, rule } = dialog.party;
-    // The record of a business-initiated call names the WhatsApp user as its target until it is transferred.
-    if (this.#current !== null || call.direction === 'user-initiated') Object.assign(call.facts, { peer, target: user, rule, peerCallId: dialog.callId });
+    this.#first ??= dialog;
+    // A business-initiated call has a target once it has been transferred: before, its record names the WhatsApp user and the peer.
+    const caller = call.direction === 'business-initiated' && dialog === this.#first;
+    Object.assign(call.facts, { peer, target: caller ? null : user, rule, peerCallId: dialog.callId });
     this.#current = dialog;
     this.media.connect(dialog.leg);
     this.#hold(dialog.held);

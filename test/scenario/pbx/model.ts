@@ -1,7 +1,7 @@
 import type { PeerCall } from '../../../lib/simulator/peer/call.js';
 import type { CallRecord, TransferRecord } from '../../../lib/call/record.js';
 import { number } from '../../helpers/service.js';
-import type { Stage } from '../harness.js';
+import { pause, type Stage } from '../harness.js';
 import { dial, hears, recordOf, tonesOf, until } from './steps.js';
 
 /** Numbers that are the same for the same seed (mulberry32). */
@@ -23,7 +23,7 @@ interface Model {
   /** Who the user talks with; all who took part. */
   party: PeerCall;
   readonly parties: PeerCall[];
-  target: string;
+  target: string | null;
   held: HoldKind | null;
   readonly transfers: Pick<TransferRecord, 'kind' | 'to' | 'status'>[];
   /** Digits that the user has heard, and each party. */
@@ -66,13 +66,13 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
   const uriOf = (user: string): string => `sip:${user}@127.0.0.1:${pbx.port}`;
 
   const begin = async (): Promise<{ whatsapp: WhatsApp; model: Model }> => {
-    const model = (party: PeerCall, target: string): Model =>
+    const model = (party: PeerCall, target: string | null): Model =>
       ({ party, parties: [party], target, held: null, transfers: [], digits: '', pressed: new Map(), endedBy: null });
     if (random(3) === 0) {
       steps.push('business-initiated call');
       const call = await dial(stage);
       await status('the call', 200, call.final);
-      return { whatsapp: meta.liveCalls[0]!, model: model(call, '+4477******01') };
+      return { whatsapp: meta.liveCalls[0]!, model: model(call, null) };
     }
     steps.push('user-initiated call');
     const user = stage.user({ expect: tonesOf.pbx, tones: tonesOf.user });
@@ -125,6 +125,8 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
       model.digits += digit;
       expect(model.party.press(digit, 80), 'telephone events are negotiated');
       await until(() => whatsapp.report().audio!.digits.length >= model.digits.length, `the user hears ${digit}`);
+      // Heard as it begins: what comes next finds it over, its three end packets sent.
+      await pause(250);
     } },
     'user presses': { may: () => model.held === null, run: async () => {
       const digit = String(random(10));
@@ -132,6 +134,7 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
       model.pressed.set(model.party, wanted);
       await whatsapp.press(digit, 80);
       await until(() => model.party.report().digits.length >= wanted.length, `the peer hears ${digit}`);
+      await pause(250);
     } },
     'another source': { may: () => true, run: async () => { model.party.changeSource(); return Promise.resolve(); } },
     'blind transfer': { may: () => true, run: () => transfer('blind', false) },
