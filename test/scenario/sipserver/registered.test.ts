@@ -147,3 +147,15 @@ t.test('a REGISTER that came through a proxy has no flow of ours', async (t) => 
   flow.send(register.toString());
   t.ok(await edge.next(200));
 });
+
+t.test('a Route of the application goes out: the Path of a registration that came through proxies', async (t) => {
+  const { srf } = await start(t);
+  const edge = await Peer.on(t, ['udp:127.0.0.1:0']);
+  const route = `<sip:127.0.0.1:${edge.port('udp')};lr>, <sip:inner.example.net;lr>`;
+  const calling = srf.createUAC('sip:6001@192.168.77.7:5060', { localSdp: 'v=0\r\n', headers: { Route: route }, proxy: `sip:127.0.0.1:${edge.port('udp')};transport=udp` });
+  const invite = await edge.next('INVITE');
+  t.same(invite.message.list('route'), route.split(', '));
+  t.equal(invite.message.uri, 'sip:6001@192.168.77.7:5060');
+  reply(invite, 486, 'edge');
+  t.match(await calling.catch((e: unknown) => e), { status: 486 });
+});
