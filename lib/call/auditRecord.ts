@@ -17,7 +17,8 @@ const maxText = 512;
  */
 export function auditRecord(call: Call, facts: JudgedFacts, verdict: Verdict, config: Config, enforced?: boolean): object {
   const keep = new Set(Object.keys(config.numbers));
-  const show = (text: string): string => (config.cdr.fullNumbers ? text : maskDigits(text, keep)).slice(0, maxText);
+  // Cut twice: a long value must not cost time, and a number at the cut must not show.
+  const show = (text: string): string => (config.cdr.fullNumbers ? text : maskDigits(text.slice(0, 2 * maxText), keep)).slice(0, maxText);
   return {
     time: new Date().toISOString(), kind: 'origin' in facts ? 'target' : 'uri' in facts ? 'caller' : 'peerMessage',
     call: call.id, wacid: call.facts.wacid, direction: call.direction,

@@ -172,7 +172,7 @@ export class Call {
       user: facts.user === null ? null : this.#showUser(facts.user),
       wacid: facts.wacid,
       callIds: { meta: facts.metaCallId, peer: facts.peerCallId },
-      route: facts.route, peer: facts.peer, account: facts.account, target: facts.target, rule: facts.rule,
+      route: facts.route, peer: facts.peer, account: facts.account, target: facts.target, rule: termination.by === 'policy' ? termination.rule : facts.rule,
       payload: facts.payload, country: facts.country,
       termination,
       setupMs: this.answeredAt === null ? null : this.answeredAt - this.startedAt,

@@ -3,7 +3,7 @@ import { ConfigFaults } from '../config/faults.js';
 import { keyLines, loadConfig } from '../config/load.js';
 import type { Proof } from '../policy/index.js';
 import { compilePolicy, prove } from '../policy/index.js';
-import { compileRouting } from '../routing/index.js';
+import { routingFaults } from '../routing/index.js';
 
 interface Fault { readonly path: string; readonly line: number | null; readonly message: string; readonly steps: readonly string[] }
 
@@ -23,8 +23,8 @@ export function registerCheckCommand(program: Command): void {
 function check(path: string): Checked {
   try {
     const config = loadConfig(path);
-    compileRouting(config);
-    const { faults, ...proof } = prove(compilePolicy(config));
+    const { faults: leaks, ...proof } = prove(compilePolicy(config));
+    const faults = [...routingFaults(config).map((fault) => ({ ...fault, steps: [] })), ...leaks];
     const lineOf = keyLines(path);
     return { ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: lineOf(fault.path) })), proof };
   } catch (error) {

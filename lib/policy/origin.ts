@@ -71,13 +71,17 @@ export function originParam(uri: SipUri, headerParams: readonly UriParam[]): str
 
 /** RFC 3204: an ISUP or QSIG body, alone or as a part of a multipart one (RFC 2046). */
 export function hasIsup(headers: HeaderFacts, body: string): boolean {
-  if (headerValues(headers, 'content-type').some((type) => isupType.test(type))) return true;
+  if (headerValues(headers, 'content-type').some(isIsup)) return true;
+  if (!/isup|qsig/i.test(body)) return false;
   // A folded header line of a part is one line (RFC 2046 §5.1, RFC 822 §3.1.1).
-  return /\S\/(?:\S*isup|qsig)/i.test(body) && body.replace(/(?:\r\n|\r|\n)[ \t]+/g, ' ').split(/\r\n|\r|\n/)
-    .some((line) => /^(?:content-type|c)\s*:/i.test(line) && isupType.test(line.slice(line.indexOf(':') + 1)));
+  return body.replace(/(?:\r\n|\r|\n)[ \t]+/g, ' ').split(/\r\n|\r|\n/).some((line) => /^(?:content-type|c)\s{0,9}:/i.test(line) && isIsup(line.slice(line.indexOf(':') + 1)));
 }
 
-const isupType = /^\s*(?:application\/(?:isup|qsig)|application\/vnd\.[a-z0-9.+-]*isup[a-z0-9.+-]*)\s*(?:;|$)/i;
+/** Whether a Content-Type is one of the telephone network; its parameters do not matter. */
+function isIsup(value: string): boolean {
+  const type = value.split(';')[0]!.trim().toLowerCase();
+  return type === 'application/isup' || type === 'application/qsig' || (type.startsWith('application/vnd.') && type.includes('isup'));
+}
 
 /** Hosts in c= lines (RFC 8866 §5.7) and ICE candidates (RFC 8839 §5.1) of an SDP body, also inside a multipart one. */
 export function mediaHosts(body: string): string[] {

@@ -34,6 +34,19 @@ export function compileRouting(config: Config): CompiledRouting {
   return { byNumber };
 }
 
+/** Payload patterns that cannot be used, by key path. */
+export function routingFaults(config: Config): { readonly path: string; readonly message: string }[] {
+  return config.routes.flatMap(({ payload }, index) => {
+    try {
+      if (payload !== null) buildPayload(payload);
+      return [];
+    } catch (error) {
+      if (error instanceof PatternError) return [{ path: `routes[${index}].payload`, message: error.message }];
+      throw error;
+    }
+  });
+}
+
 /** The first route that fits, and why the others did not. Pure. */
 export function selectRoute(routing: CompiledRouting, request: RouteRequest): RouteDecision {
   const considered: { route: string; matched: boolean; why: string }[] = [];
@@ -46,9 +59,13 @@ export function selectRoute(routing: CompiledRouting, request: RouteRequest): Ro
   return { found: false, considered };
 }
 
+function buildPayload(pattern: string): Automaton {
+  return build(parsePattern(pattern, anyCodePoint), { mode: 'search', universe: anyCodePoint });
+}
+
 function compilePayload(name: string, pattern: string): Automaton {
   try {
-    return build(parsePattern(pattern, anyCodePoint), { mode: 'search', universe: anyCodePoint });
+    return buildPayload(pattern);
   } catch (error) {
     if (error instanceof PatternError) throw new Error(`route ${name}: payload pattern ${pattern} ${error.message}`, { cause: error });
     throw error;

@@ -56,7 +56,7 @@ t.test('check: good, leaking and broken files', async (t) => {
   t.match(fault, { path: 'routes[2].to[1]', line: Number, steps: ['number +447700900001', 'route out', 'fail-over', '6001 at peer gw'] });
 
   await writeFile(file, stringify({ ...good, routes: [{ name: 'x', number, payload: '(', to: [{ peer: 'pbx', user: '6001' }] }] }));
-  t.match(await run(t, 'check', '-c', file), { code: 1, text: /route x: payload pattern \( / });
+  t.match(await run(t, 'check', '-c', file), { code: 1, text: /wa-b2bua\.yaml:\d+: routes\[0\]\.payload: ends too early|routes\[0\]\.payload: has a \( without its \)/ });
   await writeFile(file, 'domain: x\nnumber: {}\n');
   t.match(await run(t, 'check', '-c', file), { code: 1, text: /:2: number: / });
   t.match(await run(t, 'check', '-c', join(t.testdir(), 'none.yaml')), { code: 1, text: /ENOENT/ });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { compilePolicy, judgeTarget, prove } from '../../../lib/policy/index.js';
+import { compilePolicy, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, prove } from '../../../lib/policy/index.js';
 import type { TargetFacts, TargetOrigin } from '../../../lib/policy/types.js';
 import { configOf, number } from './configuration.js';
 
@@ -138,4 +138,40 @@ t.test('no text at all makes the rules throw or allow something that is not on-n
     const verdict = judgeTarget(policy, { origin: 'refer', number, route: null, peer: null, by: 'a', uri: text });
     return !verdict.allow || /^(6[0-9]{3}|support|\+442079460000)$/.test(verdict.user);
   }), { numRuns: 3000 });
+});
+
+const callers = compilePolicy(configOf({
+  peers: { pbx: { uri: 'sip:10.0.0.7', sources: ['10.0.0.7'], pstn: 'none', users: ['6[0-9]{3}'], mayCall: [number], country: 'GB' }, gw: { uri: 'sip:10.0.0.9', users: ['6001'] } }, policy: { carriers: ['carrier.example', '198.51.100.0/24'] },
+}));
+
+/** A header that shows the telephone network, in some spelling; `at` puts it among others that do not. */
+const sign = fc.oneof(
+  fc.tuple(fc.constantFrom('diversion', 'history-info', 'p-asserted-identity', 'remote-party-id', 'p-preferred-identity'), fc.constantFrom('<tel:+12025550123>', '<TEL:+1-202-555-0123>;x=y', '"A, B" <sip:x@sip.CARRIER.example.>', '<sip:x@[::ffff:198.51.100.4]>', '<sip:%2B12025550123@10.0.0.7>', 'sip:(202)555-0123@10.0.0.7', '<sip:0044%32025550123@x>;index=1')),
+  fc.tuple(fc.constantFrom('from', 'p-asserted-identity', 'contact', 'diversion'), fc.constantFrom(`<sip:${number};cpc=ordinary@10.0.0.7>`, `<sip:${number}@10.0.0.7;ISUP-OLI=00>`, '<sip:6001;%72n=1@10.0.0.7>', '<sip:6001@10.0.0.7;npdi>', '<sip:6001;tgrp=a;trunk-context=b@10.0.0.7>')),
+  fc.tuple(fc.constantFrom('content-type', 'c'), fc.constantFrom('application/ISUP', ' Application/isup ; version=x', 'application/QSIG')),
+);
+const harmless = fc.constantFrom('<sip:6001@10.0.0.7>;reason=no-answer', `<sip:${number}@10.0.0.7>;index=1`, '"x" <sip:6002@10.0.0.7>');
+
+t.test('an INVITE with one sign of the telephone network among harmless headers reaches nobody, as a call or as a pick-up', async () => {
+  fc.assert(fc.property(sign, fc.array(harmless, { maxLength: 3 }), fc.array(harmless, { maxLength: 3 }), fc.boolean(), ([name, value], before, after, oneLine) => {
+    const single = name === 'from' || name === 'content-type' || name === 'c';
+    const values = single ? [value] : oneLine ? [[...before, value, ...after].join(', ')] : [...before, value, ...after];
+    const facts = { peer: 'pbx', uri: 'sip:+447700900101@sbc.example.net', headers: { from: ['<sip:6001@10.0.0.7>;tag=1'], [name]: values }, body: '' };
+    const good = judgeCaller(callers, { ...facts, headers: { from: ['<sip:6001@10.0.0.7>;tag=1'], diversion: before } });
+    const verdict = judgeCaller(callers, facts);
+    return good.allow && !verdict.allow && /^(origin|caller)\./.test(verdict.code) && judgeNewcomer(callers, facts) !== null;
+  }), { numRuns: 2000 });
+});
+
+t.test('no header and no body makes the rules throw, or take long', async (t) => {
+  const name = fc.constantFrom('from', 'f', 'contact', 'm', 'diversion', 'history-info', 'p-asserted-identity', 'content-type', 'reason', 'x-wa-wacid');
+  const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 80 }), fc.tuple(fc.constantFrom('<', ',', '"', ';', 'isup', '%30', '0', 'a=candidate:', '/', '(', ' ', '\r\n ', '@', 'Q.850'), fc.constantFrom(1, 1000, 20_000)).map(([piece, times]) => piece.repeat(times)));
+  let slowest = 0;
+  fc.assert(fc.property(fc.dictionary(name, fc.array(text, { maxLength: 2 }), { maxKeys: 3 }), text, text, (headers, body, uri) => {
+    const from = performance.now();
+    judgeCaller(callers, { peer: 'pbx', uri, headers, body });
+    judgeLeak(callers, { peer: 'pbx', status: 200, source: null, headers, body });
+    slowest = Math.max(slowest, performance.now() - from);
+  }), { numRuns: 1500 });
+  t.ok(slowest < 1000, `${slowest} ms`);
 });
