@@ -12,7 +12,7 @@ import { makeCertificates } from '../../unit/sipserver/certificates.js';
 import { Peer, request, start } from './harness.js';
 import type { SrfRequest, SrfResponse, Stack } from './harness.js';
 
-const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 20_000);
+const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 10_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 4475);
 const certificates = makeCertificates();
 t.teardown(() => { certificates.remove(); });
