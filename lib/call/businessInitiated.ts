@@ -2,7 +2,7 @@ import type { NumberConfig, PeerConfig } from '../config/types.js';
 import { WabError } from '../errors.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
-import { maskUser } from '../observe/redact.js';
+import { maskDigits, maskUser } from '../observe/redact.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { headerFacts, isRefusal, whileConnected } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, parseReason, quotedString, requires } from '../sip/headers.js';
@@ -120,7 +120,9 @@ class BusinessInitiatedCall {
     this.#context.onVerdict(call, facts, verdict);
     call.facts.rule = verdict.rule;
     if (!verdict.allow) {
-      call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text });
+      // The text may name the number that was dialled (house rule 8).
+      const text = config.cdr.fullNumbers ? verdict.text : maskDigits(verdict.text, new Set(Object.keys(config.numbers)));
+      call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text });
       return null;
     }
     call.standing.set(this, facts);
