@@ -18,8 +18,8 @@ export interface StreamFormat {
 export const PATIENCE_MS = 40;
 /** A source's clock that is off by more than this is set anew, in milliseconds. */
 const JUMP_MS = 200;
-/** Updates of an event come at least so often, in milliseconds (RFC 4733 §2.5.1.2 has 50). */
-const EVENT_SPACING_MS = 70;
+/** Audio ends an event when no update of it came for so long, in milliseconds; they should come every 50 (RFC 4733 §2.5.1.2). */
+const EVENT_SPACING_MS = 150;
 /** An event is taken as ended when nothing of it came for so long, in milliseconds. */
 const EVENT_LOST_MS = 400;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
