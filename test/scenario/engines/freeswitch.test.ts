@@ -31,7 +31,7 @@ t.test('both keyings, both directions; nothing of FreeSWITCH reaches Meta before
   for (const keying of ['sdes', 'dtls'] as const) {
     const stage = await openStage({ media: 'freeswitch', peers: { pbx: { config: { mayCall: [number] } } }, overlay: { numbers: { [number]: { keying } } } });
     t.teardown(() => stage.close());
-    const report = await stage.call({ keying }, 2000);
+    const report = await stage.call({ keying }, 3000);
     t.same(report.violations, [], `user-initiated, ${keying}`);
     t.ok(report.audio!.toneHeard);
     if (keying === 'sdes') t.equal(report.audio!.detail.received.ssrcs.length, 1, 'one SSRC');
