@@ -181,6 +181,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       const compiled = compileRules(next);
       warnOfFixedKeys(rules.config, next, log);
       rules = compiled;
+      media.reload?.(next.media);
       registrar.reload();
       health.reload();
       // A log that was moved away goes on in a new file.
@@ -290,7 +291,8 @@ function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: 
 
 /** Keys that a running service cannot change; the operator is told instead of left wondering. */
 function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
-  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, media: (c: Config) => c.media, http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, 'policy.audit': (c: Config) => c.policy.audit, state: (c: Config) => c.state };
+  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, // The list of FreeSWITCH servers is taken anew.
+    media: (c: Config) => ({ ...c.media, freeswitch: c.media.freeswitch.length > 0 }), http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, 'policy.audit': (c: Config) => c.policy.audit, state: (c: Config) => c.state };
   for (const [key, read] of Object.entries(fixed)) {
     if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
   }

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { Keying, PeerCodec } from '../config/types.js';
+import type { Keying, MediaConfig, PeerCodec } from '../config/types.js';
 
 /**
  * A media engine, or a pool of them. Calls are written once against this interface.
@@ -12,6 +12,8 @@ export interface MediaEngine extends EventEmitter<{ up: []; down: [reason: strin
   start(): Promise<void>;
   /** Synchronous: allocation happens at the first leg. */
   openCall(options: MediaCallOptions): MediaCall;
+  /** Takes what a running engine can take of a new configuration: which servers of a pool get new calls. Others of its keys wait for a restart. */
+  reload?(config: MediaConfig): void;
   /** Live figures for metrics and doctor. */
   status(): MediaEngineStatus;
   /** Ends every call left and the engine itself if we started it. May be called twice. */

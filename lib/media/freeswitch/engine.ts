@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { WabError } from '../../errors.js';
+import type { MediaConfig } from '../../config/types.js';
 import type { SipStack } from '../../sip/drachtio.js';
 import { AnchorPool } from '../anchor/anchorPool.js';
 import { AnchoredCall, type Wanted } from '../anchored/call.js';
@@ -34,7 +35,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   readonly name = 'freeswitch';
   readonly #options: FreeswitchEngineOptions;
   readonly #logger: MediaLogger;
-  readonly #servers: FreeswitchServer[];
+  #servers: FreeswitchServer[];
   readonly #anchors: AnchorPool;
   readonly #recordings = new RecordingShelf();
   readonly #calls = new Set<AnchoredCall>();
@@ -44,10 +45,30 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     super();
     this.#options = options;
     this.#logger = logger;
-    this.#servers = options.servers.map((address) => new FreeswitchServer(address, logger, options.stack));
+    this.#servers = options.servers.map((address) => this.#newServer(address));
     this.#anchors = new AnchorPool(options.anchor, options.anchorWorkers, logger);
-    for (const server of this.#servers) server.on('up', () => this.emit('up'));
-    for (const node of [...this.#servers, ...options.front]) node.on('down', (reason) => this.#lost(node, reason));
+    for (const node of options.front) node.on('down', (reason) => this.#lost(node, reason));
+  }
+
+  #newServer(address: FreeswitchAddress): FreeswitchServer {
+    const server = new FreeswitchServer(address, this.#logger, this.#options.stack);
+    server.on('up', () => this.emit('up'));
+    server.on('down', (reason) => this.#lost(server, reason));
+    return server;
+  }
+
+  reload({ freeswitch }: MediaConfig): void {
+    const wanted = new Set(freeswitch.map(({ host, port }) => `${host}:${port}`));
+    for (const server of this.#servers) {
+      const drains = !wanted.has(server.address);
+      if (drains !== server.draining) this.#logger.info({ engine: server.address, calls: server.calls }, drains ? 'draining: this FreeSWITCH gets no new calls' : 'this FreeSWITCH takes calls again');
+      server.draining = drains;
+    }
+    const known = new Set(this.#servers.map(({ address }) => address));
+    const added = freeswitch.filter(({ host, port }) => !known.has(`${host}:${port}`)).map((address) => this.#newServer(address));
+    this.#servers = [...this.#servers, ...added];
+    // start() never rejects: one that is not there is found when it comes.
+    for (const server of added) void server.start();
   }
 
   get healthy(): boolean {

@@ -1,5 +1,8 @@
 import t from 'tap';
-import { missing } from '../../helpers/engines.js';
+import type { Config } from '../../../lib/config/types.js';
+import { engines, missing } from '../../helpers/engines.js';
+import { noChannels, sharedFreeswitch, startFreeswitch } from '../../helpers/freeswitch.js';
+import { mediaPorts } from '../../helpers/service.js';
 import { openStage, pause } from '../harness.js';
 
 const skip = missing('freeswitch');
@@ -33,4 +36,27 @@ t.test('FreeSWITCH killed mid-call: mediaLost and BYE; 503 meanwhile; back again
   await freeswitch!.restart();
   while (stage.running.log.filter((line) => line.includes('connected to FreeSWITCH')).length < 2) await pause(50);
   t.ok((await stage.call()).ok, 'a call works again');
+});
+
+t.test('a pool of two: calls on both; one taken out of the configuration keeps its calls and gets no new ones', { skip, timeout: 60_000 }, async (t) => {
+  const range = async (): Promise<[number, number]> => (await mediaPorts()).split('-').map(Number) as [number, number];
+  const first = await sharedFreeswitch(engines.freeswitch, range);
+  const second = await startFreeswitch(engines.freeswitch, await range());
+  t.teardown(() => second.close());
+  const stage = await openStage({ media: 'freeswitch', overlay: { media: { freeswitch: [first.esl, second.esl] } } });
+  t.teardown(() => stage.close());
+  const channels = async (): Promise<number[]> => Promise.all([first, second].map(async ({ api }) => Number(/(\d+) total/.exec(await api('show channels'))?.[1])));
+  const pool = (freeswitch: readonly (typeof first.esl)[]): Config => ({ ...stage.running.config, media: { ...stage.running.config.media, freeswitch } });
+  const users = [stage.user({ expect: [] }), stage.user({ expect: [], from: '+447700900102' })];
+  for (const user of users) t.equal(await user.place(), 200);
+  t.same(await channels(), [4, 4], 'one call each');
+  stage.running.service.reload(pool([second.esl]));
+  const later = stage.user({ expect: [], from: '+447700900103' });
+  t.equal(await later.place(), 200);
+  t.same(await channels(), [4, 8]);
+  for (const user of [...users, later]) await user.hangUp();
+  await stage.running.records(3);
+  await Promise.all([noChannels(first), noChannels(second)]);
+  stage.running.service.reload(stage.running.config);
+  t.equal((await stage.call({ expect: [] }, 100)).status, 200);
 });
