@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WabError } from '../../errors.js';
 import { readSdp, type AudioSection } from '../../sdp/index.js';
-import { isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
+import { deliver, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
 
 /** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
 export type ChannelKind = 'meta' | 'relay' | 'peer';
@@ -36,6 +36,7 @@ export class Channel {
       this.#ended = true;
       events.gone('FreeSWITCH hung up');
     });
+    deliver(dialog);
   }
 
   /**
@@ -102,7 +103,7 @@ async function inTime<T>(whom: string, work: Promise<T>): Promise<T> {
   try {
     return await Promise.race([work, late]);
   } catch (error) {
-    if (!isRefusal(error)) throw error;
+    if (error instanceof WabError || !isRefusal(error)) throw error;
     // 503 and 480 are FreeSWITCH's answers at max-sessions or sessions-per-second; 408 is the SIP server's when nobody answers.
     const full = error.status === 503 || error.status === 480 || error.status === 408 || error.status === 486;
     throw new WabError(full ? 'MEDIA_UNAVAILABLE' : 'MEDIA_REFUSED', `FreeSWITCH ${whom} answers an INVITE with ${error.status} ${error.reason ?? ''}`, { cause: error });

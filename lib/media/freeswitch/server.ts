@@ -26,6 +26,10 @@ const BACK_OFF = [200, 500, 1000, 2000, 5000];
 /** Heartbeats come every 2 s (freeswitch/autoload_configs/switch.conf.xml); so long without one and it counts as gone. */
 const HEARTBEAT_PATIENCE = 7000;
 
+/** How long joining two channels may take before it is asked for again, in milliseconds, and how often. */
+const JOIN_PATIENCE = 700;
+const JOIN_ATTEMPTS = 4;
+
 /** One FreeSWITCH of the operator's: its event socket, its health, its channels. */
 export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: string] }> implements EngineNode {
   readonly address: string;
@@ -42,6 +46,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   readonly #config: FreeswitchAddress;
   readonly #logger: MediaLogger;
   readonly #stack: () => SipStack;
+  readonly #joining = new Map<string, () => void>();
   readonly #channels = new Map<string, ChannelEvents>();
   readonly #stopping = new AbortController();
   #socket: EventSocket | null = null;
@@ -104,9 +109,32 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     return this.#socket.api(command);
   }
 
-  /** Joins two channels: what comes to one goes out of the other. */
+  /**
+   * Joins two channels: what comes to one goes out of the other; resolves when they are. FreeSWITCH agrees to join a channel that is
+   * still on its way through the dialplan after its 200, and then parks it all the same: what it says counts only when it says it is done.
+   * @throws as api; 'MEDIA_UNAVAILABLE' when it does not come to it.
+   */
   async bridge(one: Channel, other: Channel): Promise<void> {
-    await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
+    for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt += 1) {
+      const joined = this.#joined(one.uuid);
+      await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
+      if (await joined) return;
+      this.#logger.debug({ engine: this.address, attempt }, 'two channels were not joined');
+    }
+    throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} does not join two channels`);
+  }
+
+  /** Whether this channel is joined to another before our patience ends. */
+  #joined(uuid: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const done = (joined: boolean): void => {
+        clearTimeout(timer);
+        this.#joining.delete(uuid);
+        resolve(joined);
+      };
+      const timer = setTimeout(() => done(false), JOIN_PATIENCE);
+      this.#joining.set(uuid, () => done(true));
+    });
   }
 
   /** Connects, finds the SIP profile, listens for heartbeats and digits; false when that fails. */
@@ -119,7 +147,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       if (sip === undefined) throw new WabError('MEDIA_REFUSED', `FreeSWITCH ${this.address} has no SIP profile ${PROFILE}: start it with the configuration in freeswitch/`);
       this.version = /\d+\.\d+\.\d+/.exec(await socket.api('version'))?.[0] ?? null;
       socket.on('event', (event) => this.#take(event));
-      await socket.subscribe(['HEARTBEAT', 'DTMF']);
+      await socket.subscribe(['HEARTBEAT', 'DTMF', 'CHANNEL_BRIDGE']);
       if (this.#stopping.signal.aborted) throw new WabError('MEDIA_UNAVAILABLE', 'closed');
       this.#sip = sip;
       this.#socket = socket;
@@ -171,6 +199,10 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       this.sessions = Number(event.get('Session-Count') ?? 0);
       this.maxSessions = Number(event.get('Max-Sessions') ?? Infinity);
       this.idleCpu = Number(event.get('Idle-CPU') ?? 100);
+      return;
+    }
+    if (event.get('Event-Name') === 'CHANNEL_BRIDGE') {
+      for (const end of ['Bridge-A-Unique-ID', 'Bridge-B-Unique-ID']) this.#joining.get(event.get(end) ?? '')?.();
       return;
     }
     // Durations are counted in 1/8000 s.
