@@ -13,12 +13,14 @@ export * from './types.js';
 
 /**
  * The configured media engine, not yet started. `webrtc`: some number is keyed with DTLS. `stack`: a connected SIP server, for engines that are controlled by SIP.
- * @throws WabError 'CONFIG_INVALID' when it names none.
+ * @throws WabError 'CONFIG_INVALID' when it names none, or asks for what this build does not have.
  */
 export function createMediaEngine(config: MediaConfig, logger: MediaLogger, { webrtc, stack }: { readonly webrtc: boolean; readonly stack: () => SipStack }): MediaEngine {
   const anchorWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
   if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers });
   if (config.freeswitch.length === 0) throw new WabError('CONFIG_INVALID', 'media.freeswitch is empty');
-  const front = webrtc && config.webrtc === 'rtpengine' ? rtpengineInstances(config.rtpengine, logger) : [];
+  // Rather than calls that fail one by one.
+  if (webrtc && config.webrtc !== 'rtpengine') throw new WabError('CONFIG_INVALID', 'media.webrtc: nudge is not available for numbers with keying: dtls; use rtpengine');
+  const front = webrtc ? rtpengineInstances(config.rtpengine, logger) : [];
   return new FreeswitchEngine({ servers: config.freeswitch, front, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
 }

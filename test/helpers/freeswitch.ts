@@ -30,6 +30,7 @@ export async function startFreeswitch(program: string, ports: readonly [number, 
   const log = async (): Promise<string[]> => (await readFile(join(dir, 'log', 'freeswitch.log'), 'utf8')).split('\n').filter((line) => line !== '');
   // Installed from source the modules lie beside bin/; packages know their own place.
   const modules = program.includes('/') ? ['-mod', join(dirname(dirname(program)), 'mod')] : [];
+  let failure: string | null = null;
   const run = () => {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, '-nonat', '-nort', '-nf', '-nc', '-conf', configuration,
       '-log', join(dir, 'log'), '-db', join(dir, 'db'), '-run', join(dir, 'run'), ...modules], {
@@ -39,6 +40,7 @@ export async function startFreeswitch(program: string, ports: readonly [number, 
         WAB_RTP_FIRST: String(ports[0]), WAB_RTP_LAST: String(ports[1] & ~1),
       },
     });
+    child.once('error', (error) => { failure = error.message; });
     // Tests that share one end without closing it; the kernel then ends it, when this process is gone.
     child.unref();
     return child;
@@ -50,12 +52,13 @@ export async function startFreeswitch(program: string, ports: readonly [number, 
     for (;;) {
       const status = await api('sofia status profile wa-b2bua').catch(() => '');
       if (status.includes('URL')) return;
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`FreeSWITCH did not start: ${(await log().catch(() => ['no log'])).join('\n')}`);
+      if (failure !== null || child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} did not start: ${failure ?? (await log().catch(() => ['no log'])).join('\n')}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   };
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
     child.kill('SIGKILL');
     await once(child, 'exit');
   };

@@ -55,7 +55,8 @@ t.test('a pool of two: calls on both; one taken out of the configuration keeps i
   stage.running.service.reload(pool([second.esl]));
   const later = stage.user({ expect: [], from: '+447700900103' });
   t.equal(await later.place(), 200);
-  t.same(await channels(), [before[0], before[1]! + 4], 'the new one on the second');
+  const after = await channels();
+  t.same(after, [before[0], before[1]! + 4], `the new one on the second: ${before.join()} became ${after.join()}; ${stage.running.log.filter((line) => line.includes('draining')).join()}`);
   for (const user of [...users, later]) await user.hangUp();
   await stage.running.records(3);
   await Promise.all([noChannels(first), noChannels(second)]);
