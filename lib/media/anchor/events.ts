@@ -11,8 +11,8 @@ export function eventOf(digit: string): number | null {
   return digit.length === 1 && at >= 0 ? at : null;
 }
 
-/** Within so many milliseconds, a repeated end is that of the event before. */
-const END_REPEAT_MS = 200;
+/** Within so many milliseconds, a packet without a beginning belongs to the event before. */
+const GOES_ON_MS = 200;
 
 /** Largest value of the 16-bit duration field (RFC 4733 §2.3.5). */
 export const MAX_DURATION = 0xffff;
@@ -36,7 +36,7 @@ export class EventReader {
   /** Takes the four bytes at `offset`; true when this packet begins a new event. */
   take(packet: Buffer, offset: number, timestamp: number, now: number): boolean {
     const field = packet.readUInt16BE(offset + 2);
-    const fresh = timestamp !== this.timestamp && !this.#repeatsEnd(packet, offset, field, now);
+    const fresh = timestamp !== this.timestamp && !this.#goesOn(packet, offset, field, now);
     if (fresh) {
       this.timestamp = timestamp;
       this.event = packet[offset] as number;
@@ -52,12 +52,12 @@ export class EventReader {
   }
 
   /**
-   * An end without a beginning, of the event and duration that were there a moment ago: its repetition. A phone that goes on sending
-   * audio during an event (baresip) makes rtpengine 10.5.3 give the end packets between two of audio a timestamp each.
+   * A packet without a beginning that goes on with, or repeats the end of, the event that was there a moment ago. A phone that goes on
+   * sending audio during an event (baresip) makes rtpengine 10.5.3 give what comes behind audio, the end packets at least, a timestamp each.
    */
-  #repeatsEnd(packet: Buffer, offset: number, field: number, now: number): boolean {
-    const [marked, ends] = [((packet[1] as number) & 0x80) !== 0, ((packet[offset + 1] as number) & 0x80) !== 0];
-    return ends && !marked && this.timestamp >= 0 && packet[offset] === this.event && field === this.#last && now - this.lastAt < END_REPEAT_MS;
+  #goesOn(packet: Buffer, offset: number, field: number, now: number): boolean {
+    const marked = ((packet[1] as number) & 0x80) !== 0;
+    return !marked && this.timestamp >= 0 && packet[offset] === this.event && field >= this.#last && now - this.lastAt < GOES_ON_MS;
   }
 }
 

@@ -168,8 +168,8 @@ export class OutStream {
     const timestamp = packet.readUInt32BE(4);
     if (this.#occupied) return this.#keep(packet, offset, unit, now, timestamp);
     this.#taken = timestamp;
-    if (timestamp !== this.#reader.timestamp) this.#endEvent();
     const fresh = this.#reader.take(packet, offset, timestamp, now);
+    if (fresh) this.#endEvent();
     // It has its three end packets already.
     if (!fresh && this.#event === null) {
       if (!this.#filled) this.#due = now + FRAME_MS;

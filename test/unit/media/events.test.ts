@@ -22,6 +22,16 @@ t.test('end packets that were given timestamps of their own, as audio came betwe
   t.end();
 });
 
+t.test('an end that comes behind audio, with a timestamp of its own, ends the digit that is there', (t) => {
+  const reader = new EventReader();
+  t.ok(reader.take(packet({ marked: true }), 12, 122_114, 0));
+  t.notOk(reader.take(packet({ duration: 7680 }), 12, 122_114, 140));
+  t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 130_754, 162));
+  t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 131_714, 181));
+  t.equal(reader.duration, 8640);
+  t.end();
+});
+
 t.test('the same digit pressed again is another one', (t) => {
   const reader = new EventReader();
   reader.take(packet({ marked: true }), 12, 1000, 0);
