@@ -220,7 +220,7 @@ export class Hunt {
     const outcome = await Promise.race([invite.outcome, rangOut]);
     clearTimeout(timer);
     this.#pending.delete(invite);
-    early.close(outcome !== 'rangOut' && outcome.kind === 'answered');
+    if (outcome === 'rangOut' || outcome.kind !== 'answered') early.close(false);
 
     if (outcome === 'rangOut') {
       // Not waiting for the peer's word on the CANCEL: one that has gone gives none for 32 s. A 200 that still comes is ended.
@@ -235,6 +235,7 @@ export class Hunt {
       const sdp = await early.answerOf(outcome.dialog.sip.remoteTag, outcome.sdp);
       // An answer that gave a leak away, or that crossed our CANCEL, is only ended.
       const refused = sdp === null || this.#stopped !== null ? null : await this.#takeAnswer(leg, outcome.dialog, sdp);
+      early.close(true);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
         await hangUp(outcome.dialog, { Reason: this.#stopped ?? completedElsewhere }).catch(() => undefined);

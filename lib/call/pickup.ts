@@ -11,7 +11,7 @@ import type { Won } from './hunt.js';
 import { ourContact } from './locate.js';
 import { allowOfPeers } from './negotiation.js';
 import { mediaFailure } from './refuse.js';
-import { parseReplaces } from './replaces.js';
+import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 
@@ -40,7 +40,7 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
   if ('why' in admitted) return refuse(admitted);
   let cancelled = false;
   req.on('cancel', () => { cancelled = true; });
-  known.call.track(answer(context, known, peerName, admitted, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
+  known.call.track(answer(context, known, replaces, peerName, admitted, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
 }
 
 interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place; readonly facts: TargetFacts }
@@ -68,7 +68,7 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
 }
 
 async function answer(
-  context: CallContext, known: KnownDialog, peerName: string, { user, uri, rule, place, facts }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
+  context: CallContext, known: KnownDialog, replaces: Replaces, peerName: string, { user, uri, rule, place, facts }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
   timer: SessionTimer, headers: Record<string, string>, cancelled: () => boolean,
 ): Promise<void> {
   const { call } = known;
@@ -88,10 +88,12 @@ async function answer(
       localSdp: body, headers: { ...headers, Contact: ourContact('wa-b2bua', req.protocol), 'Content-Type': 'application/sdp' },
     }));
     const won: Won = { target: { peer: peerName, user, uri }, rule, config, dialog, leg, place, timer, offeredIn: req.body === '' ? req : null };
-    if (known.giveTo(won)) {
+    // Who rang when the INVITE came may have answered meanwhile.
+    const now = context.dialogs.find(replaces) ?? known;
+    if ((now.early || !replaces.earlyOnly) && now.giveTo(won)) {
       call.standing.set(won.target, facts);
       call.facts.transfers.push({ kind: 'pickup', by: peerName, to: `${user}@${peerName}`, status: 200 });
-      call.log.info({ peer: peerName, user, early: known.early }, 'picked up');
+      call.log.info({ peer: peerName, user, early: now.early }, 'picked up');
       return;
     }
     await hangUp(dialog, { Reason: formatReason('SIP', 481, 'The call was gone') }).catch(() => undefined);

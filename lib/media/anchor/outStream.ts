@@ -110,6 +110,9 @@ export class OutStream {
   /** Forgets the source: the next packet, from whomever, is joined on without a break. */
   detach(): void {
     this.#endEvent();
+    // Another source may count from where this one did: rtpengine begins at 0 where an event is the first thing it transcodes.
+    this.#reader.timestamp = -1;
+    this.#taken = -1;
     this.#mapped = false;
     this.#talking = false;
     this.#filled = true;

@@ -337,3 +337,19 @@ t.test('a digit of the source during music goes out once, after it is over, and 
   t.same(rig.sent.filter(({ seq }, i) => i > 0 && ((seq - rig.sent[i - 1]!.seq) & 0xffff) !== 1), [], 'numbered without a break');
   t.end();
 });
+
+t.test('the first digits of two legs are two digits, though both are at timestamp 0', (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  for (const [leg, event] of [[1, 7], [2, 2]] as const) {
+    rig.stream.detach();
+    for (let i = 1; i <= 4; i += 1) {
+      rig.event(i, 0, event, i * 160, i === 4, 8000, leg);
+      rig.advance(20);
+    }
+    rig.advance(200);
+  }
+  const ends = rig.sent.filter(({ type, payload }) => type === META.eventType && (Number.parseInt(payload.slice(2, 4), 16) & 0x80) !== 0);
+  t.same([...new Set(ends.map(({ payload }) => payload.slice(0, 2)))], ['07', '02']);
+  t.end();
+});
