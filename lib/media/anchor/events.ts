@@ -13,6 +13,9 @@ export function eventOf(digit: string): number | null {
 
 /** Within so many milliseconds, a packet without a beginning belongs to the event before. */
 const GOES_ON_MS = 200;
+/** A packet that a later one overtook comes within so many milliseconds, and is shorter by two updates at 48 kHz at most. */
+const SWAPPED_MS = 40;
+const SWAPPED_UNITS = 1920;
 
 /** Largest value of the 16-bit duration field (RFC 4733 §2.3.5). */
 export const MAX_DURATION = 0xffff;
@@ -57,7 +60,10 @@ export class EventReader {
    */
   #goesOn(packet: Buffer, offset: number, field: number, now: number): boolean {
     const marked = ((packet[1] as number) & 0x80) !== 0;
-    return !marked && this.timestamp >= 0 && packet[offset] === this.event && field >= this.#last && now - this.lastAt < GOES_ON_MS;
+    const since = now - this.lastAt;
+    if (marked || this.timestamp < 0 || packet[offset] !== this.event || since >= GOES_ON_MS) return false;
+    // It also swaps the last updates and the end.
+    return field >= this.#last || (since < SWAPPED_MS && this.#last - field <= SWAPPED_UNITS);
   }
 }
 

@@ -32,6 +32,15 @@ t.test('an end that comes behind audio, with a timestamp of its own, ends the di
   t.end();
 });
 
+t.test('an update that its end overtook, with a timestamp of its own, is no digit', (t) => {
+  const reader = new EventReader();
+  t.ok(reader.take(packet({ marked: true }), 12, 122_114, 0));
+  t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 122_114, 160));
+  t.notOk(reader.take(packet({ duration: 7680 }), 12, 131_714, 161));
+  t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 132_674, 181));
+  t.end();
+});
+
 t.test('the same digit pressed again is another one', (t) => {
   const reader = new EventReader();
   reader.take(packet({ marked: true }), 12, 1000, 0);
