@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { auditRecord } from './call/auditRecord.js';
 import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
@@ -20,7 +21,9 @@ import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
 import type { TraceEntry } from './observe/trace.js';
 import { locate } from './call/locate.js';
-import { compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, prove } from './policy/index.js';
+import {
+  compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, proveInSteps, type CompiledPolicy, type Proof,
+} from './policy/index.js';
 import { Guard } from './registrar/guard.js';
 import { keepAlive } from './registrar/keepAlive.js';
 import { Registrar } from './registrar/registrar.js';
@@ -49,9 +52,9 @@ export interface Service {
   ladder(callId: string): string | null;
   /**
    * Takes numbers, peers, routes, policy and limits of a new configuration for calls to come.
-   * @throws WabError CONFIG_INVALID when it has a path to the telephone network; the old rules stay in force
+   * Rejects with WabError CONFIG_INVALID when it has a path to the telephone network; the old rules stay in force.
    */
-  reload(config: Config): void;
+  reload(config: Config): Promise<void>;
   /** No new calls; resolves when the last has ended, or was ended at the deadline. */
   drain(): Promise<void>;
   /** Ends everything. May be called twice. */
@@ -79,7 +82,7 @@ export async function startService(config: Config, log: Logger, parts: ServicePa
 }
 
 async function build(config: Config, log: Logger, parts: ServiceParts, undo: (() => Promise<void> | void)[]): Promise<Service> {
-  let rules = compileRules(config);
+  let rules = await compileRules(config);
   const table: CallTable = new CallTable((call) => history.ended(call));
   const history = new CallHistory(table, () => rules);
 
@@ -172,13 +175,16 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   if (http !== null) undo.push(() => http.close());
 
   let closing: Promise<void> | null = null;
+  let reloading: Promise<void> = Promise.resolve();
+  /** One reload after another, whatever became of the one before. */
+  const inTurn = (reload: () => Promise<void>): Promise<void> => (reloading = reloading.catch(() => undefined).then(reload));
   return {
     listening: embedded?.server.listening ?? [],
     http: http?.address ?? null,
     table,
     ladder: (id) => history.ladder(id),
-    reload(next) {
-      const compiled = compileRules(next);
+    reload: (next) => inTurn(async () => {
+      const compiled = await compileRules(next);
       warnOfFixedKeys(rules.config, next, log);
       rules = compiled;
       media.reload?.(next.media);
@@ -188,7 +194,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       void Promise.all([audit.reopen(), cdr.reopen()]);
       log.info({ hash: next.hash }, 'configuration reloaded');
       if (next.policy.recheckOnReload) recheckCalls(context);
-    },
+    }),
     drain: () => calls.drain(rules.config.limits.drain),
     close() {
       closing ??= (async () => {
@@ -206,10 +212,10 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
  * The rules that a reload replaces as a whole.
  * @throws WabError CONFIG_INVALID with every path that leads to the telephone network (house rule 2)
  */
-function compileRules(config: Config): CallRules {
+async function compileRules(config: Config): Promise<CallRules> {
   const routing = compileRouting(config);
   const policy = compilePolicy(config);
-  const { faults } = prove(policy);
+  const { faults } = await proven(policy);
   if (faults.length > 0) throw new WabError('CONFIG_INVALID', `\n${faults.map(formatPolicyFault).join('\n')}`);
   return {
     config,
@@ -222,6 +228,16 @@ function compileRules(config: Config): CallRules {
     judgeLeak: (facts) => judgeLeak(policy, facts),
     judgeContact: (uri, user) => objectsToContact(policy, uri, user),
   };
+}
+
+/** The proof, with room for calls between its steps: at a reload they go on. */
+async function proven(policy: CompiledPolicy): Promise<Proof> {
+  const steps = proveInSteps(policy);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await setImmediate();
+  }
 }
 
 /** Nobody we know sent a request. An address of Meta's or of a peer's is not banned: over UDP anybody can write it. */

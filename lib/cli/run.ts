@@ -14,11 +14,9 @@ export function registerRunCommand(program: Command): void {
       process.stdout.write(`${JSON.stringify({ ready: true, listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
 
       process.on('SIGHUP', () => {
-        try {
-          service.reload(loadConfig(path));
-        } catch (error) {
-          log.error({ err: (error as Error).message }, 'the new configuration is not valid; the old one stays in force');
-        }
+        void Promise.resolve().then(() => service.reload(loadConfig(path))).catch((error: Error) => {
+          log.error({ err: error.message }, 'the new configuration is not valid; the old one stays in force');
+        });
       });
       await new Promise<void>((resolve) => {
         let draining = false;

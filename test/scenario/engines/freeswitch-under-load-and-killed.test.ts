@@ -52,7 +52,7 @@ t.test('a pool of two: calls on both; one taken out of the configuration keeps i
   for (const user of users) t.equal(await user.place(), 200);
   const before = await channels();
   t.equal(before[0]! + before[1]!, 8, 'two calls');
-  stage.running.service.reload(pool([second.esl]));
+  await stage.running.service.reload(pool([second.esl]));
   const later = stage.user({ expect: [], from: '+447700900103' });
   t.equal(await later.place(), 200);
   const after = await channels();
@@ -60,6 +60,6 @@ t.test('a pool of two: calls on both; one taken out of the configuration keeps i
   for (const user of [...users, later]) await user.hangUp();
   await stage.running.records(3);
   await Promise.all([noChannels(first), noChannels(second)]);
-  stage.running.service.reload(stage.running.config);
+  await stage.running.service.reload(stage.running.config);
   t.equal((await stage.call({ expect: [] }, 100)).status, 200);
 });

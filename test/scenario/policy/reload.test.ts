@@ -30,7 +30,7 @@ t.test('a reload judges the calls that are up again: those that would be denied 
 
   // The routes change their names, too: calls that are up do not mind.
   const routes = (config: Config): Config['routes'] => config.routes.filter(({ name }) => name === 'staying').map((route) => ({ ...route, name: 'renamed' }));
-  stage.running.service.reload(changed(stage, (config) => ({ ...withPbx({ users: ['support'] })(config), routes: routes(config) })));
+  await stage.running.service.reload(changed(stage, (config) => ({ ...withPbx({ users: ['support'] })(config), routes: routes(config) })));
   t.equal(await gone, 'business');
   t.match(goes.report().byeReason, /^SIP;cause=403;text="by the new configuration: /);
   const [cdr] = await stage.running.records(1);
@@ -38,7 +38,7 @@ t.test('a reload judges the calls that are up again: those that would be denied 
   await pause(200);
   t.same([stays.report().endedBy, business.report().endedBy, stage.running.service.table.size], ['nobody', 'nobody', 2]);
 
-  stage.running.service.reload(changed(stage, (config) => ({ ...withPbx({ users: ['support'], mayCall: [] })(config), routes: routes(config) })));
+  await stage.running.service.reload(changed(stage, (config) => ({ ...withPbx({ users: ['support'], mayCall: [] })(config), routes: routes(config) })));
   const [, second] = await stage.running.records(2);
   t.match(second, { direction: 'business-initiated', termination: { by: 'policy', reason: 'caller.noNumber' } });
   t.equal(stays.report().endedBy, 'nobody');
@@ -53,7 +53,7 @@ t.test('recheckOnReload: false leaves the calls that are up alone', async (t) =>
   t.teardown(() => stage.close());
   const user = stage.user({ expect: [] });
   t.equal(await user.place(), 200);
-  stage.running.service.reload(changed(stage, (config) => ({ ...withPbx({ users: ['other'] })(config), routes: [], policy: { ...config.policy, recheckOnReload: false } })));
+  await stage.running.service.reload(changed(stage, (config) => ({ ...withPbx({ users: ['other'] })(config), routes: [], policy: { ...config.policy, recheckOnReload: false } })));
   await pause(300);
   t.equal(user.report().endedBy, 'nobody');
   await user.hangUp();
@@ -67,7 +67,7 @@ t.test('a configuration with a leak is refused at a reload, and the old rules st
   const stage = await openStage();
   t.teardown(() => stage.close());
   const leaky = changed(stage, (config) => ({ peers: { ...config.peers, gw: { ...config.peers.pbx!, uri: other.uri, pstn: 'carrier' } }, routes: [{ ...config.routes[0]!, to: [{ peer: 'gw', user: '6001' }] }] }));
-  t.throws(() => stage.running.service.reload(leaky), { code: 'CONFIG_INVALID', message: /target\.gateway.*\n {4}path: number \+447700900001 -> route main -> 6001 at peer gw/ });
+  await t.rejects(stage.running.service.reload(leaky), { code: 'CONFIG_INVALID', message: /target\.gateway.*\n {4}path: number \+447700900001 -> route main -> 6001 at peer gw/ });
   const report = await stage.call({}, 800);
   t.ok(report.ok, 'calls go where they went');
   t.equal(stage.peers.pbx!.lastCall!.report().status, 200);
