@@ -14,6 +14,7 @@ async function until(what: string, holds: () => boolean | Promise<boolean>, ms =
 }
 
 const ready = async (stage: Stage): Promise<number> => (await fetch(`http://${stage.running.service.http}/ready`)).status;
+const allUp = async (stage: Stage): Promise<boolean> => (await (await fetch(`http://${stage.running.service.http}/status`)).json() as { sip: { up: boolean }[] }).sip.every(({ up }) => up);
 const dial = (stage: Stage, server: number, user = '+447700900101'): ReturnType<Stage['peers'][string]['call']> =>
   stage.peers.pbx!.call(`sip:${user}@127.0.0.1:${stage.running.drachtio[server]!.plain}`, { from: `<sip:${number}@pbx.example>` });
 
@@ -38,6 +39,7 @@ t.test('one of two servers killed: calls on the other go on, new ones are placed
   const stage = await openStage({ drachtioServers: 2, peers: { pbx: { config: { mayCall: [number] } } } });
   t.teardown(() => stage.close());
   const meta = await stage.answerAsMeta();
+  await until('both are up', () => allUp(stage));
   await stage.running.drachtio[0]!.kill();
   await until('the loss is noticed', () => stage.running.log.some((line) => line.includes('was lost')));
   t.equal(await ready(stage), 200, 'one is enough');
@@ -49,7 +51,7 @@ t.test('one of two servers killed: calls on the other go on, new ones are placed
   }
   t.same(meta.reports.flatMap((r) => r.violations), []);
   await stage.running.drachtio[0]!.restart();
-  await until('both are back', async () => (await (await fetch(`http://${stage.running.service.http}/status`)).json() as { sip: { up: boolean }[] }).sip.every(({ up }) => up));
+  await until('both are back', () => allUp(stage));
   t.ok((await stage.call()).ok, 'the first takes calls again');
 });
 
@@ -57,6 +59,7 @@ t.test('a call whose legs are on two servers ends when either goes', { skip, tim
   const stage = await openStage({ drachtioServers: 2, peers: { pbx: { config: { mayCall: [number] } } } });
   t.teardown(() => stage.close());
   await stage.answerAsMeta({ behaviour: 'tone' });
+  await until('both are up', () => allUp(stage));
   // In turn: of two calls one has its Meta leg on the second server and its peer leg on the first, or the other way round.
   const calls = [await dial(stage, 0), await dial(stage, 0, '+447700900102')];
   for (const call of calls) t.equal(await call.final, 200);
