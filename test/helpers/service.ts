@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -12,7 +11,8 @@ import { makeCertificates, type CertificateFiles } from './certificates.js';
 import { startDrachtio, type DrachtioServer } from './drachtio.js';
 import { engines } from './engines.js';
 import { noChannels, sharedFreeswitch, type FreeswitchProcess } from './freeswitch.js';
-export { freePort } from './ports.js';
+import { mediaPorts } from './ports.js';
+export { freePort, mediaPorts } from './ports.js';
 
 export const domain = 'sbc.example.net';
 export const metaHost = 'wa.meta.vc';
@@ -134,23 +134,6 @@ async function waitForLines(file: string, count: number): Promise<CallRecord[]> 
     if (Date.now() > deadline) throw new Error(`${lines.length} CDRs instead of ${count}: ${lines.join(' ')}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** A range of a thousand UDP ports for media, somewhere the kernel had a free one, away from its ephemeral ports. */
-export async function mediaPorts(): Promise<string> {
-  for (let attempt = 0; attempt < 20; attempt++) {
-    const first = 10_000 + 1000 * Math.floor(Math.random() * 22);
-    if (await udpFree(first) && await udpFree(first + 500)) return `${first}-${first + 999}`;
-  }
-  throw new Error('no free range of UDP ports was found');
-}
-
-function udpFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createSocket('udp4');
-    socket.once('error', () => { socket.close(); resolve(false); });
-    socket.bind(port, '127.0.0.1', () => socket.close(() => resolve(true)));
-  });
 }
 
 function merge(base: Overlay, over: Overlay): Overlay {

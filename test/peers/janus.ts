@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { freePort } from '../helpers/service.js';
+import { freePort, programPorts } from '../helpers/ports.js';
 
 interface Reply { readonly janus: string; readonly data?: { id: number }; readonly plugindata?: { data: { result?: { event: string; sdp?: string }; error?: string } }; readonly jsep?: { type: string; sdp: string } }
 
@@ -20,15 +20,15 @@ export interface Janus {
 export async function startJanus(): Promise<Janus> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-janus-'));
   const http = await freePort();
-  const ports = 20_000 + (process.pid % 100) * 100;
+  const ports = (await programPorts()).first;
   const configs: Record<string, string> = {
     'janus.jcfg': `general: { configs_folder = "${dir}", plugins_folder = "/usr/lib/x86_64-linux-gnu/janus/plugins", transports_folder = "/usr/lib/x86_64-linux-gnu/janus/transports", events_folder = "/nonexistent", loggers_folder = "/nonexistent", debug_level = 4, interface = "127.0.0.1", server_name = "meta" }
-media: { rtp_port_range = "${ports}-${ports + 49}" }
+media: { rtp_port_range = "${ports}-${ports + 9}" }
 nat: { ice_lite = true, ice_enforce_list = "127.0.0.1", full_trickle = false }
 plugins: { disable = "libjanus_audiobridge.so,libjanus_duktape.so,libjanus_echotest.so,libjanus_lua.so,libjanus_recordplay.so,libjanus_sip.so,libjanus_streaming.so,libjanus_textroom.so,libjanus_videocall.so,libjanus_videoroom.so,libjanus_voicemail.so" }
 transports: { disable = "libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_rabbitmq.so,libjanus_websockets.so" }`,
     'janus.transport.http.jcfg': `general: { json = "compact", base_path = "/janus", http = true, port = ${http}, ip = "127.0.0.1", https = false }`,
-    'janus.plugin.nosip.jcfg': `general: { local_ip = "127.0.0.1", rtp_port_range = "${ports + 50}-${ports + 99}" }`,
+    'janus.plugin.nosip.jcfg': `general: { local_ip = "127.0.0.1", rtp_port_range = "${ports + 10}-${ports + 19}" }`,
   };
   for (const [name, text] of Object.entries(configs)) await writeFile(join(dir, name), `${text}\n`);
   const child = spawn('janus', ['-F', dir, '-C', join(dir, 'janus.jcfg')], { stdio: ['ignore', 'pipe', 'pipe'] });

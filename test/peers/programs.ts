@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { programPorts } from '../helpers/ports.js';
 
 /** A SIP program of somebody else's, as a PBX user on loopback. */
 export interface Program {
@@ -41,10 +42,11 @@ export interface Baresip extends Program {
 async function tryBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Baresip> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, console] = [await freeUdpPort(), await freeUdpPort()];
+  const media = await programPorts();
   const audio = options.tone === undefined ? ['audio_player aubridge,echo', 'audio_source aubridge,echo'] : ['audio_player aubridge,sink', `audio_source ausine,${options.tone}`, 'ausrc_srate 48000', 'ausrc_channels 2'];
   const config = [
     'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...audio,
-    'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, `cons_listen 127.0.0.1:${console}`, 'module_path /usr/lib/baresip/modules',
+    'rtp_timeout 0', `rtp_ports ${media.first}-${media.last}`, `cons_listen 127.0.0.1:${console}`, 'module_path /usr/lib/baresip/modules',
     ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', 'cons'].map((name) => `module ${name}.so`), 'module_tmp account.so', 'module_app menu.so', '',
   ];
   await writeFile(join(dir, 'config'), config.join('\n'));

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { programPorts } from '../helpers/ports.js';
 import { freeUdpPort, run, type Program } from './programs.js';
 
 /** What a softphone is told of its account. */
@@ -40,9 +41,10 @@ const sound = {
 export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, control] = [await freeUdpPort(), await freeUdpPort()];
+  const media = await programPorts();
   await writeFile(join(dir, 'config'), [
     'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound[audio],
-    'rtp_timeout 0', `rtp_ports ${20_000 + (port % 1000) * 20}-${20_019 + (port % 1000) * 20}`, 'module_path /usr/lib/baresip/modules',
+    'rtp_timeout 0', `rtp_ports ${media.first}-${media.last}`, 'module_path /usr/lib/baresip/modules',
     ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`, '',
   ].join('\n'));
   const account = `<sip:${user}@${domain};transport=${transport}>;outbound="sip:${registrar};transport=${transport}";auth_user=${user};auth_pass=${password};regint=${register ? 120 : 0};answermode=auto;audio_codecs=${codec}${srtp ? ';mediaenc=srtp-mand' : ''}`;

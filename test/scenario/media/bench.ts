@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { MediaConfig, RtpengineConfig } from '../../../lib/config/types.js';
 import { createMediaEngine, type MediaCall, type MediaEngine, type MediaLogger, type PeerLeg, type PeerMediaProfile } from '../../../lib/media/index.js';
+import { mediaPorts } from '../../helpers/ports.js';
 import { Endpoint } from './endpoint.js';
 
 /** Logger that keeps what it was told. */
@@ -10,9 +11,8 @@ export function keepingLogger(): MediaLogger & { readonly lines: string[] } {
   return { lines, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
 }
 
-export function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): MediaConfig {
-  // Test files run side by side: a range for each process, below the ephemeral ports.
-  const first = 10_000 + (process.pid % 110) * 200;
+export async function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): Promise<MediaConfig> {
+  const first = Number((await mediaPorts()).split('-')[0]);
   const ports = { first, last: first + 199 };
   return {
     engine: 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
@@ -25,7 +25,7 @@ export function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): MediaConf
 
 export async function startEngine(rtpengine: Partial<RtpengineConfig> = {}): Promise<{ engine: MediaEngine; logger: ReturnType<typeof keepingLogger> }> {
   const logger = keepingLogger();
-  const engine = createMediaEngine(mediaConfig(rtpengine), logger, { webrtc: true, stack: () => { throw new Error('rtpengine needs no SIP'); } });
+  const engine = createMediaEngine(await mediaConfig(rtpengine), logger, { webrtc: true, stack: () => { throw new Error('rtpengine needs no SIP'); } });
   await engine.start();
   return { engine, logger };
 }
