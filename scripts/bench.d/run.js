@@ -78,7 +78,7 @@ class Bench {
       meta: { ca: `${certs}/ca.pem`, address: '127.0.0.1', port: this.metaPort, sources: ['127.0.0.1'], mediaTimeout: 0 },
       media: { rtpengine: { ports: `${firstPort}-${firstPort + 11_999}` } },
       numbers: { [number]: { password, maxConcurrentCalls: 100_000 } },
-      peers: { pbx: { uri: `sip:127.0.0.1:${peerPort}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], maxConcurrentCalls: 100_000 } },
+      peers: { pbx: { uri: `sip:127.0.0.1:${peerPort}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], maxConcurrentCalls: 100_000, health: { interval: 0 } } },
       routes: [{ name: 'all', number, to: [{ peer: 'pbx', user: '6001' }] }],
       limits: { maxCalls: 100_000 }, http: { listen: null }, cdr: { file: join(dir, 'cdr.jsonl') }, log: { level: 'error' },
     }));
@@ -184,6 +184,8 @@ async function signalling() {
   const rate = await sustained(bench, quick ? [50, 100] : [50, 100, 150, 200, 250], seconds, 2, 1000);
   const held = await bench.hold(quick ? 200 : 1000, 80);
   const many = quick ? null : await bench.load({ calls: 10_000, rate: 120, holdMs: 100 }, 2);
+  // Transactions stay for 64*T1 to answer repetitions (RFC 3261 §17); what is left after that stays.
+  await new Promise((resolve) => setTimeout(resolve, 35_000));
   const end = await bench.figures('gc');
   const out = {
     warm: warm.answered, latency, rate, held, tenThousand: many,
