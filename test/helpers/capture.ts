@@ -14,8 +14,8 @@ export interface Datagram {
   readonly data: Buffer;
 }
 
-/** An RTP packet of a capture; the payload is ciphertext where the stream is SRTP. */
-export interface CapturedRtp extends Datagram {
+/** What an RTP packet says (RFC 3550 §5.1). */
+export interface RtpFields {
   readonly type: number;
   readonly marker: boolean;
   readonly seq: number;
@@ -23,6 +23,9 @@ export interface CapturedRtp extends Datagram {
   readonly ssrc: number;
   readonly payload: Buffer;
 }
+
+/** An RTP packet of a capture; the payload is ciphertext where the stream is SRTP. */
+export interface CapturedRtp extends Datagram, RtpFields {}
 
 /** Everything on UDP over loopback, from now until stop(), by tshark's dumpcap. Rejects where capturing is not allowed. */
 export async function startCapture(): Promise<{ stop(): Promise<Datagram[]> }> {

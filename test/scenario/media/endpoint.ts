@@ -4,17 +4,12 @@ import { isIPv6 } from 'node:net';
 import { DtlsLeg } from '../../../lib/simulator/media/dtlsLeg.js';
 import { makeDtlsCertificate } from '../../../lib/simulator/media/dtls.js';
 import { ProtectionProfileAes128CmHmacSha1_80, RtpHeader, RtpPacket, SrtcpSession, SrtpSession } from 'werift';
+import type { RtpFields } from '../../helpers/capture.js';
 
 /** One packet as it stood on the wire, decrypted. */
-export interface Seen {
+export interface Seen extends RtpFields {
   readonly at: number;
   readonly from: string;
-  readonly type: number;
-  readonly marker: boolean;
-  readonly seq: number;
-  readonly ts: number;
-  readonly ssrc: number;
-  readonly payload: Buffer;
 }
 
 /** A telephone event packet's fields. */
