@@ -1,6 +1,9 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { WabError } from '../errors.js';
 
+/** Lines written at a time. */
+const batchLines = 500;
+
 /** A writer of JSON lines that never blocks and never throws at a call. */
 export interface LineWriter {
   write(record: object): void;
@@ -39,6 +42,8 @@ class FileLineWriter implements LineWriter {
   readonly #options: Required<LineWriterOptions>;
   #file: FileHandle | null = null;
   #lines: string[] = [];
+  /** What is left of a batch that a failing disk took a part of: a line must not be torn, nor stand twice. */
+  #rest: Buffer | null = null;
   #lost = 0;
   /** The work on the file under way or done last; one step follows another. */
   #turn: Promise<void> = Promise.resolve();
@@ -86,7 +91,7 @@ class FileLineWriter implements LineWriter {
     return this.#inTurn(async () => {
       await this.#flush();
       await this.#release();
-      const lost = this.#lost + this.#lines.length;
+      const lost = this.#lost + this.#lines.length + (this.#rest?.toString().split('\n').length ?? 1) - 1;
       if (lost > 0) this.#options.onTrouble(`${lost} lines for ${this.#path} are lost`);
     });
   }
@@ -101,15 +106,12 @@ class FileLineWriter implements LineWriter {
     this.#flushing = true;
     try {
       this.#file ??= await open(this.#path, 'a', 0o640);
-      while (this.#lines.length > 0) {
-        const batch = this.#lines;
-        this.#lines = [];
-        try {
-          await this.#file.appendFile(batch.join(''));
-        } catch (error) {
-          this.#lines = [...batch, ...this.#lines].slice(-this.#options.kept);
-          throw error;
+      while (this.#rest !== null || this.#lines.length > 0) {
+        if (this.#rest === null) {
+          this.#rest = Buffer.from(this.#lines.splice(0, batchLines).join(''));
         }
+        const { bytesWritten } = await this.#file.write(this.#rest);
+        this.#rest = bytesWritten < this.#rest.length ? this.#rest.subarray(bytesWritten) : null;
       }
       if (this.#failing) this.#recovered();
     } catch (error) {

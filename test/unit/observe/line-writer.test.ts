@@ -1,5 +1,7 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdir, readFile, rename, rm, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import t from 'tap';
 import { openLineWriter } from '../../../lib/observe/lineWriter.js';
 
@@ -58,6 +60,26 @@ t.test('a full disk: told once, lines kept, written when there is room, told onc
   t.same(await lines(path), [2, 3, 4, 5], 'the newest lines that were kept');
   t.match(said, [/cannot be written: ENOSPC/, /can be written again/]);
   t.equal(said.length, 2);
+});
+
+t.test('a disk that takes half of a batch: no line is torn, none stands twice', async (t) => {
+  const path = join(t.testdir(), 'cdr.jsonl');
+  const program = `process.on('SIGXFSZ', () => undefined);
+import { openLineWriter } from './lib/observe/lineWriter.ts';
+const writer = await openLineWriter(${JSON.stringify(path)}, { retry: 20, onTrouble: (m) => console.log(m), onRecovered: async (m) => { console.log(m); await writer.close(); } });
+for (let n = 0; n < 1000; n++) writer.write({ n });`;
+  // A soft limit of four blocks on the size of files stands for the room that a disk has left; with the signal caught a write fails with EFBIG.
+  const child = spawn('bash', ['-c', 'ulimit -S -f 4; exec "$@"', 'bash', process.execPath, '--import=./test/helpers/loader.js', '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => { child.kill('SIGKILL'); });
+  const said: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    said.push(line);
+    if (said.length > 1) continue;
+    t.equal((await readFile(path)).length, 4096, 'as much as there was room for');
+    t.equal(spawnSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited']).status, 0);
+  }
+  t.match(said, [/cannot be written: EFBIG/, /can be written again/]);
+  t.same(await lines(path), upTo(1000));
 });
 
 t.test('a disk that never comes back does not keep close() waiting', async (t) => {
