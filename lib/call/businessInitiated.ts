@@ -226,7 +226,7 @@ class BusinessInitiatedCall {
         ? { by: 'us', reason: 'badSdp', status: 488, text: `Meta's answer cannot be used: ${error.message}` } : mediaFailure(error));
       return;
     }
-    leg.play(null).catch(() => undefined);
+    leg.play(null).catch((error: Error) => call.log.warn({ err: error.message }, 'the ringing tone towards the peer could not be stopped'));
     media.connect(leg);
     // "Meta still expects the business side to send the maiden SRTP packet" (META-SIP §6.2).
     media.start();

@@ -1,6 +1,7 @@
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { requestInDialog } from '../sip/drachtio.js';
 import type { MediaCall } from '../media/types.js';
+import type { Logger } from '../observe/logger.js';
 import { readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
 
 /** Body types of INFO that carry a digit. */
@@ -13,14 +14,16 @@ const types = /^application\/dtmf(?:-relay)?\s*(?:;|$)/i;
 export class InfoDigits {
   readonly #dialog: SipDialog;
   readonly #media: MediaCall;
+  readonly #log: Pick<Logger, 'warn'>;
   readonly #byInfo: () => boolean;
   #type: 'relay' | 'plain' = 'relay';
   /** One INFO after the other: they have no order of their own on UDP. */
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(dialog: SipDialog, media: MediaCall, byInfo: () => boolean) {
+  constructor(dialog: SipDialog, media: MediaCall, log: Pick<Logger, 'warn'>, byInfo: () => boolean) {
     this.#dialog = dialog;
     this.#media = media;
+    this.#log = log;
     this.#byInfo = byInfo;
   }
 
@@ -40,7 +43,9 @@ export class InfoDigits {
   /** A digit of the WhatsApp user's, once it is over; `duration` in milliseconds. */
   send(digit: string, duration: number): void {
     if (!this.#byInfo()) return;
-    this.#queue = this.#queue.then(() => this.#send(digit, duration)).catch(() => undefined);
+    this.#queue = this.#queue.then(() => this.#send(digit, duration)).catch((error: Error) => {
+      this.#log.warn({ err: error.message }, 'a digit of the WhatsApp user did not reach the peer: its INFO was not answered');
+    });
   }
 
   async #send(digit: string, duration: number): Promise<void> {
@@ -48,7 +53,11 @@ export class InfoDigits {
     const relay = writeInfoDigit({ digit, duration });
     const [type, body] = this.#type === 'relay' ? [relay.contentType, relay.body] : ['application/dtmf', digit];
     const response = await requestInDialog(this.#dialog, 'INFO', { 'Content-Type': type }, body);
-    if (response.status !== 415 || this.#type === 'plain') return;
+    if (response.status >= 200 && response.status < 300) return;
+    if (response.status !== 415 || this.#type === 'plain') {
+      this.#log.warn({ status: response.status }, `a digit of the WhatsApp user was refused by the peer: ${response.status} to its INFO; dtmf: rfc4733 may suit it`);
+      return;
+    }
     this.#type = 'plain';
     await this.#send(digit, duration);
   }

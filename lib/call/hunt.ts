@@ -209,7 +209,7 @@ export class Hunt {
       },
       onUpdate: (request, response) => {
         watchMessage(this.#context, this.#call, target.peer, request, null);
-        void early.update(request, response);
+        this.#call.track(early.update(request, response).catch((error: Error) => this.#call.log.error({ err: error }, 'an early UPDATE of a peer could not be answered')));
       },
     });
     this.#pending.add(invite);

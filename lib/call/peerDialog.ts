@@ -72,7 +72,7 @@ export class PeerDialog {
     this.party = parts.party;
     this.leg = parts.leg;
     this.#remote = dialog.remote.sdp;
-    this.#digits = new InfoDigits(dialog, parts.media, () => config.dtmf === 'info' || !hasEvents(this.#remote));
+    this.#digits = new InfoDigits(dialog, parts.media, this.#call.log, () => config.dtmf === 'info' || !hasEvents(this.#remote));
     this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
       described: (sdp) => this.#described(sdp),
       broken: (why) => call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }),
