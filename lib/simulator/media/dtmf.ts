@@ -76,11 +76,16 @@ export interface DtmfEvent {
 }
 
 /** Where the audio stream stood last, to judge an event's timestamp by. */
-export interface AudioPoint { timestamp: number; at: number; clockRate: number }
+export interface AudioPoint { timestamp: number; sequence: number; at: number; clockRate: number }
+
+/** Packets that waited together arrive together: then the sequence number tells how much time they stand for. */
+function countedMs(later: number, earlier: number): number {
+  return (((later - earlier) << 16) >> 16) * FRAME_MS;
+}
 
 /** Collects events of one stream. Events with the same timestamp are one digit. */
 export class DtmfReceiver {
-  private readonly seen: DtmfEvent[] = [];
+  private readonly seen: (DtmfEvent & { firstSequence: number })[] = [];
 
   constructor(private readonly clockRate: number, private readonly onDigit?: (digit: string) => void) {}
 
@@ -93,11 +98,11 @@ export class DtmfReceiver {
     if (event === undefined) {
       event = {
         digit: DIGITS[code] ?? `event ${code}`, timestamp: packet.timestamp, payloadType: packet.payloadType, duration: 0, durationMs: 0,
-        packets: 0, endPackets: 0, at: now, spanMs: 0, faults: [],
+        packets: 0, endPackets: 0, at: now, spanMs: 0, faults: [], firstSequence: packet.sequence,
       };
       // RFC 4733 §2.5.1.1: the first packet of an event carries the marker.
       if (!packet.marker) event.faults.push('no marker on the first packet');
-      this.judgeTimestamp(event, audio);
+      this.judgeTimestamp(event, packet.sequence, audio);
       this.seen.push(event);
     }
     event.packets++;
@@ -110,7 +115,9 @@ export class DtmfReceiver {
     if (event.endPackets > 1) return;
     event.spanMs = now - event.at + FRAME_MS;
     // A duration in 48 kHz units is six times too long, one divided by six that much too short (INTEROP "DTMF"); packets may bunch or be late.
-    if (event.durationMs > 4 * event.spanMs + 40 || event.spanMs > 2 * event.durationMs + 25) {
+    const { durationMs } = event;
+    const spans = [event.spanMs, countedMs(packet.sequence, event.firstSequence) + FRAME_MS];
+    if (spans.every((span) => durationMs > 4 * span + 40 || span > 2 * durationMs + 25)) {
       event.faults.push(`duration says ${Math.round(event.durationMs)} ms, the event took ${Math.round(event.spanMs)} ms`);
     }
     this.onDigit?.(event.digit);
@@ -118,20 +125,18 @@ export class DtmfReceiver {
 
   /** All digits so far. With `final`, an event that is not complete is a fault too. */
   events(final: boolean): DtmfEvent[] {
-    return this.seen.map((e) => {
+    return this.seen.map(({ firstSequence: _, ...e }) => {
       const ends = final && e.endPackets !== END_PACKETS ? [`${e.endPackets} end packets instead of ${END_PACKETS}`] : [];
       return { ...e, faults: [...e.faults, ...ends] };
     });
   }
 
   // META-SIP §6.3: an event's timestamp is on the audio's clock (48 kHz beside Opus).
-  private judgeTimestamp(event: DtmfEvent, audio: AudioPoint | undefined): void {
+  private judgeTimestamp(event: DtmfEvent, sequence: number, audio: AudioPoint | undefined): void {
     if (audio === undefined) return;
-    const expected = audio.timestamp + ((event.at - audio.at) * audio.clockRate) / 1000;
-    let off = (event.timestamp - expected) % 2 ** 32;
-    if (off > 2 ** 31) off -= 2 ** 32;
-    if (off < -(2 ** 31)) off += 2 ** 32;
-    const offMs = (1000 * off) / audio.clockRate;
+    const waits = [event.at - audio.at, countedMs(sequence, audio.sequence)];
+    const offs = waits.map((ms) => ((event.timestamp - audio.timestamp - (ms * audio.clockRate) / 1000) | 0) * (1000 / audio.clockRate));
+    const offMs = offs.reduce((best, off) => (Math.abs(off) < Math.abs(best) ? off : best));
     if (Math.abs(offMs) > 200) event.faults.push(`timestamp is ${Math.round(offMs)} ms off the audio's clock`);
   }
 }

@@ -324,7 +324,7 @@ export class RtpEndpoint implements Paced {
   private hear(packet: RtpPacket, now: number, listen: boolean): void {
     const { session, codec } = this;
     if (session === undefined || codec === undefined) return;
-    this.audioPoint = { timestamp: packet.timestamp, at: now, clockRate: codec.clockRate };
+    this.audioPoint = { timestamp: packet.timestamp, sequence: packet.sequence, at: now, clockRate: codec.clockRate };
     const duration = durationOf(session.codec, packet.payload);
     if (duration !== undefined) this.reception.ptime(duration);
     let pcm: Int16Array;

@@ -7,6 +7,8 @@ import { tonesOf, until } from './steps.js';
 
 const count = Number(process.env['WAB_SEQUENCES'] ?? 12);
 const first = Number(process.env['WAB_SEED'] ?? 1);
+/** What the service said of a sequence that went wrong: all but its debug lines. */
+const told = /"level":"?(?:[3-6]0|info|warn|error|fatal)/;
 
 t.test(`${count} sequences from seed ${first}: both sides, the media and the record agree at the end, nothing is left`, { timeout: 20_000 * count + 60_000 }, async (t) => {
   const stage = await openStage({
@@ -15,7 +17,9 @@ t.test(`${count} sequences from seed ${first}: both sides, the media and the rec
   t.teardown(() => stage.close());
   const meta = await stage.answerAsMeta({ behaviour: 'tone,ring=0.05', tones: tonesOf.user, expect: tonesOf.pbx });
   for (let seed = first; seed < first + count; seed += 1) {
+    const before = stage.running.log.length;
     const played = await play(stage, meta, seed);
+    if (played.faults.length > 0) for (const line of stage.running.log.slice(before).filter((one) => told.test(one))) t.comment(line);
     t.same(played.faults, [], `WAB_SEED=${seed} WAB_SEQUENCES=1: ${played.steps.join(', ')}`);
   }
   const { service } = stage.running;

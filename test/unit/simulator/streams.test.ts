@@ -6,7 +6,7 @@ import { middleOf, ntpOf, parseCompound, writeReport } from '../../../lib/simula
 import { ToneDetector, ToneGenerator } from '../../../lib/simulator/media/tone.js';
 
 /** Sends `digits` at 20 ms a frame and gives what the receiver makes of it; `alter` may spoil each packet (undefined: it is lost). */
-function exchange(digits: string, clockRate: number, audioClock: number, alter: (p: ReturnType<typeof packet>) => ReturnType<typeof packet> | undefined = (p) => p) {
+function exchange(digits: string, clockRate: number, audioClock: number, alter: (p: ReturnType<typeof packet>) => ReturnType<typeof packet> | undefined = (p) => p, waits = (now: number) => now) {
   const sender = new DtmfSender(clockRate);
   const receiver = new DtmfReceiver(clockRate);
   sender.press(digits, 100);
@@ -16,7 +16,7 @@ function exchange(digits: string, clockRate: number, audioClock: number, alter: 
     const event = sender.next(timestamp);
     if (event !== undefined) {
       const sent = alter(packet({ ...event, sequence: sequence++ }));
-      if (sent !== undefined) receiver.feed(sent, now, { timestamp: 5000, at: 0, clockRate: audioClock });
+      if (sent !== undefined) receiver.feed(sent, waits(now), { timestamp: 5000, sequence: -1, at: 0, clockRate: audioClock });
     }
     timestamp += audioClock / 50;
   }
@@ -33,6 +33,12 @@ t.test('sixteen digits arrive exactly, beside Opus and beside G.711', async (t) 
     t.equal(events.map((e) => e.digit).join(''), '0123456789*#ABCD');
     for (const event of events) t.match(event, { duration: 800, durationMs: 100, packets: 7, endPackets: 3, faults: [] });
   }
+});
+
+t.test('a stall of this process is not blamed on the digit', async (t) => {
+  // Nothing is read from the second packet on until six seconds later.
+  t.same(exchange('5', 8000, 48000, undefined, (now) => (now < 20 ? now : now + 6000)).flatMap((e) => e.faults), []);
+  t.same(exchange('5', 8000, 48000, undefined, (now) => now + 6000).flatMap((e) => e.faults), [], 'nor one before it');
 });
 
 t.test('what gateways get wrong is named', async (t) => {
