@@ -126,6 +126,11 @@ export function listener(service: Service, transport: string): { host: string; p
   return { host: match[1]!, port: Number(match[2]) };
 }
 
+/** host:port where peers reach the service; drachtio-server takes TCP where it takes UDP. */
+export function plainListener({ service, udp }: Pick<Running, 'service' | 'udp'>, transport: 'udp' | 'tcp'): string {
+  return transport === 'tcp' && service.listening.some((l) => l.startsWith('tcp:')) ? `127.0.0.1:${listener(service, 'tcp').port}` : `${udp.host}:${udp.port}`;
+}
+
 async function waitForLines(file: string, count: number): Promise<CallRecord[]> {
   const deadline = Date.now() + 15_000;
   for (;;) {

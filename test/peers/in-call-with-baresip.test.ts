@@ -1,5 +1,5 @@
 import t from 'tap';
-import { domain, number } from '../helpers/service.js';
+import { domain, number, plainListener } from '../helpers/service.js';
 import { openStage, pause } from '../scenario/harness.js';
 import { assertQuietLeg, hears, recordOf, tonesOf, until } from '../scenario/pbx/steps.js';
 import { absent } from './programs.js';
@@ -17,7 +17,7 @@ t.test('a person at baresip holds, resumes, holds and transfers to a colleague a
     },
   });
   t.teardown(() => stage.close());
-  const registrar = stage.running.service.listening.find((l) => l.startsWith('udp'))!.slice(4);
+  const registrar = plainListener(stage.running, 'udp');
   const phone = await startSoftphone({ user: '6001', password: 'pw-6001', domain, registrar, transport: 'udp', audio: 'tone' });
   t.teardown(() => phone.close());
   await until(() => stage.running.log.some((line) => line.includes('registered')), 'baresip registers');

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { domain, number } from '../helpers/service.js';
+import { domain, number, plainListener } from '../helpers/service.js';
 import { openStage, pause, type Stage } from '../scenario/harness.js';
 import { absent } from './programs.js';
 import { startSoftphone } from './softphone.js';
@@ -26,8 +26,7 @@ for (const transport of ['udp', 'tcp'] as const) {
     });
     t.teardown(() => stage.close());
     const meta = await stage.answerAsMeta();
-    const listening = stage.running.service.listening.find((l) => l.startsWith(transport))!;
-    const registrar = listening.slice(transport.length + 1);
+    const registrar = plainListener(stage.running, transport);
     const phone = await startSoftphone({ user: '6001', password: 'pw-6001', domain, registrar, transport, audio: 'echo' });
     t.teardown(() => phone.close());
 
@@ -66,7 +65,7 @@ t.test('baresip with a wrong password does not get in', { skip: absent('baresip'
     },
   });
   t.teardown(() => stage.close());
-  const phone = await startSoftphone({ user: '6001', password: 'wrong', domain, registrar: `127.0.0.1:${stage.running.udp.port}`, transport: 'udp', audio: 'echo' });
+  const phone = await startSoftphone({ user: '6001', password: 'wrong', domain, registrar: plainListener(stage.running, 'udp'), transport: 'udp', audio: 'echo' });
   t.teardown(() => phone.close());
   for (let i = 0; i < 200 && !/403 Forbidden/.test(phone.output()); i++) await pause(50);
   t.match(phone.output(), /403 Forbidden/);

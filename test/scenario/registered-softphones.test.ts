@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { startPeer, type PeerOptions, type SimulatedPeer } from '../../lib/simulator/index.js';
-import { domain, number } from '../helpers/service.js';
+import { domain, number, plainListener } from '../helpers/service.js';
 import { openStage, pause, type Stage, type StageOptions } from './harness.js';
 
 const accounts = { 6001: { password: 'pw-6001' }, 6002: { password: 'pw-6002' } };
@@ -25,11 +25,8 @@ async function phone(t: Test, options: PeerOptions = {}): Promise<SimulatedPeer>
   return peer;
 }
 
-/** drachtio-server takes TCP where it takes UDP. */
-const registrarOf = ({ running }: Stage, transport = 'udp'): string => {
-  const tcp = running.service.listening.find((l) => l.startsWith('tcp:'))?.split(':').pop() ?? running.udp.port;
-  return `${transport}:127.0.0.1:${transport === 'udp' ? running.udp.port : transport === 'tls' ? running.tls.port : tcp}`;
-};
+const registrarOf = ({ running }: Stage, transport: 'udp' | 'tcp' | 'tls' = 'udp'): string =>
+  `${transport}:${transport === 'tls' ? `127.0.0.1:${running.tls.port}` : plainListener(running, transport)}`;
 const auth = (user: string, password = `pw-${user}`) => ({ username: user, password });
 const status = async (stage: Stage): Promise<{ registrations: { user: string; from: string }[]; peers: { peer: string; state: string }[]; bans: { who: string }[] }> =>
   (await fetch(`http://${stage.running.service.http}/status`)).json() as never;
