@@ -1,6 +1,6 @@
 import type { PeerConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
-import { hasEvents, listens } from '../sdp/index.js';
+import { listens } from '../sdp/index.js';
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { deliver, hangUp, requestInDialog } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
@@ -72,7 +72,7 @@ export class PeerDialog {
     this.party = parts.party;
     this.leg = parts.leg;
     this.#remote = dialog.remote.sdp;
-    this.#digits = new InfoDigits(dialog, parts.media, this.#call.log, () => config.dtmf === 'info' || !hasEvents(this.#remote));
+    this.#digits = new InfoDigits(dialog, parts.media, this.#call.log, () => config.dtmf === 'info' || parts.leg.events === false);
     this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
       described: (sdp) => this.#described(sdp),
       broken: (why) => call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }),

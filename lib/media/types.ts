@@ -73,6 +73,8 @@ export interface PeerMediaProfile {
 }
 
 export interface PeerLeg {
+  /** Whether telephone events are agreed on with the peer; null while nothing is. */
+  readonly events: boolean | null;
   /** The offer for the peer; the same text each time it is asked. Where an answer of ours stands: that, as an offer, both ways. */
   offer(): Promise<string>;
   /** The peer's answer to our offer. @throws WabError 'SDP_UNACCEPTABLE'. */

@@ -13,8 +13,3 @@ export function listens(text: string): boolean {
   }
   return false;
 }
-
-/** Whether telephone events (RFC 4733) are among the codecs of a description. */
-export function hasEvents(text: string): boolean {
-  return /^a=rtpmap:\d+ telephone-event\//im.test(text);
-}

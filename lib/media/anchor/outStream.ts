@@ -170,8 +170,10 @@ export class OutStream {
     if (!this.#running || this.#format.eventType === null || packet.length < offset + 4) return;
     const timestamp = packet.readUInt32BE(4);
     if (this.#occupied) return this.#keep(packet, offset, unit, now, timestamp);
-    this.#taken = timestamp;
-    const fresh = this.#reader.take(packet, offset, timestamp, now);
+    const begins = this.#reader.take(packet, offset, timestamp, now);
+    // Or it began while ours alone went out, which has ended meanwhile.
+    const fresh = begins || this.#reader.timestamp !== this.#taken;
+    this.#taken = this.#reader.timestamp;
     if (fresh) this.#endEvent();
     // It has its three end packets already.
     if (!fresh && this.#event === null) {
@@ -201,8 +203,8 @@ export class OutStream {
   /** A digit of the source's while a recording plays, as a PBX sends on hold: ours goes out in its place once it is over. */
   #keep(packet: Buffer, offset: number, unit: number, now: number, timestamp: number): void {
     this.#reader.take(packet, offset, timestamp, now);
-    if (((packet[offset + 1] as number) & 0x80) === 0 || timestamp === this.#taken) return;
-    this.#taken = timestamp;
+    if (((packet[offset + 1] as number) & 0x80) === 0 || this.#reader.timestamp === this.#taken) return;
+    this.#taken = this.#reader.timestamp;
     this.#digits.push(this.#reader.event, (this.#reader.duration * 1000) / unit);
   }
 

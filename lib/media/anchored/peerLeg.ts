@@ -48,6 +48,10 @@ export class AnchoredPeerLeg implements PeerLeg {
     this.#host = host;
   }
 
+  get events(): boolean | null {
+    return this.#current === null ? null : this.#current.media.events !== null;
+  }
+
   offer(): Promise<string> {
     if (this.#answered) return this.#inTurn(async () => this.#offerAgain());
     this.#offer ??= this.#inTurn(async () => {

@@ -15,8 +15,9 @@ export class ChannelPair {
   readonly #server: FreeswitchServer;
   readonly #local: Remote;
   readonly #events: SideEvents;
-  readonly #channels = new Set<Channel>();
   #outer: Channel | null = null;
+  /** The one in use last; those before it go when the two are joined. */
+  readonly #inner: Channel[] = [];
   #version = 1;
   #closed = false;
 
@@ -28,19 +29,21 @@ export class ChannelPair {
 
   /** Makes the outer channel with this far end; null: not known yet, see `placeholder`. Gives its own section. */
   async openOuter(kind: ChannelKind, section: AudioSection, headers: SipHeaders = {}): Promise<AudioSection> {
-    const outer = this.#outer = await this.#open(kind, section, headers);
-    return outer.audio;
+    return (await this.#open(kind, section, headers, (channel) => { this.#outer = channel; })).audio;
   }
 
-  /** Makes the inner channel and joins the two. Gives where the anchor sends. */
+  /** Makes the inner channel, or another one for other codecs; join() puts it to use. Gives where the anchor sends. */
   async openInner(kind: ChannelKind, codecs: readonly SdpCodec[]): Promise<AudioSection> {
-    return (await this.#open(kind, plainSection(this.#local, codecs), {})).audio;
+    return (await this.#open(kind, plainSection(this.#local, codecs), {}, (channel) => this.#inner.push(channel))).audio;
   }
 
   async join(): Promise<void> {
-    const [one, other] = [...this.#channels];
-    if (!one || !other) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
-    await this.#server.bridge(one, other);
+    const [outer, inner] = [this.#outer, this.#inner.at(-1)];
+    if (outer === null || inner === undefined) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    // Left alone, the one before hangs up by itself (hangup_after_bridge): that is no loss.
+    for (const old of this.#inner.slice(0, -1)) old.ending();
+    await this.#server.bridge(outer, inner);
+    for (const old of this.#inner.splice(0, this.#inner.length - 1)) this.#server.hangUp(old);
   }
 
   /** Gives the outer channel its far end, or another one. What it offered for that must stand. */
@@ -63,7 +66,7 @@ export class ChannelPair {
     this.#server.api(`uuid_send_dtmf ${this.#outer.uuid} ${digit}@${Math.round(durationMs)}`).catch(() => { /* the channel has ended */ });
   }
 
-  async #open(kind: ChannelKind, section: AudioSection, headers: SipHeaders): Promise<Channel> {
+  async #open(kind: ChannelKind, section: AudioSection, headers: SipHeaders, keep: (channel: Channel) => void): Promise<Channel> {
     const channel = await this.#server.open(kind, sectionSdp(section, this.#version), {
       gone: (reason) => this.#events.lost(reason),
       digit: (digit, durationMs) => this.#events.digit(digit, durationMs),
@@ -72,14 +75,14 @@ export class ChannelPair {
       this.#server.hangUp(channel);
       throw new WabError('MEDIA_REFUSED', 'the leg was closed');
     }
-    this.#channels.add(channel);
+    keep(channel);
     return channel;
   }
 
   close(): Promise<void> {
     this.#closed = true;
-    for (const channel of this.#channels) this.#server.hangUp(channel);
-    this.#channels.clear();
+    for (const channel of this.#inner.splice(0)) this.#server.hangUp(channel);
+    if (this.#outer !== null) this.#server.hangUp(this.#outer);
     this.#outer = null;
     return Promise.resolve();
   }

@@ -23,6 +23,8 @@ export class FreeswitchPeerSide implements PeerSide {
   #pair: ChannelPair;
   #port: AudioSection | null = null;
   #passes = false;
+  /** What the peer has answered to our offer; null: nothing yet. */
+  #taken: { readonly result: PeerSideResult; readonly towardsAnchor: AudioSection } | null = null;
 
   constructor(server: FreeswitchServer, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
     this.#server = server;
@@ -39,20 +41,29 @@ export class FreeswitchPeerSide implements PeerSide {
     return writeSdp(peerOffer(port, this.#profile, TYPES, id, version));
   }
 
+  /** Also a second one: a 183 and the 200 both carry it, and so does an ACK when we repeat the offer for a peer that asks for one. */
   async takeAnswer(text: string): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile);
-    this.#passes = media.codec.name === this.#codec;
-    if (this.#passes) await this.#pair.setOuter('pass_rfc2833', 'true');
-    const [, towardsAnchor] = await Promise.all([this.#pair.moveOuter(section(media)), this.#openInner(this.#pair, media)]);
-    await this.#pair.join();
-    return this.#result(media, towardsAnchor);
+    const before = this.#taken;
+    if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media) };
+    const keepsInner = before !== null && sameCodecs(before.result.media, media);
+    if (!keepsInner) {
+      this.#passes = media.codec.name === this.#codec;
+      await this.#pair.setOuter('pass_rfc2833', String(this.#passes));
+    }
+    const [, towardsAnchor] = await Promise.all([
+      this.#pair.moveOuter(section(media)), keepsInner ? before.towardsAnchor : this.#openInner(this.#pair, media),
+    ]);
+    if (!keepsInner) await this.#pair.join();
+    const result = this.#result(media, towardsAnchor);
+    this.#taken = { result, towardsAnchor };
+    return result;
   }
 
   async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
     const media = readPeerOffer(text, this.#profile);
     if (before && this.#port && sameStream(before.media, media)) {
-      const kept = { ...media, audio: { ...media.audio, address: before.media.audio.address } };
-      return { ...before, media: kept, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+      return { ...before, media: keepAddress(media, before.media), sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
     }
     // A new pair for a new stream: its port is new, which an answer may say (RFC 3264 §8.3.1); the old one stays where this fails.
     const pair = before === null && this.#port === null ? this.#pair : this.#newPair();
@@ -115,6 +126,15 @@ export class FreeswitchPeerSide implements PeerSide {
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes, ptime: 20 },
     };
   }
+}
+
+/** A hold with c=0.0.0.0 leaves the address it had standing, for the resume. */
+function keepAddress(media: PeerMedia, before: PeerMedia): PeerMedia {
+  return { ...media, audio: { ...media.audio, address: before.audio.address } };
+}
+
+function sameCodecs(a: PeerMedia, b: PeerMedia): boolean {
+  return a.codec.name === b.codec.name && a.codec.payloadType === b.codec.payloadType && a.events?.payloadType === b.events?.payloadType;
 }
 
 /** What FreeSWITCH is told of the peer: the one codec in use and its events. */

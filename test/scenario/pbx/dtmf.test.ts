@@ -1,4 +1,5 @@
 import t from 'tap';
+import { RawPeer, sdp } from '../../helpers/rawPeer.js';
 import { openStage, pause } from '../harness.js';
 import { assertQuietLeg, hears, tonesOf, until } from './steps.js';
 
@@ -65,5 +66,26 @@ t.test('a peer with telephone events: what it sends by INFO too is not heard twi
   await user.hangUp();
   t.equal(user.report().audio!.digits, '459', 'each once');
   t.equal(call.report().infoDigits, '', 'no INFO to one who has events');
+  assertQuietLeg(t, user.report());
+});
+
+t.test('a peer that agrees on events in a reliable 183, and whose 200 says nothing of the media, gets no INFO beside them', async (t) => {
+  const raw = await RawPeer.open();
+  t.teardown(() => raw.close());
+  const stage = await openStage({ external: { pbx: { port: raw.port } } });
+  t.teardown(() => stage.close());
+  raw.script((invite) => {
+    void raw.next('PRACK', ({ method }) => method === 'PRACK').then(() => raw.answer(invite, 200));
+    raw.answer(invite, 183, { headers: [['Require', '100rel'], ['RSeq', '1']], body: sdp() });
+  });
+  const user = stage.user();
+  t.equal(await user.place(), 200);
+  await hears(user, 'silence');
+  await user.press('5', 100);
+  await pause(500);
+  await user.hangUp();
+  await stage.running.records(1);
+  t.ok(raw.heard.some((line) => line.startsWith('BYE ')));
+  t.notOk(raw.heard.some((line) => line.startsWith('INFO ')), raw.heard.join(' | '));
   assertQuietLeg(t, user.report());
 });

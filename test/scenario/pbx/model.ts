@@ -70,7 +70,8 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
       ({ party, parties: [party], target, held: null, transfers: [], digits: '', pressed: new Map(), endedBy: null });
     if (random(3) === 0) {
       steps.push('business-initiated call');
-      const call = await dial(stage);
+      // Another user each time: Meta connects one no more than a hundred times a day.
+      const call = await dial(stage, {}, `+4477009001${String(seed % 100).padStart(2, '0')}`);
       await status('the call', 200, call.final);
       return { whatsapp: meta.liveCalls[0]!, model: model(call, null) };
     }
@@ -86,6 +87,8 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
     Object.assign(model, { party, target, held: null });
     model.parties.push(party);
     await until(() => before.ended, 'who had the user before leaves');
+    // Answered comes before heard: digits in between are nobody's.
+    await hears(party, 'tone', 2);
   };
   const transfer = async (kind: 'blind' | 'attended', leaves: boolean): Promise<void> => {
     const next = pbx.nextCall();
@@ -202,7 +205,7 @@ function compare(whatsapp: WhatsApp, model: Model, cdr: CallRecord, expect: (ok:
     // A BYE that crosses ours is answered 481 (RFC 3261 §15.1.2).
     const real = faults.filter((fault) => !/^BYE was answered 481/.test(fault));
     expect(real.length === 0, `at the peer: ${real.join('; ')}`);
-    expect(digits === (model.pressed.get(party) ?? '') && infoDigits === '', `the peer heard ${digits}, not ${model.pressed.get(party) ?? ''}`);
+    expect(digits === (model.pressed.get(party) ?? '') && infoDigits === '', `the peer heard ${digits}, by INFO ${infoDigits}, not ${model.pressed.get(party) ?? ''}`);
   }
   const { by, reason } = cdr.termination;
   expect(model.endedBy!.includes(by as 'user' | 'peer') && reason === 'hangup', `the record says ${by} ${reason}`);

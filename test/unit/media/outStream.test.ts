@@ -338,6 +338,28 @@ t.test('a digit of the source during music goes out once, after it is over, and 
   t.end();
 });
 
+t.test('a digit of the source that begins during music and outlasts it goes out once', (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(5, 100, 5000);
+  rig.stream.play([Buffer.from('6001', 'hex')], true, null);
+  rig.advance(40);
+  for (let i = 1; i <= 6; i += 1) {
+    if (i === 3) rig.stream.play(null, false, null);
+    rig.event(110 + i, 20_000, 7, i * 160, i === 6);
+    rig.advance(20);
+  }
+  for (let copy = 0; copy < 2; copy += 1) rig.event(117 + copy, 20_000, 7, 960, true);
+  rig.speak(5, 119, 20_000 + 7 * 960);
+  const digits = rig.sent.filter(({ type }) => type === META.eventType);
+  t.equal(digits.filter(({ payload }) => (Number.parseInt(payload.slice(2, 4), 16) & 0x80) !== 0).length, 3, 'three end packets');
+  t.equal(new Set(digits.map(({ ts }) => ts)).size, 1);
+  t.same(digits.map(({ marker }) => marker), [true, ...Array<boolean>(digits.length - 1).fill(false)]);
+  t.equal(rig.sent.at(-1)!.payload, '78aa');
+  t.same(rig.sent.filter(({ seq }, i) => i > 0 && ((seq - rig.sent[i - 1]!.seq) & 0xffff) !== 1), [], 'numbered without a break');
+  t.end();
+});
+
 t.test('the first digits of two legs are two digits, though both are at timestamp 0', (t) => {
   const rig = new Rig();
   rig.stream.start(rig.now);
