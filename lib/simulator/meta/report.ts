@@ -49,6 +49,8 @@ export interface MetaCallReport {
 
 /** A user-initiated call. Times of `setup` count from the first INVITE. */
 export interface UserReport extends MetaCallReport {
+  /** Retry-After of a refusal, as it was written. */
+  retryAfter: string | undefined;
   setup: { challengedMs: number | undefined; provisionalMs: number | undefined; ringingMs: number | undefined; answeredMs: number | undefined };
 }
 

@@ -44,6 +44,7 @@ export class SimulatedUser extends MetaDialog {
   private placed: ((status: number) => void) | undefined;
   private answerText: string | undefined;
   private earlyAnswer: string | undefined;
+  private retryAfter: string | undefined;
 
   constructor(side: MetaSide, private readonly options: UserOptions) {
     const from = options.from ?? '+447700900101';
@@ -78,7 +79,7 @@ export class SimulatedUser extends MetaDialog {
   }
 
   report(): UserReport {
-    return { ...this.common(), setup: { ...this.setup } };
+    return { ...this.common(), retryAfter: this.retryAfter, setup: { ...this.setup } };
   }
 
   override close(): void {
@@ -122,7 +123,10 @@ export class SimulatedUser extends MetaDialog {
     if (response.status < 200) this.progress(response);
     else if (response.status < 300) this.accept(response, routable);
     else if (response.status === 401 || response.status === 407) this.authenticate(response, sdp);
-    else this.conclude(response.status, response.reason);
+    else {
+      this.retryAfter = response.get('retry-after');
+      this.conclude(response.status, response.reason);
+    }
   }
 
   private progress(response: SipMessage): void {

@@ -9,7 +9,10 @@ const users: Record<string, string> = { '6001': 'silence', '6002': 'tone,delay=1
 const pbx = { answer: (user: string) => users[user] ?? 'notfound', tones: tonesOf.pbx, expect: tonesOf.user, config: { mayCall: [number] } };
 
 // One service for all of these: what one call leaves behind, the next would notice.
-const stage = await openStage({ peers: { pbx }, overlay: { routes: [{ name: 'main', number, to: [{ peer: 'pbx', user: '6001' }], ringTimeout: 3 }] } });
+const stage = await openStage({ peers: { pbx }, overlay: { routes: [
+  { name: 'ringing', number, payload: '^ringing', to: [{ peer: 'pbx', user: '6001' }], transferSound: 'ringback' },
+  { name: 'main', number, to: [{ peer: 'pbx', user: '6001' }], ringTimeout: 3 },
+] } });
 t.teardown(() => stage.close());
 const target = (user: string): string => `sip:${user}@127.0.0.1:${stage.peers.pbx!.port}`;
 
@@ -39,6 +42,24 @@ t.test('blind, the transferor waits: music, then the target; NOTIFYs tell the re
   const cdr = await recordOf(stage, user);
   t.match(cdr, { peer: 'pbx', target: '6002', callIds: { peer: second.callId }, transfers: [{ kind: 'blind', by: 'pbx', to: '6002@pbx', status: 200 }], termination: { by: 'user' } });
   await until(() => stage.running.service.table.onPeer('pbx') === 0, 'every place is given back');
+});
+
+t.test('transferSound: ringback: the user hears it ring until the target answers', async (t) => {
+  // ITU-T E.180: 425 Hz counts as the tone here, what the PBX says as something else.
+  const user = stage.user({ expect: [425], payload: 'ringing' });
+  t.equal(await user.place(), 200);
+  const call = stage.peers.pbx!.lastCall!;
+  await hears(user, 'silence');
+  t.equal(await call.refer(target('6002')), 202);
+  await hears(user, 'tone', 20);
+  await until(() => statuses(call).at(-1) === '200', 'the target answers');
+  await hears(user, 'music', 20);
+  const { heard } = user.report().audio!.detail.tone;
+  await hears(user, 'music', 20);
+  t.equal(user.report().audio!.detail.tone.heard, heard, 'it rings no more');
+  await user.hangUp();
+  t.match(await recordOf(stage, user), { target: '6002', transfers: [{ kind: 'blind', status: 200 }] });
+  assertQuietLeg(t, user.report());
 });
 
 t.test('blind, the transferor leaves at once; later the target transfers on', async (t) => {
