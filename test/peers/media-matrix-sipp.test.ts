@@ -1,14 +1,11 @@
 import t from 'tap';
-import { DIGITS_MS, HOLD_MS, playMatrix, TALK_MS } from './mediaMatrix.js';
-import { absent, startSipp } from './programs.js';
-import { holdingEcho } from './sippEcho.js';
+import { playMatrix } from './mediaMatrix.js';
+import { absent } from './programs.js';
+import { startHoldingSipp } from './sippEcho.js';
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-// sipp echoes tone and digits, and keeps the times of its scenario.
+// sipp echoes tone and digits.
 t.test('sipp that echoes and holds', { skip: absent('sipp') || absent('dumpcap') }, async (t) => {
-  await playMatrix(t, async (codec) => {
-    const sipp = await startSipp(holdingEcho(codec, TALK_MS + DIGITS_MS, HOLD_MS));
-    return { port: sipp.port, hears: 440, press: nothing, hold: nothing, resume: nothing, mute: nothing, close: () => sipp.close() };
-  });
+  await playMatrix(t, async (codec) => ({ ...await startHoldingSipp(codec), hears: 440, press: nothing, mute: nothing }));
 });

@@ -13,6 +13,8 @@ export function eventOf(digit: string): number | null {
 
 /** Within so many milliseconds, a packet without a beginning belongs to the event before. */
 const GOES_ON_MS = 200;
+/** The same for one that says it is the end: it would have to be all that came of a new one. rtpengine 10.5.3 lets them wait for more than 200 ms. */
+const END_GOES_ON_MS = 500;
 /** A packet that a later one overtook comes within so many milliseconds, and is shorter by two updates at 48 kHz at most. */
 const SWAPPED_MS = 40;
 const SWAPPED_UNITS = 1920;
@@ -60,8 +62,9 @@ export class EventReader {
    */
   #goesOn(packet: Buffer, offset: number, field: number, now: number): boolean {
     const marked = ((packet[1] as number) & 0x80) !== 0;
+    const end = ((packet[offset + 1] as number) & 0x80) !== 0;
     const since = now - this.lastAt;
-    if (marked || this.timestamp < 0 || packet[offset] !== this.event || since >= GOES_ON_MS) return false;
+    if (marked || this.timestamp < 0 || packet[offset] !== this.event || since >= (end ? END_GOES_ON_MS : GOES_ON_MS)) return false;
     // It also swaps the last updates and the end.
     return field >= this.#last || (since < SWAPPED_MS && this.#last - field <= SWAPPED_UNITS);
   }

@@ -22,6 +22,8 @@ const JUMP_MS = 200;
 const EVENT_SPACING_MS = 150;
 /** An event is taken as ended when nothing of it came for so long, in milliseconds. */
 const EVENT_LOST_MS = 400;
+/** For so long after an event audio that misses nothing gets the next number: copies of the end that audio overtakes or that are lost leave none free, in milliseconds. */
+const EVENT_SETTLES_MS = 200;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
 const END_PACKETS = 3;
 /** A larger step of the sequence is a restart, not a loss (RFC 3550 A.1 allows 3000; a talk spurt of loss is far below). */
@@ -69,7 +71,7 @@ export class OutStream {
   /** The last thing sent was sound of a source or recording. */
   #talking = false;
   #eventTs = 0;
-  /** Timestamp of the source's event that was sent on or kept last. */
+  /** Timestamp of the source's event that was sent on or kept last, as its reader has it. */
   #taken = -1;
   /** Payload of the source's event that goes on; null: none does. */
   #event: Buffer | null = null;
@@ -151,6 +153,7 @@ export class OutStream {
       this.#due = now + samples / this.#perMs;
       return;
     }
+    if (newest && now - this.#reader.lastAt < EVENT_SETTLES_MS && tsDistance(timestamp, this.#next) < samples) this.#number(packet.readUInt16BE(2));
     // RFC 3551 §4.1: the marker is set on the first packet after silence and clear otherwise.
     this.#write(packet, this.#format.audioType | (this.#talking ? 0 : 0x80), timestamp);
     this.#talking = true;
@@ -203,6 +206,7 @@ export class OutStream {
   /** A digit of the source's while a recording plays, as a PBX sends on hold: ours goes out in its place once it is over. */
   #keep(packet: Buffer, offset: number, unit: number, now: number, timestamp: number): void {
     this.#reader.take(packet, offset, timestamp, now);
+    // Its copies of the end may have timestamps of their own.
     if (((packet[offset + 1] as number) & 0x80) === 0 || this.#reader.timestamp === this.#taken) return;
     this.#taken = this.#reader.timestamp;
     this.#digits.push(this.#reader.event, (this.#reader.duration * 1000) / unit);
@@ -277,10 +281,15 @@ export class OutStream {
     return true;
   }
 
-  #join(packet: Buffer, seq: number, timestamp: number): boolean {
-    this.#sourceSsrc = packet.readUInt32BE(8);
+  /** The source's packet `seq` gets the next number, and those after it follow. */
+  #number(seq: number): void {
     this.#seqOffset = this.#seq + 1 - seq;
     this.#firstSeq = this.#seq + 1;
+  }
+
+  #join(packet: Buffer, seq: number, timestamp: number): boolean {
+    this.#sourceSsrc = packet.readUInt32BE(8);
+    this.#number(seq);
     this.#tsOffset = this.#next - timestamp;
     this.#mapped = true;
     this.#filled = false;

@@ -1,6 +1,10 @@
 import t from 'tap';
+import { watchStalls } from '../../helpers/stalls.js';
 import { metaCalls, PCMU, peerAnswers, peerSdp, startEngine } from './bench.js';
 import { faultsOfStream, longestGap, pace, SILENCE, type Endpoint } from './endpoint.js';
+
+const stalls = watchStalls();
+t.teardown(() => stalls.stop());
 
 const tone = Buffer.alloc(160, 0x23);
 const PCMU_FORMATS = ['0 PCMU/8000', 'EVENTS telephone-event/8000'];
@@ -73,7 +77,7 @@ t.test('a peer that changes SSRC, is held, is muted, vanishes and is replaced: M
   user.stop();
 
   t.same(faultsOfStream(meta.seen), []);
-  t.ok(longestGap(meta.seen) < 100, `longest gap ${longestGap(meta.seen).toFixed(0)} ms`);
+  t.ok(longestGap(meta.seen) < stalls.bound(200), `longest gap ${longestGap(meta.seen).toFixed(0)} ms, this machine's ${stalls.worstMs.toFixed(0)}`);
   t.same(faultsOfStream(first.peer.seen, 160).filter((fault) => !fault.includes('timestamp')), [], 'nor does a held peer see breaks in sequence');
   const stats = await call.close();
   t.equal(stats.peer.codec, 'PCMA', 'the statistics are those of the leg connected last');

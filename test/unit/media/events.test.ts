@@ -19,6 +19,7 @@ t.test('end packets that were given timestamps of their own, as audio came betwe
   t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 122_114, 161));
   t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 123_074, 180));
   t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 124_034, 200));
+  t.notOk(reader.take(packet({ duration: 8640, end: true }), 12, 125_000, 600), 'on a machine that is held up');
   t.end();
 });
 

@@ -300,6 +300,30 @@ t.test('a digit stays one and has its end, whatever of it is late or lost', asyn
   for (const rig of [stalled, endLost, both, restamped, gone, replaced]) t.notMatch(rig.faults.join(), /seq|ms/);
 });
 
+t.test('copies of the end that are lost or that audio overtakes leave no number free', async (t) => {
+  for (const [what, lost] of [['lost', true], ['overtaken', false]] as const) {
+    const rig = new Rig();
+    rig.stream.start(rig.now);
+    rig.speak(10, 0, 0);
+    for (let i = 1; i <= 4; i += 1) { rig.event(9 + i, 9600, 5, i * 160, false); rig.advance(20); }
+    rig.event(14, 9600, 5, 800, true);
+    rig.advance(20);
+    rig.audio(17, 15 * 960);
+    rig.advance(20);
+    // 15, 16 and 18 are the copies.
+    if (!lost) for (const seq of [15, 16]) rig.event(seq, 9600, 5, 800, true);
+    rig.audio(19, 16 * 960);
+    if (!lost) rig.event(18, 9600, 5, 800, true);
+    rig.advance(20);
+    rig.speak(15, 20, 17 * 960);
+    t.notMatch(rig.faults.join(), /seq|ms/, what);
+    t.equal(rig.sent.filter((one) => one.payload === '78aa').length, 27, 'and no audio is missing');
+    const before = rig.sent.at(-1)!.seq;
+    rig.audio(36, 33 * 960);
+    t.equal((rig.sent.at(-1)!.seq - before) & 0xffff, 2, 'audio that is lost is told');
+  }
+});
+
 t.test('a burst in the wrong order behind silence doubles no number', async (t) => {
   const rig = new Rig();
   rig.stream.start(rig.now);
@@ -321,11 +345,14 @@ t.test('a digit of the source during music goes out once, after it is over, and 
   rig.stream.play([Buffer.from('6001', 'hex')], true, null);
   rig.event(106, 9800, 4, 320, true);
   rig.advance(40);
+  rig.event(107, 12_000, 4, 320, true);
   for (let i = 1; i <= 5; i += 1) {
     rig.event(110 + i, 20_000, 7, i * 160, false);
     rig.advance(20);
   }
   for (let copy = 0; copy < 3; copy += 1) rig.event(116, 20_000, 7, 960, true);
+  // As rtpengine does where audio came between them.
+  rig.event(117, 26_000, 7, 960, true);
   rig.advance(300);
   const digits = rig.sent.filter(({ type }) => type === META.eventType);
   const ends = digits.filter(({ payload }) => (Number.parseInt(payload.slice(2, 4), 16) & 0x80) !== 0);
