@@ -19,8 +19,7 @@ export function createMediaEngine(config: MediaConfig, logger: MediaLogger, { we
   const anchorWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
   if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers });
   if (config.freeswitch.length === 0) throw new WabError('CONFIG_INVALID', 'media.freeswitch is empty');
-  // Rather than calls that fail one by one.
-  if (webrtc && config.webrtc !== 'rtpengine') throw new WabError('CONFIG_INVALID', 'media.webrtc: nudge is not available for numbers with keying: dtls; use rtpengine');
-  const front = webrtc ? rtpengineInstances(config.rtpengine, logger) : [];
-  return new FreeswitchEngine({ servers: config.freeswitch, front, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
+  const nudge = webrtc && config.webrtc === 'nudge';
+  const front = webrtc && !nudge ? rtpengineInstances(config.rtpengine, logger) : [];
+  return new FreeswitchEngine({ servers: config.freeswitch, front, nudge, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
 }

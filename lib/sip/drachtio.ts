@@ -53,6 +53,8 @@ export interface SipDialog extends EventEmitter {
   /** The response that made it: of a dialog that we began, the peer's 200. */
   readonly res: SipResponse;
   destroy(options?: { headers?: SipHeaders }): Promise<SipRequest>;
+  /** A re-INVITE with this description; resolves with the one of its 200, which `remote.sdp` is then too. */
+  modify(sdp: string): Promise<string>;
 }
 
 /**

@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { freePort } from './ports.js';
 
 /** A FreeSWITCH with the configuration of this repository, on free ports of loopback. */
@@ -20,11 +21,13 @@ export interface FreeswitchProcess {
 }
 
 const configuration = new URL('../../freeswitch', import.meta.url).pathname;
+const certificates = new URL('../../scripts/freeswitch-certificate', import.meta.url).pathname;
 
 /** `ports`: first and last UDP port for media. */
 export async function startFreeswitch(program: string, ports: readonly [number, number]): Promise<FreeswitchProcess> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-freeswitch-'));
   for (const sub of ['log', 'db', 'run']) await mkdir(join(dir, sub));
+  await promisify(execFile)(certificates, [join(dir, 'certs')]);
   const [esl, sip] = await Promise.all([freePort(), freePort()]);
   const secret = randomBytes(12).toString('hex');
   const log = async (): Promise<string[]> => (await readFile(join(dir, 'log', 'freeswitch.log'), 'utf8')).split('\n').filter((line) => line !== '');
@@ -33,7 +36,7 @@ export async function startFreeswitch(program: string, ports: readonly [number, 
   let failure: string | null = null;
   const run = () => {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, '-nonat', '-nort', '-nf', '-nc', '-conf', configuration,
-      '-log', join(dir, 'log'), '-db', join(dir, 'db'), '-run', join(dir, 'run'), ...modules], {
+      '-log', join(dir, 'log'), '-db', join(dir, 'db'), '-run', join(dir, 'run'), '-certs', join(dir, 'certs'), ...modules], {
       stdio: 'ignore',
       env: {
         ...process.env, WAB_ESL_SECRET: secret, WAB_ESL_PORT: String(esl), WAB_SIP_PORT: String(sip),

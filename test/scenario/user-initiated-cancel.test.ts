@@ -47,7 +47,8 @@ t.test('CANCEL racing the 200, at every delay: both sides end, no call is left',
     user.close();
   }
   await stage.running.records(rounds);
-  await pause(100);
+  // BYE of the peers that answered too late.
+  for (let left = 100; left > 0 && stage.peers.pbx!.liveCalls.length > 0; left--) await pause(20);
   t.equal(stage.running.service.table.size, 0, 'no call is left');
   t.equal(stage.peers.pbx!.liveCalls.length, 0, 'the peer has none either');
   t.comment(`${cancelled} of ${rounds} were cancelled in time`);

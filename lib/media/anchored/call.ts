@@ -229,7 +229,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
       const node = this.#allocate('meta', keying, tried);
       const side = this.#metaSide = node.metaSide(`${this.#options.id}-m`, this.#local(this.#anchor as AnchorHandle), {
         lost: (reason) => this.#gone(reason), digit: () => undefined,
-      });
+      }, keying);
       try {
         return await work(side);
       } catch (error) {

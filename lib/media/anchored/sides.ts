@@ -13,7 +13,7 @@ export interface EngineNode {
   /** Calls held there now; kept by those who open and close them. */
   calls: number;
   /** `id` is unique to the side; `local` is the anchor's address as the engine reaches it. */
-  metaSide(id: string, local: Remote, events: SideEvents): MetaSide;
+  metaSide(id: string, local: Remote, events: SideEvents, keying: Keying): MetaSide;
   peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide;
 }
 

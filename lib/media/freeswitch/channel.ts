@@ -4,7 +4,7 @@ import { readSdp, type AudioSection } from '../../sdp/index.js';
 import { deliver, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
 
 /** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
-export type ChannelKind = 'meta' | 'relay' | 'peer';
+export type ChannelKind = 'meta' | 'webrtc' | 'relay' | 'peer';
 
 /** How long FreeSWITCH may take to answer an INVITE of ours, in milliseconds. */
 const ANSWER_PATIENCE = 4000;
@@ -81,6 +81,11 @@ export class Channel {
     } finally {
       this.#dialog.off('modify', take);
     }
+  }
+
+  /** Gives the channel a new description of its far end. @throws as open. */
+  async offer(sdp: string): Promise<void> {
+    this.audio = audioOf(await inTime('its channel', whileConnected(this.#dialog.srf, this.#dialog.modify(sdp))));
   }
 
   /** We are hanging it up: its BYE is no news. */

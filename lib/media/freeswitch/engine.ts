@@ -9,6 +9,7 @@ import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../recording/shelf.js';
 import type { Instance } from '../rtpengine/instance.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
+import { Nudger } from './nudger.js';
 import { FreeswitchServer, type FreeswitchAddress } from './server.js';
 
 export interface FreeswitchEngineOptions {
@@ -16,8 +17,10 @@ export interface FreeswitchEngineOptions {
   /** Our anchor's address, as FreeSWITCH reaches it, and its worker threads. */
   readonly anchor: string;
   readonly anchorWorkers: number;
-  /** Engines for Meta's side of numbers keyed with DTLS; empty: FreeSWITCH takes those too, with the nudge (see webrtc.ts), or nobody does. */
+  /** Engines for Meta's side of numbers keyed with DTLS. */
   readonly front: readonly Instance[];
+  /** FreeSWITCH takes those numbers itself, nudged (see nudger.ts). */
+  readonly nudge: boolean;
   /** A connected SIP server for the INVITEs that make channels. @throws WabError SIP_UNAVAILABLE */
   readonly stack: () => SipStack;
 }
@@ -28,8 +31,9 @@ const RESERVE = 8;
 const BUSY = 15;
 
 /**
- * MediaEngine on a pool of FreeSWITCH. FreeSWITCH never begins DTLS against an ICE-lite peer, which is what Meta is (INTEROP,
- * "FreeSWITCH, rtpengine and Meta's ICE-lite"): a number keyed with DTLS has rtpengine in front, Opus kept, and FreeSWITCH towards the peers.
+ * MediaEngine on a pool of FreeSWITCH. FreeSWITCH never begins DTLS by itself against an ICE-lite peer, which is what Meta is (INTEROP,
+ * "FreeSWITCH, rtpengine and Meta's ICE-lite"): a number keyed with DTLS has rtpengine in front, Opus kept, and FreeSWITCH towards the
+ * peers; or FreeSWITCH is nudged.
  */
 export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
   readonly name = 'freeswitch';
@@ -37,6 +41,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   readonly #logger: MediaLogger;
   #servers: FreeswitchServer[];
   readonly #anchors: AnchorPool;
+  readonly #nudger: Nudger | null;
   readonly #recordings = new RecordingShelf();
   readonly #calls = new Set<AnchoredCall>();
   #closing: Promise<void> | null = null;
@@ -45,13 +50,14 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     super();
     this.#options = options;
     this.#logger = logger;
+    this.#nudger = options.nudge ? new Nudger() : null;
     this.#servers = options.servers.map((address) => this.#newServer(address));
     this.#anchors = new AnchorPool(options.anchor, options.anchorWorkers, logger);
     for (const node of options.front) node.on('down', (reason) => this.#lost(node, reason));
   }
 
   #newServer(address: FreeswitchAddress): FreeswitchServer {
-    const server = new FreeswitchServer(address, this.#logger, this.#options.stack);
+    const server = new FreeswitchServer(address, this.#logger, this.#options.stack, this.#nudger);
     server.on('up', () => this.emit('up'));
     server.on('down', (reason) => this.#lost(server, reason));
     return server;
@@ -77,7 +83,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
 
   async start(): Promise<void> {
     try {
-      await Promise.all([this.#anchors.start(), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
+      await Promise.all([this.#anchors.start(), this.#nudger?.open(this.#options.anchor), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
     } catch (error) {
       await this.close();
       throw error;
@@ -109,11 +115,12 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   async #stop(): Promise<void> {
     await Promise.allSettled([...this.#calls].map((call) => call.close()));
     await Promise.allSettled([this.#anchors.close(), ...[...this.#servers, ...this.#options.front].map((node) => node.close())]);
+    this.#nudger?.close();
   }
 
   /** The server the call is on, else the one with the most room: fewest calls of ours, of those that are not busy with others'. */
   #pick({ role, keying, other, tried }: Wanted): EngineNode {
-    if (role === 'meta' && keying === 'dtls') return this.#pickFront(tried);
+    if (role === 'meta' && keying === 'dtls' && this.#nudger === null) return this.#pickFront(tried);
     if (other !== null && other.healthy && !tried.has(other) && this.#servers.some((server) => server === other)) return other;
     const open = this.#servers.filter((server) => server.healthy && !server.draining && !tried.has(server) && server.sessions + RESERVE <= server.maxSessions);
     const quiet = open.filter((server) => server.idleCpu >= BUSY);

@@ -75,10 +75,11 @@ export class FreeswitchMetaSide implements MetaSide {
 }
 
 /** Of Meta's codecs the chosen one and its events. */
-function codecsOf(media: MetaMedia): SdpCodec[] {
+export function codecsOf(media: MetaMedia): SdpCodec[] {
   return media.events ? [media.codec, media.events] : [media.codec];
 }
 
-function ssrcHeader(source: OwnSource): Record<string, string> {
+/** The SSRC that FreeSWITCH is to send under, for the dialplan. */
+export function ssrcHeader(source: OwnSource): Record<string, string> {
   return { 'X-WAB-SSRC': String(source.id) };
 }

@@ -57,6 +57,17 @@ export class ChannelPair {
     if (moved) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH changed its port or its key in the middle of a negotiation');
   }
 
+  /** Gives the outer channel, which speaks DTLS, its far end, with a role of either kind. What it told of itself must stand. */
+  async offerOuter(section: AudioSection): Promise<void> {
+    const outer = this.#outer;
+    if (outer === null) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    const { address, port, ice } = outer.audio;
+    this.#version += 1;
+    await outer.offer(sectionSdp(section, this.#version));
+    const moved = outer.audio.address !== address || outer.audio.port !== port || outer.audio.ice?.ufrag !== ice?.ufrag || outer.audio.ice?.pwd !== ice?.pwd;
+    if (moved) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH changed its port or its ICE credentials in the middle of a negotiation');
+  }
+
   async setOuter(variable: string, value: string): Promise<void> {
     if (this.#outer !== null) await this.#server.api(`uuid_setvar ${this.#outer.uuid} ${variable} ${value}`);
   }

@@ -4,13 +4,16 @@ import { WabError } from '../../errors.js';
 import type { SipHeaders, SipStack } from '../../sip/drachtio.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
+import type { Keying } from '../../config/types.js';
 import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import { Channel, type ChannelEvents, type ChannelKind } from './channel.js';
 import { EventSocket, type SwitchEvent } from './eventSocket.js';
 import { FreeswitchMetaSide } from './metaSide.js';
+import type { Nudger } from './nudger.js';
 import { FreeswitchPeerSide } from './peerSide.js';
+import { FreeswitchWebrtcSide } from './webrtcSide.js';
 
 export interface FreeswitchAddress {
   readonly host: string;
@@ -30,6 +33,9 @@ const HEARTBEAT_PATIENCE = 7000;
 const JOIN_PATIENCE = 700;
 const JOIN_ATTEMPTS = 4;
 
+/** When an INVITE of ours that failed has made its channel at the latest, in milliseconds. */
+const LATE_CHANNEL = 500;
+
 /** One FreeSWITCH of the operator's: its event socket, its health, its channels. */
 export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: string] }> implements EngineNode {
   readonly address: string;
@@ -46,19 +52,23 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   readonly #config: FreeswitchAddress;
   readonly #logger: MediaLogger;
   readonly #stack: () => SipStack;
-  readonly #joining = new Map<string, () => void>();
+  readonly #nudger: Nudger | null;
+  readonly #joining = new Map<string, (joined: boolean) => void>();
   readonly #channels = new Map<string, ChannelEvents>();
+  readonly #underWay = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   #socket: EventSocket | null = null;
   #sip = '';
   #heartbeat: NodeJS.Timeout | null = null;
   #supervision: Promise<void> = Promise.resolve();
 
-  constructor(config: FreeswitchAddress, logger: MediaLogger, stack: () => SipStack) {
+  /** `nudger`: for numbers keyed with DTLS, where FreeSWITCH takes those itself. */
+  constructor(config: FreeswitchAddress, logger: MediaLogger, stack: () => SipStack, nudger: Nudger | null) {
     super();
     this.#config = config;
     this.#logger = logger;
     this.#stack = stack;
+    this.#nudger = nudger;
     this.address = `${config.host}:${config.port}`;
   }
 
@@ -68,8 +78,8 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.#supervision = this.#supervise();
   }
 
-  metaSide(_id: string, local: Remote, events: SideEvents): MetaSide {
-    return new FreeswitchMetaSide(this, local, events);
+  metaSide(_id: string, local: Remote, events: SideEvents, keying: Keying): MetaSide {
+    return keying === 'dtls' && this.#nudger !== null ? new FreeswitchWebrtcSide(this, local, this.#nudger, events) : new FreeswitchMetaSide(this, local, events);
   }
 
   peerSide(_id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
@@ -80,16 +90,27 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   async open(kind: ChannelKind, sdp: string, events: ChannelEvents, headers: SipHeaders = {}): Promise<Channel> {
     if (!this.healthy) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`);
     let uuid = '';
+    const opening = Channel.open(this.#stack(), this.#sip, kind, sdp, headers, events, (one) => {
+      uuid = one;
+      this.#channels.set(one, events);
+    });
+    this.#until(opening);
     try {
-      return await Channel.open(this.#stack(), this.#sip, kind, sdp, headers, events, (one) => {
-        uuid = one;
-        this.#channels.set(one, events);
-      });
+      return await opening;
     } catch (error) {
-      // It may have been made all the same.
-      if (uuid !== '') this.#hangUp(uuid);
+      // It may have been made all the same, or be about to.
+      if (uuid !== '') {
+        this.#hangUp(uuid);
+        this.#until(sleep(LATE_CHANNEL).then(() => this.#hangUp(uuid)));
+      }
       throw error;
     }
+  }
+
+  /** Our connection is needed until this is done. */
+  #until(work: Promise<unknown>): void {
+    const done = work.then(() => undefined, () => undefined).finally(() => this.#underWay.delete(done));
+    this.#underWay.add(done);
   }
 
   /** Hangs a channel up; never throws. */
@@ -100,6 +121,8 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   #hangUp(uuid: string): void {
     this.#channels.delete(uuid);
+    // Nobody waits for what cannot come any more.
+    this.#joining.get(uuid)?.(false);
     this.#socket?.api(`uuid_kill ${uuid}`).catch(() => undefined);
   }
 
@@ -133,7 +156,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
         resolve(joined);
       };
       const timer = setTimeout(() => done(false), JOIN_PATIENCE);
-      this.#joining.set(uuid, () => done(true));
+      this.#joining.set(uuid, done);
     });
   }
 
@@ -202,7 +225,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       return;
     }
     if (event.get('Event-Name') === 'CHANNEL_BRIDGE') {
-      for (const end of ['Bridge-A-Unique-ID', 'Bridge-B-Unique-ID']) this.#joining.get(event.get(end) ?? '')?.();
+      for (const end of ['Bridge-A-Unique-ID', 'Bridge-B-Unique-ID']) this.#joining.get(event.get(end) ?? '')?.(true);
       return;
     }
     // Durations are counted in 1/8000 s.
@@ -212,6 +235,8 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   async close(): Promise<void> {
     this.#stopping.abort();
     if (this.#heartbeat) clearTimeout(this.#heartbeat);
+    // Channels that are being made must not stay behind: each is known, or given up, in seconds.
+    if (this.healthy) while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     this.healthy = false;
     this.#socket?.close();
     await this.#supervision;

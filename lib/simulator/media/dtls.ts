@@ -49,7 +49,8 @@ export class DtlsSession {
     this.wire = new Wire({ address, port, family: address.includes(':') ? 'IPv6' : 'IPv4' }, (bytes) => { events.send(bytes); });
     const options = {
       transport: this.wire, cert: input.certificate.certPem, key: input.certificate.keyPem, signatureHash: SIGNATURE,
-      srtpProfiles: [PROFILE as 1], certificateRequest: true, extendedMasterSecret: true,
+      // As the server it wants to see the business's certificate; as the client it shows its own only when asked (RFC 5246 §7.4.6).
+      srtpProfiles: [PROFILE as 1], certificateRequest: input.role === 'server', extendedMasterSecret: true,
     };
     this.socket = input.role === 'server' ? new DtlsServer(options) : new DtlsClient(options);
     this.socket.onConnect.subscribe(() => { this.connected(); });
