@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { engines } from '../helpers/engines.js';
 import { domain, number } from '../helpers/service.js';
@@ -43,16 +43,18 @@ async function send(stage: Stage, messages: readonly string[], transport: 'UDP' 
     return;
   }
   const tcp = stage.running.service.listening.find((l) => l.startsWith('tcp:'))!;
+  const sockets: Socket[] = [];
   for (const message of messages) {
-    // One connection each: what breaks the framing of one must not hide the next.
+    // One connection each: what breaks the framing of one must not hide the next. It stays: a caller that is gone has given up.
     const socket = connect(Number(tcp.split(':').at(-1)), '127.0.0.1');
     socket.on('error', () => undefined);
     await once(socket, 'connect');
     socket.write(Buffer.from(message, 'latin1'));
+    sockets.push(socket);
     await pause(20);
-    socket.destroy();
   }
   await pause(300);
+  for (const socket of sockets) socket.destroy();
 }
 
 async function quiet(t: Test, peer: object = {}): Promise<{ stage: Stage; invites: string[]; meta: Awaited<ReturnType<Stage['answerAsMeta']>> }> {

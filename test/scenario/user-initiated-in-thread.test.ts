@@ -1,7 +1,8 @@
 import t from 'tap';
+import { engines } from '../helpers/engines.js';
 import { openStage } from './harness.js';
 
-t.test('a whole call with the SIP server in a thread of its own: audio, CDR, ladder and metrics as ever', async (t) => {
+t.test('a whole call with the SIP server in a thread of its own: audio, CDR, ladder and metrics as ever', { skip: engines.sip === 'embedded' ? false : 'the embedded SIP server is not used' }, async (t) => {
   const stage = await openStage({ overlay: { sip: { thread: true } } });
   t.teardown(() => stage.close());
   const report = await stage.call();
