@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { auditRecord } from './call/auditRecord.js';
 import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
@@ -10,8 +8,7 @@ import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
-import type { Config, SipLimitsConfig } from './config/types.js';
-import { WabError } from './errors.js';
+import type { Config } from './config/types.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
@@ -19,22 +16,17 @@ import { openAudit, type AuditLog } from './observe/audit.js';
 import { noWriter, openLineWriter, type LineWriter } from './observe/lineWriter.js';
 import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
-import type { TraceEntry } from './observe/trace.js';
 import { locate } from './call/locate.js';
-import {
-  compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, proveInSteps, type CompiledPolicy, type Proof,
-} from './policy/index.js';
 import { Guard } from './registrar/guard.js';
 import { keepAlive } from './registrar/keepAlive.js';
 import { Registrar } from './registrar/registrar.js';
 import { HealthMonitor } from './routing/healthMonitor.js';
-import { compileRouting, selectRoute } from './routing/index.js';
 import { SipConnections } from './sip/connections.js';
 import { sendOptions, type OptionsOutcome } from './sip/options.js';
 import type { SipHeaders } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
-import { sourceJudge } from './sip/source.js';
-import { startSipServer, startSipServerThread, type SipLimits, type SipServer } from './sipserver/index.js';
+import { metaContactHost, metaProxy, startEmbedded } from './main/embedded.js';
+import { compileRules, warnOfFixedKeys } from './main/rules.js';
 import { DailyCounters, RateWindows } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
@@ -208,38 +200,6 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   };
 }
 
-/**
- * The rules that a reload replaces as a whole.
- * @throws WabError CONFIG_INVALID with every path that leads to the telephone network (house rule 2)
- */
-async function compileRules(config: Config): Promise<CallRules> {
-  const routing = compileRouting(config);
-  const policy = compilePolicy(config);
-  const { faults } = await proven(policy);
-  if (faults.length > 0) throw new WabError('CONFIG_INVALID', `\n${faults.map(formatPolicyFault).join('\n')}`);
-  return {
-    config,
-    // Users who register are known by what they know, never by their address.
-    judgeSource: sourceJudge({ metaSources: config.meta.sources, peers: Object.fromEntries(Object.entries(config.peers).filter(([, peer]) => !peer.register)) }),
-    selectRoute: (request) => selectRoute(routing, request),
-    judgeTarget: (facts) => judgeTarget(policy, facts),
-    judgeCaller: (facts) => judgeCaller(policy, facts),
-    judgeNewcomer: (facts) => judgeNewcomer(policy, facts),
-    judgeLeak: (facts) => judgeLeak(policy, facts),
-    judgeContact: (uri, user) => objectsToContact(policy, uri, user),
-  };
-}
-
-/** The proof, with room for calls between its steps: at a reload they go on. */
-async function proven(policy: CompiledPolicy): Promise<Proof> {
-  const steps = proveInSteps(policy);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    await setImmediate();
-  }
-}
-
 /** Nobody we know sent a request. An address of Meta's or of a peer's is not banned: over UDP anybody can write it. */
 function strangerKnocked(address: string, guard: Guard, { judgeSource }: CallRules, log: Logger): void {
   if (judgeSource(address, 'tls').kind !== 'stranger') return;
@@ -247,71 +207,10 @@ function strangerKnocked(address: string, guard: Guard, { judgeSource }: CallRul
   if (ban !== null) log.error({ source: address, seconds: ban / 1000 }, `silence for ${what} for ${ban / 1000} s: too many requests of nobody we know; if it is yours, it must be in peers.*.sources`);
 }
 
-async function startEmbedded(
-  config: Config, log: Logger, record: (entry: TraceEntry) => void, allow: (address: string) => boolean,
-): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
-  const { cert, key } = config.sip.tls;
-  const secret = randomBytes(24).toString('hex');
-  const start = config.sip.thread ? startSipServerThread : startSipServer;
-  const server = await start({
-    listen: [...config.sip.listen],
-    admin: { host: '127.0.0.1', port: 0, secret },
-    tls: cert === null || key === null ? undefined : { cert, key },
-    advertise: { default: config.sip.advertise.peers },
-    targets: {
-      [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
-    },
-    followContacts: false,
-    limits: limitsOf(config.sip.limits),
-    ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
-    logger: log.child({ part: 'sipserver' }),
-    onMessage: record,
-    allow,
-  });
-  return { server, admin: { ...server.admin, secret } };
-}
-
-/** The file's limits in the server's units. */
-function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {
-  const { handshakeTimeout, connectTimeout, firstMessageTimeout, messageTimeout, idleTimeout, ...rest } = limits;
-  return {
-    ...rest, handshakeTime: handshakeTimeout * 1000, connectTime: connectTimeout * 1000, firstMessageTime: firstMessageTimeout * 1000,
-    messageTime: messageTimeout * 1000, idleTime: idleTimeout * 1000,
-  };
-}
-
-/**
- * Our Contact towards Meta is the registered name (META-SIP §4.1), with the port of the server that holds the dialog: Meta's BYE
- * must not reach another.
- */
-function metaContactHost(config: Config, listening: readonly string[] = [], tlsPort: number | null): string {
-  const host = config.sip.advertise.meta ?? config.domain;
-  // A port of its own is the public one; "]" ends an IPv6 address.
-  if (/^(\[.*\]|[^:]*):\d+$/.test(host)) return host;
-  const port = tlsPort ?? /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1] ?? '5061';
-  return `${host}:${port}`;
-}
-
-/** drachtio-server is told with each INVITE what the embedded server knows of Meta's address; null: the name and 5061 are right. */
-function metaProxy({ meta: { address, host, port } }: Config): string | null {
-  if (address === null && port === 5061) return null;
-  const target = address ?? host;
-  return `sip:${target.includes(':') && !target.startsWith('[') ? `[${target}]` : target}:${port};transport=tls`;
-}
-
 function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics }): void {
   to.cdr.write(record);
   to.metrics.ended(record.direction, record.termination, record.setupMs, record.durationMs);
   call.log.info({ termination: record.termination, setupMs: record.setupMs, durationMs: record.durationMs, rule: record.rule }, 'call ended');
-}
-
-/** Keys that a running service cannot change; the operator is told instead of left wondering. */
-function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
-  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, // The list of FreeSWITCH servers is taken anew.
-    media: (c: Config) => ({ ...c.media, freeswitch: c.media.freeswitch.length > 0 }), http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, 'policy.audit': (c: Config) => c.policy.audit, state: (c: Config) => c.state };
-  for (const [key, read] of Object.entries(fixed)) {
-    if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
-  }
 }
 
 /** Waits for the calls' BYEs to be answered, but not longer than a second: their far ends may be gone. */

@@ -8,7 +8,7 @@ import { hangUp } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { OutboundInvite, type InviteOutcome } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
-import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
+import { best, firstWon, lost, maySeekFurther, noTarget, redirectedTo, type Attempt as AnyAttempt } from './attempt.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
 import { EarlyDialogs } from './earlyDialogs.js';
@@ -60,10 +60,7 @@ export interface Won {
   readonly offeredIn: SipRequest | null;
 }
 
-type Attempt =
-  | { readonly won: true; readonly result: Won }
-  /** `goOn`: whether the next target may be tried. */
-  | { readonly won: false; readonly termination: Termination; readonly goOn: boolean };
+type Attempt = AnyAttempt<Won>;
 
 /** Redirections followed in one hunt; more are a loop or a mistake. */
 const maxRedirects = 3;
@@ -284,9 +281,8 @@ export class Hunt {
 
   /** RFC 3261 §8.1.3.4: each Contact of a redirection is a new target, judged like any other. */
   async #redirected(by: string, response: SipResponse | null): Promise<Attempt> {
-    const contacts = splitHeaderValues(response?.get('Contact') ?? '').map((value) => parseNameAddr(value)?.uriText ?? value);
     let last: Attempt = lost({ by: 'peer', reason: 'refused', status: 480, text: 'redirected to nowhere that can be read' }, true);
-    for (const uri of contacts) {
+    for (const uri of redirectedTo(response?.get('Contact') ?? '')) {
       if (this.#stopped !== null) break;
       if (++this.#redirects > maxRedirects) return lost({ by: 'peer', reason: 'refused', status: 480, text: `redirected more than ${maxRedirects} times` }, true);
       last = await this.#attempt({ origin: 'redirect', peer: null, by, uri });
@@ -305,36 +301,4 @@ export class Hunt {
   #facts({ origin, peer, by, uri }: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): TargetFacts {
     return { origin, peer, by, uri, number: this.#call.facts.number ?? '', route: this.#plan.route };
   }
-}
-
-const noTarget: Termination = { by: 'us', reason: 'fault', status: 480, text: 'the route names no target' };
-
-function lost(termination: Termination, goOn: boolean): Attempt {
-  return { won: false, termination, goOn };
-}
-
-/** The attempt that won, as soon as one has; else, when all have ended, the most telling. */
-function firstWon(attempts: readonly Promise<Attempt>[]): Promise<Attempt> {
-  return new Promise((resolve, reject) => {
-    for (const attempt of attempts) attempt.then((ended) => { if (ended.won) resolve(ended); }, reject);
-    Promise.all(attempts).then((all) => {
-      const failures = all.flatMap((ended) => (ended.won ? [] : [ended]));
-      resolve(lost(best(failures.map(({ termination }) => termination)) ?? noTarget, failures.every(({ goOn }) => goOn)));
-    }, reject);
-  });
-}
-
-/** A busy or declining user has answered the question; everything else says something of the path to them only. */
-function maySeekFurther(status: number): boolean {
-  return status !== 486 && status !== 487 && status < 600;
-}
-
-/** Of several refusals the most telling (RFC 3261 §16.7 step 6, a person's answer before a machine's). */
-function best(failures: readonly Termination[]): Termination | undefined {
-  const rank = (t: Termination): number => {
-    const order = ['declined', 'busy', 'noAnswer', 'refused', 'badSdp', 'unreachable'];
-    const at = t.by === 'peer' ? order.indexOf(t.reason) : -1;
-    return at === -1 ? order.length : at;
-  };
-  return [...failures].sort((a, b) => rank(a) - rank(b))[0];
 }

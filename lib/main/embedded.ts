@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto';
+import type { Config, SipLimitsConfig } from '../config/types.js';
+import type { Logger } from '../observe/logger.js';
+import type { TraceEntry } from '../observe/trace.js';
+import { startSipServer, startSipServerThread, type SipLimits, type SipServer } from '../sipserver/index.js';
+
+/** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
+export async function startEmbedded(
+  config: Config, log: Logger, record: (entry: TraceEntry) => void, allow: (address: string) => boolean,
+): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
+  const { cert, key } = config.sip.tls;
+  const secret = randomBytes(24).toString('hex');
+  const start = config.sip.thread ? startSipServerThread : startSipServer;
+  const server = await start({
+    listen: [...config.sip.listen],
+    admin: { host: '127.0.0.1', port: 0, secret },
+    tls: cert === null || key === null ? undefined : { cert, key },
+    advertise: { default: config.sip.advertise.peers },
+    targets: {
+      [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
+    },
+    followContacts: false,
+    limits: limitsOf(config.sip.limits),
+    ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
+    logger: log.child({ part: 'sipserver' }),
+    onMessage: record,
+    allow,
+  });
+  return { server, admin: { ...server.admin, secret } };
+}
+
+/** The file's limits in the server's units. */
+function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {
+  const { handshakeTimeout, connectTimeout, firstMessageTimeout, messageTimeout, idleTimeout, ...rest } = limits;
+  return {
+    ...rest, handshakeTime: handshakeTimeout * 1000, connectTime: connectTimeout * 1000, firstMessageTime: firstMessageTimeout * 1000,
+    messageTime: messageTimeout * 1000, idleTime: idleTimeout * 1000,
+  };
+}
+
+/**
+ * Our Contact towards Meta is the registered name (META-SIP §4.1), with the port of the server that holds the dialog: Meta's BYE
+ * must not reach another.
+ */
+export function metaContactHost(config: Config, listening: readonly string[] = [], tlsPort: number | null): string {
+  const host = config.sip.advertise.meta ?? config.domain;
+  // A port of its own is the public one; "]" ends an IPv6 address.
+  if (/^(\[.*\]|[^:]*):\d+$/.test(host)) return host;
+  const port = tlsPort ?? /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1] ?? '5061';
+  return `${host}:${port}`;
+}
+
+/** drachtio-server is told with each INVITE what the embedded server knows of Meta's address; null: the name and 5061 are right. */
+export function metaProxy({ meta: { address, host, port } }: Config): string | null {
+  if (address === null && port === 5061) return null;
+  const target = address ?? host;
+  return `sip:${target.includes(':') && !target.startsWith('[') ? `[${target}]` : target}:${port};transport=tls`;
+}
