@@ -23,8 +23,8 @@ export interface FreeswitchProcess {
 const configuration = new URL('../../freeswitch', import.meta.url).pathname;
 const certificates = new URL('../../scripts/freeswitch-certificate', import.meta.url).pathname;
 
-/** `ports`: first and last UDP port for media. */
-export async function startFreeswitch(program: string, ports: readonly [number, number]): Promise<FreeswitchProcess> {
+/** `ports`: first and last UDP port for media; `variables`: those of freeswitch/vars.xml beside them. */
+export async function startFreeswitch(program: string, ports: readonly [number, number], variables: Readonly<Record<string, string>> = {}): Promise<FreeswitchProcess> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-freeswitch-'));
   for (const sub of ['log', 'db', 'run']) await mkdir(join(dir, sub));
   await promisify(execFile)(certificates, [join(dir, 'certs')]);
@@ -40,7 +40,7 @@ export async function startFreeswitch(program: string, ports: readonly [number, 
       stdio: 'ignore',
       env: {
         ...process.env, WAB_ESL_SECRET: secret, WAB_ESL_PORT: String(esl), WAB_SIP_PORT: String(sip),
-        WAB_RTP_FIRST: String(ports[0]), WAB_RTP_LAST: String(ports[1] & ~1),
+        ...variables, WAB_RTP_FIRST: String(ports[0]), WAB_RTP_LAST: String(ports[1] & ~1),
       },
     });
     child.once('error', (error) => { failure = error.message; });

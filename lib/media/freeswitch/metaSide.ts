@@ -12,12 +12,14 @@ import type { FreeswitchServer } from './server.js';
  * their timestamps; the outgoing stream has the SSRC we announce.
  */
 export class FreeswitchMetaSide implements MetaSide {
+  readonly #server: FreeswitchServer;
   readonly #pair: ChannelPair;
   readonly #local: Remote;
   readonly #events: SideEvents;
   #towardsAnchor: AudioSection | null = null;
 
   constructor(server: FreeswitchServer, local: Remote, events: SideEvents) {
+    this.#server = server;
     this.#pair = new ChannelPair(server, local, events);
     this.#local = local;
     this.#events = events;
@@ -47,9 +49,9 @@ export class FreeswitchMetaSide implements MetaSide {
    * Meta before the 200.
    */
   async #make(outer: AudioSection, codecs: SdpCodec[], source: OwnSource): Promise<[AudioSection, AudioSection]> {
-    const made = await Promise.all([this.#pair.openOuter('meta', outer, ssrcHeader(source)), this.#pair.openInner('relay', codecs)]);
+    const [own, inner] = await Promise.all([this.#pair.openOuter('meta', outer, ssrcHeader(source)), this.#pair.openInner('relay', codecs)]);
     await this.#pair.join();
-    return made;
+    return [this.#server.outside(own), inner];
   }
 
   close(): Promise<void> {

@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
+import type { AudioSection } from '../../sdp/index.js';
 import type { SipHeaders, SipStack } from '../../sip/drachtio.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
@@ -59,6 +61,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   readonly #stopping = new AbortController();
   #socket: EventSocket | null = null;
   #sip = '';
+  #publicAddress: string | null = null;
   #heartbeat: NodeJS.Timeout | null = null;
   #supervision: Promise<void> = Promise.resolve();
 
@@ -126,6 +129,15 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.#socket?.api(`uuid_kill ${uuid}`).catch(() => undefined);
   }
 
+  /**
+   * A channel's own section as Meta sees it: behind NAT under the public address. FreeSWITCH would tell ours, as everything that it
+   * hears before the stream begins comes from this side.
+   */
+  outside(own: AudioSection): AudioSection {
+    const address = this.#publicAddress ?? own.address;
+    return { ...own, address, ice: own.ice && { ...own.ice, candidates: own.ice.candidates.map((one) => (one.address === own.address ? { ...one, address } : one)) } };
+  }
+
   /** @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
   api(command: string): Promise<string> {
     if (this.#socket === null) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`));
@@ -168,6 +180,8 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       const status = await socket.api(`sofia status profile ${PROFILE}`);
       const sip = /^URL\s+sip:[^@\s]+@(\S+)/m.exec(status)?.[1];
       if (sip === undefined) throw new WabError('MEDIA_REFUSED', `FreeSWITCH ${this.address} has no SIP profile ${PROFILE}: start it with the configuration in freeswitch/`);
+      const outside = (await socket.api('global_getvar wab_ext_rtp_ip')).trim();
+      this.#publicAddress = isIP(outside) === 0 ? null : outside;
       this.version = /\d+\.\d+\.\d+/.exec(await socket.api('version'))?.[0] ?? null;
       socket.on('event', (event) => this.#take(event));
       await socket.subscribe(['HEARTBEAT', 'DTMF', 'CHANNEL_BRIDGE']);

@@ -16,6 +16,7 @@ import type { FreeswitchServer } from './server.js';
  * may begin: it checks at once, and what makes it say the DTLS hello does harm 20 s after its first check.
  */
 export class FreeswitchWebrtcSide implements MetaSide {
+  readonly #server: FreeswitchServer;
   readonly #pair: ChannelPair;
   readonly #local: Remote;
   readonly #nudger: Nudger;
@@ -25,6 +26,7 @@ export class FreeswitchWebrtcSide implements MetaSide {
   #stop: () => void = () => undefined;
 
   constructor(server: FreeswitchServer, local: Remote, nudger: Nudger, events: SideEvents) {
+    this.#server = server;
     this.#pair = new ChannelPair(server, local, events);
     this.#local = local;
     this.#nudger = nudger;
@@ -61,7 +63,7 @@ export class FreeswitchWebrtcSide implements MetaSide {
     this.#port = outer;
     this.#towardsAnchor = inner;
     if (outer.ice === null || outer.dtls === null) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH answers an offer of DTLS without ICE or a fingerprint');
-    return { ...outer, rtcpMux: true, ice: { ...outer.ice, candidates: outer.ice.candidates.filter((one) => usable(one, outer.address)) } };
+    return { ...this.#server.outside({ ...outer, ice: { ...outer.ice, candidates: outer.ice.candidates.filter((one) => usable(one, outer.address)) } }), rtcpMux: true };
   }
 
   /** Meta's candidates, at last; then ICE, then DTLS. */
@@ -72,7 +74,6 @@ export class FreeswitchWebrtcSide implements MetaSide {
       const candidates = [...ice.candidates.filter((one) => usable(one, own.address)), this.#nudger.candidate];
       // FreeSWITCH is the DTLS client unless Meta is: then it is told so.
       const setup = dtls.setup === 'active' ? 'active' : 'passive';
-      // Behind NAT it tells Meta its public address; ours reaches it where the anchor does.
       await this.#pair.offerOuter({ ...media.audio, codecs: codecsOf(media), sdes: [], ice: { ...ice, lite: false, candidates }, dtls: { ...dtls, setup } });
       this.#stop = this.#nudger.nudge({ at: { address: inner.address, port: own.port }, ufrag: own.ice.ufrag, pwd: own.ice.pwd, remoteUfrag: ice.ufrag, server: setup === 'active' });
     } catch (error) {

@@ -1,6 +1,7 @@
 import t from 'tap';
-import { missing } from '../../helpers/engines.js';
-import { number } from '../../helpers/service.js';
+import { engines, missing } from '../../helpers/engines.js';
+import { noChannels, startFreeswitch } from '../../helpers/freeswitch.js';
+import { mediaPorts, number } from '../../helpers/service.js';
 import { openStage, pause } from '../harness.js';
 
 const skip = missing('freeswitch');
@@ -54,6 +55,23 @@ t.test('a peer with SDES, offering and answering', { skip }, async (t) => {
   t.same(report.violations, []);
   t.ok(report.audio!.toneHeard);
   t.match((await stage.running.records(1))[0]!.media!.peer, { keying: 'sdes' });
+});
+
+t.test('behind NAT: Meta is told the public address, peers the own one', { skip, timeout: 60_000 }, async (t) => {
+  const freeswitch = await startFreeswitch(engines.freeswitch, (await mediaPorts()).split('-').map(Number) as [number, number], { WAB_EXT_RTP_IP: '203.0.113.6' });
+  t.teardown(() => freeswitch.close());
+  for (const keying of ['sdes', 'dtls'] as const) {
+    const stage = await openStage({ media: 'freeswitch', overlay: { numbers: { [number]: { keying } }, media: { freeswitch: [freeswitch.esl], webrtc: 'nudge', rtpengine: { anchor: '127.0.0.2' } } } });
+    t.teardown(() => stage.close());
+    const incoming = stage.peers.pbx!.nextCall();
+    const user = stage.user({ keying, expect: [] });
+    t.equal(await user.place(), 200);
+    t.equal(user.report().answer!.address, '203.0.113.6', `to Meta, ${keying}`);
+    t.match((await incoming).report().message, /^c=IN IP4 127\.0\.0\.1\r?$/m, 'to the peer');
+    await user.hangUp();
+    await stage.close();
+    await noChannels(freeswitch);
+  }
 });
 
 t.test('the shipped configuration: no complaint about it in the log', { skip }, async (t) => {
