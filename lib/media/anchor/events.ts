@@ -37,34 +37,51 @@ export class EventReader {
   lastAt = 0;
   #wraps = 0;
   #last = 0;
+  #ssrc = -1;
+  /** Its end has been seen. */
+  #over = true;
 
   /** Takes the four bytes at `offset`; true when this packet begins a new event. */
   take(packet: Buffer, offset: number, timestamp: number, now: number): boolean {
     const field = packet.readUInt16BE(offset + 2);
-    const fresh = timestamp !== this.timestamp && !this.#goesOn(packet, offset, field, now);
+    const ssrc = packet.readUInt32BE(8);
+    const known = timestamp === this.timestamp && ssrc === this.#ssrc;
+    const fresh = known ? this.#repeats(packet, field, now) : !this.#goesOn(packet, offset, field, now, ssrc);
+    this.#ssrc = ssrc;
     if (fresh) {
       this.timestamp = timestamp;
       this.event = packet[offset] as number;
       this.ended = false;
+      this.#over = false;
       this.#wraps = 0;
     } else if (field < this.#last - 0x8000) {
       this.#wraps += 1;
     }
+    this.#over ||= ((packet[offset + 1] as number) & 0x80) !== 0;
     this.#last = field;
     this.duration = Math.max(fresh ? 0 : this.duration, field + this.#wraps * 0x10000);
     this.lastAt = now;
     return fresh;
   }
 
+  /** The same timestamp once more: rtpengine 10.5.3 counts from 0 after each negotiation, where a digit is the first thing it transcodes. */
+  #repeats(packet: Buffer, field: number, now: number): boolean {
+    const marked = ((packet[1] as number) & 0x80) !== 0;
+    return now - this.lastAt >= GOES_ON_MS && (marked || field < this.#last);
+  }
+
   /**
    * A packet without a beginning that goes on with, or repeats the end of, the event that was there a moment ago. A phone that goes on
    * sending audio during an event (baresip) makes rtpengine 10.5.3 give what comes behind audio, the end packets at least, a timestamp each.
+   * Or a digit whose end another source brings: nobody lets go of a key and presses it again without an end and a pause.
    */
-  #goesOn(packet: Buffer, offset: number, field: number, now: number): boolean {
+  #goesOn(packet: Buffer, offset: number, field: number, now: number, ssrc: number): boolean {
     const marked = ((packet[1] as number) & 0x80) !== 0;
     const end = ((packet[offset + 1] as number) & 0x80) !== 0;
     const since = now - this.lastAt;
-    if (marked || this.timestamp < 0 || packet[offset] !== this.event || since >= (end ? END_GOES_ON_MS : GOES_ON_MS)) return false;
+    if (this.timestamp < 0 || packet[offset] !== this.event || since >= (end ? END_GOES_ON_MS : GOES_ON_MS)) return false;
+    if (ssrc !== this.#ssrc && !this.#over) return true;
+    if (marked) return false;
     // It also swaps the last updates and the end.
     return field >= this.#last || (since < SWAPPED_MS && this.#last - field <= SWAPPED_UNITS);
   }

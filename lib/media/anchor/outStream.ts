@@ -185,7 +185,7 @@ export class OutStream {
     }
     const seq = packet.readUInt16BE(2);
     // An update overtaken by a later one says nothing new.
-    if (!fresh && !this.#filled && seqDistance(seq + this.#seqOffset, this.#seq) <= 0) return;
+    if (!fresh && !this.#filled && packet.readUInt32BE(8) === this.#sourceSsrc && seqDistance(seq + this.#seqOffset, this.#seq) <= 0) return;
     this.#placeEvent(packet, fresh);
     const end = ((packet[offset + 1] as number) & 0x80) !== 0;
     const milliseconds = (this.#reader.duration * 1000) / unit;
@@ -205,7 +205,7 @@ export class OutStream {
 
   /** A digit of the source's while a recording plays, as a PBX sends on hold: ours goes out in its place once it is over. */
   #keep(packet: Buffer, offset: number, unit: number, now: number, timestamp: number): void {
-    this.#reader.take(packet, offset, timestamp, now);
+    if (this.#reader.take(packet, offset, timestamp, now)) this.#taken = -1;
     // Its copies of the end may have timestamps of their own.
     if (((packet[offset + 1] as number) & 0x80) === 0 || this.#reader.timestamp === this.#taken) return;
     this.#taken = this.#reader.timestamp;
@@ -259,7 +259,7 @@ export class OutStream {
     const known = this.#mapped && packet.readUInt32BE(8) === this.#sourceSsrc;
     if (!known || (fresh && this.#filled)) {
       this.#join(packet, seq, timestamp);
-      this.#eventTs = this.#next;
+      if (fresh) this.#eventTs = this.#next;
       return;
     }
     if (!fresh) return;
