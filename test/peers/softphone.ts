@@ -13,8 +13,8 @@ export interface SoftphoneOptions {
   /** host:port that the domain's requests go to, and by which transport. */
   readonly registrar: string;
   readonly transport: 'udp' | 'tcp';
-  /** What it sends: what it hears (baresip 1.0 does so only in the first call it answers), or a tone. */
-  readonly audio: 'echo' | 'tone';
+  /** What it sends: what it hears (baresip 1.0 does so only in the first call it answers), a tone of 440 Hz, or one of so many Hz. */
+  readonly audio: 'echo' | 'tone' | number;
   /** As baresip names it; default PCMU. */
   readonly codec?: string;
   readonly srtp?: boolean;
@@ -33,17 +33,17 @@ export interface Softphone extends Program {
 }
 
 /** ausine speaks 48 kHz stereo only. */
-const sound = {
-  echo: ['audio_player aubridge,echo', 'audio_source aubridge,echo'],
-  tone: ['audio_player aubridge,sink', 'audio_source ausine,440', 'ausrc_srate 48000', 'ausrc_channels 2'],
-};
+function sound(audio: SoftphoneOptions['audio']): string[] {
+  if (audio === 'echo') return ['audio_player aubridge,echo', 'audio_source aubridge,echo'];
+  return ['audio_player aubridge,sink', `audio_source ausine,${audio === 'tone' ? 440 : audio}`, 'ausrc_srate 48000', 'ausrc_channels 2'];
+}
 
 export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, control] = [await freeUdpPort(), await freeUdpPort()];
   const media = await programPorts();
   await writeFile(join(dir, 'config'), [
-    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound[audio],
+    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound(audio),
     'rtp_timeout 0', `rtp_ports ${media.first}-${media.last}`, 'module_path /usr/lib/baresip/modules',
     ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`, '',
   ].join('\n'));

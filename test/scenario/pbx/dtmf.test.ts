@@ -89,3 +89,33 @@ t.test('a peer that agrees on events in a reliable 183, and whose 200 says nothi
   t.notOk(raw.heard.some((line) => line.startsWith('INFO ')), raw.heard.join(' | '));
   assertQuietLeg(t, user.report());
 });
+
+t.test('digits of a phone that says nothing else: one after each new negotiation, one under a change of source', async (t) => {
+  const stage = await openStage({ peers: { pbx: { answer: { source: 'none', digits: false }, expect: tonesOf.user } } });
+  t.teardown(() => stage.close());
+  const user = stage.user();
+  t.equal(await user.place(), 200);
+  const call = stage.peers.pbx!.lastCall!;
+  await hears(call, 'tone');
+  let pressed = '';
+  const press = async (digit: string, ms: number, meanwhile?: () => void): Promise<void> => {
+    pressed += digit;
+    call.press(digit, ms);
+    if (meanwhile !== undefined) {
+      await pause(ms / 2);
+      meanwhile();
+    }
+    await until(() => user.report().audio!.digits.length >= pressed.length, `${digit} is heard`);
+    // Its last packets, and what would make a second one of it.
+    await pause(300);
+  };
+  await press('1', 80);
+  // Another payload type for events than in our offer: the engine begins anew.
+  t.equal(await call.reinvite('sendrecv', false), 200);
+  await press('1', 80);
+  await press('7', 400, () => call.changeSource());
+  await press('7', 80);
+  await user.hangUp();
+  t.equal(user.report().audio!.digits, pressed);
+  assertQuietLeg(t, user.report());
+});

@@ -2,10 +2,11 @@ import t from 'tap';
 import { EventReader } from '../../../lib/media/anchor/events.js';
 
 /** An RTP packet with an event; its payload begins at 12. */
-function packet({ marked = false, event = 2, end = false, duration = 960 }): Buffer {
+function packet({ marked = false, event = 2, end = false, duration = 960, ssrc = 1 }): Buffer {
   const bytes = Buffer.alloc(16);
   bytes[0] = 0x80;
   bytes[1] = (marked ? 0x80 : 0) | 97;
+  bytes.writeUInt32BE(ssrc, 8);
   bytes[12] = event;
   bytes[13] = (end ? 0x80 : 0) | 10;
   bytes.writeUInt16BE(duration, 14);
@@ -51,5 +52,32 @@ t.test('the same digit pressed again is another one', (t) => {
   t.ok(reader.take(packet({ end: true, duration: 3840 }), 12, 9000, 160), 'its beginning lost, of another length');
   t.ok(reader.take(packet({ end: true, duration: 3840 }), 12, 30_000, 800), 'its beginning lost, long after');
   t.ok(reader.take(packet({ end: true, duration: 3840, event: 3 }), 12, 40_000, 820), 'another digit');
+  t.end();
+});
+
+t.test('digits of an engine that counts from 0 after each negotiation are as many as were pressed', (t) => {
+  const reader = new EventReader();
+  t.ok(reader.take(packet({ marked: true }), 12, 0, 0));
+  t.notOk(reader.take(packet({ duration: 3840, end: true }), 12, 0, 60));
+  t.notOk(reader.take(packet({ duration: 3840, end: true }), 12, 0, 300), 'a copy that was held up');
+  t.ok(reader.take(packet({ marked: true, event: 4 }), 12, 0, 510));
+  t.notOk(reader.take(packet({ duration: 3840, end: true, event: 4 }), 12, 0, 570));
+  t.equal(reader.event, 4);
+  t.ok(reader.take(packet({ duration: 1920, event: 5 }), 12, 0, 800), 'its first packet lost');
+  t.end();
+});
+
+t.test('a digit that another source goes on with is one, the next one is another', (t) => {
+  for (const marked of [false, true]) {
+    const reader = new EventReader();
+    t.ok(reader.take(packet({ marked: true }), 12, 1000, 0));
+    t.notOk(reader.take(packet({ duration: 1920 }), 12, 1000, 20));
+    t.notOk(reader.take(packet({ marked, ssrc: 2 }), 12, 7_000_000, 60));
+    t.notOk(reader.take(packet({ duration: 2880, ssrc: 2, end: true }), 12, 7_000_000, 100));
+    t.notOk(reader.take(packet({ duration: 2880, ssrc: 2, end: true }), 12, 7_000_000, 120));
+    t.equal(reader.duration, 2880);
+    t.ok(reader.take(packet({ marked: true, ssrc: 3 }), 12, 500, 190), 'the same digit once more, its end seen, from a third');
+    t.ok(reader.take(packet({ event: 9, ssrc: 4 }), 12, 800, 210), 'another digit amid it');
+  }
   t.end();
 });

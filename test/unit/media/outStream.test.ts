@@ -387,6 +387,23 @@ t.test('a digit of the source that begins during music and outlasts it goes out 
   t.end();
 });
 
+t.test('a digit whose source changes amid it goes out as one, numbered without a break', (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(10, 0, 0);
+  for (let i = 1; i <= 4; i += 1) { rig.event(9 + i, 9600, 5, i * 160, false); rig.advance(20); }
+  for (let i = 5; i <= 8; i += 1) { rig.event(60_000 + i, 4_000_000, 5, i * 160, i === 8, 8000, 2); rig.advance(20); }
+  rig.event(60_009, 4_000_000, 5, 8 * 160, true, 8000, 2);
+  rig.speak(5, 60_010, 4_000_000 + 9 * 960, 2);
+  const digits = rig.sent.filter(({ type }) => type === META.eventType);
+  t.equal(new Set(digits.map(({ ts }) => ts)).size, 1);
+  t.equal(digits.filter(({ marker }) => marker).length, 1);
+  t.equal(digits.filter(({ payload }) => (Number.parseInt(payload.slice(2, 4), 16) & 0x80) !== 0).length, 3, 'three end packets');
+  t.equal(rig.sent.at(-1)!.payload, '78aa');
+  t.same(rig.sent.filter(({ seq }, i) => i > 0 && ((seq - rig.sent[i - 1]!.seq) & 0xffff) !== 1), []);
+  t.end();
+});
+
 t.test('the first digits of two legs are two digits, though both are at timestamp 0', (t) => {
   const rig = new Rig();
   rig.stream.start(rig.now);
