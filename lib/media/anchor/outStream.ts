@@ -3,6 +3,7 @@ import { EventReader, writeEvent } from './events.js';
 import { Lead } from './lead.js';
 import { Playback } from './playback.js';
 import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type AnchorCodec } from './rtp.js';
+import { JUMP_MS, PATIENCE_MS, SourceMap, type Position } from './sourceMap.js';
 
 /** How packets look on one side of the anchor. */
 export interface StreamFormat {
@@ -14,10 +15,6 @@ export interface StreamFormat {
   readonly eventUnit: 8000 | 48_000;
 }
 
-/** How long a packet may be late before silence takes its place, beyond its 20 ms. */
-export const PATIENCE_MS = 40;
-/** A source's clock that is off by more than this is set anew, in milliseconds. */
-const JUMP_MS = 200;
 /** Audio ends an event when no update of it came for so long, in milliseconds; they should come every 50 (RFC 4733 §2.5.1.2). */
 const EVENT_SPACING_MS = 150;
 /** An event is taken as ended when nothing of it came for so long, in milliseconds. */
@@ -26,9 +23,6 @@ const EVENT_LOST_MS = 400;
 const EVENT_SETTLES_MS = 200;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
 const END_PACKETS = 3;
-/** A larger step of the sequence is a restart, not a loss (RFC 3550 A.1 allows 3000; a talk spurt of loss is far below). */
-const MAX_STEP = 1000;
-
 /**
  * One outgoing stream that never changes its SSRC, counts sequence numbers and timestamps without a break, and never falls silent:
  * packets of changing sources are renumbered into it, frames of a recording or of silence fill what they leave (META-SIP §6.2).
@@ -41,8 +35,6 @@ export class OutStream {
   /** Frames of silence, and packets of telephone events, among `packets`. */
   silent = 0;
   events = 0;
-  /** Packets of the source that came after silence had taken their place. */
-  late = 0;
   readonly lead = new Lead();
 
   #format: StreamFormat;
@@ -53,21 +45,10 @@ export class OutStream {
   readonly #reader = new EventReader();
 
   #running = false;
-  #seq: number;
-  /** Timestamp of the next frame, and when it is due. */
-  #next: number;
+  readonly #at: Position;
+  readonly #source: SourceMap;
+  /** When the next frame is due. */
   #due = 0;
-  /** What is added to the source's numbers; the source counts only while `#mapped`. */
-  #mapped = false;
-  #sourceSsrc = 0;
-  #seqOffset = 0;
-  /** The first number that is the source's since then: those before it have been used. */
-  #firstSeq = 0;
-  #tsOffset = 0;
-  /** True once a frame of ours has stood where the source's packet should have been. */
-  #filled = true;
-  /** When the first of a row of late packets came; -1: none did. */
-  #lateSince = -1;
   /** The last thing sent was sound of a source or recording. */
   #talking = false;
   #eventTs = 0;
@@ -82,12 +63,17 @@ export class OutStream {
   constructor(format: StreamFormat, ssrc: number, seq: number, timestamp: number, send: (packet: Buffer) => void) {
     this.#format = format;
     this.ssrc = ssrc;
-    this.#seq = seq & 0xffff;
-    this.#next = timestamp >>> 0;
+    this.#at = { seq: seq & 0xffff, next: timestamp >>> 0 };
     this.#send = send;
     this.#perMs = clockRate(format.codec) / 1000;
+    this.#source = new SourceMap(this.#at, this.#perMs);
     this.#frame = FRAME_MS * this.#perMs;
     this.#silence = silenceFrame(format.codec);
+  }
+
+  /** Packets of the source that came after silence had taken their place. */
+  get late(): number {
+    return this.#source.late;
   }
 
   /** New payload types or event unit, after a re-negotiation; the codec stays. */
@@ -106,7 +92,7 @@ export class OutStream {
   /** Stops the flow; start() goes on in the same numbering. */
   pause(): void {
     this.#running = false;
-    this.#filled = true;
+    this.#source.filled = true;
   }
 
   /** Forgets the source: the next packet, from whomever, is joined on without a break. */
@@ -115,15 +101,14 @@ export class OutStream {
     // Another source may count from where this one did: rtpengine begins at 0 where an event is the first thing it transcodes.
     this.#reader.timestamp = -1;
     this.#taken = -1;
-    this.#mapped = false;
+    this.#source.forget();
     this.#talking = false;
-    this.#filled = true;
   }
 
   /** Plays prepared 20 ms frames instead of the source; null stops. `onEnd` is called once, at the end or when replaced. */
   play(frames: readonly Buffer[] | null, loop: boolean, onEnd: (() => void) | null): void {
     this.#endEvent();
-    this.#filled = true;
+    this.#source.filled = true;
     this.#talking = false;
     this.#playback.play(frames, loop, onEnd);
   }
@@ -142,18 +127,17 @@ export class OutStream {
   audio(packet: Buffer, samples: number, now: number): void {
     if (!this.#running || this.#occupied) return;
     // RFC 4733 §1.2: an event takes the place of audio; some send both.
-    if (this.#event !== null && now - this.#reader.lastAt < EVENT_SPACING_MS && packet.readUInt32BE(8) === this.#sourceSsrc) return this.#passOver(packet);
-    if (!this.#place(packet, now)) return;
-    const timestamp = (packet.readUInt32BE(4) + this.#tsOffset) >>> 0;
-    const newest = tsDistance(timestamp, this.#next) >= 0;
+    if (this.#event !== null && now - this.#reader.lastAt < EVENT_SPACING_MS && this.#source.isFrom(packet)) return this.#source.passOver(packet);
+    if (!this.#source.place(packet, now, this.#due)) return;
+    const timestamp = this.#source.timestampOf(packet);
+    const newest = tsDistance(timestamp, this.#at.next) >= 0;
     if (newest) this.#endEvent();
     if (newest && this.lead.leavesOut(now)) {
-      this.#passOver(packet);
-      this.#tsOffset -= samples;
+      this.#source.passOver(packet, samples);
       this.#due = now + samples / this.#perMs;
       return;
     }
-    if (newest && now - this.#reader.lastAt < EVENT_SETTLES_MS && tsDistance(timestamp, this.#next) < samples) this.#number(packet.readUInt16BE(2));
+    if (newest && now - this.#reader.lastAt < EVENT_SETTLES_MS && tsDistance(timestamp, this.#at.next) < samples) this.#source.number(packet);
     // RFC 3551 §4.1: the marker is set on the first packet after silence and clear otherwise.
     this.#write(packet, this.#format.audioType | (this.#talking ? 0 : 0x80), timestamp);
     this.#talking = true;
@@ -164,8 +148,8 @@ export class OutStream {
   }
 
   #moveTo(timestamp: number): void {
-    this.lead.sent(tsDistance(timestamp, this.#next) / this.#perMs);
-    this.#next = timestamp;
+    this.lead.sent(tsDistance(timestamp, this.#at.next) / this.#perMs);
+    this.#at.next = timestamp;
   }
 
   /** Joins a telephone event of the source in, its duration converted from `unit`. `offset`: where its payload begins. */
@@ -180,13 +164,12 @@ export class OutStream {
     if (fresh) this.#endEvent();
     // It has its three end packets already.
     if (!fresh && this.#event === null) {
-      if (!this.#filled) this.#due = now + FRAME_MS;
-      return this.#passOver(packet);
+      if (!this.#source.filled) this.#due = now + FRAME_MS;
+      return this.#source.passOver(packet);
     }
-    const seq = packet.readUInt16BE(2);
     // An update overtaken by a later one says nothing new.
-    if (!fresh && !this.#filled && packet.readUInt32BE(8) === this.#sourceSsrc && seqDistance(seq + this.#seqOffset, this.#seq) <= 0) return;
-    this.#placeEvent(packet, fresh);
+    if (!fresh && !this.#source.filled && this.#source.isFrom(packet) && this.#source.ahead(packet) <= 0) return;
+    this.#eventTs = this.#source.placeEvent(packet, fresh) ?? this.#eventTs;
     const end = ((packet[offset + 1] as number) & 0x80) !== 0;
     const milliseconds = (this.#reader.duration * 1000) / unit;
     const payload = Buffer.alloc(4);
@@ -194,9 +177,7 @@ export class OutStream {
     this.#event = end ? null : payload;
     this.events += 1;
     this.#emit(this.#format.eventType | (fresh ? 0x80 : 0), this.#eventTs, payload);
-    this.#seqOffset = this.#seq - seq;
-    this.#firstSeq = this.#seq + 1;
-    this.#filled = false;
+    this.#source.sent(packet);
     // All three end packets at once: audio between them would make two digits of one, for an engine that counts by timestamps.
     if (end) for (let copy = 1; copy < END_PACKETS; copy += 1) this.#repeat(payload);
     this.#advance((this.#eventTs + Math.round(milliseconds * this.#perMs)) >>> 0);
@@ -214,13 +195,13 @@ export class OutStream {
 
   /** Where the stream's clock stands, for sender reports (RFC 3550 §6.4.1). */
   timestampAt(now: number): number {
-    return (this.#next + Math.round((now - this.#due) * this.#perMs)) >>> 0;
+    return (this.#at.next + Math.round((now - this.#due) * this.#perMs)) >>> 0;
   }
 
   /** Sends what is due. Call it at least every 10 ms. */
   tick(now: number): void {
     if (!this.#running) return;
-    const patience = this.#filled || this.#occupied ? 0 : PATIENCE_MS;
+    const patience = this.#source.filled || this.#occupied ? 0 : PATIENCE_MS;
     if (now < this.#due + patience) return;
     // After a stall of ours the missed frames are given up, not sent in one burst.
     if (now - this.#due > JUMP_MS) {
@@ -233,74 +214,10 @@ export class OutStream {
     }
   }
 
-  /** Sets the offsets for a packet of the source; false: too late, drop it. */
-  #place(packet: Buffer, now: number): boolean {
-    const seq = packet.readUInt16BE(2);
-    const timestamp = packet.readUInt32BE(4);
-    if (!this.#mapped || packet.readUInt32BE(8) !== this.#sourceSsrc) return this.#join(packet, seq, timestamp);
-    const ahead = tsDistance(timestamp + this.#tsOffset, this.#next) / this.#perMs;
-    if (this.#filled) {
-      return ahead < 0 && ahead > -JUMP_MS && this.#tooLate(now) ? false : this.#join(packet, seq, timestamp);
-    }
-    const step = seqDistance(seq + this.#seqOffset, this.#seq);
-    if (ahead < 0 && ahead > -JUMP_MS) {
-      // Reordered within what a receiver still sorts: passed on under its own number; a duplicate is dropped.
-      if (step <= 0) return step < 0 && seqDistance(seq + this.#seqOffset, this.#firstSeq) >= 0;
-      return this.#join(packet, seq, timestamp);
-    }
-    if (ahead < 0 || ahead > Math.max(0, now - this.#due) + JUMP_MS || step <= 0 || step > MAX_STEP) return this.#join(packet, seq, timestamp);
-    return true;
-  }
-
-  /** The same for an event: its timestamp is that of its beginning, so only a fresh one can be placed by it. */
-  #placeEvent(packet: Buffer, fresh: boolean): void {
-    const seq = packet.readUInt16BE(2);
-    const timestamp = packet.readUInt32BE(4);
-    const known = this.#mapped && packet.readUInt32BE(8) === this.#sourceSsrc;
-    if (!known || (fresh && this.#filled)) {
-      this.#join(packet, seq, timestamp);
-      if (fresh) this.#eventTs = this.#next;
-      return;
-    }
-    if (!fresh) return;
-    // RFC 4733 §2.4.1.2 wants the instant it began; where our audio is further already, the next free one.
-    const mapped = (timestamp + this.#tsOffset) >>> 0;
-    const ahead = tsDistance(mapped, this.#next) / this.#perMs;
-    if (ahead > JUMP_MS || ahead < -JUMP_MS) this.#join(packet, seq, timestamp);
-    this.#eventTs = ahead > 0 && ahead <= JUMP_MS ? mapped : this.#next;
-  }
-
-  /**
-   * Packets whose place silence took come in a burst when the network held them back, and are dropped; when they keep coming the
-   * source is simply later than it was, and is joined on where it is.
-   */
-  #tooLate(now: number): boolean {
-    if (this.#lateSince < 0) this.#lateSince = now;
-    if (now - this.#lateSince > PATIENCE_MS) return false;
-    this.late += 1;
-    return true;
-  }
-
-  /** The source's packet `seq` gets the next number, and those after it follow. */
-  #number(seq: number): void {
-    this.#seqOffset = this.#seq + 1 - seq;
-    this.#firstSeq = this.#seq + 1;
-  }
-
-  #join(packet: Buffer, seq: number, timestamp: number): boolean {
-    this.#sourceSsrc = packet.readUInt32BE(8);
-    this.#number(seq);
-    this.#tsOffset = this.#next - timestamp;
-    this.#mapped = true;
-    this.#filled = false;
-    this.#lateSince = -1;
-    return true;
-  }
-
   /** Numbers and sends a packet of the source. */
   #write(packet: Buffer, markerAndType: number, timestamp: number): void {
-    const seq = (packet.readUInt16BE(2) + this.#seqOffset) & 0xffff;
-    if (seqDistance(seq, this.#seq) > 0) this.#seq = seq;
+    const seq = this.#source.seqOf(packet);
+    if (seqDistance(seq, this.#at.seq) > 0) this.#at.seq = seq;
     packet[1] = markerAndType;
     packet.writeUInt16BE(seq, 2);
     packet.writeUInt32BE(timestamp, 4);
@@ -322,20 +239,12 @@ export class OutStream {
   #repeat(payload: Buffer): void {
     this.events += 1;
     this.#emit(this.#format.eventType as number, this.#eventTs, payload);
-    this.#seqOffset += 1;
-    this.#firstSeq = this.#seq + 1;
-  }
-
-  /** A packet of the source that is not sent on: the one after it takes its number. */
-  #passOver(packet: Buffer): void {
-    if (seqDistance(packet.readUInt16BE(2) + this.#seqOffset, this.#seq) <= 0) return;
-    this.#seqOffset -= 1;
-    this.#firstSeq = this.#seq + 1;
+    this.#source.inserted();
   }
 
   /** The next frame of ours: a digit, the recording, silence. */
   #own(now: number): void {
-    this.#filled = true;
+    this.#source.filled = true;
     // Audio amid an event would make two of it: an update that is late is stood in for by the last one (RFC 4733 §2.5.1.2).
     if (this.#event !== null) {
       if (now - this.#reader.lastAt <= EVENT_LOST_MS) return this.#repeat(this.#event);
@@ -348,13 +257,13 @@ export class OutStream {
     }
     const recorded = this.#playback.next();
     if (recorded === null) this.silent += 1;
-    this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#next, recorded ?? this.#silence);
+    this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#at.next, recorded ?? this.#silence);
     this.#talking = recorded !== null;
-    this.#moveTo((this.#next + this.#frame) >>> 0);
+    this.#moveTo((this.#at.next + this.#frame) >>> 0);
   }
 
   #sendDigit({ event, first, end, elapsedMs }: DigitStep): void {
-    if (first) this.#digitTs = this.#next;
+    if (first) this.#digitTs = this.#at.next;
     const type = this.#format.eventType as number;
     for (let copy = 0; copy < (end ? END_PACKETS : 1); copy += 1) {
       const payload = Buffer.allocUnsafe(4);
@@ -367,16 +276,16 @@ export class OutStream {
 
   /** Moves the audio's clock to `timestamp`, in whole frames, never back. */
   #advance(timestamp: number): void {
-    const ahead = tsDistance(timestamp, this.#next);
-    if (ahead > 0) this.#moveTo((this.#next + Math.ceil(ahead / this.#frame) * this.#frame) >>> 0);
+    const ahead = tsDistance(timestamp, this.#at.next);
+    if (ahead > 0) this.#moveTo((this.#at.next + Math.ceil(ahead / this.#frame) * this.#frame) >>> 0);
   }
 
   #emit(markerAndType: number, timestamp: number, payload: Buffer): void {
     const packet = Buffer.allocUnsafe(RTP_HEADER + payload.length);
-    this.#seq = (this.#seq + 1) & 0xffff;
+    this.#at.seq = (this.#at.seq + 1) & 0xffff;
     packet[0] = 0x80;
     packet[1] = markerAndType;
-    packet.writeUInt16BE(this.#seq, 2);
+    packet.writeUInt16BE(this.#at.seq, 2);
     packet.writeUInt32BE(timestamp, 4);
     packet.writeUInt32BE(this.ssrc, 8);
     payload.copy(packet, RTP_HEADER);
