@@ -48,9 +48,10 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   draining = false;
   /** Per cent, from the last heartbeat. */
   idleCpu = 100;
-  /** Channels there, ours and others', and how many it may have. */
-  sessions = 0;
+  /** How many channels it may have. */
   maxSessions = Infinity;
+  /** Channels there that are not ours, from the last heartbeat. */
+  #others = 0;
   readonly #config: FreeswitchAddress;
   readonly #logger: MediaLogger;
   readonly #stack: () => SipStack;
@@ -73,6 +74,11 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.#stack = stack;
     this.#nudger = nudger;
     this.address = `${config.host}:${config.port}`;
+  }
+
+  /** Channels there, ours and others'; heartbeats would tell of ours two seconds late. */
+  get sessions(): number {
+    return this.#others + this.#channels.size;
   }
 
   /** Does not fail when it is absent: it is found when it comes. */
@@ -233,7 +239,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   #take(event: SwitchEvent): void {
     if (event.get('Event-Name') === 'HEARTBEAT') {
       this.#beat();
-      this.sessions = Number(event.get('Session-Count') ?? 0);
+      this.#others = Math.max(0, Number(event.get('Session-Count') ?? 0) - this.#channels.size);
       this.maxSessions = Number(event.get('Max-Sessions') ?? Infinity);
       this.idleCpu = Number(event.get('Idle-CPU') ?? 100);
       return;

@@ -39,6 +39,40 @@ t.test('FreeSWITCH killed mid-call: mediaLost and BYE; 503 meanwhile; back again
   t.ok((await stage.call()).ok, 'a call works again');
 });
 
+t.test('FreeSWITCH and drachtio-server killed mid-call and started again: the call ends once, calls work without a restart of ours', { skip: skip || missing('drachtio'), timeout: 90_000 }, async (t) => {
+  const stage = await openStage({ media: 'freeswitch', drachtioServers: 1 });
+  t.teardown(() => stage.close());
+  const { freeswitch, drachtio, service } = stage.running;
+  const user = stage.user({ expect: [] });
+  t.equal(await user.place(), 200);
+  await Promise.all([freeswitch!.kill(), drachtio[0]!.kill()]);
+  const [cdr] = await stage.running.records(1);
+  t.match(cdr!.termination, { by: 'us', reason: /^(sipLost|mediaLost)$/, status: 503 });
+  user.close();
+  await Promise.all([freeswitch!.restart(), drachtio[0]!.restart()]);
+  while ((await fetch(`http://${service.http}/ready`)).status !== 200) await pause(50);
+  t.ok((await stage.call()).ok, 'a call works again');
+  t.equal(service.table.size, 0);
+});
+
+t.test('a pool with one that refuses, and one that is soon full: every call is taken by the other', { skip, timeout: 60_000 }, async (t) => {
+  const range = async (): Promise<[number, number]> => (await mediaPorts()).split('-').map(Number) as [number, number];
+  const small = await startFreeswitch(engines.freeswitch, await range(), { WAB_MAX_CHANNELS: '10' });
+  t.teardown(() => small.close());
+  const large = await sharedFreeswitch(engines.freeswitch, range);
+  const stage = await openStage({ media: 'freeswitch', overlay: { media: { freeswitch: [small.esl, large.esl] } } });
+  t.teardown(() => stage.close());
+  const call = (i: number): ReturnType<typeof stage.call> => stage.call({ from: `+44770090012${i}` }, 2500);
+  await small.api('fsctl pause inbound');
+  t.ok((await call(0)).audio?.toneHeard);
+  t.ok(stage.running.log.some((line) => line.includes('a media engine cannot take a call') && line.includes('503')), 'the first was asked and refused');
+  await small.api('fsctl resume inbound');
+  const reports = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(call));
+  t.same(reports.map(({ status }) => status), Array(8).fill(200));
+  t.equal(reports.filter(({ audio }) => audio?.toneHeard).length, 8);
+  await noChannels(small);
+});
+
 t.test('a pool of two: calls on both; one taken out of the configuration keeps its calls and gets no new ones', { skip, timeout: 60_000 }, async (t) => {
   const range = async (): Promise<[number, number]> => (await mediaPorts()).split('-').map(Number) as [number, number];
   const first = await sharedFreeswitch(engines.freeswitch, range);
