@@ -19,6 +19,8 @@ t.test('100 calls, ten at a time: each answered, with audio', { skip, timeout: 1
   t.equal(mute.length, 0, `without audio: ${JSON.stringify(mute.map(({ audio, violations }) => [audio?.packetsReceived, audio?.detail.tone, violations]))}`);
   t.comment(`joined again: ${stage.running.log.filter((line) => line.includes('were not joined')).length}`);
   const setup = reports.map(({ setup: { answeredMs } }) => answeredMs ?? Infinity).sort((a, b) => a - b);
+  const first = reports.map(({ audio }) => audio?.firstPacketMs ?? Infinity).sort((a, b) => a - b);
+  t.comment(`first packet ${first[50]!.toFixed(0)} ms after the answer (median), ${first[99]!.toFixed(0)} ms at most`);
   t.comment(`answered after ${setup[50]!.toFixed(0)} ms (median), ${setup[99]!.toFixed(0)} ms at most`);
 });
 

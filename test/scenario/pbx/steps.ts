@@ -42,8 +42,10 @@ export function assertQuietLeg(t: Test, report: MetaCallReport): void {
   const requests = report.messages.filter((line) => line.startsWith('< ') && !line.startsWith('< SIP/2.0')).map((line) => line.split(' ')[1]);
   t.ok(requests.every((method) => ['INVITE', 'ACK', 'BYE', 'CANCEL'].includes(method!)), `requests to Meta: ${requests.join(' ')}`);
   const { received } = report.audio!.detail;
-  t.equal(received.ssrcs.length, 1, 'one SSRC');
-  t.equal(received.sources.length, 1, 'one address');
+  // A call may end before the engine's first packet.
+  const streams = received.packets === 0 ? 0 : 1;
+  t.equal(received.ssrcs.length, streams, 'one SSRC');
+  t.equal(received.sources.length, streams, 'one address');
   t.ok(received.maxGapMs < 1000 + report.pacerLateMs, `longest gap ${received.maxGapMs} ms`);
 }
 
