@@ -14,6 +14,8 @@ export interface Stalls {
   clear(): void;
   /** A bound of `ms` on a quiet machine, in milliseconds: a packet crosses two processes on its way. */
   bound(ms: number): number;
+  /** How many 20 ms packets may have come too late for their place. */
+  packets(): number;
   stop(): Promise<void>;
 }
 
@@ -33,6 +35,7 @@ export function watchStalls(): Stalls {
     get worstMs() { return shared[0]!; },
     clear() { shared[0] = 0; },
     bound(ms) { return ms + 2 * Math.max(0, shared[0]! - USUAL_MS); },
+    packets() { return Math.ceil((2 * Math.max(0, shared[0]! - USUAL_MS)) / 20); },
     async stop() { await worker.terminate(); },
   };
 }

@@ -177,8 +177,8 @@ t.test('a number that gets G.711 alone from Meta: passed through or transcoded, 
     talk.stop();
     const atMeta = Int16Array.from(meta.seen.slice(30, 80).flatMap((one) => [...theirs.decode(one.payload)]));
     const atPeer = Int16Array.from(peer.seen.slice(20, 60).flatMap((one) => [...ours.decode(one.payload)]));
-    t.ok(purity(atMeta, 8000, 700) > 0.9, `${codec}: Meta hears the peer`);
-    t.ok(purity(atPeer, 8000, 440) > 0.9, `${codec}: the peer hears Meta`);
+    t.ok(purity(atMeta, 8000, 700) > 0.7, `${codec}: Meta hears the peer`);
+    t.ok(purity(atPeer, 8000, 440) > 0.7, `${codec}: the peer hears Meta`);
     const event = (duration: number, end: boolean): Buffer => Buffer.from([3, end ? 0x8a : 10, duration >> 8, duration & 255]);
     const [mts, pts] = [meta.ts, peer.ts];
     await pace((i) => { meta.send(126, event((i + 1) * 160, i === 4), 160, { ts: mts, marker: i === 0 }); peer.send(events, event((i + 1) * 160, i === 4), 160, { ts: pts, marker: i === 0 }); }, 5).done;
