@@ -128,8 +128,10 @@ export class PeerDialog {
   /** A NOTIFY of the subscription that a REFER made (RFC 3515 §2.4.4). Gives the status it was answered. */
   async notify(event: string, state: string, sipfrag: string): Promise<number> {
     if (this.#over) return 481;
+    const { contact } = this.#dialog.local;
     const response = await requestInDialog(this.#dialog, 'NOTIFY', {
-      Event: event, 'Subscription-State': state, 'Content-Type': 'message/sipfrag;version=2.0',
+      // RFC 3265 §7.1, table 2: mandatory; Asterisk refuses a NOTIFY without it.
+      ...(contact === undefined ? {} : { Contact: contact }), Event: event, 'Subscription-State': state, 'Content-Type': 'message/sipfrag;version=2.0',
     }, `${sipfrag}\r\n`);
     return response.status;
   }

@@ -47,7 +47,8 @@ export interface SipDialog extends EventEmitter {
   /** The connection it lives on. */
   readonly srf: EventEmitter;
   readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
-  readonly local: { sdp: string };
+  /** `contact`: our Contact value, as it was sent. */
+  readonly local: { sdp: string; readonly contact?: string };
   readonly remote: { readonly uri: string; readonly sdp: string };
   readonly connected: boolean;
   /** The response that made it: of a dialog that we began, the peer's 200. */

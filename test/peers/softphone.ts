@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,6 +29,8 @@ export interface SoftphoneOptions {
 export interface Softphone extends Program {
   /** Has it do what its menu can: 'dial sip:…', 'hangup', 'uareg 0' … */
   command(name: string, params?: string): Promise<void>;
+  /** Presses these keys one after the other. */
+  press(digits: string): Promise<void>;
   /** Digits that came from the far end. */
   digits(): string;
 }
@@ -40,12 +43,13 @@ function sound(audio: SoftphoneOptions['audio']): string[] {
 
 export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
-  const [port, control] = [await freeUdpPort(), await freeUdpPort()];
+  const [port, control, console] = [await freeUdpPort(), await freeUdpPort(), await freeUdpPort()];
   const media = await programPorts();
   await writeFile(join(dir, 'config'), [
     'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound(audio),
     'rtp_timeout 0', `rtp_ports ${media.first}-${media.last}`, 'module_path /usr/lib/baresip/modules',
-    ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`, '',
+    ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`,
+    'module cons.so', `cons_listen 127.0.0.1:${console}`, '',
   ].join('\n'));
   const account = `<sip:${user}@${domain};transport=${transport}>;outbound="sip:${registrar};transport=${transport}";auth_user=${user};auth_pass=${password};regint=${register ? 120 : 0};answermode=auto;audio_codecs=${codec}${srtp ? ';mediaenc=srtp-mand' : ''}`;
   await writeFile(join(dir, 'accounts'), `${account}\n`);
@@ -54,25 +58,35 @@ export async function startSoftphone({ user, password, domain, registrar, transp
   const socket = await reach(control);
   let said = '';
   socket.on('data', (data: Buffer) => { said += data.toString(); });
+  const command: Softphone['command'] = async (name, params) => {
+    const text = JSON.stringify({ command: name, ...(params === undefined ? {} : { params }) });
+    const from = said.length;
+    // The answer is a netstring of its own; that there is one means that it was done.
+    const done = new Promise<void>((resolve, reject) => {
+      const settle = (how: () => void): void => {
+        socket.off('data', look).off('close', gone);
+        how();
+      };
+      const look = (): void => { if (said.includes('"response":true', from)) settle(resolve); };
+      const gone = (): void => settle(() => reject(new Error('baresip has ended')));
+      socket.on('data', look).on('close', gone);
+    });
+    socket.write(`${Buffer.byteLength(text)}:${text},`);
+    await done;
+  };
   return {
     ...program,
-    digits: () => [...said.matchAll(/"type":"CALL_DTMF_START"[^}]*"param":"(.)"/g)].map(([, digit]) => digit).join(''),
-    async command(name, params) {
-      const text = JSON.stringify({ command: name, ...(params === undefined ? {} : { params }) });
-      const from = said.length;
-      // The answer is a netstring of its own; that there is one means that it was done.
-      const done = new Promise<void>((resolve, reject) => {
-        const look = (): void => {
-          if (!said.includes('"response":true', from)) return;
-          socket.off('data', look);
-          resolve();
-        };
-        socket.on('data', look);
-        socket.once('error', reject);
-      });
-      socket.write(`${Buffer.byteLength(text)}:${text},`);
-      await done;
+    command,
+    async press(digits) {
+      const keyboard = createSocket('udp4');
+      for (const digit of digits) {
+        await new Promise<void>((resolve, reject) => keyboard.send(digit, console, '127.0.0.1', (error) => { if (error) reject(error); else resolve(); }));
+        // The key is up again when the next one comes.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      keyboard.close();
     },
+    digits: () => [...said.matchAll(/"type":"CALL_DTMF_START"[^}]*"param":"(.)"/g)].map(([, digit]) => digit).join(''),
     async close() {
       socket.destroy();
       await program.close();

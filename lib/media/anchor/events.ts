@@ -46,7 +46,7 @@ export class EventReader {
     const field = packet.readUInt16BE(offset + 2);
     const ssrc = packet.readUInt32BE(8);
     const known = timestamp === this.timestamp && ssrc === this.#ssrc;
-    const fresh = known ? this.#repeats(packet, field, now) : !this.#goesOn(packet, offset, field, now, ssrc);
+    const fresh = known ? this.#repeats(packet, offset, field, now) : !this.#goesOn(packet, offset, field, now, ssrc);
     this.#ssrc = ssrc;
     if (fresh) {
       this.timestamp = timestamp;
@@ -65,9 +65,11 @@ export class EventReader {
   }
 
   /** The same timestamp once more: rtpengine 10.5.3 counts from 0 after each negotiation, where a digit is the first thing it transcodes. */
-  #repeats(packet: Buffer, field: number, now: number): boolean {
+  #repeats(packet: Buffer, offset: number, field: number, now: number): boolean {
+    if (packet[offset] !== this.event) return true;
     const marked = ((packet[1] as number) & 0x80) !== 0;
-    return now - this.lastAt >= GOES_ON_MS && (marked || field < this.#last);
+    const end = ((packet[offset + 1] as number) & 0x80) !== 0;
+    return (marked || field < this.#last) && now - this.lastAt >= (this.#over && !end ? SWAPPED_MS : GOES_ON_MS);
   }
 
   /**

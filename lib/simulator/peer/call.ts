@@ -236,6 +236,8 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
         transaction.respond(transaction.reply(200));
         break;
       case 'NOTIFY':
+        // RFC 3265 §7.1, table 2.
+        if (!request.has('contact')) this.faults.push('NOTIFY without Contact');
         this.notified.push(request.body.trim());
         transaction.respond(transaction.reply(200));
         this.emit('notify', request.body.trim());

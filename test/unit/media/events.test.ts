@@ -64,6 +64,10 @@ t.test('digits of an engine that counts from 0 after each negotiation are as man
   t.notOk(reader.take(packet({ duration: 3840, end: true, event: 4 }), 12, 0, 570));
   t.equal(reader.event, 4);
   t.ok(reader.take(packet({ duration: 1920, event: 5 }), 12, 0, 800), 'its first packet lost');
+  t.notOk(reader.take(packet({ duration: 3840, event: 5, end: true }), 12, 0, 840));
+  t.ok(reader.take(packet({ marked: true, event: 5 }), 12, 0, 900), 'the same key, fast');
+  t.notOk(reader.take(packet({ duration: 3840, event: 5, end: true }), 12, 0, 960));
+  t.notOk(reader.take(packet({ duration: 2880, event: 5 }), 12, 0, 961), 'an update that its end overtook');
   t.end();
 });
 
