@@ -96,6 +96,8 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   });
   undo.push(() => media.close());
   const guard = new Guard(() => rules.config.limits.ban);
+  // Said where an operator looks, not only in the README.
+  if (config.sip.server === 'drachtio') log.warn({ part: 'sip' }, "drachtio-server does not verify Meta's certificate and sends no server name: use the embedded server or a verifying TLS relay where that matters");
   const embedded = config.sip.server === 'embedded'
     ? await startEmbedded(config, log, (entry) => history.record(entry), (address) => !guard.silent(address, Date.now())) : null;
   if (embedded !== null) undo.push(() => embedded.server.close());
