@@ -31,7 +31,10 @@ t.test('sixteen digits arrive exactly, beside Opus and beside G.711', async (t) 
   for (const audioClock of [48000, 8000]) {
     const events = exchange('0123456789*#ABCD', 8000, audioClock);
     t.equal(events.map((e) => e.digit).join(''), '0123456789*#ABCD');
-    for (const event of events) t.match(event, { duration: 800, durationMs: 100, packets: 7, endPackets: 3, faults: [] });
+    for (const event of events) {
+      t.match(event, { duration: 800, durationMs: 100, packets: 7, endPackets: 3 });
+      t.same(event.faults, []);
+    }
   }
 });
 
