@@ -1,12 +1,9 @@
-import { digitOf, EventReader } from './events.js';
+import { digitOf, EVENT_LOST_MS, EventReader } from './events.js';
 import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
 import { answerReport, RtcpSession } from './rtcp.js';
 import { OutStream, type StreamFormat } from './outStream.js';
 import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
-
-/** An event whose end was lost is taken as ended when it says nothing for so long, in milliseconds. */
-const EVENT_LOST_MS = 200;
 
 /** So many packets of one odd length in a row are no accident. */
 const ODD_ROW = 5;

@@ -19,6 +19,9 @@ const END_GOES_ON_MS = 500;
 const SWAPPED_MS = 40;
 const SWAPPED_UNITS = 1920;
 
+/** An event is taken as ended when nothing of it came for so long, in milliseconds. */
+export const EVENT_LOST_MS = 400;
+
 /** Largest value of the 16-bit duration field (RFC 4733 §2.3.5). */
 export const MAX_DURATION = 0xffff;
 

@@ -1,5 +1,5 @@
 import { DigitQueue, type DigitStep } from './digitQueue.js';
-import { EventReader, writeEvent } from './events.js';
+import { EVENT_LOST_MS, EventReader, writeEvent } from './events.js';
 import { Lead } from './lead.js';
 import { Playback } from './playback.js';
 import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type AnchorCodec } from './rtp.js';
@@ -17,8 +17,6 @@ export interface StreamFormat {
 
 /** Audio ends an event when no update of it came for so long, in milliseconds; they should come every 50 (RFC 4733 §2.5.1.2). */
 const EVENT_SPACING_MS = 150;
-/** An event is taken as ended when nothing of it came for so long, in milliseconds. */
-const EVENT_LOST_MS = 400;
 /** For so long after an event audio that misses nothing gets the next number: copies of the end that audio overtakes or that are lost leave none free, in milliseconds. */
 const EVENT_SETTLES_MS = 200;
 /** End packets of an event (RFC 4733 §2.5.1.4). */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { MediaConfig, RtpengineConfig } from '../../../lib/config/types.js';
+import { preferMedia } from '../../../lib/media/priority.js';
 import { createMediaEngine, type MediaCall, type MediaEngine, type MediaLogger, type PeerLeg, type PeerMediaProfile } from '../../../lib/media/index.js';
 import { mediaPorts } from '../../helpers/ports.js';
 import { Endpoint } from './endpoint.js';
@@ -24,6 +25,8 @@ export async function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): Pro
 }
 
 export async function startEngine(rtpengine: Partial<RtpengineConfig> = {}): Promise<{ engine: MediaEngine; logger: ReturnType<typeof keepingLogger> }> {
+  // The test's own ends are judged by the clock as the service's are.
+  preferMedia(0);
   const logger = keepingLogger();
   const engine = createMediaEngine(await mediaConfig(rtpengine), logger, { webrtc: true, stack: () => { throw new Error('rtpengine needs no SIP'); } });
   await engine.start();
