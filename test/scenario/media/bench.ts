@@ -107,7 +107,7 @@ export async function peerAnswers(call: MediaCall, profile: PeerMediaProfile, fo
   await leg.takeAnswer(peerSdp(peer.port, formats.map((format) => format.replace('EVENTS', String(events))),
     secure ? [...extra, `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}`] : extra, secure ? 'RTP/SAVP' : 'RTP/AVP'));
   if (secure) peer.secure(key, sdpKey(offer));
-  peer.aim('127.0.0.1', sdpPort(offer));
+  peer.aim(/^c=IN IP4 (\S+)/m.exec(offer)?.[1] ?? '127.0.0.1', sdpPort(offer));
   peer.ssrc = 0x2222;
   return { leg, peer, offer, events };
 }
