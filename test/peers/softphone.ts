@@ -35,6 +35,9 @@ export interface Softphone extends Program {
   digits(): string;
 }
 
+/** What baresip takes for the release of a key. */
+const KEY_UP = '\x04';
+
 /** ausine speaks 48 kHz stereo only. */
 function sound(audio: SoftphoneOptions['audio']): string[] {
   if (audio === 'echo') return ['audio_player aubridge,echo', 'audio_source aubridge,echo'];
@@ -79,10 +82,9 @@ export async function startSoftphone({ user, password, domain, registrar, transp
     command,
     async press(digits) {
       const keyboard = createSocket('udp4');
-      for (const digit of digits) {
-        await new Promise<void>((resolve, reject) => keyboard.send(digit, console, '127.0.0.1', (error) => { if (error) reject(error); else resolve(); }));
-        // The key is up again when the next one comes.
-        await new Promise((resolve) => setTimeout(resolve, 300));
+      for (const key of [...digits].flatMap((digit) => [digit, KEY_UP])) {
+        await new Promise<void>((resolve, reject) => keyboard.send(key, console, '127.0.0.1', (error) => { if (error) reject(error); else resolve(); }));
+        await new Promise((resolve) => setTimeout(resolve, 150));
       }
       keyboard.close();
     },
