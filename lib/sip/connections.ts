@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { WabError } from '../errors.js';
 import type { TraceEntry } from '../observe/trace.js';
 import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { closeStack, createStack, onProtocolMessage } from './drachtio.js';
+import { closeStack, createStack, onProtocolMessage, taken } from './drachtio.js';
 import { readTrace } from './protocolTrace.js';
 
 export interface SipServerAddress {
@@ -104,18 +104,24 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
 
   #open(connection: Connection): void {
     const { stack, address } = connection;
+    let attempt = 0;
     stack.on('connect', (error: Error | null, contacts: string = '') => {
       if (error) {
         this.#log.warn({ server: name(address), err: error.message }, 'the SIP server refused our secret: check sip.drachtio[].secret');
         return;
       }
       if (this.#closed) return closeStack(stack);
-      connection.up = true;
-      connection.tlsPort = Number(/\btls\/[^,]*:(\d+)(?:,|$)/.exec(contacts)?.[1] ?? 0) || null;
-      this.#log.info({ server: name(address) }, 'connected to the SIP server');
-      this.emit('up', name(address));
+      const mine = (attempt += 1);
+      void taken(stack).then(() => {
+        if (this.#closed || mine !== attempt) return;
+        connection.up = true;
+        connection.tlsPort = Number(/\btls\/[^,]*:(\d+)(?:,|$)/.exec(contacts)?.[1] ?? 0) || null;
+        this.#log.info({ server: name(address) }, 'connected to the SIP server');
+        this.emit('up', name(address));
+      });
     });
     const lost = (error?: unknown): void => {
+      attempt += 1;
       if (this.#closed || !connection.up) return;
       connection.up = false;
       this.#log.warn({ server: name(address), err: error instanceof Error ? error.message : undefined }, 'the connection to the SIP server was lost; reconnecting');

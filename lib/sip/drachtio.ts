@@ -144,14 +144,39 @@ export function deliver(dialog: SipDialog): void {
   (dialog as SipDialog & Queueing).queueRequests = false;
 }
 
+/** Milliseconds. */
+const PING_PATIENCE = 1000;
+
 /** What lies below a connection: drachtio-srf's agent and its socket protocol. */
 interface Internals {
-  readonly app?: { readonly client?: { readonly wp?: EventEmitter & { closing?: boolean; reconnectVars?: { retryTimer?: NodeJS.Timeout | null } } } };
+  readonly app?: { readonly client?: { readonly mapServer: ReadonlyMap<unknown, unknown>; readonly wp?: EventEmitter & { send(socket: unknown, text: string): string; closing?: boolean; reconnectVars?: { retryTimer?: NodeJS.Timeout | null } } } };
 }
 
 /** Calls `listener` with every message of the client protocol that the SIP server sends; use it after connect(). */
 export function onProtocolMessage(stack: SipStack, listener: (text: string) => void): void {
   (stack as SipStack & Internals).app?.client?.wp?.on('msg', (_socket: unknown, text: string) => listener(text));
+}
+
+/**
+ * Resolves when the server has taken what was sent to it so far: after 'connect', which requests we want. It handles what a client sends
+ * in its order, and a request that came before would get 503. An older server that knows no ping is given a moment.
+ */
+export async function taken(stack: SipStack): Promise<void> {
+  const client = (stack as SipStack & Internals).app?.client;
+  const socket: unknown = client?.mapServer.keys().next().value;
+  if (client?.wp === undefined || socket === undefined) return;
+  const { wp } = client;
+  const id = wp.send(socket, 'ping');
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      wp.off('msg', heard);
+      resolve();
+    };
+    const heard = (_socket: unknown, text: string): void => { if (text.includes(`|response|${id}|`)) done(); };
+    const timer = setTimeout(done, PING_PATIENCE);
+    wp.on('msg', heard);
+  });
 }
 
 /** Disconnects for good. Between two attempts to connect, disconnect() throws and leaves the next attempt's timer running. */
