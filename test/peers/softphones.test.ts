@@ -2,15 +2,15 @@ import t from 'tap';
 import { domain, number, plainListener } from '../helpers/service.js';
 import { openStage, pause, type Stage } from '../scenario/harness.js';
 import { absent } from './programs.js';
-import { startSoftphone } from './softphone.js';
+import { startSoftphone, type Softphone } from './softphone.js';
 
-/** Resolves when so many devices are registered. */
-async function registered(stage: Stage, count: number): Promise<{ user: string; userAgent: string; from: string }[]> {
+/** Resolves when so many devices are registered; `last` is the phone that has to do something for it. */
+async function registered(stage: Stage, count: number, last: Softphone): Promise<{ user: string; userAgent: string; from: string }[]> {
   const deadline = Date.now() + 15_000;
   for (;;) {
     const { registrations } = await (await fetch(`http://${stage.running.service.http}/status`)).json() as { registrations: { user: string; userAgent: string; from: string }[] };
     if (registrations.length === count) return registrations;
-    if (Date.now() > deadline) throw new Error(`${registrations.length} registrations instead of ${count}`);
+    if (Date.now() > deadline) throw new Error(`${registrations.length} registrations instead of ${count}; ${last.output()}`);
     await pause(50);
   }
 }
@@ -30,7 +30,7 @@ for (const transport of ['udp', 'tcp'] as const) {
     const phone = await startSoftphone({ user: '6001', password: 'pw-6001', domain, registrar, transport, audio: 'echo' });
     t.teardown(() => phone.close());
 
-    const [device] = await registered(stage, 1);
+    const [device] = await registered(stage, 1, phone);
     t.match(device, { user: '6001', userAgent: /^baresip/, from: new RegExp(`^${transport}:127\\.0\\.0\\.1:`) });
     const called = await stage.call({}, 2500);
     t.equal(called.status, 200);
@@ -39,7 +39,7 @@ for (const transport of ['udp', 'tcp'] as const) {
 
     const caller = await startSoftphone({ user: '6002', password: 'pw-6002', domain, registrar, transport, audio: 'tone' });
     t.teardown(() => caller.close());
-    await registered(stage, 2);
+    await registered(stage, 2, caller);
     await caller.command('dial', `sip:+447700900101@${domain}`);
     for (let i = 0; i < 200 && !stage.running.service.table.all().some((call) => call.state === 'answered'); i++) await pause(50);
     await pause(2000);
@@ -51,7 +51,7 @@ for (const transport of ['udp', 'tcp'] as const) {
     t.same(meta.reports.flatMap((r) => r.violations), []);
 
     await phone.close();
-    await registered(stage, 1);
+    await registered(stage, 1, phone);
     t.equal((await stage.call()).status, 480, `nobody is at sip:6001@${domain} any more`);
   });
 }
@@ -69,5 +69,5 @@ t.test('baresip with a wrong password does not get in', { skip: absent('baresip'
   t.teardown(() => phone.close());
   for (let i = 0; i < 200 && !/403 Forbidden/.test(phone.output()); i++) await pause(50);
   t.match(phone.output(), /403 Forbidden/);
-  t.same(await registered(stage, 0), []);
+  t.same(await registered(stage, 0, phone), []);
 });
