@@ -31,9 +31,9 @@ const BACK_OFF = [200, 500, 1000, 2000, 5000];
 /** Heartbeats come every 2 s (freeswitch/autoload_configs/switch.conf.xml); so long without one and it counts as gone. */
 const HEARTBEAT_PATIENCE = 7000;
 
-/** How long joining two channels may take before it is asked for again, in milliseconds, and how often. */
+/** How long joining two channels may take before it is asked for again, in milliseconds, longer each time, and how often. */
 const JOIN_PATIENCE = 700;
-const JOIN_ATTEMPTS = 4;
+const JOIN_ATTEMPTS = 3;
 
 /** When an INVITE of ours that failed has made its channel at the latest, in milliseconds. */
 const LATE_CHANNEL = 500;
@@ -157,23 +157,25 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
    */
   async bridge(one: Channel, other: Channel): Promise<void> {
     for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt += 1) {
-      const joined = this.#joined(one.uuid);
+      const joined = this.#joined(one.uuid, attempt * JOIN_PATIENCE);
       await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
       if (await joined) return;
+      // What it says comes late where it is short of time, and to ask again would part the two, which then hang up.
+      if ((await this.api(`uuid_getvar ${one.uuid} bridge_to`)).trim() === other.uuid) return;
       this.#logger.debug({ engine: this.address, attempt }, 'two channels were not joined');
     }
     throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} does not join two channels`);
   }
 
   /** Whether this channel is joined to another before our patience ends. */
-  #joined(uuid: string): Promise<boolean> {
+  #joined(uuid: string, patience: number): Promise<boolean> {
     return new Promise((resolve) => {
       const done = (joined: boolean): void => {
         clearTimeout(timer);
         this.#joining.delete(uuid);
         resolve(joined);
       };
-      const timer = setTimeout(() => done(false), JOIN_PATIENCE);
+      const timer = setTimeout(() => done(false), patience);
       this.#joining.set(uuid, done);
     });
   }
