@@ -1,12 +1,41 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
 
-/** A free TCP port on loopback, for a listener that must be named before it exists. */
+/** Signalling: 5000 to 9999, a block of it for each process, in steps that leave a program's next ports alone (TLS, RTCP, a second stream). */
+const blocks = 25;
+const portsPerBlock = 200;
+const step = 4;
+let block: Promise<number> | null = null;
+let taken = 0;
+
+/**
+ * A port of loopback that is free for UDP and TCP, for a listener that must be named before it exists; the three after it are nobody else's.
+ * Away from the kernel's ephemeral ports, which anybody's connection may get in between.
+ */
 export async function freePort(): Promise<number> {
+  block ??= own(5000, blocks, portsPerBlock).then((first) => first ?? Promise.reject(new Error('no free block of ports was found')));
+  for (let tries = 1; tries < portsPerBlock / step; tries += 1) {
+    // The first of the block is its lock.
+    taken = taken % (portsPerBlock / step - 1) + 1;
+    const offset = step * taken;
+    const port = await block + offset;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`every port from ${await block} on is taken`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const socket = createSocket('udp4');
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  const [udp, tcp] = await Promise.all([
+    new Promise<boolean>((resolve) => { socket.once('error', () => resolve(false)).bind(port, '127.0.0.1', () => resolve(true)); }),
+    new Promise<boolean>((resolve) => { server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)); }),
+  ]);
+  await Promise.all([
+    new Promise<void>((resolve) => { socket.close(() => resolve()); }),
+    tcp ? new Promise<void>((resolve) => { server.close(() => resolve()); }) : null,
+  ]);
+  return udp && tcp;
 }
 
 const ranges = 22;
@@ -20,7 +49,7 @@ const owned: number[] = [];
  */
 export async function mediaPorts(): Promise<string> {
   while (owned.length < rangesPerProcess) {
-    const first = await ownRange();
+    const first = await own(10_000, ranges, 1000);
     if (first === null) break;
     owned.push(first);
   }
@@ -36,17 +65,20 @@ export async function programPorts(): Promise<{ readonly first: number; readonly
   return { first: last - 19, last };
 }
 
-/** The TCP port of the same number is the lock; the system takes it back with the process. */
-async function ownRange(): Promise<number | null> {
-  const start = Math.floor(Math.random() * ranges);
-  for (let i = 0; i < ranges; i++) {
-    const first = 10_000 + 1000 * ((start + i) % ranges);
+/**
+ * The first port of one of `count` blocks of `size` that no other process of these tests has, null when all are had. The TCP port of the same
+ * number is the lock; the system takes it back with the process.
+ */
+async function own(from: number, count: number, size: number): Promise<number | null> {
+  const start = Math.floor(Math.random() * count);
+  for (let i = 0; i < count; i++) {
+    const first = from + size * ((start + i) % count);
     const lock = createServer().unref();
-    const taken = await new Promise<boolean>((resolve) => {
+    const locked = await new Promise<boolean>((resolve) => {
       lock.once('error', () => resolve(false));
       lock.listen(first, '127.0.0.1', () => resolve(true));
     });
-    if (taken) return first;
+    if (locked) return first;
   }
   return null;
 }

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { programPorts } from '../helpers/ports.js';
-import { freeUdpPort } from './programs.js';
+import { freePort, programPorts } from '../helpers/ports.js';
+import {  } from './programs.js';
 
 export interface Asterisk {
   readonly port: number;
@@ -94,7 +94,7 @@ atxfer = *2
 /** Asterisk with two phones' accounts; what is for WhatsApp goes to `service`, what comes from there to the phones. */
 export async function startAsterisk(service: (port: number) => Promise<{ host: string; port: number }>): Promise<Asterisk> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-asterisk-'));
-  const port = await freeUdpPort();
+  const port = await freePort();
   for (const [name, text] of Object.entries(files(dir, port, await programPorts(), await service(port)))) await writeFile(join(dir, name), text);
   await writeFile(join(dir, 'pause.ulaw'), Buffer.alloc(800, 0xff));
   const config = join(dir, 'asterisk.conf');

@@ -8,7 +8,8 @@ import t, { type Test } from 'tap';
 import { readWav } from '../../lib/media/recording/pcm.js';
 import { domain, number } from '../helpers/service.js';
 import { openStage, pause, type Stage } from '../scenario/harness.js';
-import { absent, freeMediaPorts, freeUdpPort } from './programs.js';
+import { freePort } from '../helpers/ports.js';
+import { absent } from './programs.js';
 import { startSoftphone } from './softphone.js';
 
 const user = '+447700900101';
@@ -25,7 +26,7 @@ async function open(t: Test, keying: Keying, expect: number[], peer: object = {}
 
 /** One sipp call that echoes audio and events; resolves with its exit status when it has hung up. */
 async function sippCalls(stage: Stage, codec: string, payloadType: number): Promise<number> {
-  const [port, media] = [await freeUdpPort(), await freeMediaPorts()];
+  const [port, media] = [await freePort(), await freePort()];
   const child = spawn('sipp', [
     `127.0.0.1:${stage.running.udp.port}`, '-sf', fileURLToPath(new URL('scenarios/calling-pbx.xml', import.meta.url)), '-s', user, '-key', 'number', number, '-key', 'codec', codec, '-key', 'pt', String(payloadType),
     '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-m', '1', '-nostdin', '-timeout', '30s',

@@ -1,10 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { programPorts } from '../helpers/ports.js';
+import { freePort, programPorts } from '../helpers/ports.js';
 
 /** A SIP program of somebody else's, as a PBX user on loopback. */
 export interface Program {
@@ -22,26 +21,15 @@ export function absent(program: string): string | false {
   return spawnSync('which', [program]).status === 0 ? false : `${program} is not installed`;
 }
 
-/** baresip that answers at once, and sends back what it hears, or a tone of its own (Hz). */
-export async function startBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Baresip> {
-  // It takes the port after its own for TLS, which may be somebody's.
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await tryBaresip(options);
-    } catch (error) {
-      if (attempt === 3) throw error;
-    }
-  }
-}
-
 export interface Baresip extends Program {
   /** Keys as on its keyboard: digits are DTMF, x holds, X resumes, m mutes. */
   press(keys: string): Promise<void>;
 }
 
-async function tryBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Baresip> {
+/** baresip that answers at once, and sends back what it hears, or a tone of its own (Hz). */
+export async function startBaresip(options: { codec: string; srtp?: boolean; tone?: number }): Promise<Baresip> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
-  const [port, console] = [await freeUdpPort(), await freeUdpPort()];
+  const [port, console] = [await freePort(), await freePort()];
   const media = await programPorts();
   const audio = options.tone === undefined ? ['audio_player aubridge,echo', 'audio_source aubridge,echo'] : ['audio_player aubridge,sink', `audio_source ausine,${options.tone}`, 'ausrc_srate 48000', 'ausrc_channels 2'];
   const config = [
@@ -69,7 +57,7 @@ async function tryBaresip(options: { codec: string; srtp?: boolean; tone?: numbe
 
 /** sipp as a UAS that echoes RTP: one of its built-in scenarios that wait for calls, or one of its own in XML. */
 export async function startSipp(scenario = 'uas'): Promise<Program> {
-  const [port, media] = [await freeUdpPort(), await freeUdpPort()];
+  const [port, media] = [await freePort(), await freePort()];
   const dir = await mkdtemp(join(tmpdir(), 'wab-sipp-'));
   const own = scenario.startsWith('<');
   if (own) await writeFile(join(dir, 'uas.xml'), scenario);
@@ -79,7 +67,7 @@ export async function startSipp(scenario = 'uas'): Promise<Program> {
 
 /** sipp with a scenario of test/peers/scenarios, one call; `exit` gives 0 when every step came as it says. RTP to it comes back. */
 export async function startScenario(name: string, more: string[] = []): Promise<Program> {
-  const [port, media] = [await freeUdpPort(), await freeMediaPorts()];
+  const [port, media] = [await freePort(), await freePort()];
   return run('sipp', [
     '-sf', join(import.meta.dirname, 'scenarios', name), '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin', '-m', '1',
     '-timeout', '60', '-timeout_error', '-trace_err', '-error_file', join(tmpdir(), `wab-sipp-${port}.log`), ...more,
@@ -119,31 +107,4 @@ export async function run(program: string, args: string[], port: number, clean: 
 async function bound(port: number): Promise<boolean> {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
   return (await readFile('/proc/net/udp', 'utf8')).split('\n').some((line) => line.slice(0, 24).includes(hex));
-}
-
-/** An even port with the next one of its kind free too: sipp sends both back. */
-export async function freeMediaPorts(): Promise<number> {
-  for (;;) {
-    const port = (await freeUdpPort()) & ~1;
-    if (port + 3 < 65_536 && !(await bound(port)) && !(await bound(port + 2))) return port;
-  }
-}
-
-/** A port of loopback that is free for UDP and for TCP: SIP programs take both. */
-export async function freeUdpPort(): Promise<number> {
-  for (;;) {
-    const socket = createSocket('udp4');
-    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-    const { port } = socket.address();
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    await new Promise<void>((resolve) => socket.close(() => resolve()));
-    if (free) {
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-      return port;
-    }
-  }
 }

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pause } from '../scenario/harness.js';
-import { freeUdpPort, run, type Program } from './programs.js';
+import { freePort } from '../helpers/ports.js';
+import { run, type Program } from './programs.js';
 
 /** Payload type and rtpmap of what a sipp that echoes claims to speak. */
 const SIPP_FORMATS: Readonly<Record<string, string>> = { PCMU: '0 PCMU/8000', PCMA: '8 PCMA/8000', G722: '9 G722/8000', opus: '111 opus/48000/2' };
@@ -18,7 +19,7 @@ export interface HoldingSipp extends Program {
 }
 
 export async function startHoldingSipp(codec: string): Promise<HoldingSipp> {
-  const [port, media, dir] = [await freeUdpPort(), await freeUdpPort(), await mkdtemp(join(tmpdir(), 'wab-sipp-'))];
+  const [port, media, dir] = [await freePort(), await freePort(), await mkdtemp(join(tmpdir(), 'wab-sipp-'))];
   await writeFile(join(dir, 'uas.xml'), holdingEcho(codec));
   const log = join(dir, 'calls');
   const sipp = await run('sipp', ['-sf', join(dir, 'uas.xml'), '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(media), '-rtp_echo', '-nostdin', '-trace_logs', '-log_file', log],

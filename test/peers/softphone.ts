@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { programPorts } from '../helpers/ports.js';
-import { freeUdpPort, run, type Program } from './programs.js';
+import { freePort, programPorts } from '../helpers/ports.js';
+import { run, type Program } from './programs.js';
 
 /** What a softphone is told of its account. */
 export interface SoftphoneOptions {
@@ -46,7 +46,7 @@ function sound(audio: SoftphoneOptions['audio']): string[] {
 
 export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
-  const [port, control, console] = [await freeUdpPort(), await freeUdpPort(), await freeUdpPort()];
+  const [port, control, console] = [await freePort(), await freePort(), await freePort()];
   const media = await programPorts();
   await writeFile(join(dir, 'config'), [
     'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound(audio),
