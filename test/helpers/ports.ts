@@ -59,13 +59,13 @@ export async function mediaPorts(): Promise<string> {
   return `${first}-${first + 999}`;
 }
 
-const blocks = 10;
+const programsPerRange = 10;
 let programs = 0;
 
 /** Twenty ports towards the end of such a range, for the media of a program beside the service; the same ones again after thirty. */
 export async function programPorts(): Promise<{ readonly first: number; readonly last: number }> {
-  const block = Math.floor(programs++ / rangesPerProcess) % blocks;
-  const last = Number((await mediaPorts()).split('-')[1]) - 20 * block;
+  const before = Math.floor(programs++ / rangesPerProcess) % programsPerRange;
+  const last = Number((await mediaPorts()).split('-')[1]) - 20 * before;
   return { first: last - 19, last };
 }
 
