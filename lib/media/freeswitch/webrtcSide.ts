@@ -24,6 +24,7 @@ export class FreeswitchWebrtcSide implements MetaSide {
   #port: AudioSection | null = null;
   #towardsAnchor: AudioSection | null = null;
   #stop: () => void = () => undefined;
+  #closed = false;
 
   constructor(server: FreeswitchServer, local: Remote, nudger: Nudger, events: SideEvents) {
     this.#server = server;
@@ -75,6 +76,7 @@ export class FreeswitchWebrtcSide implements MetaSide {
       // FreeSWITCH is the DTLS client unless Meta is: then it is told so.
       const setup = dtls.setup === 'active' ? 'active' : 'passive';
       await this.#pair.offerOuter({ ...media.audio, codecs: codecsOf(media), sdes: [], ice: { ...ice, lite: false, candidates }, dtls: { ...dtls, setup } });
+      if (this.#closed) return;
       this.#stop = this.#nudger.nudge({ at: { address: inner.address, port: own.port }, ufrag: own.ice.ufrag, pwd: own.ice.pwd, remoteUfrag: ice.ufrag, server: setup === 'active' });
     } catch (error) {
       this.#events.lost(error instanceof Error ? error.message : String(error));
@@ -82,13 +84,17 @@ export class FreeswitchWebrtcSide implements MetaSide {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     this.#stop();
     return this.#pair.close();
   }
 
   #result(media: MetaMedia): Omit<MetaSideResult, 'sdp'> {
-    if (this.#towardsAnchor === null) throw new WabError('MEDIA_REFUSED', 'no description of ours is open');
+    if (this.#towardsAnchor === null || this.#port === null) throw new WabError('MEDIA_REFUSED', 'no description of ours is open');
     const { address, port } = this.#towardsAnchor;
+    const { address: own } = this.#port;
+    // With the nudger's alone FreeSWITCH would take that for Meta.
+    if (!media.audio.ice?.candidates.some((one) => usable(one, own))) throw new WabError('SDP_UNACCEPTABLE', 'no usable ICE candidate');
     return {
       media, secure: () => this.#reach(media), remote: { address, port },
       format: { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
