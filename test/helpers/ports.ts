@@ -60,12 +60,15 @@ export async function mediaPorts(): Promise<string> {
 }
 
 const programsPerRange = 10;
-let programs = 0;
+/** How many programs each range has been used for. */
+const programs = new Map<string, number>();
 
-/** Twenty ports towards the end of such a range, for the media of a program beside the service; the same ones again after thirty. */
+/** Twenty ports towards the end of such a range, for the media of a program beside the service; the same ones again after ten in one range. */
 export async function programPorts(): Promise<{ readonly first: number; readonly last: number }> {
-  const before = Math.floor(programs++ / rangesPerProcess) % programsPerRange;
-  const last = Number((await mediaPorts()).split('-')[1]) - 20 * before;
+  const range = await mediaPorts();
+  const before = programs.get(range) ?? 0;
+  programs.set(range, (before + 1) % programsPerRange);
+  const last = Number(range.split('-')[1]) - 20 * before;
   return { first: last - 19, last };
 }
 
