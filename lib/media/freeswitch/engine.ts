@@ -51,6 +51,8 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     this.#options = options;
     this.#logger = logger;
     this.#nudger = options.nudge ? new Nudger() : null;
+    // switch_core_cert_verify compares what switch_core_cert_extract_fingerprint has just written over the fingerprint of the SDP.
+    if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: rtpengine does");
     this.#servers = options.servers.map((address) => this.#newServer(address));
     this.#anchors = new AnchorPool(options.anchor, options.anchorWorkers, logger);
     for (const node of options.front) node.on('down', (reason) => this.#lost(node, reason));
