@@ -1,3 +1,5 @@
+import { seqDistance } from './rtp.js';
+
 /** Characters of telephone events 0-15 (RFC 4733 §3.2, table 4). */
 const DIGITS = '0123456789*#ABCD';
 
@@ -22,6 +24,9 @@ const SWAPPED_UNITS = 1920;
 /** An event is taken as ended when nothing of it came for so long, in milliseconds. */
 export const EVENT_LOST_MS = 400;
 
+/** A step of the sequence number back by no more than this is a packet that was overtaken, a larger one another count. */
+const OVERTAKEN = 100;
+
 /** Largest value of the 16-bit duration field (RFC 4733 §2.3.5). */
 export const MAX_DURATION = 0xffff;
 
@@ -41,6 +46,9 @@ export class EventReader {
   #wraps = 0;
   #last = 0;
   #ssrc = -1;
+  /** Its timestamp at the source that sends it now, which need not be the one that began it. */
+  #under = -1;
+  #seq = 0;
   /** Its end has been seen. */
   #over = true;
 
@@ -48,9 +56,14 @@ export class EventReader {
   take(packet: Buffer, offset: number, timestamp: number, now: number): boolean {
     const field = packet.readUInt16BE(offset + 2);
     const ssrc = packet.readUInt32BE(8);
-    const known = timestamp === this.timestamp && ssrc === this.#ssrc;
+    const seq = packet.readUInt16BE(2);
+    // What was sent before the packet that came last begins nothing and says nothing new.
+    if (ssrc === this.#ssrc && this.timestamp >= 0 && seqDistance(seq, this.#seq) < 0 && seqDistance(seq, this.#seq) > -OVERTAKEN) return false;
+    const known = this.timestamp >= 0 && timestamp === this.#under && ssrc === this.#ssrc;
     const fresh = known ? this.#repeats(packet, offset, field, now) : !this.#goesOn(packet, offset, field, now, ssrc);
+    if (fresh || ssrc !== this.#ssrc) this.#under = timestamp;
     this.#ssrc = ssrc;
+    this.#seq = seq;
     if (fresh) {
       this.timestamp = timestamp;
       this.event = packet[offset] as number;

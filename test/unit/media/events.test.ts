@@ -2,10 +2,11 @@ import t from 'tap';
 import { EventReader } from '../../../lib/media/anchor/events.js';
 
 /** An RTP packet with an event; its payload begins at 12. */
-function packet({ marked = false, event = 2, end = false, duration = 960, ssrc = 1 }): Buffer {
+function packet({ marked = false, event = 2, end = false, duration = 960, ssrc = 1, seq = 0 }): Buffer {
   const bytes = Buffer.alloc(16);
   bytes[0] = 0x80;
   bytes[1] = (marked ? 0x80 : 0) | 97;
+  bytes.writeUInt16BE(seq, 2);
   bytes.writeUInt32BE(ssrc, 8);
   bytes[12] = event;
   bytes[13] = (end ? 0x80 : 0) | 10;
@@ -77,11 +78,26 @@ t.test('a digit that another source goes on with is one, the next one is another
     t.ok(reader.take(packet({ marked: true }), 12, 1000, 0));
     t.notOk(reader.take(packet({ duration: 1920 }), 12, 1000, 20));
     t.notOk(reader.take(packet({ marked, ssrc: 2 }), 12, 7_000_000, 60));
-    t.notOk(reader.take(packet({ duration: 2880, ssrc: 2, end: true }), 12, 7_000_000, 100));
-    t.notOk(reader.take(packet({ duration: 2880, ssrc: 2, end: true }), 12, 7_000_000, 120));
+    t.notOk(reader.take(packet({ duration: 2400, ssrc: 2 }), 12, 7_000_000, 370), 'after a stall too');
+    t.notOk(reader.take(packet({ duration: 2880, ssrc: 2, end: true }), 12, 7_000_000, 400));
+    t.notOk(reader.take(packet({ duration: 2880, ssrc: 2, end: true }), 12, 7_000_000, 420));
     t.equal(reader.duration, 2880);
-    t.ok(reader.take(packet({ marked: true, ssrc: 3 }), 12, 500, 190), 'the same digit once more, its end seen, from a third');
-    t.ok(reader.take(packet({ event: 9, ssrc: 4 }), 12, 800, 210), 'another digit amid it');
+    t.ok(reader.take(packet({ marked: true, ssrc: 3 }), 12, 500, 490), 'the same digit once more, its end seen, from a third');
+    t.ok(reader.take(packet({ event: 9, ssrc: 4 }), 12, 800, 510), 'another digit amid it');
   }
+  t.end();
+});
+
+t.test('packets that were overtaken begin no digit, however late they are', (t) => {
+  const reader = new EventReader();
+  t.ok(reader.take(packet({ marked: true, seq: 65_534 }), 12, 0, 0));
+  t.notOk(reader.take(packet({ duration: 1920, seq: 65_535 }), 12, 0, 20));
+  // As rtpengine 10.5.3 sent it after a stall: the last copy of the end before all the rest.
+  t.notOk(reader.take(packet({ duration: 3840, end: true, seq: 3 }), 12, 0, 150));
+  t.notOk(reader.take(packet({ duration: 2880, seq: 0 }), 12, 0, 195));
+  t.notOk(reader.take(packet({ duration: 3840, end: true, seq: 1 }), 12, 0, 195));
+  t.notOk(reader.take(packet({ duration: 3840, end: true, seq: 2 }), 12, 0, 460));
+  t.equal(reader.duration, 3840);
+  t.ok(reader.take(packet({ marked: true, seq: 9 }), 12, 0, 520), 'and the next one does');
   t.end();
 });
