@@ -17,10 +17,10 @@ const SCHEDULE = [600, 850, 1500, 2500, 4500];
 const EARLIER = [50, 200];
 
 /**
- * When to wake FreeSWITCH, which looks at its clock only when something comes, or once a second: for its first check at once, and for
- * the second, which nominates, when it is due.
+ * When to wake FreeSWITCH, which looks at its clock only when something comes, or every few seconds: for its first check at once, for
+ * the second, which nominates, when it is due, and then for a DTLS hello that must be repeated.
  */
-const WAKE = [0, 1010, 1100, 2100];
+const WAKE = [0, 1010, 1100, ...Array.from({ length: 12 }, (_, i) => 1600 + 500 * i)];
 /** What FreeSWITCH itself wakes its readers with; it is dropped. */
 const PING = Buffer.alloc(4, 0xff);
 
