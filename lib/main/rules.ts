@@ -43,8 +43,19 @@ async function proven(policy: CompiledPolicy): Promise<Proof> {
 
 /** Keys that a running service cannot change; the operator is told instead of left wondering. */
 export function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
-  const fixed = { domain: (c: Config) => c.domain, sip: (c: Config) => c.sip, 'meta.host': (c: Config) => c.meta.host, 'meta.challenge': (c: Config) => c.meta.challenge, // The list of FreeSWITCH servers is taken anew.
-    media: (c: Config) => ({ ...c.media, freeswitch: c.media.freeswitch.length > 0 }), http: (c: Config) => c.http, 'cdr.file': (c: Config) => c.cdr.file, 'policy.audit': (c: Config) => c.policy.audit, state: (c: Config) => c.state };
+  const fixed: Record<string, (config: Config) => unknown> = {
+    domain: ({ domain }) => domain,
+    sip: ({ sip }) => sip,
+    'meta.host': ({ meta }) => meta.host,
+    'meta.challenge': ({ meta }) => meta.challenge,
+    // The list of FreeSWITCH servers is taken anew.
+    media: ({ media }) => ({ ...media, freeswitch: media.freeswitch.length > 0 }),
+    'numbers: the first with keying: dtls': ({ media, numbers }) => media.engine === 'freeswitch' && media.webrtc === 'rtpengine' && Object.values(numbers).some(({ keying }) => keying === 'dtls'),
+    http: ({ http }) => http,
+    'cdr.file': ({ cdr }) => cdr.file,
+    'policy.audit': ({ policy }) => policy.audit,
+    state: ({ state }) => state,
+  };
   for (const [key, read] of Object.entries(fixed)) {
     if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
   }

@@ -19,7 +19,8 @@ export function createMediaEngine(config: MediaConfig, logger: MediaLogger, { we
   const anchorWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
   if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers });
   if (config.freeswitch.length === 0) throw new WabError('CONFIG_INVALID', 'media.freeswitch is empty');
-  const nudge = webrtc && config.webrtc === 'nudge';
+  // A reload may bring the first number keyed with DTLS: the nudge, one socket, is there for it; rtpengine is not started for nothing.
+  const nudge = config.webrtc === 'nudge';
   const front = webrtc && !nudge ? rtpengineInstances(config.rtpengine, logger) : [];
   return new FreeswitchEngine({ servers: config.freeswitch, front, nudge, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
 }

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 
 const STEP_MS = 5;
+/** More than that is not forgiven: nothing could be judged. */
+const MOST_MS = 200;
 /** What a machine with nothing else to do is late by, at most. */
 const USUAL_MS = 20;
 
@@ -31,11 +33,12 @@ export function watchStalls(): Stalls {
       last = now;
     }, ${STEP_MS});`, { eval: true, workerData: shared, execArgv: [] });
   worker.unref();
+  const excess = (): number => 2 * Math.max(0, Math.min(MOST_MS, shared[0]!) - USUAL_MS);
   return {
     get worstMs() { return shared[0]!; },
     clear() { shared[0] = 0; },
-    bound(ms) { return ms + 2 * Math.max(0, shared[0]! - USUAL_MS); },
-    packets() { return Math.ceil((2 * Math.max(0, shared[0]! - USUAL_MS)) / 20); },
+    bound(ms) { return ms + excess(); },
+    packets() { return Math.ceil(excess() / 20); },
     async stop() { await worker.terminate(); },
   };
 }

@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, programPorts } from '../helpers/ports.js';
-import {  } from './programs.js';
 
 export interface Asterisk {
   readonly port: number;

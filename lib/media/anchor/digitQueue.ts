@@ -22,6 +22,10 @@ export class DigitQueue {
     this.#digits.push({ event, durationMs, elapsedMs: 0 });
   }
 
+  clear(): void {
+    this.#digits.length = 0;
+  }
+
   get empty(): boolean {
     return this.#digits.length === 0;
   }

@@ -61,22 +61,26 @@ export class EventReader {
     if (ssrc === this.#ssrc && this.timestamp >= 0 && seqDistance(seq, this.#seq) < 0 && seqDistance(seq, this.#seq) > -OVERTAKEN) return false;
     const known = this.timestamp >= 0 && timestamp === this.#under && ssrc === this.#ssrc;
     const fresh = known ? this.#repeats(packet, offset, field, now) : !this.#goesOn(packet, offset, field, now, ssrc);
-    if (fresh || ssrc !== this.#ssrc) this.#under = timestamp;
+    const changed = ssrc !== this.#ssrc;
+    if (fresh || changed) this.#under = timestamp;
     this.#ssrc = ssrc;
     this.#seq = seq;
+    this.lastAt = now;
     if (fresh) {
       this.timestamp = timestamp;
       this.event = packet[offset] as number;
       this.ended = false;
       this.#over = false;
+      this.duration = this.#wraps = 0;
+    } else if (changed) {
+      // Another source counts for itself.
       this.#wraps = 0;
     } else if (field < this.#last - 0x8000) {
       this.#wraps += 1;
     }
     this.#over ||= ((packet[offset + 1] as number) & 0x80) !== 0;
     this.#last = field;
-    this.duration = Math.max(fresh ? 0 : this.duration, field + this.#wraps * 0x10000);
-    this.lastAt = now;
+    this.duration = Math.max(this.duration, field + this.#wraps * 0x10000);
     return fresh;
   }
 

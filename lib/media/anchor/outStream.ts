@@ -76,6 +76,10 @@ export class OutStream {
 
   /** New payload types or event unit, after a re-negotiation; the codec stays. */
   reformat(format: StreamFormat): void {
+    if (format.eventType === null) {
+      this.#endEvent();
+      this.#digits.clear();
+    }
     this.#format = format;
   }
 

@@ -20,6 +20,7 @@ t.test('a peer that changes SSRC, is held, is muted, vanishes and is replaced: M
   const user = pace(() => meta.send(111, SILENCE, 960));
   const more = async (count: number): Promise<void> => { const at = meta.seen.length; await meta.until((seen) => seen.length >= at + count); };
 
+  stalls.clear();
   call.start();
   await more(25);
   t.ok(meta.seen.every((one) => one.payload.equals(SILENCE)), 'silence before any peer');

@@ -54,6 +54,7 @@ for (const { name, profile, formats, codec, ptime } of kinds) {
     const { call, meta } = await metaCalls(engine, 'tone');
     const { leg, peer } = await peerAnswers(call, profile, formats, [`a=ptime:${ptime}`]);
     call.connect(leg);
+    stalls.clear();
     call.start();
     const ours = makeCodec(codec);
     const perFrame = (ours.clockRate * ptime) / 1000;

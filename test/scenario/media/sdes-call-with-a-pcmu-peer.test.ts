@@ -21,6 +21,7 @@ t.test('Opus over SRTP and PCMU over RTP reach each other, with one continuous s
   t.equal(meta.seen.length, 0, 'no packet to Meta before start()');
   t.equal(meta.rtcp.length, 0, 'nor RTCP');
 
+  stalls.clear();
   call.start();
   const speech = pace(both);
   await meta.until((seen) => seen.length >= 100);

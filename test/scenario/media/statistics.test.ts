@@ -13,6 +13,7 @@ t.test("loss, jitter, round trip and MOS of Meta's leg come from its packets and
   const { call, meta } = await metaCalls(engine, 'stats');
   const { leg, peer } = await peerAnswers(call, PCMU, ['0 PCMU/8000']);
   call.connect(leg);
+  stalls.clear();
   call.start();
   meta.reports = { lost: 13, jitter: 480, delay: 60 };
   const talk = pace((i) => {
@@ -82,6 +83,7 @@ t.test('packets a transcoded peer loses on its way are counted, and the call is 
   const { call, meta } = await metaCalls(engine, 'lossy');
   const { leg, peer } = await peerAnswers(call, PCMU, ['0 PCMU/8000']);
   call.connect(leg);
+  stalls.clear();
   call.start();
   const talk = pace((i) => {
     if (i % 25 !== 7) peer.send(0, Buffer.alloc(160, 0x23), 160);

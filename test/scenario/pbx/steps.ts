@@ -42,8 +42,8 @@ export function assertQuietLeg(t: Test, report: MetaCallReport): void {
   const requests = report.messages.filter((line) => line.startsWith('< ') && !line.startsWith('< SIP/2.0')).map((line) => line.split(' ')[1]);
   t.ok(requests.every((method) => ['INVITE', 'ACK', 'BYE', 'CANCEL'].includes(method!)), `requests to Meta: ${requests.join(' ')}`);
   const { received } = report.audio!.detail;
-  // A call may end before the engine's first packet.
-  const streams = received.packets === 0 ? 0 : 1;
+  // A call that is hung up at once may end before the engine's first packet; the least that it lasts in these tests otherwise is seconds.
+  const streams = received.packets === 0 && report.durationMs < 1000 ? 0 : 1;
   t.equal(received.ssrcs.length, streams, 'one SSRC');
   t.equal(received.sources.length, streams, 'one address');
   t.ok(received.maxGapMs < 1000 + report.pacerLateMs, `longest gap ${received.maxGapMs} ms`);

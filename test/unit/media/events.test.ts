@@ -101,3 +101,16 @@ t.test('packets that were overtaken begin no digit, however late they are', (t) 
   t.ok(reader.take(packet({ marked: true, seq: 9 }), 12, 0, 520), 'and the next one does');
   t.end();
 });
+
+t.test('the field runs over once: an update from before it that comes late, and another source that counts for itself, are no second time', (t) => {
+  const reader = new EventReader();
+  for (const [seq, duration] of [[0, 960], [1, 30_000], [3, 65_280], [4, 704], [2, 64_320], [5, 1664]] as const) reader.take(packet({ marked: seq === 0, duration, seq }), 12, 1000, 20 * seq);
+  t.equal(reader.duration, 0x10000 + 1664);
+  const joined = new EventReader();
+  joined.take(packet({ marked: true, duration: 40_000 }), 12, 1000, 0);
+  const other = packet({ duration: 960 });
+  other.writeUInt32BE(99, 8);
+  t.notOk(joined.take(other, 12, 5000, 20));
+  t.equal(joined.duration, 40_000);
+  t.end();
+});

@@ -419,3 +419,17 @@ t.test('the first digits of two legs are two digits, though both are at timestam
   t.same([...new Set(ends.map(({ payload }) => payload.slice(0, 2)))], ['07', '02']);
   t.end();
 });
+
+t.test('digits under way when a new negotiation takes telephone events away have their end, and no more is said of them', (t) => {
+  const rig = new Rig();
+  rig.stream.start(rig.now);
+  rig.speak(5, 100, 5000);
+  rig.event(105, 9800, 4, 160, false);
+  rig.stream.digit(7, 100);
+  rig.stream.reformat({ ...META, eventType: null });
+  const before = rig.sent.length;
+  rig.advance(600);
+  t.equal(rig.sent.slice(0, before).filter(({ payload }) => payload.startsWith('048a')).length, 3, 'three end packets');
+  t.same(rig.sent.slice(before).filter(({ type, payload }) => type !== META.audioType || payload !== SILENCE), []);
+  t.end();
+});
