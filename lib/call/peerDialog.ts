@@ -75,7 +75,8 @@ export class PeerDialog {
     this.#digits = new InfoDigits(dialog, parts.media, this.#call.log, () => config.dtmf === 'info' || parts.leg.events === false);
     this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
       described: (sdp) => this.#described(sdp),
-      broken: (why) => call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }),
+      // Who has left meanwhile, as a transferor may, has nothing more to describe; the user is with somebody else by then.
+      broken: (why) => { if (!this.#over) call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }); },
     });
     this.#listen();
     this.onEnd(call.reliesOn(dialog.srf));

@@ -91,14 +91,14 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
     await hears(party, 'tone', 2);
   };
   const transfer = async (kind: 'blind' | 'attended', leaves: boolean): Promise<void> => {
-    const next = pbx.nextCall();
+    let target: PeerCall | null = null;
+    void pbx.nextCall().then((call) => { target = call; });
     const replaces = kind === 'attended' ? `?Replaces=${encodeURIComponent(`consult-${seed}-${steps.length}@pbx;to-tag=a;from-tag=b`)}` : '';
     await status('REFER', 202, model.party.refer(`${uriOf('6002')}${replaces}`));
     if (leaves) await model.party.bye();
-    const target = await next;
-    await until(() => target.report().status === 200, 'the target answers');
+    await until(() => target?.report().status === 200, 'the target answers');
     model.transfers.push({ kind, to: '6002@pbx', status: 200 });
-    await moveTo(target, '6002');
+    await moveTo(target!, '6002');
   };
 
   const actions: Record<string, { readonly may: () => boolean; readonly run: () => Promise<void> }> = {

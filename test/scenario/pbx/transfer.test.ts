@@ -82,6 +82,19 @@ t.test('blind, the transferor leaves at once; later the target transfers on', as
   assertQuietLeg(t, user.report());
 });
 
+t.test('blind, the transferor leaves while the engine still takes their last answer', async (t) => {
+  for (let round = 0; round < 3; round += 1) {
+    const { user, call } = await talk();
+    t.equal(await call.reinviteOfferless('silence'), 200);
+    t.equal(await call.refer(target('6005')), 202);
+    await call.bye();
+    await hears(user, 'tone');
+    await user.hangUp();
+    t.match(await recordOf(stage, user), { target: '6005', termination: { by: 'user', reason: 'hangup' }, transfers: [{ status: 200 }] });
+    assertQuietLeg(t, user.report());
+  }
+});
+
 for (const [name, status] of [['6003', 486], ['6004', 480]] as const) {
   t.test(`blind to one who does not take it (${status}): back with the transferor`, async (t) => {
       const { user, call } = await talk();
