@@ -14,6 +14,9 @@ export interface FreeswitchProcess {
   /** Its log so far, a line each: warnings and worse. */
   log(): Promise<string[]>;
   kill(): Promise<void>;
+  /** Stops it where it is, as a machine without time for it does; thaw() lets it go on. */
+  freeze(): void;
+  thaw(): void;
   restart(): Promise<void>;
   /** Runs an API command on a connection of its own. */
   api(command: string): Promise<string>;
@@ -75,6 +78,8 @@ export async function startFreeswitch(program: string, ports: readonly [number, 
   });
   return {
     esl: { host: '127.0.0.1', port: esl, secret }, log, kill, api, close,
+    freeze: () => { child.kill('SIGSTOP'); },
+    thaw: () => { child.kill('SIGCONT'); },
     async restart() {
       await kill();
       child = run();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WabError } from '../../errors.js';
 import { readSdp, type AudioSection } from '../../sdp/index.js';
-import { deliver, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
+import { deliver, hangUp, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
 
 /** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
 export type ChannelKind = 'meta' | 'webrtc' | 'relay' | 'peer';
@@ -46,17 +46,19 @@ export class Channel {
   static async open(stack: SipStack, target: string, kind: ChannelKind, sdp: string, headers: SipHeaders, events: ChannelEvents, onUuid: (uuid: string) => void): Promise<Channel> {
     const uuid = randomUUID();
     onUuid(uuid);
-    const dialog = await inTime(target, whileConnected(stack, stack.createUAC(`sip:${kind}@${target};transport=udp`, {
+    const made = whileConnected(stack, stack.createUAC(`sip:${kind}@${target};transport=udp`, {
       localSdp: sdp,
       headers: {
         ...headers, From: '<sip:wa-b2bua@localhost>', To: `<sip:${kind}@${target}>`, Contact: '<sip:wa-b2bua@localhost>',
         'Call-ID': uuid, 'Content-Type': 'application/sdp',
       },
-    }, { cbRequest: () => undefined, cbProvisional: () => undefined })));
+    }, { cbRequest: () => undefined, cbProvisional: () => undefined }));
     try {
+      const dialog = await inTime(target, made);
       return new Channel(uuid, dialog, audioOf(dialog.remote.sdp), events);
     } catch (error) {
-      dialog.destroy().catch(() => undefined);
+      // It may be answered after all: nobody wants it then.
+      made.then((dialog) => hangUp(dialog, {})).catch(() => undefined);
       throw error;
     }
   }

@@ -56,7 +56,10 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   readonly #logger: MediaLogger;
   readonly #stack: () => SipStack;
   readonly #nudger: Nudger | null;
-  readonly #joining = new Map<string, (joined: boolean) => void>();
+  /** Outer channels that are being joined, to which other one. */
+  readonly #joining = new Map<string, { readonly other: string; done(joined: boolean): void }>();
+  /** Channels to hang up once it can be told. */
+  readonly #unwanted = new Set<string>();
   readonly #channels = new Map<string, ChannelEvents>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
@@ -131,8 +134,22 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   #hangUp(uuid: string): void {
     this.#channels.delete(uuid);
     // Nobody waits for what cannot come any more.
-    this.#joining.get(uuid)?.(false);
-    this.#socket?.api(`uuid_kill ${uuid}`).catch(() => undefined);
+    this.#joining.get(uuid)?.done(false);
+    this.#unwanted.add(uuid);
+    this.#killUnwanted();
+  }
+
+  /** Where our connection is lost FreeSWITCH goes on with its channels: they wait for the next one. */
+  #killUnwanted(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    for (const uuid of this.#unwanted) {
+      this.#unwanted.delete(uuid);
+      this.#until(socket.api(`uuid_kill ${uuid}`).catch((error: unknown) => {
+        // Refused: there is none.
+        if (!(error instanceof WabError && error.code === 'MEDIA_REFUSED') && !this.#stopping.signal.aborted) this.#unwanted.add(uuid);
+      }));
+    }
   }
 
   /**
@@ -157,7 +174,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
    */
   async bridge(one: Channel, other: Channel): Promise<void> {
     for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt += 1) {
-      const joined = this.#joined(one.uuid, attempt * JOIN_PATIENCE);
+      const joined = this.#joined(one.uuid, other.uuid, attempt * JOIN_PATIENCE);
       await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
       if (await joined) return;
       // What it says comes late where it is short of time, and to ask again would part the two, which then hang up.
@@ -167,8 +184,8 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} does not join two channels`);
   }
 
-  /** Whether this channel is joined to another before our patience ends. */
-  #joined(uuid: string, patience: number): Promise<boolean> {
+  /** Whether this channel is joined to the other before our patience ends. */
+  #joined(uuid: string, other: string, patience: number): Promise<boolean> {
     return new Promise((resolve) => {
       const done = (joined: boolean): void => {
         clearTimeout(timer);
@@ -176,7 +193,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
         resolve(joined);
       };
       const timer = setTimeout(() => done(false), patience);
-      this.#joining.set(uuid, done);
+      this.#joining.set(uuid, { other, done });
     });
   }
 
@@ -189,13 +206,16 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       const sip = /^URL\s+sip:[^@\s]+@(\S+)/m.exec(status)?.[1];
       if (sip === undefined) throw new WabError('MEDIA_REFUSED', `FreeSWITCH ${this.address} has no SIP profile ${PROFILE}: start it with the configuration in freeswitch/`);
       const outside = (await socket.api('global_getvar wab_ext_rtp_ip')).trim();
-      this.#publicAddress = isIP(outside) === 0 ? null : outside;
+      // FreeSWITCH itself would take a host name, stun: or auto-nat; Meta would be told the private address, and hear nothing.
+      if (outside !== '' && isIP(outside) === 0) throw new WabError('MEDIA_REFUSED', `WAB_EXT_RTP_IP of FreeSWITCH ${this.address} is "${outside}": it must be the public IP address itself`);
+      this.#publicAddress = outside === '' ? null : outside;
       this.version = /\d+\.\d+\.\d+/.exec(await socket.api('version'))?.[0] ?? null;
       socket.on('event', (event) => this.#take(event));
       await socket.subscribe(['HEARTBEAT', 'DTMF', 'CHANNEL_BRIDGE']);
       if (this.#stopping.signal.aborted) throw new WabError('MEDIA_UNAVAILABLE', 'closed');
       this.#sip = sip;
       this.#socket = socket;
+      this.#killUnwanted();
       this.#beat();
       this.healthy = true;
       this.#logger.info({ engine: this.address, version: this.version, sip }, 'connected to FreeSWITCH');
@@ -247,7 +267,9 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       return;
     }
     if (event.get('Event-Name') === 'CHANNEL_BRIDGE') {
-      for (const end of ['Bridge-A-Unique-ID', 'Bridge-B-Unique-ID']) this.#joining.get(event.get(end) ?? '')?.(true);
+      const [a, b] = [event.get('Bridge-A-Unique-ID') ?? '', event.get('Bridge-B-Unique-ID') ?? ''];
+      // Of a join before this one word may come late.
+      for (const [one, other] of [[a, b], [b, a]] as const) if (this.#joining.get(one)?.other === other) this.#joining.get(one)?.done(true);
       return;
     }
     // Durations are counted in 1/8000 s.

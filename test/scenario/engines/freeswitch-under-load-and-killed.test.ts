@@ -41,6 +41,25 @@ t.test('FreeSWITCH killed mid-call: mediaLost and BYE; 503 meanwhile; back again
   t.ok((await stage.call()).ok, 'a call works again');
 });
 
+t.test('FreeSWITCH without time mid-call: mediaLost; once it goes on its channels are hung up and calls work', { skip, timeout: 90_000 }, async (t) => {
+  const stage = await openStage({ media: 'freeswitch' });
+  t.teardown(() => stage.close());
+  const freeswitch = stage.running.freeswitch!;
+  t.teardown(() => freeswitch.thaw());
+  const user = stage.user({ expect: [] });
+  const ended = new Promise((resolve) => user.once('ended', resolve));
+  t.equal(await user.place(), 200);
+  t.notMatch(await freeswitch.api('show channels'), /^0 total/m);
+  freeswitch.freeze();
+  t.equal(await ended, 'business');
+  const [cdr] = await stage.running.records(1);
+  t.match(cdr!.termination, { by: 'us', reason: 'mediaLost', status: 503 });
+  freeswitch.thaw();
+  while (stage.running.log.filter((line) => line.includes('connected to FreeSWITCH')).length < 2) await pause(50);
+  await noChannels(freeswitch);
+  t.ok((await stage.call()).ok, 'a call works again');
+});
+
 t.test('FreeSWITCH and drachtio-server killed mid-call and started again: the call ends once, calls work without a restart of ours', { skip: skip || missing('drachtio'), timeout: 90_000 }, async (t) => {
   const stage = await openStage({ media: 'freeswitch', drachtioServers: 1 });
   t.teardown(() => stage.close());
