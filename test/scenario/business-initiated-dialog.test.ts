@@ -78,7 +78,7 @@ t.test('Meta closes the connection during the call: our BYE finds a fresh one', 
   await call.bye();
   await stage.running.records(1);
   while (meta.reports.length < 1) await pause(10);
-  t.match(meta.reports[0], { endedBy: 'business', violations: [] });
+  t.match(meta.reports[0], { endedBy: 'business', violations: { length: 0 } });
   while (stage.running.service.table.onPair(number, user) > 0) await pause(10);
 });
 
@@ -111,7 +111,7 @@ t.test('CANCEL before the 100 of the INVITE with credentials goes out when Meta 
   call.cancel();
   t.equal(await call.final, 487, 'the PBX is answered at once');
   while (meta.reports.length < 1) await pause(10);
-  t.match(meta.reports[0], { status: 487, endedBy: 'business', violations: [] });
+  t.match(meta.reports[0], { status: 487, endedBy: 'business', violations: { length: 0 } });
   t.ok(meta.reports[0]!.messages.includes('< CANCEL'));
   await stage.running.records(1);
 });
@@ -124,7 +124,7 @@ t.test('CANCEL while it rings', async (t) => {
   call.cancel();
   t.equal(await call.final, 487);
   while (meta.reports.length < 1) await pause(10);
-  t.match(meta.reports[0], { status: 487, endedBy: 'business', violations: [] });
+  t.match(meta.reports[0], { status: 487, endedBy: 'business', violations: { length: 0 } });
   await stage.running.records(1);
 });
 
@@ -147,7 +147,7 @@ t.test("a 200 of Meta's that crosses our CANCEL is acknowledged and ended with B
     call.cancel();
     t.equal(await call.final, 487);
     while (meta.reports.length < round) await pause(10);
-    t.match(meta.reports[round - 1], { status: 200, endedBy: 'business', acknowledged: true, violations: [] });
+    t.match(meta.reports[round - 1], { status: 200, endedBy: 'business', acknowledged: true, violations: { length: 0 } });
     const records = await stage.running.records(round);
     t.match(records[round - 1]!.termination, { by: 'peer', reason: 'cancelled' });
     while (stage.running.service.table.onPair(number, user) > 0) await pause(10);

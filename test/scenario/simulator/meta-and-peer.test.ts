@@ -52,7 +52,7 @@ t.test('a stale nonce is answered once more', async (t) => {
   const placed = await call();
   t.equal(await placed.final, 200);
   await placed.bye();
-  t.match(meta.reports[0], { steps: [407, 407, 100, 180], violations: [] });
+  t.match(meta.reports[0], { steps: [407, 407, 100, 180], violations: { length: 0 } });
 });
 
 t.test('refusals carry Meta\'s words in status line and Warning', async (t) => {

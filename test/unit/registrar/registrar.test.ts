@@ -114,11 +114,11 @@ t.test('Path: of proxies it is kept and given back; of the SIP server it names t
   t.equal(through.headers['Path'], path);
   t.match(plain.registrar.contacts('phones', '6001'), [{ path: [path], flow: null }]);
   t.equal((await plain.register('6002', 'two', { Path: path, Supported: 'path' })).headers['Path'], undefined);
-  t.match(plain.registrar.contacts('phones', '6002'), [{ path: [], flow: null }]);
+  t.match(plain.registrar.contacts('phones', '6002'), [{ path: { length: 0 }, flow: null }]);
   t.equal((await plain.register('6002', 'two', { Via: vias, Path: 'nonsense <' })).status, 400);
   const tokens = open(t, { flowTokens: true });
   await tokens.register('6001', 'one', { Path: '<sip:token@sbc.example.net;lr;ob>', Supported: 'outbound, path', Contact: '<sip:6001@10.0.0.1>;+sip.instance="<urn:uuid:1>";reg-id=1' });
-  t.match(tokens.registrar.contacts('phones', '6001'), [{ path: [], flow: 'sip:token@sbc.example.net;lr;ob', device: '<urn:uuid:1> 1' }]);
+  t.match(tokens.registrar.contacts('phones', '6001'), [{ path: { length: 0 }, flow: 'sip:token@sbc.example.net;lr;ob', device: '<urn:uuid:1> 1' }]);
   const again = await tokens.register('6001', 'one', { Supported: 'outbound', Contact: '<sip:6001@10.0.0.9>;+sip.instance="<urn:uuid:1>";reg-id=1' });
   t.match(again.headers, { Require: 'outbound', 'Flow-Timer': '120', Contact: '<sip:6001@10.0.0.9>;expires=60' });
 });

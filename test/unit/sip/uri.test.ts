@@ -41,7 +41,7 @@ t.test('URIs that cannot', (t) => {
 t.test('name-addr and addr-spec', (t) => {
   t.match(parseNameAddr('"O\\"Neil <x>" <sip:a@b.example;lr>;tag=1'), { displayName: 'O"Neil <x>', uri: { user: 'a', params: [{ name: 'lr', value: null }] }, params: [{ name: 'tag', value: '1' }] });
   t.match(parseNameAddr('Bob <sip:a@b.example> ; tag = 1 ;q="0.5;x"'), { displayName: 'Bob', params: [{ name: 'tag', value: '1' }, { name: 'q', value: '0.5;x' }] });
-  t.match(parseNameAddr('sip:a@b.example;tag=1'), { displayName: null, uri: { params: [] }, params: [{ name: 'tag', value: '1' }] });
+  t.match(parseNameAddr('sip:a@b.example;tag=1'), { displayName: null, uri: { params: { length: 0 } }, params: [{ name: 'tag', value: '1' }] });
   t.match(parseNameAddr('<sip:+447700900101@wa.meta.vc;transport=tls;ob>;isfocus'), { uri: { user: '+447700900101' }, params: [{ name: 'isfocus', value: null }] });
   for (const bad of ['', '"a <sip:a@b.example>', '"a" sip:a@b.example', '<sip:a@b.example', '<http://x>', 'Bob "x" <sip:a@b.example>', '<sip:a@b.example> tag', '<sip:a@b.example>;']) {
     t.equal(parseNameAddr(bad), null, bad);
