@@ -19,7 +19,7 @@ export function objectsToContact(policy: CompiledPolicy, uri: SipUri, account: s
   const name = telephoneParam(uri, params);
   if (name !== null) return `;${name} in the Contact belongs to the telephone network`;
   // A gateway registers so: whatever it is sent, it dials.
-  if (number !== canonicalUser(account) && readsAsNumber(number)) return `the Contact names ${number}, which reads as a telephone number and is not ${account}`;
+  if (number !== canonicalUser(account) && !isPointer(number, account) && readsAsNumber(number)) return `the Contact names ${number}, which reads as a telephone number and is not ${account}`;
   if (policy.isCarrier(host)) return `the Contact is at a carrier's host, ${host}`;
   // RFC 3261 §19.1.5, §16.6: each would send the request somewhere else, or make it another.
   if (uri.headers.length > 0) return 'the Contact carries headers';
@@ -31,4 +31,9 @@ export function objectsToContact(policy: CompiledPolicy, uri: SipUri, account: s
     if (at !== null && host === peer.host && (uri.hostKind === 'name' || portOf(uri) === peer.port)) return `the Contact is at the address of peer ${peer.name}`;
   }
   return null;
+}
+
+/** baresip's Contact: the account and a pointer in hexadecimal, which in one of fifty has decimal digits alone, as an extension behind an x would. */
+function isPointer(user: string, account: string): boolean {
+  return user.startsWith(`${account}-0x`) && /^[0-9a-f]{8,16}$/.test(user.slice(account.length + 3));
 }
