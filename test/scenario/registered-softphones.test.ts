@@ -125,6 +125,28 @@ t.test('a phone behind NAT is reached where it registered from, and dropped when
   t.ok(stage.running.log.some((line) => line.includes('no answer to 3 keep-alives')));
 });
 
+t.test('a phone behind an edge proxy is called by its Path; one that says nothing more is gone when its time is over', async (t) => {
+  const stage = await stageWithPhones(t, { phones: { registration: { minExpires: 10 } } });
+  const registrar = registrarOf(stage);
+  // The socket of the edge; the phone's own Via is below the edge's.
+  const edge = await phone(t);
+  const path = `<sip:127.0.0.1:${edge.port};lr>`;
+  const behind = { Via: 'SIP/2.0/UDP 192.168.77.7:5060;branch=z9hG4bKphone', Path: path, Supported: 'path' };
+  const registered = await edge.register({ registrar, domain, auth: auth('6001'), contact: '<sip:6001@192.168.77.7:5060>', expires: 10, headers: behind });
+  const at = Date.now();
+  t.equal(registered.status, 200);
+  t.equal(registered.header('path'), path, 'RFC 3327 §5.3: repeated in the 200');
+  const called = await stage.call({}, 500);
+  t.equal(called.status, 200);
+  t.same(called.violations, []);
+  await stage.running.records(1);
+  t.match(edge.reports[0]!.message, /^INVITE sip:6001@192\.168\.77\.7:5060 SIP/, 'its Contact');
+  t.ok(edge.reports[0]!.message.includes(`\r\nRoute: ${path}\r\n`), 'RFC 3327 §5.3: its Path as Route');
+  while ((await status(stage)).registrations.length > 0 && Date.now() - at < 15_000) await pause(100);
+  t.ok(Date.now() - at >= 9900, `there for ${Date.now() - at} ms`);
+  t.equal((await stage.call()).status, 480);
+});
+
 t.test('what a registrar must refuse', async (t) => {
   const stage = await stageWithPhones(t, { phones: { registration: { minExpires: 60, maxExpires: 120, maxContacts: 2 } }, external: { pbx: { port: 5999, uri: 'sip:pbx.example.net' } } });
   const registrar = registrarOf(stage);
