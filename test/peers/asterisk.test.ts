@@ -40,9 +40,8 @@ t.test('phones behind Asterisk', { skip: absent('asterisk') || absent('baresip')
     await hears(listener, 'tone', 50);
   };
 
-  await t.test('hold and resume, then a blind transfer by the phone: Asterisk moves the media, nobody else notices', async (t) => {
-    const user = stage.user({ expect });
-    t.equal(await user.place(), 200);
+  /** The phone that has the call: hold, resume, blind transfer to its colleague. */
+  const holdThenTransfer = async (user: Parameters<typeof hearsColleague>[0]): Promise<void> => {
     await hears(user, 'tone');
     await phones[6001].command('hold');
     // moh_passthrough: Asterisk hands the hold on by re-INVITE, and the music is ours.
@@ -52,6 +51,12 @@ t.test('phones behind Asterisk', { skip: absent('asterisk') || absent('baresip')
     await phones[6001].command('transfer', `sip:6002@127.0.0.1:${asterisk.port}`);
     await hearsColleague(user);
     await asterisk.until('core show channels', (said) => said.includes('PJSIP/6002-') && !said.includes('PJSIP/6001-'));
+  };
+
+  await t.test('hold and resume, then a blind transfer by the phone: Asterisk moves the media, nobody else notices', async (t) => {
+    const user = stage.user({ expect });
+    t.equal(await user.place(), 200);
+    await holdThenTransfer(user);
     await user.hangUp();
     const { id, ...cdr } = await recordOf(stage, user);
     t.match(cdr, { peer: 'pbx', target: '6001', termination: { by: 'user', reason: 'hangup' } });
@@ -93,14 +98,7 @@ t.test('phones behind Asterisk', { skip: absent('asterisk') || absent('baresip')
     await phones[6001].command('dial', `sip:+447700900101@127.0.0.1:${asterisk.port}`);
     await until(() => meta.liveCalls[0]?.report().status === 200, 'Meta has the call');
     const whatsapp = meta.liveCalls[0]!;
-    await hears(whatsapp, 'tone');
-    await phones[6001].command('hold');
-    await hears(whatsapp, 'music', 50);
-    await phones[6001].command('resume');
-    await hears(whatsapp, 'tone', 20);
-    await phones[6001].command('transfer', `sip:6002@127.0.0.1:${asterisk.port}`);
-    await hearsColleague(whatsapp);
-    await asterisk.until('core show channels', (said) => said.includes('PJSIP/6002-') && !said.includes('PJSIP/6001-'));
+    await holdThenTransfer(whatsapp);
     await phones[6002].command('hangup');
     await until(() => whatsapp.ended, 'Meta gets the BYE');
     const cdr = await recordOf(stage, whatsapp);

@@ -52,6 +52,11 @@ export class EventReader {
   /** Its end has been seen. */
   #over = true;
 
+  /** What comes next is of another sender, which may count from where this one did. */
+  forget(): void {
+    this.timestamp = -1;
+  }
+
   /** Takes the four bytes at `offset`; true when this packet begins a new event. */
   take(packet: Buffer, offset: number, timestamp: number, now: number): boolean {
     const field = packet.readUInt16BE(offset + 2);

@@ -21,6 +21,7 @@ const EVENT_SPACING_MS = 150;
 const EVENT_SETTLES_MS = 200;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
 const END_PACKETS = 3;
+
 /**
  * One outgoing stream that never changes its SSRC, counts sequence numbers and timestamps without a break, and never falls silent:
  * packets of changing sources are renumbered into it, frames of a recording or of silence fill what they leave (META-SIP §6.2).
@@ -101,7 +102,7 @@ export class OutStream {
   detach(): void {
     this.#endEvent();
     // Another source may count from where this one did: rtpengine begins at 0 where an event is the first thing it transcodes.
-    this.#reader.timestamp = -1;
+    this.#reader.forget();
     this.#taken = -1;
     this.#source.forget();
     this.#talking = false;
