@@ -11,6 +11,7 @@ export const errorTable = {
   SIP_MALFORMED: { status: 400, text: 'the SIP message cannot be read' },
   PEER_UNREACHABLE: { status: 503, text: 'the peer cannot be reached' },
   PORT_IN_USE: { status: 500, text: 'a listening address is already in use' },
+  ADDRESS_UNUSABLE: { status: 500, text: 'a listening address cannot be opened' },
   FILE_UNREADABLE: { status: 500, text: 'a file cannot be read' },
 } as const satisfies Record<string, { status: number; text: string }>;
 
@@ -27,5 +28,17 @@ export class WabError extends Error {
     this.name = 'WabError';
     this.code = code;
     this.status = errorTable[code].status;
+  }
+}
+
+/** Why `listen` ("tls:0.0.0.0:5061"), the value of the key `key`, cannot be listened on. */
+export function listenError(key: string, listen: string, cause: unknown): WabError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const place = `${key}: ${listen}`;
+  switch (code) {
+    case 'EADDRINUSE': return new WabError('PORT_IN_USE', place, { cause });
+    case 'EADDRNOTAVAIL': return new WabError('ADDRESS_UNUSABLE', `${place} is no address of this machine`, { cause });
+    case 'EACCES': return new WabError('ADDRESS_UNUSABLE', `${place} is not ours to open: ports under 1024 need CAP_NET_BIND_SERVICE`, { cause });
+    default: return new WabError('ADDRESS_UNUSABLE', `${place}: ${message}`, { cause });
   }
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { WabError } from '../errors.js';
 import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
@@ -20,6 +21,7 @@ registerSimulateCommands(program);
 registerSipserverCommand(program);
 
 program.parseAsync().catch((error: unknown) => {
-  process.stderr.write(`wa-b2bua: ${error instanceof Error ? error.message : String(error)}\n`);
+  const code = error instanceof WabError ? `${error.code}: ` : '';
+  process.stderr.write(`wa-b2bua: ${code}${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 });

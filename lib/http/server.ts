@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { WabError } from '../errors.js';
+import { listenError } from '../errors.js';
 
 /** What the HTTP side can ask of the service. */
 export interface HttpSources {
@@ -25,7 +25,7 @@ export interface HttpServer {
 
 type Handler = (response: ServerResponse, parameter: string) => Promise<void> | void;
 
-/** Health, readiness, metrics and a look at the calls. @throws WabError PORT_IN_USE */
+/** Health, readiness, metrics and a look at the calls. @throws WabError PORT_IN_USE or ADDRESS_UNUSABLE */
 export async function startHttp(listen: string, sources: HttpSources): Promise<HttpServer> {
   const routes: [RegExp, Handler][] = [
     [/^\/health$/, (response) => json(response, 200, { status: 'up' })],
@@ -86,7 +86,7 @@ function json(response: ServerResponse, status: number, body: object): void {
 function listenOn(server: Server, listen: string): Promise<void> {
   const match = /^(.*):(\d+)$/.exec(listen);
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(new WabError('PORT_IN_USE', `http.listen ${listen}: ${cause.message}`, { cause })));
+    server.once('error', (cause) => reject(listenError('http.listen', listen, cause)));
     server.listen(Number(match?.[2] ?? 0), (match?.[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), () => resolve());
   });
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Config, SipLimitsConfig } from '../config/types.js';
+import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
 import { startSipServer, startSipServerThread, type SipLimits, type SipServer } from '../sipserver/index.js';
@@ -25,8 +26,15 @@ export async function startEmbedded(
     logger: log.child({ part: 'sipserver' }),
     onMessage: record,
     allow,
-  });
+  }).catch((error: unknown) => { throw startError(config, error); });
   return { server, admin: { ...server.admin, secret } };
+}
+
+/** An address that cannot be listened on, by its key; any other error as it is. */
+function startError({ sip }: Config, error: unknown): unknown {
+  const { listen, syscall, code } = error as NodeJS.ErrnoException & { readonly listen?: string };
+  if (listen === undefined || (syscall !== 'listen' && syscall !== 'bind' && !/^E(ADDR|ACCES)/.test(code ?? ''))) return error;
+  return listenError(`sip.listen[${sip.listen.indexOf(listen)}]`, listen, error);
 }
 
 /** The file's limits in the server's units. */

@@ -66,7 +66,7 @@ const SILENT: Log = { info() { /* no log */ }, warn() { /* no log */ }, error() 
 
 /**
  * Starts the server. Rejects when a listening address is malformed or taken, TLS is wanted without a certificate, or the certificate does not
- * load; then nothing stays open.
+ * load, with that address as `listen` of the error; then nothing stays open.
  */
 export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   const log = o.logger ?? SILENT;
@@ -105,7 +105,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   try {
     const listening: string[] = [];
     for (const spec of o.listen) {
-      const point = await transports.listen(spec);
+      const point = await transports.listen(spec).catch((error: unknown) => { throw Object.assign(error instanceof Error ? error : new Error(String(error)), { listen: spec }); });
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({

@@ -13,7 +13,7 @@ export type LogLevel = 'info' | 'warn' | 'error' | 'debug';
 
 export type FromThread =
   | { kind: 'ready'; listening: string[]; admin: { host: string; port: number } }
-  | { kind: 'failed'; message: string; code: string | undefined }
+  | { kind: 'failed'; message: string; code: string | undefined; listen: string | undefined }
   | { kind: 'wire'; message: WireMessage }
   | { kind: 'log'; level: LogLevel; facts: object; text: string }
   | { kind: 'stats'; stats: SipServerStats }
@@ -42,7 +42,7 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
     worker.on('message', (message: FromThread) => {
       switch (message.kind) {
         case 'ready': resolve(message); break;
-        case 'failed': reject(Object.assign(new Error(message.message), { code: message.code })); break;
+        case 'failed': reject(Object.assign(new Error(message.message), { code: message.code, listen: message.listen })); break;
         case 'wire': onMessage?.(message.message); break;
         case 'log': logger?.[message.level](message.facts, message.text); break;
         case 'stats': stats = message.stats; break;

@@ -47,6 +47,6 @@ try {
   tell({ kind: 'stats', stats: server.stats() });
   tell({ kind: 'ready', listening: [...server.listening], admin: server.admin });
 } catch (error) {
-  tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error), code: (error as NodeJS.ErrnoException).code });
+  tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error), code: (error as NodeJS.ErrnoException).code, listen: (error as { listen?: string }).listen });
   port.close();
 }

@@ -27,6 +27,7 @@ class AnchorWorker {
   readonly ready: Promise<void>;
   readonly stopped: Promise<void>;
 
+  /** Starts the thread; whoever makes one waits for `ready`. */
   constructor(address: string, logger: MediaLogger) {
     const workerData: AnchorWorkerData = { address };
     // Under a TypeScript loader (tests) this module is a .ts file, and so is the worker.
@@ -45,9 +46,12 @@ class AnchorWorker {
       this.#worker.on('error', (error) => {
         logger.error({ err: error }, 'the media anchor failed');
         this.#end(error.message);
-        reject(new WabError('MEDIA_UNAVAILABLE', `the media anchor cannot run on ${address}`, { cause: error }));
+        reject(new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.anchor: the media anchor cannot run on ${address}: ${error.message}`, { cause: error }));
       });
-      this.#worker.once('exit', () => this.#end('the media anchor ended'));
+      this.#worker.once('exit', () => {
+        this.#end('the media anchor ended');
+        reject(new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.anchor: the media anchor on ${address} ended before it was ready`));
+      });
     });
   }
 
@@ -164,16 +168,22 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
 
 /** The worker threads that carry the packets of all calls. */
 export class AnchorPool {
-  readonly #workers: AnchorWorker[];
+  readonly #address: string;
+  readonly #wanted: number;
+  readonly #logger: MediaLogger;
+  #workers: readonly AnchorWorker[] = [];
   #count = 0;
 
-  /** `address`: the address of ours that engines send to. */
+  /** `address`: the address of ours that engines send to. Nothing runs before start(). */
   constructor(address: string, workers: number, logger: MediaLogger) {
-    this.#workers = Array.from({ length: workers }, () => new AnchorWorker(address, logger));
+    this.#address = address;
+    this.#wanted = workers;
+    this.#logger = logger;
   }
 
-  /** @throws WabError 'MEDIA_UNAVAILABLE' when a worker cannot bind. */
+  /** To be called once. @throws WabError 'MEDIA_UNAVAILABLE' when a worker cannot bind; close() is still to be called. */
   async start(): Promise<void> {
+    this.#workers = Array.from({ length: this.#wanted }, () => new AnchorWorker(this.#address, this.#logger));
     await Promise.all(this.#workers.map((worker) => worker.ready));
   }
 
