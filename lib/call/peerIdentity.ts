@@ -1,5 +1,5 @@
+import { credentialsOf } from '../sip/credentials.js';
 import type { SipRequest, SipResponse } from '../sip/drachtio.js';
-import { parseAuthValues } from '../sip/digest.js';
 import type { Source } from '../sip/source.js';
 import type { CallContext } from './context.js';
 
@@ -35,14 +35,16 @@ export function identifyPeer({ rules, peerDigest: digest, registrar }: Pick<Call
     const account = devices ? registrar.account(username, address) : null;
     return account === null ? null : { ...account, account: username };
   };
-  const shown = req.get('Authorization') ?? req.get('Proxy-Authorization');
-  const username = parseAuthValues(shown ?? '').flatMap(({ params }) => params.get('username') ?? [])[0] ?? '';
-  const candidate = find(username);
-  if (byAddress === null && registrar.refuses(req, res, candidate === null ? null : username)) return { known: false, answered: true };
+  const shown = credentialsOf(req);
+  // Whom bans are about: one of ours, whom the sender claims to be.
+  const username = digest.claimed(shown) ?? '';
+  const claimed = find(username) === null ? null : username;
+  if (byAddress === null && registrar.refuses(req, res, claimed)) return { known: false, answered: true };
 
   const callId = req.get('Call-ID') ?? '';
   const verdict = digest.verify(shown, { method: req.method, callId }, (name) => find(name)?.password ?? null);
-  if (verdict.ok && candidate !== null) return { known: true, peer: candidate.peer, account: candidate.account };
+  const caller = verdict.ok ? find(verdict.username) : null;
+  if (caller !== null) return { known: true, peer: caller.peer, account: caller.account };
   if (!verdict.ok && verdict.challenge) {
     // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
     res.send(401, { headers: { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') } });
@@ -51,6 +53,6 @@ export function identifyPeer({ rules, peerDigest: digest, registrar }: Pick<Call
   const why = `digest refused: ${verdict.ok ? 'wrongUser' : verdict.reason}`;
   // An address that is a peer's own is not banned for the operator's mistake.
   if (byAddress !== null) return { known: false, answered: false, why };
-  registrar.wrong(req, res, candidate === null ? null : username, why);
+  registrar.wrong(req, res, claimed, why);
   return { known: false, answered: true };
 }

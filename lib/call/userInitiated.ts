@@ -3,6 +3,7 @@ import type { Config, NumberConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { RouteDecision } from '../routing/types.js';
+import { credentialsOf } from '../sip/credentials.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { isRefusal, whileConnected } from '../sip/drachtio.js';
 import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
@@ -33,7 +34,7 @@ export function takeUserInitiated(context: CallContext, req: SipRequest, res: Si
 function authenticate(context: CallContext, config: Config, request: MetaRequest, number: NumberConfig, req: SipRequest, res: SipResponse): boolean {
   if (config.meta.challenge.length === 0) return true;
   const digits = request.number!.slice(1);
-  const verdict = context.digest.verify(req.get('Proxy-Authorization') ?? req.get('Authorization'), { method: 'INVITE', callId: request.callId },
+  const verdict = context.digest.verify(credentialsOf(req), { method: 'INVITE', callId: request.callId },
     (username) => (username === digits || username === `+${digits}` ? number.password : null));
   if (verdict.ok) return true;
   if (verdict.challenge) {

@@ -1,5 +1,6 @@
 import type { AccountConfig, PeerConfig } from '../config/types.js';
 import type { Logger } from '../observe/logger.js';
+import { credentialsOf } from '../sip/credentials.js';
 import type { DigestServer } from '../sip/digestServer.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { addressMatcher } from '../sip/source.js';
@@ -195,7 +196,7 @@ export class Registrar {
     if (unknown.length > 0) return this.#refuse(res, 'refused', 420, { Unsupported: unknown.join(', ') });
 
     const callId = req.get('Call-ID') ?? '';
-    const verdict = digest.verify(req.get('Authorization'), { method: 'REGISTER', callId }, (username) => (username === user ? home?.account.password ?? null : null));
+    const verdict = digest.verify(credentialsOf(req), { method: 'REGISTER', callId }, (username) => (username === user ? home?.account.password ?? null : null));
     if (!verdict.ok && verdict.challenge) {
       // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
       return this.#refuse(res, 'challenged', 401, { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') });

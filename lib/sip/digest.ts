@@ -9,9 +9,13 @@ import type { DigestAlgorithm } from '../config/types.js';
 export interface AuthValue {
   readonly scheme: string;
   readonly params: ReadonlyMap<string, string>;
+  /** A parameter stands there twice, which RFC 7235 §2.1 forbids: the last is in `params`. */
+  readonly repeated: boolean;
 }
 
 const isTokenChar = (c: string): boolean => /[A-Za-z0-9!#$%&'*+.^_`|~-]/.test(c);
+/** What follows the name of a scheme that has no parameters, such as Basic (RFC 7235 §2.1). */
+const token68 = /[A-Za-z0-9\-._~+/]+=*[ \t]*(?=,|$)/y;
 
 /**
  * Reads a WWW-/Proxy-Authenticate or (Proxy-)Authorization value. Several challenges may stand in one
@@ -19,7 +23,7 @@ const isTokenChar = (c: string): boolean => /[A-Za-z0-9!#$%&'*+.^_`|~-]/.test(c)
  * @returns what could be read; an empty list when the value makes no sense.
  */
 export function parseAuthValues(value: string): AuthValue[] {
-  const out: { scheme: string; params: Map<string, string> }[] = [];
+  const out: { scheme: string; params: Map<string, string>; repeated: boolean }[] = [];
   let i = 0;
   const skip = (): void => { while (i < value.length && /[\s,]/.test(value[i]!)) i++; };
   const token = (): string => {
@@ -33,7 +37,9 @@ export function parseAuthValues(value: string): AuthValue[] {
     let j = i;
     while (j < value.length && /\s/.test(value[j]!)) j++;
     if (value[j] !== '=') {
-      out.push({ scheme: name, params: new Map() });
+      out.push({ scheme: name, params: new Map(), repeated: false });
+      token68.lastIndex = j;
+      if (j > i && token68.test(value)) i = token68.lastIndex;
       continue;
     }
     i = j + 1;
@@ -41,7 +47,10 @@ export function parseAuthValues(value: string): AuthValue[] {
     const read = value[i] === '"' ? quoted(value, i) : { text: token(), end: i };
     if (read === null) return [];
     i = read.end;
-    out.at(-1)?.params.set(name.toLowerCase(), read.text);
+    const last = out.at(-1);
+    if (last === undefined) continue;
+    last.repeated ||= last.params.has(name.toLowerCase());
+    last.params.set(name.toLowerCase(), read.text);
   }
   return out;
 }

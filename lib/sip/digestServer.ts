@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { DigestAlgorithm } from '../config/types.js';
+import type { AuthValue } from './digest.js';
 import { algorithmOf, digestResponse, parseAuthValues } from './digest.js';
 
 export type DigestVerdict =
@@ -7,7 +8,7 @@ export type DigestVerdict =
   /** Ask (again): nothing was presented, or the nonce is too old. */
   | { readonly ok: false; readonly challenge: true; readonly stale: boolean; readonly reason: 'missing' | 'stale' | 'foreignNonce' }
   /** Refuse: asking again would not help. */
-  | { readonly ok: false; readonly challenge: false; readonly reason: 'malformed' | 'wrongRealm' | 'wrongUser' | 'wrongResponse' | 'replayed' | 'unsupported' };
+  | { readonly ok: false; readonly challenge: false; readonly reason: 'malformed' | 'ambiguous' | 'wrongRealm' | 'wrongUser' | 'wrongResponse' | 'replayed' | 'unsupported' };
 
 export interface DigestServerOptions {
   readonly realm: string;
@@ -42,18 +43,26 @@ export class DigestServer {
       `Digest realm="${this.#options.realm}", nonce="${nonce}", algorithm=${algorithm}, qop="auth"${stale ? ', stale=true' : ''}`);
   }
 
+  /** The user name that the credentials for our realm claim: nothing is known of its owner until verify() gives it back. Null when there is no single one. */
+  claimed(values: readonly string[]): string | null {
+    const ours = this.#ours(values);
+    return ours.length === 1 ? ours[0]?.params.get('username') ?? null : null;
+  }
+
   /**
-   * @param authorization the (Proxy-)Authorization value, undefined when there was none
+   * The user name of an accepted verdict is the only one to go by: a request may carry others, in credentials for other realms (RFC 3261 §22.3).
+   * @param values every (Proxy-)Authorization value of the request (`credentialsOf`)
    * @param passwordOf the password of a user name, null when it is none of ours
    * The digest's uri may differ from the Request-URI: Meta leaves out ;transport=tls there (META-SIP §5.2).
    */
-  verify(authorization: string | undefined, request: { method: string; callId: string }, passwordOf: (username: string) => string | null): DigestVerdict {
-    if (authorization === undefined) return { ok: false, challenge: true, stale: false, reason: 'missing' };
-    const params = parseAuthValues(authorization)
-      .find((v) => v.scheme.toLowerCase() === 'digest' && v.params.get('realm') === this.#options.realm)?.params;
-    if (params === undefined) {
-      return { ok: false, challenge: false, reason: parseAuthValues(authorization).length === 0 ? 'malformed' : 'wrongRealm' };
-    }
+  verify(values: readonly string[], request: { method: string; callId: string }, passwordOf: (username: string) => string | null): DigestVerdict {
+    if (values.length === 0) return { ok: false, challenge: true, stale: false, reason: 'missing' };
+    const ours = this.#ours(values);
+    const [only] = ours;
+    if (only === undefined) return { ok: false, challenge: false, reason: values.every((value) => parseAuthValues(value).length === 0) ? 'malformed' : 'wrongRealm' };
+    // Which of two would be the sender is anybody's guess, and another reader's may differ (RFC 3261 §22.3: one for each realm).
+    if (ours.length > 1 || only.repeated) return { ok: false, challenge: false, reason: 'ambiguous' };
+    const { params } = only;
     const [username, nonce, uri, response] = ['username', 'nonce', 'uri', 'response'].map((name) => params.get(name));
     if (username === undefined || nonce === undefined || uri === undefined || response === undefined) {
       return { ok: false, challenge: false, reason: 'malformed' };
@@ -85,6 +94,10 @@ export class DigestServer {
     if (count <= (this.#used.get(nonce)?.count ?? 0)) return { ok: false, challenge: false, reason: 'replayed' };
     this.#remember(nonce, count, age);
     return { ok: true, username, algorithm };
+  }
+
+  #ours(values: readonly string[]): readonly AuthValue[] {
+    return values.flatMap(parseAuthValues).filter(({ scheme, params }) => scheme.toLowerCase() === 'digest' && params.get('realm') === this.#options.realm);
   }
 
   #sign(time: string, salt: string, callId: string): string {

@@ -118,7 +118,7 @@ function registrar(srf: Stack['srf']): { contact: string; path: string; count: n
   const binding = { contact: '', path: '', count: 0 };
   srf.use('register', (req, res) => {
     const callId = req.get('call-id');
-    const verdict = digest.verify(req.has('authorization') ? req.get('authorization') : undefined, { method: 'REGISTER', callId }, (user) => (user === '6001' ? 'phone' : null));
+    const verdict = digest.verify(req.has('authorization') ? [req.get('authorization')] : [], { method: 'REGISTER', callId }, (user) => (user === '6001' ? 'phone' : null));
     if (!verdict.ok) {
       res.send(verdict.challenge ? 401 : 403, verdict.challenge ? { headers: { 'WWW-Authenticate': digest.challenge(callId)[0] ?? '' } } : {});
       return;

@@ -25,6 +25,8 @@ t.test('several challenges in one value, commas and escapes inside quotes', (t) 
   t.equal(values[1]!.params.get('nonce'), '2');
   t.same(parseAuthValues('Digest realm="never closed'), []);
   t.same(parseAuthValues('=='), []);
+  const mixed = parseAuthValues('Basic dHJ1bms6c2VjcmV0cw==, Negotiate, Digest realm="c", nonce=2, nonce=3');
+  t.same(mixed.map(({ scheme, params, repeated }) => [scheme, params.get('nonce'), repeated]), [['Basic', undefined, false], ['Negotiate', undefined, false], ['Digest', '3', true]]);
   t.end();
 });
 
@@ -48,13 +50,13 @@ t.test('our client against our server', (t) => {
     const s = server(() => 0);
     const value = answer(s.challenge('id'));
     const incoming = { method: 'INVITE', callId: 'id' };
-    t.match(s.verify(value, incoming, password), { ok: true, username: credentials.username });
-    t.match(s.verify(value, incoming, password), { ok: false, challenge: false, reason: 'replayed' });
+    t.match(s.verify([value], incoming, password), { ok: true, username: credentials.username });
+    t.match(s.verify([value], incoming, password), { ok: false, challenge: false, reason: 'replayed' });
     t.end();
   });
   t.test('a nonce serves its own Call-ID only', (t) => {
     const s = server(() => 0);
-    t.match(s.verify(answer(s.challenge('one')), { method: 'INVITE', callId: 'other' }, password), { ok: false, challenge: true, stale: false, reason: 'foreignNonce' });
+    t.match(s.verify([answer(s.challenge('one'))], { method: 'INVITE', callId: 'other' }, password), { ok: false, challenge: true, stale: false, reason: 'foreignNonce' });
     t.end();
   });
   t.test('an old nonce is stale: asked again, and the new challenge says so', (t) => {
@@ -62,7 +64,7 @@ t.test('our client against our server', (t) => {
     const s = server(() => now);
     const value = answer(s.challenge('id'));
     now = 1001;
-    t.match(s.verify(value, { method: 'INVITE', callId: 'id' }, password), { ok: false, challenge: true, stale: true });
+    t.match(s.verify([value], { method: 'INVITE', callId: 'id' }, password), { ok: false, challenge: true, stale: true });
     t.match(s.challenge('id', true)[0], /stale=true/);
     t.end();
   });
@@ -70,13 +72,27 @@ t.test('our client against our server', (t) => {
     const s = server(() => 0);
     const incoming = { method: 'INVITE', callId: 'id' };
     const value = answer(s.challenge('id'));
-    t.match(s.verify(value, incoming, () => 'other'), { ok: false, challenge: false, reason: 'wrongResponse' });
-    t.match(s.verify(value, incoming, () => null), { reason: 'wrongUser' });
-    t.match(s.verify(value.replace('sbc.example.net', 'elsewhere'), incoming, password), { reason: 'wrongRealm' });
-    t.match(s.verify(value.replace(/qop=auth, /, ''), incoming, password), { reason: 'malformed' });
-    t.match(s.verify('Digest', incoming, password), { reason: 'wrongRealm' });
-    t.match(s.verify('"', incoming, password), { reason: 'malformed' });
-    t.match(s.verify(undefined, incoming, password), { challenge: true, reason: 'missing' });
+    t.match(s.verify([value], incoming, () => 'other'), { ok: false, challenge: false, reason: 'wrongResponse' });
+    t.match(s.verify([value], incoming, () => null), { reason: 'wrongUser' });
+    t.match(s.verify([value.replace('sbc.example.net', 'elsewhere')], incoming, password), { reason: 'wrongRealm' });
+    t.match(s.verify([value.replace(/qop=auth, /, '')], incoming, password), { reason: 'malformed' });
+    t.match(s.verify(['Digest'], incoming, password), { reason: 'wrongRealm' });
+    t.match(s.verify(['"'], incoming, password), { reason: 'malformed' });
+    t.match(s.verify([], incoming, password), { challenge: true, reason: 'missing' });
+    t.end();
+  });
+  t.test('the user is that of the one value for our realm; two such values, or a parameter twice, are nobody', (t) => {
+    const s = server(() => 0);
+    const incoming = { method: 'INVITE', callId: 'id' };
+    const other = 'Digest username="other", realm="elsewhere", nonce="1", uri="sip:x", response="0"';
+    for (const values of [(v: string) => [`${other}, ${v}`], (v: string) => [v, other], (v: string) => ['Basic b3RoZXI6eA==', v], (v: string) => [`Basic b3RoZXI6eA==, ${v}, ${other}`]]) {
+      const shown = values(answer(s.challenge('id')));
+      t.equal(s.claimed(shown), credentials.username);
+      t.match(s.verify(shown, incoming, password), { ok: true, username: credentials.username });
+    }
+    const value = answer(s.challenge('id'));
+    for (const shown of [[value, other.replace('elsewhere', 'sbc.example.net')], [`${value}, ${value}`], [`${value}, username="other"`]]) t.match(s.verify(shown, incoming, password), { ok: false, reason: 'ambiguous' });
+    t.equal(s.claimed([value, value]), null);
     t.end();
   });
   t.test('Meta\'s own form: MD5 unnamed, uri without transport (META-SIP §5.2)', (t) => {
@@ -86,7 +102,7 @@ t.test('our client against our server', (t) => {
     const qop = { value: 'auth' as const, cnonce: 'abc', nc: '00000001' };
     const response = digestResponse({ algorithm: 'MD5', ...credentials, realm: 'sbc.example.net', method: 'INVITE', uri, nonce, qop });
     const value = `Digest username="447700900001", realm="sbc.example.net", nonce="${nonce}", uri="${uri}", response="${response}", cnonce="abc", qop=auth, nc=00000001`;
-    t.match(s.verify(value, { method: 'INVITE', callId: 'id' }, password), { ok: true, algorithm: 'MD5' });
+    t.match(s.verify([value], { method: 'INVITE', callId: 'id' }, password), { ok: true, algorithm: 'MD5' });
     t.end();
   });
   t.end();
