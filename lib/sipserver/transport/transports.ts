@@ -6,6 +6,7 @@ import { ConnectTimeout, openConnection, TrustStore } from './connector.js';
 import type { ConnectTarget } from './connector.js';
 import { hostPort, parseListen, plainAddress } from './flow.js';
 import type { Address, Flow, Protocol } from './flow.js';
+import { Guard } from './guard.js';
 import { TlsIdentity } from './identity.js';
 import type { IdentityFiles } from './identity.js';
 import { DEFAULT_LIMITS, newCounters } from './limits.js';
@@ -53,6 +54,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   readonly counters: TransportCounters = newCounters();
   readonly points: ListeningPoint[] = [];
   readonly admission: Admission;
+  readonly guard = new Guard(() => { this.counters.faults++; }, (place, error) => { this.handlers.trouble?.(place, error); });
   private readonly handlers: TransportHandlers;
   private readonly acceptors: Acceptor[] = [];
   private readonly udpPoints: UdpPoint[] = [];
@@ -72,7 +74,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.rate = new RateLimiter(this.limits.messagesPerSecond, this.limits.addresses);
     this.admission = new Admission(this.limits, this.counters, (address) => this.handlers.allow?.(address) ?? true, () => this.dropIdle());
-    this.ticker = setInterval(() => { this.tick(); }, 1000);
+    this.ticker = setInterval(this.guard.wrap('transport timer', () => { this.tick(); }), 1000);
     this.ticker.unref();
   }
 
@@ -165,8 +167,7 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   /** Reports a fault of our own. */
   fault(what: string, error: Error): void {
-    this.counters.faults++;
-    this.handlers.trouble?.(what, error);
+    this.guard.fault(what, error);
   }
 
   nextFlowId(): number {
@@ -229,11 +230,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.counters.received++;
     this.handlers.wire?.('in', flow, bytes.toString('latin1'));
     // A fault of ours in one message must not end the server for all others.
-    try {
-      this.handlers.message(bytes, flow);
-    } catch (error) {
-      this.fault('message could not be handled', error instanceof Error ? error : new Error(String(error)));
-    }
+    this.guard.run('message could not be handled', () => { this.handlers.message(bytes, flow); });
   }
 
   private sentOut(flow: Flow, text: string): void {

@@ -5,6 +5,7 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser } from './flow.js';
+import type { Guard } from './guard.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 import { stunAnswer } from './stun.js';
 
@@ -12,6 +13,7 @@ import { stunAnswer } from './stun.js';
 export interface DatagramOwner {
   readonly limits: SipLimits;
   readonly counters: TransportCounters;
+  readonly guard: Guard;
   nextFlowId(): number;
   datagram(flow: UdpFlow, bytes: Buffer): void;
   datagramSent(flow: UdpFlow, text: string): void;
@@ -124,8 +126,15 @@ export class UdpPoint {
   }
 
   transmit(flow: UdpFlow, socket: Socket, text: string): boolean {
-    if (this.closed) return false;
-    const bytes = Buffer.from(text, 'latin1');
+    if (!this.send(flow, socket, Buffer.from(text, 'latin1'))) return false;
+    this.owner.datagramSent(flow, text);
+    return true;
+  }
+
+  /** The one place that sends. False when nothing went out; it never throws. */
+  private send(flow: UdpFlow, socket: Socket, bytes: Buffer): boolean {
+    // Nobody can be sent to at port 0, though a datagram can come from there (RFC 768).
+    if (this.closed || flow.remote.port === 0) return false;
     const done = (error: Error | null): void => { if (error !== null) flow.failed(error); };
     try {
       if (flow.connected) socket.send(bytes, done);
@@ -135,7 +144,6 @@ export class UdpPoint {
       this.owner.datagramError(this, error instanceof Error ? error : new Error(String(error)));
       return false;
     }
-    this.owner.datagramSent(flow, text);
     return true;
   }
 
@@ -173,20 +181,15 @@ export class UdpPoint {
 
   /** Datagrams of this socket, whoever sent them: before it is connected it may get those of others, too. */
   private hear(socket: Socket): void {
-    socket.on('message', (bytes: Buffer, from: RemoteInfo) => {
-      if (this.closed || bytes.length < SHORTEST) return;
+    socket.on('message', this.owner.guard.wrap('datagram', (bytes: Buffer, from: RemoteInfo) => {
+      // Port 0 means "no answer wanted" (RFC 768): no SIP element sends from there.
+      if (this.closed || bytes.length < SHORTEST || from.port === 0) return;
+      const flow = this.flowTo({ address: plainAddress(from.address), port: from.port });
       const pong = stunAnswer(bytes, from.address, from.port);
-      if (pong !== undefined) {
-        if (socket === this.socket) socket.send(pong, from.port, from.address);
-        else socket.send(pong);
-        return;
-      }
-      if (bytes.length > this.owner.limits.messageBytes) {
-        this.owner.counters.tooLarge++;
-        return;
-      }
-      this.owner.datagram(this.flowTo({ address: plainAddress(from.address), port: from.port }), bytes);
-    });
+      if (pong !== undefined) this.send(flow, this.socket, pong);
+      else if (bytes.length > this.owner.limits.messageBytes) this.owner.counters.tooLarge++;
+      else this.owner.datagram(flow, bytes);
+    }));
   }
 }
 

@@ -1,0 +1,68 @@
+// C1: nothing that a datagram holds, or where it says it comes from, ends the process.
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import t from 'tap';
+import { Guard } from '../../../lib/sipserver/transport/guard.js';
+import { Transports } from '../../../lib/sipserver/transport/index.js';
+import { stunRequest } from '../../helpers/rawPackets.js';
+
+const OPTIONS = Buffer.from('OPTIONS sip:h SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n');
+
+function open(message: () => void): { transports: Transports; troubles: string[]; socket: () => Socket } {
+  const troubles: string[] = [];
+  const transports = new Transports({ handlers: { message, trouble(what, error) { troubles.push(`${what}: ${error.message}`); } } });
+  const inside = transports as unknown as { udpPoints: { socket: Socket }[] };
+  return {
+    transports, troubles,
+    socket: () => {
+      const point = inside.udpPoints[0];
+      if (point === undefined) throw new Error('no UDP point');
+      return point.socket;
+    },
+  };
+}
+
+t.test('STUN and SIP from port 0 are dropped without a word', async (t) => {
+  let heard = 0;
+  const { transports, troubles, socket } = open(() => { heard++; });
+  t.teardown(() => transports.close());
+  await transports.listen('udp:127.0.0.1:0');
+  const from = { address: '127.0.0.9', family: 'IPv4', port: 0, size: 20 };
+  t.doesNotThrow(() => { socket().emit('message', stunRequest(), from); });
+  t.doesNotThrow(() => { socket().emit('message', OPTIONS, from); });
+  t.equal(heard, 0);
+  t.same(troubles, []);
+  t.equal(transports.counters.faults, 0);
+});
+
+t.test('nothing is sent to port 0 either', async (t) => {
+  const { transports, troubles } = open(() => { /* none comes */ });
+  t.teardown(() => transports.close());
+  await transports.listen('udp:127.0.0.1:0');
+  t.equal(transports.udp({ address: '127.0.0.1', port: 0 })?.send('x'), false);
+  t.same(troubles, []);
+});
+
+t.test('a callback that throws is counted, told once, and the socket goes on', async (t) => {
+  const { transports, troubles } = open(() => { throw new Error('a fault of ours'); });
+  t.teardown(() => transports.close());
+  const { local } = await transports.listen('udp:127.0.0.1:0');
+  const client = createSocket('udp4');
+  t.teardown(() => { client.close(); });
+  for (let i = 0; i < 3; i++) client.send(OPTIONS, local.port, local.address);
+  while (transports.counters.faults < 3) await new Promise((resolve) => { setTimeout(resolve, 5); });
+  t.same(troubles, ['message could not be handled: a fault of ours']);
+  client.send(stunRequest(), local.port, local.address);
+  await once(client, 'message');
+});
+
+t.test('Guard: what is wrapped cannot throw, whatever is thrown', async (t) => {
+  let count = 0;
+  const told: string[] = [];
+  const guard = new Guard(() => { count++; }, (place, error) => { told.push(`${place} ${error.message}`); });
+  const wrapped = guard.wrap('here', (what: unknown) => { throw what; });
+  for (const what of [new Error('e'), 'text', undefined, null]) t.doesNotThrow(() => { wrapped(what); });
+  guard.run('there', () => { throw new TypeError('t'); });
+  t.equal(count, 5);
+  t.same(told, ['here e', 'there t']);
+});
