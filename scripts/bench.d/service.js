@@ -34,7 +34,7 @@ class NoMedia extends EventEmitter {
 
 const config = loadConfig(path);
 const service = await startService(config, createLogger(config.log.level), mode === '--no-media' ? { media: new NoMedia() } : {});
-console.log(JSON.stringify({ listening: service.listening }));
+console.log(JSON.stringify({ listening: service.listening, http: service.http }));
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'stop') break;
   if (line === 'gc') globalThis.gc?.();
