@@ -8,7 +8,9 @@ import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
+import { isLoopbackListen } from './config/checks.js';
 import type { Config } from './config/types.js';
+import type { HttpAccess } from './http/access.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
@@ -157,7 +159,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const pinging = keepAlive({ registrar, ask: (to, timeout) => askAt(to.uri, to.proxy, to.headers, timeout) });
   undo.push(() => pinging.close());
 
-  const http: HttpServer | null = config.http.listen === null ? null : await startHttp(config.http.listen, {
+  const http: HttpServer | null = config.http.listen === null ? null : await startHttp({ listen: config.http.listen, access: pageAccess(config.http.listen, () => rules.config) }, {
     notReady: () => (calls.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : null),
     metrics: () => metrics.text(),
     calls: () => table.all().map((call) => ({ id: call.id, state: call.state, direction: call.direction, number: call.facts.number, peer: call.facts.peer, seconds: Math.round((Date.now() - call.startedAt) / 1000) })),
@@ -200,6 +202,15 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       return closing;
     },
   };
+}
+
+/** Beyond loopback the pages are for those who have a token. Names and tokens may change with a reload, the socket does not. */
+function pageAccess(listen: string, config: () => Config): () => HttpAccess {
+  const local = isLoopbackListen(listen);
+  return () => ({
+    hosts: config().http.hosts,
+    tokens: local ? null : config().api.tokens.map(({ token, scopes }) => ({ token, mayRead: scopes.includes('read') })),
+  });
 }
 
 /** Nobody we know sent a request. An address of Meta's or of a peer's is not banned: over UDP anybody can write it. */

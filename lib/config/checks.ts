@@ -37,6 +37,12 @@ export function splitHostPort(value: string): { host: string; port: string } | n
   return match ? { host: match[1]!, port: match[2]! } : null;
 }
 
+/** True when address:port can be reached from this machine only. */
+export function isLoopbackListen(value: string): boolean {
+  const host = splitHostPort(value)?.host.replace(/^\[|\]$/g, '').toLowerCase() ?? '';
+  return host === 'localhost' || (isAddress(host) && ipaddr.process(host).range() === 'loopback');
+}
+
 function isCidr(value: string): boolean {
   if (isAddress(value)) return true;
   const [address, bits] = value.split('/');
@@ -99,6 +105,8 @@ export const peerUri: Check = text('sip:host, with :port and ;transport=udp, tcp
   const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
   return match !== null && isHost(match[1]!) && (match[2] === undefined || isPort(match[2], 1));
 });
+/** A bearer token (RFC 6750 §2.1), long enough not to be guessed. */
+export const bearerToken: Check = text('at least 16 characters of A-Z a-z 0-9 - . _ ~ + /', (v) => /^[A-Za-z0-9\-._~+/]{16,512}=*$/.test(v));
 /** RE2-like pattern; its syntax is judged by policy and routing, which own the engine. */
 export const pattern: Check = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
 /** redis:// is a name set aside for several nodes that share their counts; it is refused until it works. */

@@ -1,4 +1,5 @@
 import type { Config, PeerConfig } from './types.js';
+import { isLoopbackListen } from './checks.js';
 import { suggest } from './suggest.js';
 
 type Report = (path: string, message: string) => void;
@@ -12,6 +13,7 @@ function unknown(what: string, name: string, known: readonly string[]): string {
 export function checkReferences(config: Config, report: Report): void {
   checkSip(config, report);
   checkMedia(config, report);
+  checkPages(config, report);
   const numbers = Object.keys(config.numbers);
   const peers = Object.keys(config.peers);
   for (const [name, peer] of Object.entries(config.peers)) checkPeer(`peers.${name}`, peer, numbers, peers, report);
@@ -35,6 +37,20 @@ function checkSip({ sip }: Config, report: Report): void {
     if (sip.tls[file] === null && sip.listen.some((socket) => socket.startsWith('tls:'))) {
       report(`sip.tls.${file}`, 'is required because sip.listen has a tls socket');
     }
+  }
+}
+
+function checkPages({ http, api }: Config, report: Report): void {
+  const names = new Map<string, number>();
+  const tokens = new Map<string, number>();
+  api.tokens.forEach(({ name, token }, index) => {
+    if (names.has(name)) report(`api.tokens[${index}].name`, `api.tokens[${names.get(name)}] has this name already`);
+    else if (tokens.has(token)) report(`api.tokens[${index}].token`, `api.tokens[${tokens.get(token)}] has this token already`);
+    names.set(name, index);
+    tokens.set(token, index);
+  });
+  if (http.listen !== null && !isLoopbackListen(http.listen) && !api.tokens.some(({ scopes }) => scopes.includes('read'))) {
+    report('http.listen', 'is beyond loopback, where the pages need a token: add api.tokens: [{ name: …, token: "${…}" }], or listen on 127.0.0.1');
   }
 }
 

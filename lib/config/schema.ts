@@ -1,7 +1,7 @@
 import type { SchemaObj } from 'convict';
 import * as is from './checks.js';
 import type { Check } from './checks.js';
-import { leakSigns } from './types.js';
+import { apiScopes, leakSigns } from './types.js';
 
 /**
  * The schema of the file, in convict's form (doc, format, default) and with what convict lacks:
@@ -211,7 +211,17 @@ export const schema: Group = {
     recheckOnReload: leaf('Judge live calls again when the configuration is reloaded.', is.bool, true),
     leaks: leaf('Per sign of a leak: enforce or report.', is.oneOf('enforce', 'report'), {}, { format: Object, keys: is.oneOf(...leakSigns) }),
   },
-  http: { listen: leaf('address:port of health, metrics and API; null: none.', is.orNull(is.hostPort), '127.0.0.1:8080') },
+  http: {
+    listen: leaf('address:port of health, metrics and the pages; null: none. Beyond loopback it needs api.tokens.', is.orNull(is.hostPort), '127.0.0.1:8080'),
+    hosts: listOf('Host names by which the pages are reached, besides localhost and addresses.', is.host),
+  },
+  api: {
+    tokens: rowsOf('Who may read the pages beyond loopback, each with a token of its own.', {
+      name: required('Who has it.', is.name),
+      token: secret('The token.', { check: is.bearerToken }),
+      scopes: listOf('What it is good for.', is.oneOf(...apiScopes), ['read'], { min: 1 }),
+    }),
+  },
   cdr: {
     file: leaf('File of the call records, one JSON line each; null: none.', is.orNull(is.nonEmpty), './cdr.jsonl'),
     fullNumbers: leaf("Write users' numbers in full.", is.bool, false),

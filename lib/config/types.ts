@@ -13,7 +13,8 @@ export interface Config {
   readonly peers: Readonly<Record<string, PeerConfig>>;
   readonly routes: readonly RouteConfig[];
   readonly policy: PolicyConfig;
-  readonly http: { readonly listen: string | null };
+  readonly http: HttpConfig;
+  readonly api: { readonly tokens: readonly ApiToken[] };
   readonly cdr: { readonly file: string | null; /** Write users' numbers in full. */ readonly fullNumbers: boolean };
   /** memory or file:PATH. */
   readonly state: string;
@@ -26,6 +27,22 @@ export interface Config {
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 export type Keying = 'sdes' | 'dtls';
 export type DigestAlgorithm = 'MD5' | 'SHA-256';
+
+export interface HttpConfig {
+  /** address:port of the pages; null: none. */
+  readonly listen: string | null;
+  /** Host names by which they are reached, besides localhost and addresses. */
+  readonly hosts: readonly string[];
+}
+
+/** What a token is good for: read: every page; the others are for the API. */
+export const apiScopes = ['read', 'calls', 'numbers', 'users'] as const;
+
+export interface ApiToken {
+  readonly name: string;
+  readonly token: string;
+  readonly scopes: readonly (typeof apiScopes)[number][];
+}
 
 export interface SipConfig {
   readonly server: 'embedded' | 'drachtio';

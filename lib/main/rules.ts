@@ -51,7 +51,7 @@ export function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
     // The list of FreeSWITCH servers is taken anew.
     media: ({ media }) => ({ ...media, freeswitch: media.freeswitch.length > 0 }),
     'numbers: the first with keying: dtls': ({ media, numbers }) => media.engine === 'freeswitch' && media.webrtc === 'rtpengine' && Object.values(numbers).some(({ keying }) => keying === 'dtls'),
-    http: ({ http }) => http,
+    'http.listen': ({ http }) => http.listen,
     'cdr.file': ({ cdr }) => cdr.file,
     'policy.audit': ({ policy }) => policy.audit,
     state: ({ state }) => state,

@@ -5,12 +5,36 @@ export function maskUser(user: string): string {
   return user.length <= 7 ? '*'.repeat(user.length) : `${user.slice(0, 5)}${'*'.repeat(user.length - 7)}${user.slice(-2)}`;
 }
 
-/** Hides secrets in the text of a SIP message: digest responses, SDES keys, ICE passwords (RFC 4568 §6.1, RFC 8839 §5.4). */
+/**
+ * Parameters whose value is a secret, or lets one be guessed, wherever they stand and however they are written: quoted (RFC 3261 §25.1
+ * quoted-string, closed or not, folded or not), as a token, or escaped in a URI. Names are known by their end: nonce is cnonce and nextnonce too.
+ */
+const secretParameter = /((?:response|nonce|opaque|rspauth|auts|password|passwd|secret)(?:[ \t\r\n]*=[ \t\r\n]*|%3D))("(?:[^"\\\r\n]|\\[^\r\n]|\r?\n[ \t])*"?|[^\s,;"<>]*)/gi;
+/** A header field with credentials, its folded lines too (RFC 3261 §7.3.1), and in it those of a scheme without parameters (RFC 7617 §2, RFC 6750 §2.1). */
+const credentialLine = /^(?:proxy-)?auth(?:orization|enticate)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*/gim;
+const bareCredentials = /\b((?:basic|bearer)[ \t\r\n]+)[A-Za-z0-9\-._~+/]+=*(?![A-Za-z0-9\-._~+/]*[ \t]*=[ \t]*")/gi;
+/** The password in a SIP URI (RFC 3261 §19.1.1). */
+const uriPassword = /(sips?:[^\s:@<>"]{1,256}:)[^\s@<>"]{1,256}@/gi;
+/** Lines of SDP that carry keys: the words that stay (RFC 4568 §9.1, RFC 4566 §5.12, RFC 4567 §3, RFC 8839 §5.4). */
+const keyLines = [
+  /^[ \t]*a[ \t]*=[ \t]*crypto[ \t]*:[ \t]*[^ \t:]*[ \t]*[^ \t:]*(?![^ \t])(?:[ \t]+inline:)?/i, /^[ \t]*a[ \t]*=[ \t]*(?:crypto|ice-pwd)[ \t]*:/i,
+  /^[ \t]*k[ \t]*=[ \t]*(?:prompt$|clear:|base64:|uri:)?/i, /^[ \t]*a[ \t]*=[ \t]*key-mgmt[ \t]*:[ \t]*[^ \t]*[ \t]*/i,
+];
+
+/** Hides secrets in the text of a SIP message: digest responses, passwords, keys of media, ICE passwords. Linear. */
 export function redactSip(text: string): string {
-  return text
-    .replace(/(\b(?:response|cnonce|nonce|opaque)\s*=\s*")[^"]*"/gi, '$1…"')
-    .replace(/(a=crypto:\S+\s+\S+\s+inline:)[^\r\n]*/gi, '$1…')
-    .replace(/(a=ice-pwd:)[^\r\n]*/gi, '$1…');
+  return text.split(/(\r\n|\r|\n)/).map(redactLine).join('')
+    .replace(secretParameter, (_, name: string, value: string) => name + (value.startsWith('"') ? '"…"' : '…'))
+    .replace(credentialLine, (line) => line.replace(bareCredentials, '$1…'))
+    .replace(uriPassword, '$1…@');
+}
+
+function redactLine(line: string): string {
+  for (const kept of keyLines) {
+    const words = kept.exec(line)?.[0];
+    if (words !== undefined) return words.length === line.length ? line : `${words}…`;
+  }
+  return line;
 }
 
 /** Hides the middle of every user number that stands in SIP text, except the business numbers given. */

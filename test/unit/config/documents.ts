@@ -8,7 +8,7 @@ import type { Config } from '../../../lib/config/types.js';
 export type Tree = { [key: string]: unknown };
 
 export const env = {
-  WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', ESL_SECRET: 'esl-secret',
+  WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', METRICS_TOKEN: 'metrics-token-0123456789', ESL_SECRET: 'esl-secret',
   PHONE_6001: 'p1', PHONE_6002: 'p2', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
 };
 
@@ -27,6 +27,8 @@ export function fullDocument(): Tree {
   setAt(tree, 'peers.pbx.auth', { username: 'us', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.mayTransferTo', ['pbx']);
   setAt(tree, 'peers.phones', { register: true, pstn: 'none', accounts: { 6001: { password: '${PHONE_6001}' } }, registration: { minExpires: 60, maxExpires: 3600, maxContacts: 5, keepAlive: 25 } });
+  setAt(tree, 'http.hosts', ['sbc.example.net']);
+  setAt(tree, 'api.tokens', [{ name: 'prometheus', token: '${METRICS_TOKEN}', scopes: ['read'] }]);
   setAt(tree, 'policy.carriers', ['carrier.example', '198.51.100.0/24']);
   setAt(tree, 'policy.leaks', { forwarded181: 'enforce' });
   return tree;
