@@ -89,7 +89,7 @@ export class Bridge implements PeerDialogUser {
     Object.assign(call.facts, { peer, target: caller ? null : user, rule, peerCallId: dialog.callId });
     this.#current = dialog;
     this.media.connect(dialog.leg);
-    this.#hold(dialog.held);
+    this.#hold(dialog);
     dialog.begin();
   }
 
@@ -98,8 +98,8 @@ export class Bridge implements PeerDialogUser {
     if (from === this.#current && this.#transfer === null) this.call.end(why);
   }
 
-  held(from: PeerDialog, held: boolean): void {
-    if (from === this.#current) this.#hold(held);
+  described(from: PeerDialog): void {
+    if (from === this.#current) this.#hold(from);
   }
 
   refer(from: PeerDialog, request: SipRequest, response: SipResponse): void {
@@ -112,9 +112,10 @@ export class Bridge implements PeerDialogUser {
     this.call.runs(transfer.run().finally(() => { this.#transfer = null; }));
   }
 
-  #hold(held: boolean): void {
-    if (held) this.comfort.begin('hold', this.manner.music);
-    else this.comfort.end('hold');
+  /** Who does not listen has the user wait: with what they send themselves, where they began so, else with our music. */
+  #hold(dialog: PeerDialog): void {
+    if (dialog.listens) this.comfort.end('hold');
+    else this.comfort.begin('hold', this.manner.music, dialog.announces);
   }
 
   /** RFC 3891 §3: the newcomer takes the place of a dialog, which ends with BYE. */

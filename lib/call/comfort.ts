@@ -9,6 +9,10 @@ export type Wait = (typeof reasons)[number];
 /** What is played: a file, or nothing of ours, so that what the peer sends is heard and silence otherwise. */
 export type Sound = string | null;
 
+interface Music { readonly sound: Sound; readonly yields: boolean }
+
+const SILENCE: Music = { sound: null, yields: false };
+
 /**
  * What the WhatsApp user hears while they wait. Several reasons may stand at once (a held call that is transferred); the last to end
  * gives the word back to the peer. Played on the Meta leg's own stream, which goes on unchanged (house rule 1).
@@ -16,8 +20,8 @@ export type Sound = string | null;
 export class Comfort {
   readonly #media: MediaCall;
   readonly #log: Logger;
-  readonly #waits = new Map<Wait, Sound>();
-  #playing: Sound = null;
+  readonly #waits = new Map<Wait, Music>();
+  #playing: Music = SILENCE;
 
   constructor(media: MediaCall, log: Logger) {
     this.#media = media;
@@ -28,8 +32,9 @@ export class Comfort {
     return reasons.filter((wait) => this.#waits.has(wait));
   }
 
-  begin(wait: Wait, sound: Sound): void {
-    this.#waits.set(wait, sound);
+  /** `yields`: what the peer sends is heard instead, for as long as it sends anything. */
+  begin(wait: Wait, sound: Sound, yields = false): void {
+    this.#waits.set(wait, sound === null ? SILENCE : { sound, yields });
     this.#apply();
   }
 
@@ -39,20 +44,18 @@ export class Comfort {
 
   #apply(): void {
     const wait = this.waiting.at(-1);
-    const sound = wait === undefined ? null : this.#waits.get(wait) ?? null;
-    if (sound === this.#playing) return;
-    this.#playing = sound;
-    this.#play(sound);
+    const music = (wait === undefined ? null : this.#waits.get(wait)) ?? SILENCE;
+    if (music.sound === this.#playing.sound && music.yields === this.#playing.yields) return;
+    this.#play(music);
   }
 
-  #play(sound: Sound): void {
+  #play(music: Music): void {
+    this.#playing = music;
+    const { sound, yields } = music;
     // Resolves when the recording ends or is replaced: nobody waits for that.
-    this.#media.play(sound === null ? null : { file: sound, loop: true }).catch((error: Error) => {
+    this.#media.play(sound === null ? null : { file: sound, loop: true, yields }).catch((error: Error) => {
       this.#log.warn({ file: sound, err: error.message }, 'the music cannot be played');
-      if (sound !== SHIPPED_MUSIC && this.#playing === sound) {
-        this.#playing = SHIPPED_MUSIC;
-        this.#play(SHIPPED_MUSIC);
-      }
+      if (sound !== SHIPPED_MUSIC && this.#playing === music) this.#play({ sound: SHIPPED_MUSIC, yields });
     });
   }
 }

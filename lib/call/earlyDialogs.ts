@@ -91,7 +91,8 @@ export class EarlyDialogs {
 
   #take(answer: string): void {
     this.#work = this.#work.then(() => this.#leg.takeAnswer(answer)).then(() => {
-      if (this.#media === null || this.#call.over) return;
+      // Who says that it does not send has no announcement.
+      if (this.#media === null || this.#call.over || this.#leg.flow?.sends !== true) return;
       this.#heard = true;
       this.#media.begun(this.#leg);
     }, (error: Error) => {

@@ -14,7 +14,7 @@ export function retrySoon(): SipHeaders {
 
 export interface NegotiationUser {
   /** The peer has described its side anew, and it has been accepted. */
-  described(sdp: string): void;
+  described(): void;
   /** The peer's answer to an offer of ours cannot be used: the session stands no more. */
   broken(why: string): void;
 }
@@ -70,7 +70,7 @@ export class Negotiation {
       if (offerless) this.#offeredIn = cseqNumber(request);
       this.#dialog.local.sdp = body;
       response.send(200, { headers: { ...headers, 'Content-Type': 'application/sdp' }, body });
-      if (!offerless) this.#user.described(request.body);
+      if (!offerless) this.#user.described();
     } catch (error) {
       this.#log.warn({ err: (error as Error).message }, 'a new offer of the peer was refused; the call goes on as it was');
       response.send(488);
@@ -86,6 +86,6 @@ export class Negotiation {
       this.#user.broken('the ACK carries no answer to our offer');
       return;
     }
-    this.#leg.takeAnswer(ack.body).then(() => this.#user.described(ack.body), (error: Error) => this.#user.broken(error.message));
+    this.#leg.takeAnswer(ack.body).then(() => this.#user.described(), (error: Error) => this.#user.broken(error.message));
   }
 }

@@ -1,6 +1,5 @@
 import type { PeerConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
-import { listens } from '../sdp/index.js';
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { deliver, hangUp, requestInDialog } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
@@ -37,8 +36,8 @@ export interface PeerDialogParts {
 export interface PeerDialogUser {
   /** The far end, or the SIP server, has ended it. */
   gone(from: PeerDialog, why: Termination): void;
-  /** The peer has put the user on hold, or taken them off it. */
-  held(from: PeerDialog, held: boolean): void;
+  /** The peer has described its side anew: whether it listens and sends may have changed. */
+  described(from: PeerDialog): void;
   refer(from: PeerDialog, request: SipRequest, response: SipResponse): void;
 }
 
@@ -55,12 +54,11 @@ export class PeerDialog {
   readonly #place: Place;
   readonly #user: PeerDialogUser;
   readonly #digits: InfoDigits;
-  #held = false;
+  /** It listened once: when it stops, that is a hold. */
+  #listened = false;
   #begun = false;
   #over = false;
   #refers = 0;
-  /** The peer's latest description of its side. */
-  #remote: string;
   readonly #onEnd: (() => void)[] = [];
 
   constructor(call: Call, parts: PeerDialogParts, user: PeerDialogUser) {
@@ -71,10 +69,9 @@ export class PeerDialog {
     this.#user = user;
     this.party = parts.party;
     this.leg = parts.leg;
-    this.#remote = dialog.remote.sdp;
     this.#digits = new InfoDigits(dialog, parts.media, this.#call.log, () => config.dtmf === 'info' || parts.leg.events === false);
     this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
-      described: (sdp) => this.#described(sdp),
+      described: () => this.#described(),
       // Who has left meanwhile, as a transferor may, has nothing more to describe; the user is with somebody else by then.
       broken: (why) => { if (!this.#over) call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }); },
     });
@@ -90,8 +87,17 @@ export class PeerDialog {
     return this.#over;
   }
 
-  get held(): boolean {
-    return this.#held;
+  /** The peer wants to hear the user; so does one who has described nothing yet. Its leg keeps it (RFC 3264 §5.1). */
+  get listens(): boolean {
+    return this.leg.flow?.listens ?? true;
+  }
+
+  /**
+   * The peer sends and does not listen, and has not done so since it was answered: an announcement. Once it has listened the same words are
+   * a hold, and what comes then is our music's, not that of a phone whose microphone stays open.
+   */
+  get announces(): boolean {
+    return this.leg.flow !== null && this.leg.flow.sends && !this.leg.flow.listens && !this.#listened;
   }
 
   get callId(): string {
@@ -102,11 +108,11 @@ export class PeerDialog {
     return { local: this.#dialog.sip.localTag, remote: this.#dialog.sip.remoteTag };
   }
 
-  /** Begins, once: what stands already (a hold in the first offer) is told, and what came too early is delivered. */
+  /** Begins, once: what came too early is delivered. */
   begin(): void {
     if (this.#begun) return;
     this.#begun = true;
-    if (this.#remote !== '') this.#described(this.#remote);
+    this.#described();
     deliver(this.#dialog);
   }
 
@@ -172,12 +178,9 @@ export class PeerDialog {
     });
   }
 
-  #described(sdp: string): void {
-    this.#remote = sdp;
-    const held = !listens(sdp);
-    if (held === this.#held) return;
-    this.#held = held;
-    this.#user.held(this, held);
+  #described(): void {
+    this.#listened ||= this.leg.flow?.listens === true;
+    this.#user.described(this);
   }
 
   #gone(why: Termination): void {

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { Keying, MediaConfig, PeerCodec } from '../config/types.js';
+import type { Flow } from '../sdp/index.js';
 
 /**
  * A media engine, or a pool of them. Calls are written once against this interface.
@@ -57,8 +58,11 @@ export interface MediaCall extends EventEmitter<MediaCallEvents> {
   addPeerLeg(profile: PeerMediaProfile): PeerLeg;
   /** Which peer leg hears and is heard by the WhatsApp user; null: none. The Meta leg does not notice. */
   connect(leg: PeerLeg | null): void;
-  /** Plays to the WhatsApp user on the Meta leg's own stream until stopped or at its end; null stops. */
-  play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void>;
+  /**
+   * Plays to the WhatsApp user on the Meta leg's own stream until stopped or at its end; null stops. `yields`: only while the connected peer
+   * sends nothing.
+   */
+  play(source: { readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null): Promise<void>;
   /** A digit towards the WhatsApp user (peer with dtmf: info). */
   sendDtmf(digit: string, durationMs: number): void;
   stats(): Promise<CallMediaStats>;
@@ -75,6 +79,8 @@ export interface PeerMediaProfile {
 export interface PeerLeg {
   /** Whether telephone events are agreed on with the peer; null while nothing is. */
   readonly events: boolean | null;
+  /** Whether the peer listens and sends, by its description that stands; null while there is none. */
+  readonly flow: Flow | null;
   /** The offer for the peer; the same text each time it is asked. Where an answer of ours stands: that, as an offer, both ways. */
   offer(): Promise<string>;
   /** The peer's answer to our offer. @throws WabError 'SDP_UNACCEPTABLE'. */

@@ -1,15 +1,23 @@
-import { readSdp } from './read.js';
+import type { AudioSection, Direction, Flow } from './types.js';
+
+/** Addresses that nothing can be sent to: RFC 2543's hold, which is still sent (RFC 3264 §8.4). */
+const nowhere = /^(?:0\.0\.0\.0|[0:]+|::ffff:0\.0\.0\.0)$/i;
+
+/** Whether a connection address is the unspecified one, in any spelling. */
+export function isNowhere(address: string): boolean {
+  return nowhere.test(address);
+}
 
 /**
- * Whether the sender of an offer or answer wants to hear anything; false is what a PBX calls hold: sendonly or inactive, at the m-line or
- * for the whole session (RFC 3264 §8.4), or RFC 2543's address of zeroes.
- * @throws WabError 'SDP_UNACCEPTABLE' when the text cannot be read
+ * What the sender of this section does from now on: the one reading of direction and address that everybody uses. An address of zeroes says
+ * that it wants nothing; it may send all the same, as its direction says.
  */
-export function listens(text: string): boolean {
-  for (const section of readSdp(text).sections) {
-    if (!('audio' in section) || section.audio.port === 0) continue;
-    const { address, direction } = section.audio;
-    return address !== '0.0.0.0' && address !== '::' && (direction === 'sendrecv' || direction === 'recvonly');
-  }
-  return false;
+export function flowOf({ address, direction }: Pick<AudioSection, 'address' | 'direction'>): Flow {
+  return {
+    listens: !isNowhere(address) && (direction === 'sendrecv' || direction === 'recvonly'),
+    sends: direction === 'sendrecv' || direction === 'sendonly',
+  };
 }
+
+/** How each direction of an offer is answered by one who does whatever is asked (RFC 3264 §6.1). */
+export const replies: Readonly<Record<Direction, Direction>> = { sendrecv: 'sendrecv', sendonly: 'recvonly', recvonly: 'sendonly', inactive: 'inactive' };

@@ -1,6 +1,6 @@
 export * from './types.js';
 export { audioCodec, eventCodec, isAudioCodec, META_OPUS_FMTP } from './codecs.js';
-export { listens } from './direction.js';
+export { isNowhere } from './direction.js';
 export { readSdp } from './read.js';
 export { SDES_SUITE } from './security.js';
 export { writeSdp } from './write.js';

@@ -3,7 +3,8 @@ import { audioCodec, isAudioCodec } from './codecs.js';
 import { readSdp, unacceptable } from './read.js';
 import { SDES_SUITE } from './security.js';
 import type { EnginePort } from './meta.js';
-import type { AudioSection, SdpCodec, Section, SessionDescription } from './types.js';
+import { flowOf, replies } from './direction.js';
+import type { AudioSection, Flow, SdpCodec, Section, SessionDescription } from './types.js';
 
 /** What a peer may speak: lib/media's PeerMediaProfile without the rest. */
 export interface PeerSdpProfile {
@@ -19,8 +20,7 @@ export interface PeerMedia {
   readonly audio: AudioSection;
   readonly codec: SdpCodec & { readonly name: PeerCodec };
   readonly events: SdpCodec | null;
-  /** False while the peer wants nothing from us: sendonly, inactive or c=0.0.0.0 on its side (RFC 3264 §8.4, §5.1). */
-  readonly listens: boolean;
+  readonly flow: Flow;
   /** Direction of our own section in the answer. */
   readonly reply: AudioSection['direction'];
 }
@@ -108,14 +108,7 @@ function judge(audio: AudioSection, profile: PeerSdpProfile): Omit<PeerMedia, 's
   const codec = audio.codecs.find((one): one is SdpCodec & { name: PeerCodec } => profile.codecs.some((name) => isAudioCodec(one, name)));
   if (!codec) return 'none of the configured codecs';
   const events = profile.dtmf === 'rfc4733' ? pickEvents(audio, codec) : null;
-  // RFC 2543's hold, still sent: no address to send to.
-  const blackHole = audio.address === '0.0.0.0' || audio.address === '::';
-  const sends = audio.direction === 'sendrecv' || audio.direction === 'sendonly';
-  const listens = !blackHole && (audio.direction === 'sendrecv' || audio.direction === 'recvonly');
-  const mayReceive = audio.direction === 'sendrecv' || audio.direction === 'recvonly';
-  // RFC 3264 §6.1: sendonly is answered recvonly, recvonly sendonly, inactive inactive.
-  const reply = sends && mayReceive ? 'sendrecv' : sends ? 'recvonly' : mayReceive ? 'sendonly' : 'inactive';
-  return { audio: { ...audio, sdes, ice: null, dtls: null }, codec, events, listens, reply };
+  return { audio: { ...audio, sdes, ice: null, dtls: null }, codec, events, flow: flowOf(audio), reply: replies[audio.direction] };
 }
 
 /** RFC 4733 §2.1 wants the audio's clock; beside Opus most PBXs send 8000 all the same. */

@@ -42,6 +42,14 @@ export interface DtlsDescription {
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
+/** What one side of a stream does, by its own description (RFC 3264 §5.1, §6.1, §8.4). */
+export interface Flow {
+  /** It wants to receive: nothing may be sent to it otherwise. */
+  readonly listens: boolean;
+  /** It may send; what comes from it otherwise is not heard. */
+  readonly sends: boolean;
+}
+
 export type MediaProtocol = 'RTP/AVP' | 'RTP/AVPF' | 'RTP/SAVP' | 'RTP/SAVPF' | 'UDP/TLS/RTP/SAVP' | 'UDP/TLS/RTP/SAVPF';
 
 /** An audio section, as read or as it will be written. */

@@ -24,7 +24,7 @@ class NoMedia extends EventEmitter {
     const metaSdp = sdp(['m=audio 9 RTP/SAVP 111 126', `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}`, 'a=rtpmap:111 opus/48000/2', 'a=rtpmap:126 telephone-event/8000']);
     return Object.assign(call, {
       answerMeta: async () => metaSdp,
-      addPeerLeg: () => ({ offer: async () => peerSdp, takeAnswer: async () => {}, answer: async () => peerSdp, close: async () => {} }),
+      addPeerLeg: () => ({ events: null, flow: null, offer: async () => peerSdp, takeAnswer: async () => {}, answer: async () => peerSdp, close: async () => {} }),
       connect() {}, start() {}, sendDtmf() {}, async play() {},
       async stats() { return { meta: leg, peer: leg }; },
       async close() { return { meta: leg, peer: leg }; },

@@ -1,3 +1,4 @@
+import type { Flow } from '../../sdp/index.js';
 import { digitOf, EVENT_LOST_MS, EventReader } from './events.js';
 import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
@@ -19,7 +20,7 @@ export class Side {
   #oddSamples = 0;
   #oddRow = 0;
 
-  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
+  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, public flow: Flow, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
     this.incoming = new InStream(clockRate(format.codec));
     this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => send(packet, this.remote));
     this.send = (packet) => send(packet, this.remote);
@@ -103,13 +104,14 @@ export class AnchorCall {
     this.#connected?.outgoing.pause();
     this.#connected = side;
     this.meta?.outgoing.detach();
-    side?.outgoing.start(now);
+    if (side?.flow.listens) side.outgoing.start(now);
   }
 
-  listen(id: number, listens: boolean, now: number): void {
-    const side = this.peers.get(id);
-    if (!side) return;
-    if (!listens) side.outgoing.pause();
+  /** A side says anew whether it listens and sends; what it said last stands through every connect. */
+  flows(side: Side, flow: Flow, now: number): void {
+    side.flow = flow;
+    if (side === this.meta) return;
+    if (!flow.listens) side.outgoing.pause();
     else if (side === this.#connected) side.outgoing.start(now);
   }
 
@@ -142,7 +144,7 @@ export class AnchorCall {
     const fromMeta = side === this.meta;
     if (fromMeta && isEvent) this.#hear(packet, offset, now);
     const target = fromMeta ? this.#connected : side === this.#connected ? this.meta : null;
-    if (target === null) return;
+    if (target === null || !side.flow.sends) return;
     if (isEvent) {
       target.outgoing.event(packet, offset, side.eventUnit(packet, offset), now);
       return;

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { WabError } from '../../errors.js';
+import type { Flow } from '../../sdp/index.js';
 import type { MediaLogger } from '../logger.js';
 import type { AnchorCommand, AnchorCounters, AnchorReport, Remote, SideId } from './messages.js';
 import type { StreamFormat } from './outStream.js';
@@ -119,28 +120,28 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     if (this.#closing === null) this.#worker.post({ ...command, call: this.#id } as AnchorCommand);
   }
 
-  /** Announces where the engine's port for a side is, or that it moved. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. */
-  side(side: SideId, remote: Remote, format: StreamFormat, source: { readonly id: number; readonly cname: string } | null = null): void {
-    this.post({ op: 'side', side, remote, format, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
+  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. */
+  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow, source: { readonly id: number; readonly cname: string } | null = null): void {
+    this.post({ op: 'side', side, remote, format, flow, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
   }
 
-  /** Resolves when the recording has ended or was replaced or stopped. */
-  play(frames: readonly Uint8Array[] | null, loop: boolean): Promise<void> {
+  /** Resolves when the recording has ended or was replaced or stopped. `yields`: it is heard only while the connected peer sends nothing. */
+  play(frames: readonly Uint8Array[] | null, loop: boolean, yields = false): Promise<void> {
     this.#playing?.();
     const play = (this.#plays += 1);
     if (this.#closing !== null || frames === null) {
-      this.post({ op: 'play', side: 'meta', frames: null, loop: false, play });
+      this.post({ op: 'play', side: 'meta', frames: null, loop: false, yields: false, play });
       return Promise.resolve();
     }
     return new Promise((resolve) => {
       this.#playing = resolve;
-      this.post({ op: 'play', side: 'meta', frames, loop, play });
+      this.post({ op: 'play', side: 'meta', frames, loop, yields, play });
     });
   }
 
   /** The same towards a peer's side, whose end nobody waits for. */
   playTo(side: number, frames: readonly Uint8Array[] | null, loop: boolean): void {
-    this.post({ op: 'play', side, frames, loop, play: 0 });
+    this.post({ op: 'play', side, frames, loop, yields: false, play: 0 });
   }
 
   stats(): Promise<AnchorCounters> {

@@ -1,3 +1,4 @@
+import type { Flow } from '../../sdp/index.js';
 import type { StreamFormat } from './outStream.js';
 
 /** The side of a call a remote port belongs to: 'meta', or a peer leg's number. */
@@ -8,14 +9,13 @@ export interface Remote { readonly address: string; readonly port: number }
 
 /** From the service to the worker that carries the call. */
 export type AnchorCommand =
-  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly ssrc: number;
+  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
       /** Set for Meta's side: the anchor then does RTCP there. */
       readonly cname: string | null }
   | { readonly op: 'drop'; readonly call: number; readonly side: number }
   | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
   | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
-  | { readonly op: 'listen'; readonly call: number; readonly side: number; readonly listens: boolean }
-  | { readonly op: 'play'; readonly call: number; readonly side: SideId; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly play: number }
+  | { readonly op: 'play'; readonly call: number; readonly side: SideId; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly yields: boolean; readonly play: number }
   | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
   | { readonly op: 'stats'; readonly call: number; readonly request: number }
   | { readonly op: 'close'; readonly call: number; readonly request: number }

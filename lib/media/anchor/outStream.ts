@@ -19,6 +19,9 @@ export interface StreamFormat {
 const EVENT_SPACING_MS = 150;
 /** For so long after an event audio that misses nothing gets the next number: copies of the end that audio overtakes or that are lost leave none free, in milliseconds. */
 const EVENT_SETTLES_MS = 200;
+/** How long a playback that yields waits for the source's first packet, and after its last one, in milliseconds: announcements have pauses. */
+const FIRST_PACKET_MS = 1000;
+const SILENT_SOURCE_MS = 5000;
 /** End packets of an event (RFC 4733 §2.5.1.4). */
 const END_PACKETS = 3;
 
@@ -56,6 +59,9 @@ export class OutStream {
   /** Payload of the source's event that goes on; null: none does. */
   #event: Buffer | null = null;
   readonly #playback = new Playback();
+  /** Until when a playback that yields is held back; null: it does not yield. */
+  #quietUntil: number | null = null;
+  #yielding = false;
   readonly #digits = new DigitQueue();
   #digitTs = 0;
 
@@ -108,9 +114,14 @@ export class OutStream {
     this.#talking = false;
   }
 
-  /** Plays prepared 20 ms frames instead of the source; null stops. `onEnd` is called once, at the end or when replaced. */
-  play(frames: readonly Buffer[] | null, loop: boolean, onEnd: (() => void) | null): void {
+  /**
+   * Plays prepared 20 ms frames instead of the source; null stops. `onEnd` is called once, at the end or when replaced. `yieldsFrom`: when a
+   * playback begins that is heard only while the source sends nothing; null: it takes the source's place.
+   */
+  play(frames: readonly Buffer[] | null, loop: boolean, onEnd: (() => void) | null, yieldsFrom: number | null = null): void {
     this.#endEvent();
+    this.#quietUntil = yieldsFrom === null ? null : yieldsFrom + FIRST_PACKET_MS;
+    this.#yielding = yieldsFrom !== null;
     this.#source.filled = true;
     this.#talking = false;
     this.#playback.play(frames, loop, onEnd);
@@ -123,12 +134,14 @@ export class OutStream {
 
   /** Ours alone goes out: the source is not heard. */
   get #occupied(): boolean {
-    return this.#playback.playing || !this.#digits.empty;
+    return (this.#playback.playing && !this.#yielding) || !this.#digits.empty;
   }
 
   /** Joins an audio packet of the source in. The buffer is changed and sent. `samples`: its length in the stream's clock. */
   audio(packet: Buffer, samples: number, now: number): void {
-    if (!this.#running || this.#occupied) return;
+    if (!this.#running) return;
+    if (this.#quietUntil !== null) this.#yieldTo(now);
+    if (this.#occupied) return;
     // RFC 4733 §1.2: an event takes the place of audio; some send both.
     if (this.#event !== null && now - this.#reader.lastAt < EVENT_SPACING_MS && this.#source.isFrom(packet)) return this.#source.passOver(packet);
     if (!this.#source.place(packet, now, this.#due)) return;
@@ -148,6 +161,14 @@ export class OutStream {
       this.#moveTo((timestamp + samples) >>> 0);
       this.#due = now + samples / this.#perMs;
     }
+  }
+
+  /** The source speaks: what plays waits until it has been silent for a while. */
+  #yieldTo(now: number): void {
+    this.#quietUntil = now + SILENT_SOURCE_MS;
+    if (this.#yielding) return;
+    this.#yielding = true;
+    this.#talking = false;
   }
 
   #moveTo(timestamp: number): void {
@@ -258,7 +279,8 @@ export class OutStream {
       this.#sendDigit(digit);
       return;
     }
-    const recorded = this.#playback.next();
+    if (this.#quietUntil !== null && now >= this.#quietUntil) this.#yielding = false;
+    const recorded = this.#yielding ? null : this.#playback.next();
     if (recorded === null) this.silent += 1;
     this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#at.next, recorded ?? this.#silence);
     this.#talking = recorded !== null;

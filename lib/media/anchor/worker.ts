@@ -79,9 +79,10 @@ function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): 
     forget(old);
     old.move(command.remote, command.format);
     place(old);
+    call.flows(old, command.flow, now);
     return;
   }
-  const side = new Side(call, command.side, command.remote, command.format, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send, command.cname);
+  const side = new Side(call, command.side, command.remote, command.format, command.flow, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send, command.cname);
   place(side);
   call.added(side, now);
 }
@@ -102,13 +103,12 @@ port.on('message', (command: AnchorCommand) => {
     case 'drop': return forget(call?.drop(command.side) ?? null);
     case 'start': return call?.start(now, command.mediaTimeoutMs);
     case 'connect': return call?.connect(command.side, now);
-    case 'listen': return call?.listen(command.side, command.listens, now);
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': {
       const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;
       const played = (): void => report({ op: 'played', call: command.call, play: command.play });
       const side = command.side === 'meta' ? call?.meta : call?.peers.get(command.side);
-      return side ? side.outgoing.play(frames, command.loop, played) : played();
+      return side ? side.outgoing.play(frames, command.loop, played, command.yields ? now : null) : played();
     }
     case 'stats': return report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
     case 'close': {

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
-import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
+import { readMetaOffer, type Flow, type MetaMedia } from '../../sdp/index.js';
 import type { AnchorHandle, AnchorPool } from '../anchor/anchorPool.js';
 import { eventOf } from '../anchor/events.js';
 import type { AnchorCounters, Remote } from '../anchor/messages.js';
@@ -34,6 +34,9 @@ export interface CallSurroundings {
   readonly logger: MediaLogger;
   closed(call: AnchoredCall): void;
 }
+
+/** Meta's side, always: its descriptions say so, and it is to have a packet every 20 ms (META-SIP §6.2). */
+const BOTH_WAYS: Flow = { listens: true, sends: true };
 
 const NOTHING: LegMediaStats = peerStats(null, null, null);
 
@@ -101,7 +104,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     this.#meta = result.media;
     this.#secure = result.secure;
-    this.#anchor?.side('meta', result.remote, result.format, this.#source);
+    this.#anchor?.side('meta', result.remote, result.format, BOTH_WAYS, this.#source);
     if (this.#started) this.#postStart();
   }
 
@@ -131,7 +134,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     this.#anchor?.post({ op: 'connect', side: this.#connected?.number ?? null });
   }
 
-  async play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void> {
+  async play(source: { readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null): Promise<void> {
     const turn = (this.#plays += 1);
     if (source === null) {
       await this.#anchor?.play(null, false);
@@ -140,7 +143,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     const frames = await this.#around.recordings.frames(source.file, this.#codec);
     // Another play or stop came while the file was read.
     if (turn !== this.#plays || this.#closing) return;
-    await this.#anchor?.play(frames, source.loop);
+    await this.#anchor?.play(frames, source.loop, source.yields ?? false);
   }
 
   sendDtmf(digit: string, durationMs: number): void {

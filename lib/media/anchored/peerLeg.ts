@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { WabError } from '../../errors.js';
 import type { AnchorHandle } from '../anchor/anchorPool.js';
+import type { Flow } from '../../sdp/index.js';
 import type { SideCounters } from '../anchor/messages.js';
 import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
 import type { EngineNode, PeerSide, PeerSideResult } from './sides.js';
@@ -50,6 +51,10 @@ export class AnchoredPeerLeg implements PeerLeg {
 
   get events(): boolean | null {
     return this.#current === null ? null : this.#current.media.events !== null;
+  }
+
+  get flow(): Flow | null {
+    return this.#current?.media.flow ?? null;
   }
 
   offer(): Promise<string> {
@@ -115,14 +120,13 @@ export class AnchoredPeerLeg implements PeerLeg {
 
   /** A digit of the WhatsApp user's, for an engine that takes them out of the stream; only to a peer that wants them there. */
   sendDigit(digit: string, durationMs: number): void {
-    if (this.#current !== null && this.#current.media.events !== null && this.#current.media.listens) this.#opened?.side.sendDigit?.(digit, durationMs);
+    if (this.#current !== null && this.#current.media.events !== null && this.#current.media.flow.listens) this.#opened?.side.sendDigit?.(digit, durationMs);
   }
 
   async #settle(result: PeerSideResult): Promise<void> {
     const { anchor } = this.#open();
     this.#current = result;
-    anchor.side(this.number, result.remote, result.format);
-    anchor.post({ op: 'listen', side: this.number, listens: result.media.listens });
+    anchor.side(this.number, result.remote, result.format, result.media.flow);
     this.#host.legReady(this);
   }
 

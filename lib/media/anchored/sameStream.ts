@@ -1,8 +1,8 @@
-import type { PeerMedia } from '../../sdp/index.js';
+import { isNowhere, type PeerMedia } from '../../sdp/index.js';
 
 /** Nothing changed that the engine would have to know: a hold, a resume, a refresh. */
 export function sameStream(a: PeerMedia, b: PeerMedia): boolean {
   const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec.name, codec.payloadType, events?.payloadType ?? null]);
-  const sameAddress = a.audio.address === b.audio.address || b.audio.address === '0.0.0.0' || b.audio.address === '::';
+  const sameAddress = a.audio.address === b.audio.address || isNowhere(b.audio.address);
   return sameAddress && essence(a) === essence(b) && (b.audio.ptime === null || a.audio.ptime === b.audio.ptime);
 }

@@ -1,6 +1,7 @@
 // How a stand-in of a PBX user meets a call.
 import type { SourceKind } from '../media/endpoint.js';
 import type { DigestAlgorithm } from '../sip/digest.js';
+import type { Direction } from '../sip/sdp.js';
 
 export interface PeerBehaviour {
   /** What the caller hears once answered. */
@@ -15,6 +16,8 @@ export interface PeerBehaviour {
   redirect: string | undefined;
   /** What the 200 carries: a right answer, one that cannot be used, or nothing. */
   sdp: 'good' | 'bad' | 'none';
+  /** Direction of the first description: `sendonly` is an announcement, `inactive` a call that begins on hold. */
+  first: Direction;
   /** 183 with SDP, and audio, instead of 180. */
   early: boolean;
   /** Two 200s with different To tags, as from two phones behind a forking proxy. */
@@ -32,9 +35,11 @@ export interface PeerBehaviour {
 export interface PeerChallenge { status: 401 | 407; algorithms: DigestAlgorithm[]; realm: string; username: string; password: string }
 
 export const ECHO: Readonly<PeerBehaviour> = {
-  source: 'echo', slowMs: 0, ringMs: 0, status: undefined, redirect: undefined, sdp: 'good', early: false, fork: false, vanish: false,
+  source: 'echo', slowMs: 0, ringMs: 0, status: undefined, redirect: undefined, sdp: 'good', first: 'sendrecv', early: false, fork: false, vanish: false,
   hangUpMs: undefined, digits: true, challenge: undefined,
 };
+
+const DIRECTIONS: readonly Direction[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
 
 const STATUS_WORDS: Readonly<Record<string, number>> = { busy: 486, decline: 603, unavailable: 480, timeout: 408, notfound: 404, error: 500, overload: 503, forbidden: 403 };
 
@@ -45,6 +50,7 @@ export const BEHAVIOUR_HELP = [
   'ring                              ring for ever',
   'delay=SECONDS                     ring so long, then go on',
   'slow=SECONDS                      no response at all for so long',
+  'first=DIRECTION                   the first description is sendonly, recvonly or inactive',
   'early                             183 with audio instead of 180',
   'redirect=URI                      302 with this Contact',
   'badsdp | nosdp                    answer 200 with SDP nobody can use, or with none',
@@ -78,6 +84,9 @@ function apply(behaviour: PeerBehaviour, word: string, value: string): boolean {
     case 'early': case 'fork': case 'vanish': behaviour[word] = true; return true;
     case 'badsdp': behaviour.sdp = 'bad'; return true;
     case 'nosdp': behaviour.sdp = 'none'; return true;
+    case 'first':
+      behaviour.first = DIRECTIONS.find((direction) => direction === value) ?? 'sendrecv';
+      return behaviour.first === value;
     case 'redirect':
       behaviour.status = 302;
       behaviour.redirect = value;

@@ -22,6 +22,8 @@ export interface CallMediaOptions {
   tones: [number, number];
   expect: number[];
   source: SourceKind;
+  /** Direction of our first description. */
+  first: Direction;
   onDigit: (digit: string) => void;
 }
 
@@ -32,14 +34,16 @@ export class CallMedia {
   private endpoint: RtpEndpoint | undefined;
   private agreed: Agreed | undefined;
   private version = 0;
-  private wanted: Direction = 'sendrecv';
+  private wanted: Direction;
   private direction: Direction = 'sendrecv';
   private started = false;
   private closed = false;
   /** Directions the far end stated, in their order. */
   readonly theirDirections: Direction[] = [];
 
-  constructor(private readonly options: CallMediaOptions) {}
+  constructor(private readonly options: CallMediaOptions) {
+    this.wanted = options.first;
+  }
 
   /** Opens the port; `mux` when the far end offered rtcp-mux. */
   async open(mux: boolean): Promise<void> {

@@ -13,6 +13,7 @@ import { FrameBank } from '../media/source.js';
 import { newTag, SipAgent } from '../sip/agent.js';
 import { parseDigest, provesPassword } from '../sip/digest.js';
 import type { Credentials } from '../sip/digest.js';
+import type { Direction } from '../sip/sdp.js';
 import type { ServerTransaction, SipTimers } from '../sip/transactions.js';
 import { ECHO, parseBehaviour } from './behaviour.js';
 import type { PeerBehaviour } from './behaviour.js';
@@ -62,6 +63,8 @@ export interface CallOptions {
   auth?: Credentials | undefined;
   codecs?: CodecName[] | undefined;
   source?: SourceKind | undefined;
+  /** Direction of the first description of ours. */
+  first?: Direction | undefined;
   delayedOffer?: boolean | undefined;
   hangUpMs?: number | undefined;
 }
@@ -149,7 +152,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     const flow = await this.flowTo(uri, options.via);
     const point = this.points.find((p) => p.protocol === flow.protocol) ?? this.point();
     const from = options.from ?? `<sip:${this.options.user ?? 'pbx'}@${hostPort(point.local)}>`;
-    const behaviour = { ...ECHO, source: options.source ?? 'tone' };
+    const behaviour = { ...ECHO, source: options.source ?? 'tone', first: options.first ?? ECHO.first };
     const media = this.mediaFor(behaviour, options.codecs, (digit) => { call.heardDigit(digit); });
     const call: OutboundCall = new OutboundCall(this.partsFor(media, options.auth), {
       uri, from: `${from};tag=${newTag()}`, to: options.to ?? `<${uri}>`, callId: randomUUID(), headers: options.headers ?? {},
@@ -220,7 +223,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
       address: options.mediaAddress ?? this.point().local.address.replace(/^0\.0\.0\.0$/, '127.0.0.1'), pacer: this.pacer,
       bank: options.media === 'light' ? this.bank : undefined, sockets: options.media !== 'none', codecs: codecs ?? options.codecs ?? ['PCMU', 'PCMA', 'opus'],
       srtp: options.srtp ?? 'none', dtmf: options.dtmf === null ? undefined : options.dtmf ?? 101, tones: options.tones ?? [1000, 1300],
-      expect: options.expect ?? [], source: behaviour.source, onDigit,
+      expect: options.expect ?? [], source: behaviour.source, first: behaviour.first, onDigit,
     });
   }
 

@@ -105,3 +105,30 @@ t.test('ring-all: three legs offered at once, the one that answers is heard, the
   await call.close();
   await Promise.all([meta.close(), ...legs.map(({ peer }) => peer.close())]);
 });
+
+t.test('the first description is a hold by c=0.0.0.0: nothing is sent, then to the address of the next', async (t) => {
+  const { engine } = await startEngine();
+  t.teardown(() => engine.close());
+  const { call, meta } = await metaCalls(engine, 'begins-held');
+  call.start();
+  const [peer, leg] = [await Endpoint.open(), call.addPeerLeg(PCMU)];
+  const offer = await leg.offer();
+  await leg.takeAnswer(peerSdp(peer.port, ['0 PCMU/8000'], ['a=ptime:20']).replace('c=IN IP4 127.0.0.1', 'c=IN IP4 0.0.0.0'));
+  t.same(leg.flow, { listens: false, sends: true });
+  call.connect(leg);
+  const user = pace(() => meta.send(111, SILENCE, 960));
+  t.teardown(() => user.stop());
+  peer.aim('127.0.0.1', Number(/m=audio (\d+)/.exec(offer)?.[1]));
+  const talk = pace(() => peer.send(0, Buffer.alloc(160, 0x23), 160));
+  t.teardown(() => talk.stop());
+  await meta.until((seen) => seen.length > 50);
+  t.equal(peer.seen.length, 0);
+  const at = meta.seen.length;
+  await leg.answer(peerSdp(peer.port, ['0 PCMU/8000'], ['a=ptime:20']));
+  await Promise.all([peer.until((seen) => seen.length > 20), meta.until((seen) => sound(seen.slice(at)) > 20)]);
+  talk.stop();
+  user.stop();
+  t.same(faultsOfStream(meta.seen), []);
+  await call.close();
+  await Promise.all([meta.close(), peer.close()]);
+});

@@ -7,7 +7,7 @@ t.test('a worker starts, carries a call, and ends', async (t) => {
   t.ok(pool.healthy);
   const call = pool.open();
   t.ok(call.port > 0);
-  call.side('meta', { address: '127.0.0.1', port: 9 }, { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 });
+  call.side('meta', { address: '127.0.0.1', port: 9 }, { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 }, { listens: true, sends: true });
   t.match(await call.stats(), { meta: { packetsIn: 0, packetsOut: 0 } });
   await call.close();
   await pool.close();

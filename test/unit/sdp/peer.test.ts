@@ -17,19 +17,26 @@ t.test('offers carry the configured codecs in order, events at 8000, ptime 20', 
 });
 
 t.test('answers: static payload types without rtpmap, events, the first codec that was offered', async (t) => {
-  t.match(readPeerAnswer(peerPcmuAnswer, profile), { codec: { name: 'PCMU', payloadType: 0 }, events: { payloadType: 101 }, listens: true, reply: 'sendrecv' });
+  t.match(readPeerAnswer(peerPcmuAnswer, profile), { codec: { name: 'PCMU', payloadType: 0 }, events: { payloadType: 101 }, flow: { listens: true, sends: true }, reply: 'sendrecv' });
   t.match(readPeerAnswer('v=0\r\nm=audio 18000 RTP/AVP 8\r\nc=IN IP4 192.0.2.9\r\n', profile), { codec: { name: 'PCMA' }, events: null });
   t.match(readPeerAnswer(peerPcmuAnswer.replace('AVP 0 101', 'AVP 18 9 0 101'), profile), { codec: { name: 'G722', clockRate: 8000 } });
 });
 
 t.test('every form of hold is read', async (t) => {
-  for (const [change, listens, reply] of [
-    ['a=sendonly', false, 'recvonly'], ['a=inactive', false, 'inactive'], ['a=recvonly', true, 'sendonly'], ['a=sendrecv', true, 'sendrecv'],
+  for (const [change, listens, sends, reply] of [
+    ['a=sendonly', false, true, 'recvonly'], ['a=inactive', false, false, 'inactive'], ['a=recvonly', true, false, 'sendonly'], ['a=sendrecv', true, true, 'sendrecv'],
   ] as const) {
-    t.match(readPeerOffer(peerPcmuAnswer.replace('a=sendrecv', change), profile), { listens, reply }, change);
+    for (const read of [readPeerOffer, readPeerAnswer]) {
+      t.match(read(peerPcmuAnswer.replace('a=sendrecv', change), profile), { flow: { listens, sends }, reply }, change);
+      const session = peerPcmuAnswer.replace('a=sendrecv\r\n', '').replace('t=0 0', `t=0 0\r\n${change}`);
+      t.match(read(session, profile), { flow: { listens, sends }, reply }, `${change} at session level`);
+    }
   }
-  t.match(readPeerOffer(peerPcmuAnswer.replace('a=sendrecv\r\n', '').replace('t=0 0', 't=0 0\r\na=sendonly'), profile), { listens: false }, 'direction at session level');
-  t.match(readPeerOffer(peerPcmuAnswer.replace('c=IN IP4 192.0.2.9', 'c=IN IP4 0.0.0.0'), profile), { listens: false, reply: 'sendrecv' }, 'c=0.0.0.0');
+  t.match(readPeerOffer(peerPcmuAnswer.replace('t=0 0', 't=0 0\r\na=inactive'), profile), { reply: 'sendrecv' }, 'the section has the last word');
+  for (const zero of ['IP4 0.0.0.0', 'IP6 ::', 'IP6 0:0:0:0:0:0:0:0', 'IP6 ::ffff:0.0.0.0']) {
+    t.match(readPeerOffer(peerPcmuAnswer.replace('c=IN IP4 192.0.2.9', `c=IN ${zero}`), profile), { flow: { listens: false, sends: true }, reply: 'sendrecv' }, zero);
+    t.match(readPeerOffer(peerPcmuAnswer.replace('c=IN IP4 192.0.2.9', `c=IN ${zero}`).replace('a=sendrecv', 'a=inactive'), profile), { flow: { listens: false, sends: false } }, zero);
+  }
 });
 
 t.test('refusals name the reason', async (t) => {
