@@ -194,8 +194,16 @@ class BusinessInitiatedCall {
     }
     const text = refusalText(reason, response);
     const verdict = judgeRefusal(status, text);
-    if (verdict.advice !== null) this.#call.log.warn({ number, status, metaSaid: text }, `Meta refused the call: ${verdict.advice}`);
+    const sent = verdict.reason === 'uriMismatch' ? this.#sentTo() : {};
+    if (verdict.advice !== null) this.#call.log.warn({ number, status, metaSaid: text, ...sent }, `Meta refused the call: ${verdict.advice}`);
     return { by: 'meta', reason: verdict.reason, status, text };
+  }
+
+  /** What our INVITE names the user by: where the digest is made for the first, and Meta compares it with the second. */
+  #sentTo(): { requestUri: string; to: string } {
+    const { host } = this.#context.rules().config.meta;
+    const user = this.#call.facts.user ?? '';
+    return { requestUri: `sip:${user}@${host};transport=tls`, to: `sip:${user}@${host}` };
   }
 
   /** META-SIP §4.2: no early media from Meta. The PBX plays its own ringback at a 180, or ours at a 183 where it is configured so. */

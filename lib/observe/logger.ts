@@ -4,15 +4,17 @@ import type { LogLevel } from '../config/types.js';
 
 export type { Logger } from 'pino';
 
-/** Keys that are never written, at any depth that our log lines have. */
-const secretKeys = ['password', 'secret', 'authorization', 'response', 'crypto', 'icePwd', 'ice-pwd', 'key'];
+/** What is never written, by where it can stand in our log lines: keys that name nothing but a secret, at any depth that our lines have. */
+const secretKeys = ['password', 'secret', 'token', 'icePwd', 'ice-pwd'];
+/** And the places of secrets under names that mean other things elsewhere: header fields of a SIP message, the pair of sip.tls, keys of SRTP. */
+const secretPaths = ['headers.authorization', '*.headers.authorization', 'headers["proxy-authorization"]', '*.headers["proxy-authorization"]', 'digest.response', '*.digest.response', 'crypto.key', '*.crypto.key', 'srtp.key', '*.srtp.key'];
 
 /** The program's logger: JSON lines on standard output unless told otherwise; secrets are replaced (house rule 8). */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     level,
     base: { name: 'wa-b2bua' },
-    redact: { paths: secretKeys.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), censor: '…' },
+    redact: { paths: [...secretKeys.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), ...secretPaths], censor: '…' },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   return destination === undefined ? pino(options) : pino(options, destination);

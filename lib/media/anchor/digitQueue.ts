@@ -3,6 +3,11 @@ import { FRAME_MS } from './rtp.js';
 /** Pause between two digits (Q.24 receivers want at least 40 ms). */
 const GAP_MS = 60;
 
+/** A receiver knows a digit of so many milliseconds (Q.24), so one that another waits behind needs to last no longer. */
+const ENOUGH_MS = 40;
+/** Digits that wait at most; who sends more presses no keys. */
+const MOST_WAITING = 64;
+
 /** What one 20 ms step of a digit says. */
 export interface DigitStep {
   readonly event: number;
@@ -13,13 +18,13 @@ export interface DigitStep {
   readonly elapsedMs: number;
 }
 
-/** Digits of ours, one after the other, in steps of 20 ms. */
+/** Digits of ours, one after the other, in steps of 20 ms. One that others wait behind is cut short: who presses keys fast is heard at once. */
 export class DigitQueue {
   readonly #digits: { readonly event: number; readonly durationMs: number; elapsedMs: number }[] = [];
   #restUntil = 0;
 
   push(event: number, durationMs: number): void {
-    this.#digits.push({ event, durationMs, elapsedMs: 0 });
+    if (this.#digits.length < MOST_WAITING) this.#digits.push({ event, durationMs, elapsedMs: 0 });
   }
 
   clear(): void {
@@ -35,8 +40,9 @@ export class DigitQueue {
     const digit = this.#digits[0];
     if (!digit || now < this.#restUntil) return null;
     const first = digit.elapsedMs === 0;
-    digit.elapsedMs = Math.min(digit.durationMs, digit.elapsedMs + FRAME_MS);
-    const end = digit.elapsedMs >= digit.durationMs;
+    const durationMs = this.#digits.length > 1 ? Math.min(digit.durationMs, Math.max(ENOUGH_MS, digit.elapsedMs + FRAME_MS)) : digit.durationMs;
+    digit.elapsedMs = Math.min(durationMs, digit.elapsedMs + FRAME_MS);
+    const end = digit.elapsedMs >= durationMs;
     if (end) {
       this.#digits.shift();
       this.#restUntil = now + FRAME_MS + GAP_MS;

@@ -14,6 +14,7 @@ export const REFUSALS = {
   dayLimit: () => ({ status: 403, text: 'Business Initiated Connected Call Per Day Limit Hit' }),
   duplicate: () => ({ status: 403, text: 'Duplicate call: a call between this business and this user is already in progress' }),
   badDigest: () => ({ status: 403, text: 'Authentication failed: invalid digest credentials' }),
+  uriMismatch: () => ({ status: 403, text: 'Proxy auth uri does not match SIP "to" uri' }),
   payment: () => ({ status: 403, text: 'Business eligibility payment issue' }),
   sdp: () => ({ status: 403, text: 'SDP Validation Error' }),
   noFingerprint: () => ({ status: 403, text: 'SDP Validation Error: No fingerprint found in SDP' }),

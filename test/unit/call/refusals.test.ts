@@ -17,6 +17,15 @@ t.test("Meta's table of refusals (META-SIP §4.3), row by row", (t) => {
     [403, 'No fingerprint found in SDP', 'sdpRefused', 488],
     [403, 'Duplicate call', 'duplicate', 486],
     [403, 'Payment issue on the account', 'payment', 403],
+    [403, 'Proxy auth uri does not match SIP "to" uri', 'uriMismatch', 403],
+    [403, 'SIP "to" URI does not match the URI of Proxy-Authorization', 'uriMismatch', 403],
+    [403, 'Authentication failed: invalid digest credentials', 'badCredentials', 403],
+    [403, 'Wrong password', 'badCredentials', 403],
+    [403, 'Digest response is not valid', 'badCredentials', 403],
+    [403, 'Business initiated calling is not available for this country', 'notAvailable', 403],
+    [403, 'Calling is not enabled for this phone number', 'notAvailable', 403],
+    [403, 'Too many concurrent calls', 'overload', 503],
+    [403, 'This user is not authorized to receive calls', 'other', 403],
     [403, 'Something nobody has seen', 'other', 403],
     [404, 'Not Found', 'notFound', 404],
     [407, 'Proxy Authentication Required', 'badCredentials', 403],
@@ -29,6 +38,16 @@ t.test("Meta's table of refusals (META-SIP §4.3), row by row", (t) => {
     [499, 'x', 'other', 480],
   ];
   for (const [status, text, reason, forPeer] of rows) t.match(judgeRefusal(status, text), { reason, statusForPeer: forPeer }, `${status} ${text}`);
+  t.end();
+});
+
+t.test('C1: what Meta says of a uri is no reason to look at the password', (t) => {
+  for (const text of ['Proxy auth uri does not match SIP "to" uri', 'Proxy auth URI does not match SIP to URI', 'proxy auth uri does not match sip uri']) {
+    const { advice } = judgeRefusal(403, text);
+    t.match(advice, /password is not the cause/);
+    t.match(advice, /Request-URI and the To/);
+  }
+  t.notMatch(judgeRefusal(403, 'The author of this call is unknown').advice, /^compare numbers/);
   t.end();
 });
 

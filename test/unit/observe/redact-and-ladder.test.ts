@@ -22,6 +22,19 @@ t.test('the logger replaces secrets at every depth our lines have', (t) => {
   t.end();
 });
 
+t.test('C10: a field is hidden for where it stands, not for being called key or response', (t) => {
+  const lines: string[] = [];
+  const log = createLogger('info', { write: (line: string) => { lines.push(line); } });
+  log.info({ key: 'sip.listen', response: '486 Busy', crypto: 'AES_CM_128_HMAC_SHA1_80', authorization: 'by address' }, 'shown');
+  t.match(JSON.parse(lines[0] ?? ''), { key: 'sip.listen', response: '486 Busy', crypto: 'AES_CM_128_HMAC_SHA1_80', authorization: 'by address' });
+  log.info({
+    headers: { authorization: 'HUSH', 'proxy-authorization': 'HUSH' }, request: { headers: { authorization: 'HUSH' } }, digest: { response: 'HUSH' }, crypto: { key: 'HUSH' },
+    a: { password: 'HUSH', b: { secret: 'HUSH' } }, api: { token: 'HUSH' }, icePwd: 'HUSH',
+  }, 'hidden');
+  t.notMatch(lines[1], /HUSH/);
+  t.end();
+});
+
 const message = (direction: 'in' | 'out', remote: string, time: number, text: string): TraceEntry =>
   ({ direction, remote, time, text, transport: 'udp', local: '127.0.0.1:5060' });
 
