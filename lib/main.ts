@@ -19,7 +19,9 @@ import { noWriter, openLineWriter, type LineWriter } from './observe/lineWriter.
 import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
 import { locate } from './call/locate.js';
+import { Authenticator } from './registrar/authenticator.js';
 import { Guard } from './registrar/guard.js';
+import { KnownPlaces } from './registrar/knownPlaces.js';
 import { keepAlive } from './registrar/keepAlive.js';
 import { Registrar } from './registrar/registrar.js';
 import { HealthMonitor } from './routing/healthMonitor.js';
@@ -29,11 +31,13 @@ import type { SipHeaders } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
 import { metaContactHost, metaProxy, startEmbedded } from './main/embedded.js';
 import { compileRules, warnOfFixedKeys } from './main/rules.js';
-import { DailyCounters, RateWindows } from './state/index.js';
+import { DailyCounters, RateWindows, Remembered } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
 const sipConnectTimeoutMs = 10_000;
+/** An account is known where it has shown its password for so long; a phone may be off over a holiday. */
+const knownPlaceMs = 7 * 24 * 3600 * 1000;
 
 /** A running service. */
 export interface Service {
@@ -90,14 +94,15 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     : await openAudit(auditFile, (error) => log.error({ err: error.message }, `the audit log ${auditFile} cannot be written; its lines wait`));
   undo.push(() => audit.close());
 
-  const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }) });
+  const knownPlaces = new Remembered({ prefix: 'k', capacity: 200_000, lifetime: knownPlaceMs, now: Date.now });
+  const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }), beside: [knownPlaces] });
   undo.push(() => daily.close());
 
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
     webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => connections.pick(),
   });
   undo.push(() => media.close());
-  const guard = new Guard(() => rules.config.limits.ban);
+  const guard = new Guard(() => rules.config.limits.ban, new KnownPlaces(knownPlaces));
   // Said where an operator looks, not only in the README.
   if (config.sip.server === 'drachtio') log.warn({ part: 'sip' }, "drachtio-server does not verify Meta's certificate and sends no server name: use the embedded server or a verifying TLS relay where that matters");
   const embedded = config.sip.server === 'embedded'
@@ -113,10 +118,14 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     peers: () => health.status(),
     registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),
   });
-  const peerDigest = new DigestServer({ realm: config.domain, algorithms: config.sip.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now });
+  const authenticator = new Authenticator({
+    digest: new DigestServer({ realm: config.domain, algorithms: config.sip.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
+    guard, log: log.child({ part: 'registrar' }), now: Date.now,
+  });
+  undo.push(() => authenticator.close());
   const registrar = new Registrar({
     peers: () => rules.config.peers, objects: (uri, user) => rules.judgeContact(uri, user), flowTokens: embedded !== null,
-    digest: peerDigest, guard, log: log.child({ part: 'registrar' }), now: Date.now,
+    authenticator, log: log.child({ part: 'registrar' }), now: Date.now,
   });
   undo.push(() => registrar.close());
   const askAt = (uri: string, proxy: string | null, headers: SipHeaders, timeout: number): Promise<OptionsOutcome | null> =>
@@ -128,11 +137,11 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     media, table, log, dialogs: new DialogIndex(),
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     limits: new BusinessLimits({ table, daily, rates: new RateWindows(1000, () => performance.now()) }),
-    peerDigest,
+    authenticator,
     registrar,
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
     heardPeer: (peer, failure) => health.heard(peer, failure),
-    onStranger: (address) => strangerKnocked(address, guard, rules, log),
+    onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, rules, log),
     pickStack: () => connections.pick(),
     metaProxy: () => (embedded === null ? metaProxy(config) : null),
     metaContactHost: (stack) => metaContactHost(config, embedded?.server.listening, connections.tlsPort(stack)),
@@ -213,9 +222,9 @@ function pageAccess(listen: string, config: () => Config): () => HttpAccess {
   });
 }
 
-/** Nobody we know sent a request. An address of Meta's or of a peer's is not banned: over UDP anybody can write it. */
-function strangerKnocked(address: string, guard: Guard, { judgeSource }: CallRules, log: Logger): void {
-  if (judgeSource(address, 'tls').kind !== 'stranger') return;
+/** Nobody we know sent a request. Over UDP that is nobody's fault, as anybody can write any address; nor is Meta's address banned, or a peer's. */
+function strangerKnocked(address: string, protocol: string, guard: Guard, { judgeSource }: CallRules, log: Logger): void {
+  if (protocol.toLowerCase() === 'udp' || judgeSource(address, 'tls').kind !== 'stranger') return;
   const { ban, what } = guard.fault(address, null, Date.now());
   if (ban !== null) log.error({ source: address, seconds: ban / 1000 }, `silence for ${what} for ${ban / 1000} s: too many requests of nobody we know; if it is yours, it must be in peers.*.sources`);
 }

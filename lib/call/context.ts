@@ -3,6 +3,7 @@ import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { Leak } from '../policy/index.js';
 import type { CallerFacts, CallerVerdict, Denial, PeerMessageFacts, TargetFacts, TargetVerdict, Verdict } from '../policy/types.js';
+import type { Authenticator } from '../registrar/authenticator.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { RouteDecision, RouteRequest, RouteTarget } from '../routing/types.js';
 import type { DigestServer } from '../sip/digestServer.js';
@@ -36,9 +37,10 @@ export interface CallRules {
 export interface CallContext {
   readonly rules: () => CallRules;
   readonly media: MediaEngine;
-  /** Challenges Meta, and peers that must show credentials. */
+  /** Challenges Meta. */
   readonly digest: DigestServer;
-  readonly peerDigest: DigestServer;
+  /** Challenges peers and phones that must show who they are. */
+  readonly authenticator: Authenticator;
   readonly table: CallTable;
   /** Peer dialogs that can be picked up. */
   readonly dialogs: DialogIndex;
@@ -53,8 +55,8 @@ export interface CallContext {
   readonly metaProxy: () => string | null;
   /** host[:port] of our Contact towards Meta, of a dialog on this connection. */
   readonly metaContactHost: (stack: SipStack) => string;
-  /** A request was refused because nobody known sent it. */
-  readonly onStranger: (address: string) => void;
+  /** A request was refused because nobody known sent it. `protocol`: 'udp' is nobody's fault, as the address may be forged. */
+  readonly onStranger: (address: string, protocol: string) => void;
   /** Every verdict on a real call. `enforced`, of a sign of a leak: whether it ends the call. */
   readonly onVerdict: (call: Call, facts: JudgedFacts, verdict: Verdict, enforced?: boolean) => void;
   /** Places of business-initiated calls. */

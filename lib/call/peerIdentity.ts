@@ -1,4 +1,3 @@
-import { credentialsOf } from '../sip/credentials.js';
 import type { SipRequest, SipResponse } from '../sip/drachtio.js';
 import type { Source } from '../sip/source.js';
 import type { CallContext } from './context.js';
@@ -20,7 +19,7 @@ interface Candidate {
  * Which peer a request is from: by source address, by digest, or by both when the peer has both; a registered device by digest.
  * Strangers are challenged only where a peer without sources exists that could be behind any address.
  */
-export function identifyPeer({ rules, peerDigest: digest, registrar }: Pick<CallContext, 'rules' | 'peerDigest' | 'registrar'>, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
+export function identifyPeer({ rules, authenticator, registrar }: Pick<CallContext, 'rules' | 'authenticator' | 'registrar'>, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
   const address = req.source_address;
   // A device that registered from this very socket is that device, whoever else may call from its address.
   const byAddress = source.kind === 'peer' && registrar.peerAt(address, req.source_port) === null ? source.peer : null;
@@ -35,24 +34,8 @@ export function identifyPeer({ rules, peerDigest: digest, registrar }: Pick<Call
     const account = devices ? registrar.account(username, address) : null;
     return account === null ? null : { ...account, account: username };
   };
-  const shown = credentialsOf(req);
-  // Whom bans are about: one of ours, whom the sender claims to be.
-  const username = digest.claimed(shown) ?? '';
-  const claimed = find(username) === null ? null : username;
-  if (byAddress === null && registrar.refuses(req, res, claimed)) return { known: false, answered: true };
-
-  const callId = req.get('Call-ID') ?? '';
-  const verdict = digest.verify(shown, { method: req.method, callId }, (name) => find(name)?.password ?? null);
-  const caller = verdict.ok ? find(verdict.username) : null;
-  if (caller !== null) return { known: true, peer: caller.peer, account: caller.account };
-  if (!verdict.ok && verdict.challenge) {
-    // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
-    res.send(401, { headers: { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') } });
-    return { known: false, answered: true };
-  }
-  const why = `digest refused: ${verdict.ok ? 'wrongUser' : verdict.reason}`;
   // An address that is a peer's own is not banned for the operator's mistake.
-  if (byAddress !== null) return { known: false, answered: false, why };
-  registrar.wrong(req, res, claimed, why);
-  return { known: false, answered: true };
+  const shown = authenticator.take(req, res, (username) => find(username)?.password ?? null, byAddress !== null);
+  const caller = shown.ok ? find(shown.user) : null;
+  return caller === null ? { known: false, answered: true } : { known: true, peer: caller.peer, account: caller.account };
 }

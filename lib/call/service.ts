@@ -71,7 +71,7 @@ export class CallService {
   }
 
   #refuse(req: SipRequest, res: SipResponse, why: string): void {
-    this.#context.onStranger(req.source_address);
+    this.#context.onStranger(req.source_address, req.protocol);
     this.#context.log.warn({ method: req.method, source: req.source_address, protocol: req.protocol, why }, 'refused a request');
     res.send(403);
   }

@@ -235,7 +235,7 @@ export const schema: Group = {
     maxCalls: leaf('Calls in all; over it new ones get 503.', is.integer(1, 1_000_000), 2000),
     drain: leaf('Seconds a drain waits for calls to end.', is.integer(0, 86_400), 30),
     ban: {
-      after: leaf('Wrong passwords or unknown callers in a row that lead to a ban; 0: no bans.', is.integer(0, 1000), 10),
+      after: leaf('Wrong passwords, or unknown callers over TCP and TLS, in a row that lead to a ban; 0: no bans.', is.integer(0, 1000), 10),
       first: leaf('Seconds of the first ban; each further one is twice as long.', is.integer(1, 86_400), 60),
       longest: leaf('Seconds of the longest ban.', is.integer(1, 2_592_000), 86_400),
     },

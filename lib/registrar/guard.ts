@@ -1,56 +1,87 @@
-import ipaddr from 'ipaddr.js';
 import type { BanRules, Strike } from '../sip/banList.js';
 import { BanList } from '../sip/banList.js';
+import { placeOf } from '../sip/place.js';
+import type { KnownPlaces } from './knownPlaces.js';
 
-/** A user who got in from an address is known there for this long without coming again. */
-const knownMs = 24 * 3600 * 1000;
-const knownAddresses = 20_000;
+/**
+ * How credentials are to be met. `judge`: by what they are. `closed`: the account is guessed at from many places, so that here, where it is not known,
+ * not even the right password opens it. `banned`: nothing from here is judged.
+ */
+export type Standing = 'judge' | 'closed' | 'banned';
+
+/** Wrong digests behind nonces that are not known to be ours, over UDP, that are told from right ones: so many, and one more each minute. */
+const unprovenGuesses = 20;
+const unprovenRefillMs = 60_000;
 
 /**
  * Slows and bans those who guess passwords or knock where nobody knows them: by address, and by user whatever address the guesses come from.
  * A user who has got in from an address before is judged there by his own faults alone, so that neither a stranger who guesses at his account
  * nor a neighbour behind the same NAT locks him out. Times in milliseconds.
+ *
+ * Whoever calls fault() vouches that the request came from that address: a nonce of ours came back from there, or it came by a connection. A datagram
+ * that proves nothing is nobody's fault, as it may be forged in anybody's name.
+ *
+ * What a guesser sees is the same for every name, made-up ones too: the answer is held back by the faults of his address alone, an address is banned after
+ * as many faults whatever names they named, and a closed account answers as a wrong password does and counts as one.
  */
 export class Guard {
   readonly #bans: BanList;
-  /** Users who got in, by address, with the time; addresses in the order of the last success. */
-  readonly #known = new Map<string, Map<string, number>>();
+  readonly #known: KnownPlaces;
+  /** Holds answers back: counts every fault of a place, and bans nobody. */
+  readonly #pace = new BanList(() => ({ after: 0, first: 1, longest: 1 }));
+  #unproven = { left: unprovenGuesses, since: 0 };
 
-  constructor(rules: () => BanRules) {
+  constructor(rules: () => BanRules, known: KnownPlaces) {
     this.#bans = new BanList(rules);
+    this.#known = known;
   }
 
-  /** True while nothing this user says from this address is to be listened to. `user`: null for a request that names none. */
-  refused(address: string, user: string | null, now: number): boolean {
+  /** `user`: one of our accounts whose password could be shown, else null. */
+  standing(address: string, user: string | null, now: number): Standing {
     const place = placeOf(address);
-    if (user !== null && this.#knows(place, user, now)) return this.#bans.banned(pairKey(place, user), now);
-    return this.#bans.banned(place, now) || (user !== null && this.#bans.banned(userKey(user), now));
+    if (user !== null && this.#known.has(user, place)) return this.#bans.banned(pairKey(place, user), now) ? 'banned' : 'judge';
+    if (this.#bans.banned(place, now)) return 'banned';
+    return user !== null && this.#bans.banned(userKey(user), now) ? 'closed' : 'judge';
   }
 
   /** True for an address that gets no answer at all: it is banned and no user of ours has come from there. */
   silent(address: string, now: number): boolean {
     const place = placeOf(address);
-    return this.#bans.banned(place, now) && ![...this.#known.get(place)?.keys() ?? []].some((user) => this.#knows(place, user, now));
+    return this.#bans.banned(place, now) && !this.#known.any(place);
   }
 
   /** A wrong password, or a request of nobody we know. `user`: one of our accounts, else null, so that made-up names take no memory. */
   fault(address: string, user: string | null, now: number): Strike & { readonly what: string } {
     const place = placeOf(address);
-    if (user !== null && this.#knows(place, user, now)) return { ...this.#bans.strike(pairKey(place, user), now), what: `user ${user} at ${place}` };
-    const byPlace = this.#bans.strike(place, now);
-    const byUser = user === null ? null : this.#bans.strike(userKey(user), now);
-    const delay = Math.max(byPlace.delay, byUser?.delay ?? 0);
-    if (byPlace.ban === null && byUser !== null && byUser.ban !== null) return { delay, ban: byUser.ban, what: `user ${user}, except where it has registered before` };
-    return { delay, ban: byPlace.ban, what: `address ${place}` };
+    const { delay } = this.#pace.strike(place, now);
+    if (user !== null && this.#known.has(user, place)) return { delay, ban: this.#bans.strike(pairKey(place, user), now).ban, what: `user ${user} at ${place}` };
+    const { ban } = this.#bans.strike(place, now);
+    const closed = user === null || this.#bans.banned(userKey(user), now) ? null : this.#bans.strike(userKey(user), now).ban;
+    if (ban === null && closed !== null) return { delay, ban: closed, what: `user ${user}, except where it has registered before` };
+    return { delay, ban, what: `address ${place}` };
   }
 
-  success(address: string, user: string, now: number): void {
+  /**
+   * Whether it may be told if a digest is right whose nonce proves nothing, over UDP: after a restart of ours phones show nonces that we do not know any
+   * more, and some ask a person for the password unless told that it is the nonce alone (stale=true). Whoever makes a nonce up could learn as much of a
+   * guess, and nobody could be blamed for it. So wrong ones use up a small budget of the whole service, right ones do not, and beyond it
+   * every answer is stale=true, which tells a guesser nothing and brings each phone back with a nonce of ours (RFC 7616 §3.3 asks for no more than an
+   * invalid nonce). A budget for each account or address would tell accounts from made-up names, or be flushed by forged addresses.
+   */
+  tellsUnproven(now: number): boolean {
+    const refilled = Math.floor((now - this.#unproven.since) / unprovenRefillMs);
+    if (refilled > 0) this.#unproven = { left: Math.min(unprovenGuesses, this.#unproven.left + refilled), since: this.#unproven.since + refilled * unprovenRefillMs };
+    return this.#unproven.left > 0;
+  }
+
+  /** A wrong digest of that kind. */
+  unprovenFault(): void {
+    this.#unproven.left -= 1;
+  }
+
+  success(address: string, user: string): void {
     const place = placeOf(address);
-    const users = this.#known.get(place) ?? new Map<string, number>();
-    users.set(user, now);
-    this.#known.delete(place);
-    this.#known.set(place, users);
-    if (this.#known.size > knownAddresses) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.add(user, place);
     this.#bans.clear(pairKey(place, user));
   }
 
@@ -58,20 +89,6 @@ export class Guard {
   list(now: number): { readonly who: string; readonly until: string }[] {
     return this.#bans.list(now).map(({ key, until }) => ({ who: key, until: new Date(until).toISOString() }));
   }
-
-  #knows(place: string, user: string, now: number): boolean {
-    const since = this.#known.get(place)?.get(user);
-    return since !== undefined && now - since < knownMs;
-  }
-}
-
-/** What counts as one address: of IPv6 the /64, as whoever has one address there has them all (RFC 6177 §2). */
-function placeOf(address: string): string {
-  const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
-  if (!ipaddr.isValid(bare)) return bare;
-  const parsed = ipaddr.process(bare);
-  if (parsed.kind() === 'ipv4') return parsed.toString();
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`).toString()}/64`;
 }
 
 function userKey(user: string): string {

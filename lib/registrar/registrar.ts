@@ -1,14 +1,12 @@
 import type { AccountConfig, PeerConfig } from '../config/types.js';
 import type { Logger } from '../observe/logger.js';
-import { credentialsOf } from '../sip/credentials.js';
-import type { DigestServer } from '../sip/digestServer.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
+import type { Authenticator, AuthResult } from './authenticator.js';
 import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
 import { applyRegister } from './bindings.js';
-import type { Guard } from './guard.js';
 
 /** A peer whose users register. */
 interface Home {
@@ -25,8 +23,7 @@ export interface RegistrarOptions {
   readonly objects: (uri: SipUri, user: string) => string | null;
   /** The SIP server names the flow of a REGISTER in a Path of its own; else a Path with a single Via is the UA's own invention. */
   readonly flowTokens: boolean;
-  readonly digest: DigestServer;
-  readonly guard: Guard;
+  readonly authenticator: Authenticator;
   readonly log: Logger;
   /** Milliseconds. */
   readonly now: () => number;
@@ -35,14 +32,12 @@ export interface RegistrarOptions {
 }
 
 /** What happened, for metrics. */
-export type RegisterResult = 'ok' | 'challenged' | 'wrongPassword' | 'banned' | 'refused';
+export type RegisterResult = 'ok' | AuthResult | 'refused';
 
 /** Option tags we act on (RFC 3327, RFC 5626). */
 const supported: ReadonlySet<string> = new Set(['path', 'outbound']);
 /** RFC 5626 §4.4.1: a phone that knows it keeps its connection alive at least as often, seconds. */
 const flowTimer = '120';
-/** Answers held back for those who guess; beyond, they are given at once. */
-const maxHeldBack = 1000;
 const maxPath = 8;
 
 /**
@@ -56,9 +51,8 @@ export class Registrar {
   #places: readonly ((address: string) => boolean)[];
   /** By user; user names are unique across peers (config). */
   readonly #bindings = new Map<string, readonly Binding[]>();
-  readonly #heldBack = new Set<NodeJS.Timeout>();
   readonly #sweeper: NodeJS.Timeout;
-  readonly #counts = new Map<RegisterResult, number>();
+  readonly #counts = { ok: 0, refused: 0 };
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
@@ -147,90 +141,53 @@ export class Registrar {
     return counts;
   }
 
-  /** REGISTERs by what came of them, since the start. */
+  /** REGISTERs, and others who had to show a password, by what came of them since the start. */
   counts(): Readonly<Record<RegisterResult, number>> {
-    const count = (result: RegisterResult): number => this.#counts.get(result) ?? 0;
-    return { ok: count('ok'), challenged: count('challenged'), wrongPassword: count('wrongPassword'), banned: count('banned'), refused: count('refused') };
-  }
-
-  /** Answers 403 to those who are banned: true then. `user`: one of ours, else null. */
-  refuses(req: SipRequest, res: SipResponse, user: string | null): boolean {
-    const banned = this.#options.guard.refused(req.source_address, user, this.#options.now());
-    if (banned) this.#refuse(res, 'banned', 403);
-    return banned;
-  }
-
-  /** Answers 403 to wrong credentials, the later the more of them came, and bans in the end. `user`: one of ours, else null. */
-  wrong(req: SipRequest, res: SipResponse, user: string | null, why: string): void {
-    const { guard, log, now } = this.#options;
-    const { delay, ban, what } = guard.fault(req.source_address, user, now());
-    log.warn({ method: req.method, source: req.source_address, user, why }, 'refused a request: unknown user or wrong password');
-    if (ban !== null) log.error({ source: req.source_address, seconds: ban / 1000 }, `banned ${what} for ${ban / 1000} s: too many wrong passwords in a row`);
-    this.#count('wrongPassword');
-    if (delay === 0 || this.#heldBack.size >= maxHeldBack) {
-      res.send(403);
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#heldBack.delete(timer);
-      res.send(403);
-    }, delay);
-    this.#heldBack.add(timer);
+    return { ...this.#counts, ...this.#options.authenticator.counts() };
   }
 
   close(): void {
     clearInterval(this.#sweeper);
-    for (const timer of this.#heldBack) clearTimeout(timer);
-    this.#heldBack.clear();
   }
 
   /** Answers a REGISTER, at once or, to those who guess, later. */
   take(req: SipRequest, res: SipResponse): void {
-    const { guard, digest, now } = this.#options;
-    const user = parseNameAddr(req.get('To') ?? '')?.uri.user ?? '';
-    const home = this.#homes.get(user) ?? null;
-    const known = home === null ? null : user;
-    if (this.refuses(req, res, known)) return;
     // RFC 3261 §10.3 step 2, §8.2.2.3.
     const unknown = splitHeaderValues(req.get('Require') ?? '').filter((tag) => !supported.has(tag.toLowerCase()));
-    if (unknown.length > 0) return this.#refuse(res, 'refused', 420, { Unsupported: unknown.join(', ') });
+    if (unknown.length > 0) return this.#refuse(res, 420, { Unsupported: unknown.join(', ') });
 
-    const callId = req.get('Call-ID') ?? '';
-    const verdict = digest.verify(credentialsOf(req), { method: 'REGISTER', callId }, (username) => (username === user ? home?.account.password ?? null : null));
-    if (!verdict.ok && verdict.challenge) {
-      // One header line an algorithm (RFC 8760 §2.4); drachtio-srf writes a value as it is, so the line break makes two.
-      return this.#refuse(res, 'challenged', 401, { 'WWW-Authenticate': digest.challenge(callId, verdict.stale).join('\r\nWWW-Authenticate: ') });
-    }
-    if (!verdict.ok || home === null) return this.wrong(req, res, known, verdict.ok ? 'wrongUser' : verdict.reason);
+    const user = parseNameAddr(req.get('To') ?? '')?.uri.user ?? '';
+    const home = this.#homes.get(user) ?? null;
+    const shown = this.#options.authenticator.take(req, res, (username) => (username === user ? home?.account.password ?? null : null));
+    if (!shown.ok || home === null) return;
     if (!home.admits(req.source_address)) {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address }, `${user} may not register from ${req.source_address}: it is not in peers.${home.name}.sources`);
-      return this.#refuse(res, 'refused', 403);
+      return this.#refuse(res, 403);
     }
-    guard.success(req.source_address, user, now());
     this.#apply(req, res, home, user);
   }
 
   #apply(req: SipRequest, res: SipResponse, home: Home, user: string): void {
     const facts = factsOf(req, user, this.#options.flowTokens);
-    if (facts === null) return this.#refuse(res, 'refused', 400);
+    if (facts === null) return this.#refuse(res, 400);
     const { minExpires, maxExpires, maxContacts } = home.peer.registration;
     const now = this.#options.now();
     const outcome: RegisterOutcome = applyRegister(this.#bindings.get(user) ?? [], facts,
       { minExpires, maxExpires, maxContacts, objects: (uri) => this.#options.objects(uri, user) }, now);
     if (!outcome.ok) {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address, status: outcome.status }, `registration of ${user} refused: ${outcome.reason}`);
-      return this.#refuse(res, 'refused', outcome.status, outcome.minExpires === undefined ? {} : { 'Min-Expires': String(outcome.minExpires) });
+      return this.#refuse(res, outcome.status, outcome.minExpires === undefined ? {} : { 'Min-Expires': String(outcome.minExpires) });
     }
     this.#store(user, outcome.bindings);
     for (const binding of outcome.added) this.#log(binding, 'registered');
     for (const binding of outcome.removed) this.#log(binding, 'unregistered');
     for (const binding of outcome.evicted) this.#log(binding, `unregistered: more than ${maxContacts} devices, and this one was silent for longest`);
-    this.#count('ok');
+    this.#counts.ok += 1;
     res.send(200, { headers: answerHeaders(req, facts, outcome.bindings, now) });
   }
 
-  #refuse(res: SipResponse, result: RegisterResult, status: number, headers: SipHeaders = {}): void {
-    this.#count(result);
+  #refuse(res: SipResponse, status: number, headers: SipHeaders = {}): void {
+    this.#counts.refused += 1;
     res.send(status, { headers });
   }
 
@@ -244,10 +201,6 @@ export class Registrar {
     for (const binding of [...this.#bindings.values()].flat()) {
       if (binding.expiresAt <= now) this.forget(binding, 'not refreshed in time');
     }
-  }
-
-  #count(result: RegisterResult): void {
-    this.#counts.set(result, (this.#counts.get(result) ?? 0) + 1);
   }
 
   #log({ user, source, userAgent, expiresAt }: Binding, what: string): void {

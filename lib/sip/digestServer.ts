@@ -3,12 +3,34 @@ import type { DigestAlgorithm } from '../config/types.js';
 import type { AuthValue } from './digest.js';
 import { algorithmOf, digestResponse, parseAuthValues } from './digest.js';
 
-export type DigestVerdict =
-  | { readonly ok: true; readonly username: string; readonly algorithm: DigestAlgorithm }
-  /** Ask (again): nothing was presented, or the nonce is too old. */
-  | { readonly ok: false; readonly challenge: true; readonly stale: boolean; readonly reason: 'missing' | 'stale' | 'foreignNonce' }
-  /** Refuse: asking again would not help. */
-  | { readonly ok: false; readonly challenge: false; readonly reason: 'malformed' | 'ambiguous' | 'wrongRealm' | 'wrongUser' | 'wrongResponse' | 'replayed' | 'unsupported' };
+/** Credentials for our realm that can be judged. Whom they name is not known before they are found right. */
+export interface Shown {
+  readonly judgeable: true;
+  readonly username: string;
+  /** The nonce went from us to the place that this request came from, for this Call-ID, lately: whoever sent the request can read what we send there. */
+  readonly proven: boolean;
+  readonly algorithm: DigestAlgorithm;
+  readonly uri: string;
+  readonly response: string;
+  readonly nonce: string;
+  /** Milliseconds since the nonce was made; null when it is none of ours for this Call-ID and place. */
+  readonly age: number | null;
+  readonly cnonce: string;
+  readonly nc: string;
+}
+
+/** Nothing that could be judged: ask (again). It is held against nobody, as anybody can send it in anybody's name. */
+export interface NothingShown {
+  readonly judgeable: false;
+  /** `otherRealm`: credentials for others only (RFC 3261 §22.1, §22.3). `ambiguous`: two for our realm. */
+  readonly reason: 'missing' | 'otherRealm' | 'malformed' | 'ambiguous' | 'unsupported';
+}
+
+/**
+ * `stale`, `replayed`: the digest is right, and the nonce is too old or none of ours, or its count has been used: a new nonce, with stale=true
+ * (RFC 7616 §3.3, §3.4), brings the request again without anybody being asked for a password.
+ */
+export type DigestVerdict = 'right' | 'stale' | 'replayed' | 'wrongUser' | 'wrongResponse';
 
 export interface DigestServerOptions {
   readonly realm: string;
@@ -19,9 +41,15 @@ export interface DigestServerOptions {
   readonly now: () => number;
 }
 
+/** What a nonce is bound to. `place`: where the challenge goes (`placeOf` its address; never the port, which NATs change), '' where that does not matter. */
+export interface Bound { readonly callId: string; readonly place: string }
+
+/** An old nonce of ours still proves that its reader is where it went to, for so many lifetimes; then the address may be another's. */
+const provenLifetimes = 10;
+
 /**
  * Challenges and checks the requests of a far end (RFC 3261 §22, RFC 8760).
- * A nonce carries its time, is signed, and is bound to the Call-ID, so a stranger's or an old one is known without a table;
+ * A nonce carries its time, is signed, and is bound to the Call-ID and the place, so a stranger's or an old one is known without a table;
  * only nonces that were answered rightly are remembered, to refuse a replay.
  */
 export class DigestServer {
@@ -35,80 +63,72 @@ export class DigestServer {
   }
 
   /** One value for each algorithm, in order: each goes into a header line of its own (RFC 8760 §2.4). */
-  challenge(callId: string, stale = false): string[] {
+  challenge(bound: Bound, stale = false): string[] {
     const time = Math.floor(this.#options.now()).toString(36);
     const salt = randomBytes(9).toString('base64url');
-    const nonce = `${time}.${salt}.${this.#sign(time, salt, callId)}`;
+    const nonce = `${time}.${salt}.${this.#sign(time, salt, bound)}`;
     return this.#options.algorithms.map((algorithm) =>
       `Digest realm="${this.#options.realm}", nonce="${nonce}", algorithm=${algorithm}, qop="auth"${stale ? ', stale=true' : ''}`);
   }
 
-  /** The user name that the credentials for our realm claim: nothing is known of its owner until verify() gives it back. Null when there is no single one. */
-  claimed(values: readonly string[]): string | null {
-    const ours = this.#ours(values);
-    return ours.length === 1 ? ours[0]?.params.get('username') ?? null : null;
+  /**
+   * Picks what is for us among all that a request shows.
+   * @param values every (Proxy-)Authorization value of the request (`credentialsOf`)
+   */
+  read(values: readonly string[], bound: Bound): Shown | NothingShown {
+    const nothing = (reason: NothingShown['reason']): NothingShown => ({ judgeable: false, reason });
+    if (values.length === 0) return nothing('missing');
+    const all = values.map(parseAuthValues);
+    const [only, ...others] = all.flat().filter((value) => this.#isOurs(value));
+    if (only === undefined) return nothing(all.every((read) => read.length === 0) ? 'malformed' : 'otherRealm');
+    // Which of two would be the sender is anybody's guess, and another reader's may differ (RFC 3261 §22.3: one for each realm).
+    if (others.length > 0 || only.repeated) return nothing('ambiguous');
+    const { params } = only;
+    const [username, nonce, uri, response, qop, cnonce, nc] = ['username', 'nonce', 'uri', 'response', 'qop', 'cnonce', 'nc'].map((name) => params.get(name));
+    if (username === undefined || nonce === undefined || uri === undefined || response === undefined) return nothing('malformed');
+    // We always offer qop; an answer without it could be replayed (RFC 7616 §3.4).
+    if (qop !== 'auth' || cnonce === undefined || nc === undefined || !/^[0-9a-fA-F]{8}$/.test(nc)) return nothing('malformed');
+    const algorithm = algorithmOf(params);
+    if (algorithm === null || !this.#options.algorithms.includes(algorithm)) return nothing('unsupported');
+    const age = this.#age(nonce, bound);
+    const proven = age !== null && age <= provenLifetimes * this.#options.nonceLifetime;
+    return { judgeable: true, username, proven, algorithm, uri, response, nonce, age, cnonce, nc };
   }
 
   /**
-   * The user name of an accepted verdict is the only one to go by: a request may carry others, in credentials for other realms (RFC 3261 §22.3).
-   * @param values every (Proxy-)Authorization value of the request (`credentialsOf`)
    * @param passwordOf the password of a user name, null when it is none of ours
    * The digest's uri may differ from the Request-URI: Meta leaves out ;transport=tls there (META-SIP §5.2).
    */
-  verify(values: readonly string[], request: { method: string; callId: string }, passwordOf: (username: string) => string | null): DigestVerdict {
-    if (values.length === 0) return { ok: false, challenge: true, stale: false, reason: 'missing' };
-    const ours = this.#ours(values);
-    const [only] = ours;
-    if (only === undefined) return { ok: false, challenge: false, reason: values.every((value) => parseAuthValues(value).length === 0) ? 'malformed' : 'wrongRealm' };
-    // Which of two would be the sender is anybody's guess, and another reader's may differ (RFC 3261 §22.3: one for each realm).
-    if (ours.length > 1 || only.repeated) return { ok: false, challenge: false, reason: 'ambiguous' };
-    const { params } = only;
-    const [username, nonce, uri, response] = ['username', 'nonce', 'uri', 'response'].map((name) => params.get(name));
-    if (username === undefined || nonce === undefined || uri === undefined || response === undefined) {
-      return { ok: false, challenge: false, reason: 'malformed' };
-    }
-    const algorithm = algorithmOf(params);
-    if (algorithm === null || !this.#options.algorithms.includes(algorithm)) return { ok: false, challenge: false, reason: 'unsupported' };
-
-    const age = this.#age(nonce, request.callId);
-    if (age === null) return { ok: false, challenge: true, stale: false, reason: 'foreignNonce' };
-    if (age > this.#options.nonceLifetime) return { ok: false, challenge: true, stale: true, reason: 'stale' };
-
-    const [qop, cnonce, nc] = ['qop', 'cnonce', 'nc'].map((name) => params.get(name));
-    // We always offer qop; an answer without it could be replayed (RFC 7616 §3.4).
-    if (qop !== 'auth' || cnonce === undefined || nc === undefined || !/^[0-9a-fA-F]{8}$/.test(nc)) {
-      return { ok: false, challenge: false, reason: 'malformed' };
-    }
+  verify(shown: Shown, method: string, passwordOf: (username: string) => string | null): DigestVerdict {
+    const { username, algorithm, uri, nonce, cnonce, nc, age } = shown;
     const password = passwordOf(username);
     // The comparison is made for unknown users too, so that time tells nothing.
     const expected = digestResponse({
-      algorithm, username, realm: this.#options.realm, password: password ?? randomBytes(16).toString('hex'),
-      method: request.method, uri, nonce, qop: { value: 'auth', cnonce, nc },
+      algorithm, username, realm: this.#options.realm, password: password ?? randomBytes(16).toString('hex'), method, uri, nonce, qop: { value: 'auth', cnonce, nc },
     });
-    const given = response.toLowerCase();
+    const given = shown.response.toLowerCase();
     const same = given.length === expected.length && timingSafeEqual(Buffer.from(given, 'latin1'), Buffer.from(expected, 'latin1'));
-    if (password === null) return { ok: false, challenge: false, reason: 'wrongUser' };
-    if (!same) return { ok: false, challenge: false, reason: 'wrongResponse' };
-
+    if (password === null) return 'wrongUser';
+    if (!same) return 'wrongResponse';
+    if (age === null || age > this.#options.nonceLifetime) return 'stale';
     const count = Number.parseInt(nc, 16);
-    if (count <= (this.#used.get(nonce)?.count ?? 0)) return { ok: false, challenge: false, reason: 'replayed' };
+    if (count <= (this.#used.get(nonce)?.count ?? 0)) return 'replayed';
     this.#remember(nonce, count, age);
-    return { ok: true, username, algorithm };
+    return 'right';
   }
 
-  #ours(values: readonly string[]): readonly AuthValue[] {
-    return values.flatMap(parseAuthValues).filter(({ scheme, params }) => scheme.toLowerCase() === 'digest' && params.get('realm') === this.#options.realm);
+  #isOurs({ scheme, params }: AuthValue): boolean {
+    return scheme.toLowerCase() === 'digest' && params.get('realm') === this.#options.realm;
   }
 
-  #sign(time: string, salt: string, callId: string): string {
-    return createHmac('sha256', this.#key).update(`${time}.${salt}.${callId}`).digest('base64url').slice(0, 22);
+  #sign(time: string, salt: string, { callId, place }: Bound): string {
+    return createHmac('sha256', this.#key).update(JSON.stringify([time, salt, place, callId])).digest('base64url').slice(0, 22);
   }
 
-  /** Milliseconds since the nonce was made; null when we did not make it for this Call-ID. */
-  #age(nonce: string, callId: string): number | null {
+  #age(nonce: string, bound: Bound): number | null {
     const [time, salt, signature, ...rest] = nonce.split('.');
     if (time === undefined || salt === undefined || signature === undefined || rest.length > 0) return null;
-    const expected = Buffer.from(this.#sign(time, salt, callId));
+    const expected = Buffer.from(this.#sign(time, salt, bound));
     const given = Buffer.from(signature);
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null;
     return this.#options.now() - Number.parseInt(time, 36);

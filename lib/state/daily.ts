@@ -1,5 +1,6 @@
 import type { JournalContent } from './journal.js';
 import { Journal } from './journal.js';
+import type { StatePart } from './remembered.js';
 
 const secondsPerDay = 86_400;
 
@@ -12,6 +13,8 @@ export interface DailyOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
+  /** What else the file holds. */
+  readonly beside?: readonly StatePart[];
 }
 
 /** One counted event; it counts from the start, and outlives the process once it has been stored. */
@@ -37,9 +40,11 @@ export class DailyCounters implements JournalContent {
   }
 
   /** @throws WabError 'FILE_UNREADABLE' when the file cannot be used, or is not one of ours. */
-  static async open({ file, now, log }: DailyOptions): Promise<DailyCounters> {
+  static async open({ file, now, log, beside = [] }: DailyOptions): Promise<DailyCounters> {
     const counters = new DailyCounters(now);
-    if (file !== null) counters.#journal = await Journal.open(file, counters, log);
+    if (file === null) return counters;
+    const journal = counters.#journal = await Journal.open(file, together([counters, ...beside]), log);
+    for (const part of beside) part.attach((key, line) => journal.append(key, line));
     return counters;
   }
 
@@ -139,4 +144,15 @@ export class DailyCounters implements JournalContent {
 
 function lineOf(key: string, second: number, count: number): string {
   return `${key}\t${second}\t${count}`;
+}
+
+/** Several contents in one file; each knows its own lines and keys. */
+function together(parts: readonly JournalContent[]): JournalContent {
+  return {
+    take: (line) => parts.some((part) => part.take(line)),
+    *keys() {
+      for (const part of parts) yield* part.keys();
+    },
+    linesOf: (key) => parts.flatMap((part) => part.linesOf(key)),
+  };
 }

@@ -117,10 +117,12 @@ function registrar(srf: Stack['srf']): { contact: string; path: string; count: n
   const digest = new DigestServer({ realm: 'pbx.example.net', algorithms: ['MD5'], nonceLifetime: 60_000, now: Date.now });
   const binding = { contact: '', path: '', count: 0 };
   srf.use('register', (req, res) => {
-    const callId = req.get('call-id');
-    const verdict = digest.verify(req.has('authorization') ? [req.get('authorization')] : [], { method: 'REGISTER', callId }, (user) => (user === '6001' ? 'phone' : null));
-    if (!verdict.ok) {
-      res.send(verdict.challenge ? 401 : 403, verdict.challenge ? { headers: { 'WWW-Authenticate': digest.challenge(callId)[0] ?? '' } } : {});
+    const bound = { callId: req.get('call-id'), place: '' };
+    const shown = digest.read(req.has('authorization') ? [req.get('authorization')] : [], bound);
+    const verdict = shown.judgeable ? digest.verify(shown, 'REGISTER', (user) => (user === '6001' ? 'phone' : null)) : shown.reason;
+    if (verdict !== 'right') {
+      const wrong = verdict === 'wrongUser' || verdict === 'wrongResponse';
+      res.send(wrong ? 403 : 401, wrong ? {} : { headers: { 'WWW-Authenticate': digest.challenge(bound)[0] ?? '' } });
       return;
     }
     binding.contact = /<([^>]+)>/.exec(req.get('contact'))?.[1] ?? '';

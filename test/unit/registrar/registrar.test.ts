@@ -3,11 +3,14 @@ import { stringify } from 'yaml';
 import { parseConfig } from '../../../lib/config/load.js';
 import type { PeerConfig } from '../../../lib/config/types.js';
 import { createLogger } from '../../../lib/observe/logger.js';
+import { Authenticator } from '../../../lib/registrar/authenticator.js';
 import { Guard } from '../../../lib/registrar/guard.js';
+import { KnownPlaces } from '../../../lib/registrar/knownPlaces.js';
 import { Registrar } from '../../../lib/registrar/registrar.js';
 import { answerChallenge } from '../../../lib/sip/digestClient.js';
 import { DigestServer } from '../../../lib/sip/digestServer.js';
 import type { SipRequest, SipResponse } from '../../../lib/sip/drachtio.js';
+import { Remembered } from '../../../lib/state/index.js';
 
 const domain = 'sbc.example.net';
 
@@ -23,13 +26,20 @@ interface Answer { status: number; headers: Record<string, string> }
 function open(t: Test, options: { flowTokens?: boolean } = {}) {
   const state = { now: 1_000_000, peers: peersOf({ phones }), forbidden: '' };
   const log: string[] = [];
+  const logger = createLogger('info', { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg); } });
+  const authenticator = new Authenticator({
+    digest: new DigestServer({ realm: domain, algorithms: ['MD5'], nonceLifetime: 60_000, now: () => state.now }),
+    guard: new Guard(() => ({ after: 5, first: 60, longest: 3600 }), new KnownPlaces(new Remembered({ prefix: 'k', capacity: 1000, lifetime: 3_600_000, now: () => state.now }))),
+    now: () => state.now, log: logger,
+  });
   const registrar = new Registrar({
     peers: () => state.peers, objects: (uri) => (uri.host === state.forbidden ? 'not there' : null), flowTokens: options.flowTokens ?? false,
-    digest: new DigestServer({ realm: domain, algorithms: ['MD5'], nonceLifetime: 60_000, now: () => state.now }),
-    guard: new Guard(() => ({ after: 5, first: 60, longest: 3600 })), now: () => state.now, sweepInterval: 5,
-    log: createLogger('info', { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg); } }),
+    authenticator, now: () => state.now, sweepInterval: 5, log: logger,
   });
-  t.teardown(() => registrar.close());
+  t.teardown(() => {
+    registrar.close();
+    authenticator.close();
+  });
   let cseq = 0;
   const once = (headers: Record<string, string>, address: string): Promise<Answer> => new Promise((resolve) => {
     const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
@@ -44,7 +54,7 @@ function open(t: Test, options: { flowTokens?: boolean } = {}) {
     const reply = answerChallenge([asked.headers['WWW-Authenticate']!], { username: user, password }, { method: 'REGISTER', uri: `sip:${domain}` });
     return once({ ...headers, CSeq: `${++cseq} REGISTER`, ...(reply.ok ? { Authorization: reply.value } : {}) }, address);
   };
-  return { registrar, state, log, register };
+  return { registrar, authenticator, state, log, register };
 }
 
 t.test('registrations that are not refreshed end, and are said to', async (t) => {
@@ -86,13 +96,13 @@ t.test('a reload forgets what its rules allow no more, and keeps the rest', asyn
 });
 
 t.test('answers to guesses are held back, and not given any more once it is closed', async (t) => {
-  const { registrar, register, log } = open(t);
+  const { registrar, authenticator, register, log } = open(t);
   t.equal((await register('6001', 'guess')).status, 403);
   let answered = false;
   const second = register('6001', 'guess').then(() => { answered = true; });
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.notOk(answered);
-  registrar.close();
+  authenticator.close();
   await Promise.race([second, new Promise((resolve) => setTimeout(resolve, 1000))]);
   t.notOk(answered);
   t.match(registrar.counts(), { wrongPassword: 2, challenged: 2, ok: 0 });

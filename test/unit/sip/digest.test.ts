@@ -4,6 +4,7 @@ import { answerChallenge } from '../../../lib/sip/digestClient.js';
 import { DigestServer } from '../../../lib/sip/digestServer.js';
 
 const credentials = { username: '447700900001', password: 's3cret' };
+const here = { callId: 'id', place: '192.0.2.1' };
 const request = { method: 'INVITE', uri: 'sip:+447700900101@wa.meta.vc;transport=tls' };
 
 t.test('the examples of RFC 7616 §3.9.1 come out', (t) => {
@@ -41,68 +42,81 @@ t.test('our client against our server', (t) => {
   };
 
   t.test('SHA-256 is preferred, in whichever order it is offered', (t) => {
-    const both = server(() => 0).challenge('id');
+    const both = server(() => 0).challenge(here);
     t.equal(both.length, 2);
     for (const challenges of [both, [...both].reverse(), [both.join(',')]]) t.match(answer(challenges), /algorithm=SHA-256/);
     t.end();
   });
-  t.test('a right answer is taken once; a replay is refused', (t) => {
+  /** What comes of values shown for a Call-ID at a place. */
+  const judge = (s: DigestServer, values: string[], bound = here, passwordOf = password) => {
+    const shown = s.read(values, bound);
+    return shown.judgeable ? `${shown.proven ? '' : 'unproven '}${s.verify(shown, 'INVITE', passwordOf)}` : shown.reason;
+  };
+  t.test('a right answer is taken once; a nonce count that comes again needs a new nonce, and is nobody\'s fault', (t) => {
     const s = server(() => 0);
-    const value = answer(s.challenge('id'));
-    const incoming = { method: 'INVITE', callId: 'id' };
-    t.match(s.verify([value], incoming, password), { ok: true, username: credentials.username });
-    t.match(s.verify([value], incoming, password), { ok: false, challenge: false, reason: 'replayed' });
+    const value = answer(s.challenge(here));
+    t.equal(judge(s, [value]), 'right');
+    t.equal(judge(s, [value]), 'replayed');
+    t.equal(judge(s, [value], here, () => 'other'), 'wrongResponse', 'a wrong password is one all the same');
     t.end();
   });
-  t.test('a nonce serves its own Call-ID only', (t) => {
+  t.test('a nonce serves its own Call-ID and place only; elsewhere, or made up, a right digest is stale and a wrong one wrong, and neither proves anything', (t) => {
     const s = server(() => 0);
-    t.match(s.verify([answer(s.challenge('one'))], { method: 'INVITE', callId: 'other' }, password), { ok: false, challenge: true, stale: false, reason: 'foreignNonce' });
+    const value = answer(s.challenge(here));
+    for (const bound of [{ ...here, callId: 'other' }, { ...here, place: '192.0.2.2' }]) {
+      t.equal(judge(s, [value], bound), 'unproven stale');
+      t.equal(judge(s, [value], bound, () => 'other'), 'unproven wrongResponse');
+    }
+    const made = answer(['Digest realm="sbc.example.net", nonce="made.up.nonce", qop="auth"']);
+    t.equal(judge(s, [made]), 'unproven stale');
+    t.equal(judge(server(() => 0), [value]), 'unproven stale', 'of before a restart');
     t.end();
   });
-  t.test('an old nonce is stale: asked again, and the new challenge says so', (t) => {
+  t.test('an old nonce is stale where the digest is right, and proves for a while that a wrong one came from there', (t) => {
     let now = 0;
     const s = server(() => now);
-    const value = answer(s.challenge('id'));
+    const value = answer(s.challenge(here));
     now = 1001;
-    t.match(s.verify([value], { method: 'INVITE', callId: 'id' }, password), { ok: false, challenge: true, stale: true });
-    t.match(s.challenge('id', true)[0], /stale=true/);
+    t.equal(judge(s, [value]), 'stale');
+    t.equal(judge(s, [value], here, () => 'other'), 'wrongResponse');
+    now = 10_001;
+    t.equal(judge(s, [value], here, () => 'other'), 'unproven wrongResponse');
+    t.match(s.challenge(here, true)[0], /stale=true/);
     t.end();
   });
   t.test('wrong password, user, realm, nonsense', (t) => {
     const s = server(() => 0);
-    const incoming = { method: 'INVITE', callId: 'id' };
-    const value = answer(s.challenge('id'));
-    t.match(s.verify([value], incoming, () => 'other'), { ok: false, challenge: false, reason: 'wrongResponse' });
-    t.match(s.verify([value], incoming, () => null), { reason: 'wrongUser' });
-    t.match(s.verify([value.replace('sbc.example.net', 'elsewhere')], incoming, password), { reason: 'wrongRealm' });
-    t.match(s.verify([value.replace(/qop=auth, /, '')], incoming, password), { reason: 'malformed' });
-    t.match(s.verify(['Digest'], incoming, password), { reason: 'wrongRealm' });
-    t.match(s.verify(['"'], incoming, password), { reason: 'malformed' });
-    t.match(s.verify([], incoming, password), { challenge: true, reason: 'missing' });
+    const value = answer(s.challenge(here));
+    t.equal(judge(s, [value], here, () => 'other'), 'wrongResponse');
+    t.equal(judge(s, [value], here, () => null), 'wrongUser');
+    t.equal(judge(s, [value.replace('sbc.example.net', 'elsewhere')]), 'otherRealm');
+    t.equal(judge(s, [value.replace(/qop=auth, /, '')]), 'malformed');
+    t.equal(judge(s, [value.replace('algorithm=SHA-256', 'algorithm=SHA-512-256')]), 'unsupported');
+    t.equal(judge(s, ['Digest']), 'otherRealm');
+    t.equal(judge(s, ['"']), 'malformed');
+    t.equal(judge(s, []), 'missing');
     t.end();
   });
   t.test('the user is that of the one value for our realm; two such values, or a parameter twice, are nobody', (t) => {
     const s = server(() => 0);
-    const incoming = { method: 'INVITE', callId: 'id' };
     const other = 'Digest username="other", realm="elsewhere", nonce="1", uri="sip:x", response="0"';
     for (const values of [(v: string) => [`${other}, ${v}`], (v: string) => [v, other], (v: string) => ['Basic b3RoZXI6eA==', v], (v: string) => [`Basic b3RoZXI6eA==, ${v}, ${other}`]]) {
-      const shown = values(answer(s.challenge('id')));
-      t.equal(s.claimed(shown), credentials.username);
-      t.match(s.verify(shown, incoming, password), { ok: true, username: credentials.username });
+      const shown = values(answer(s.challenge(here)));
+      t.match(s.read(shown, here), { judgeable: true, username: credentials.username, proven: true });
+      t.equal(judge(s, shown), 'right');
     }
-    const value = answer(s.challenge('id'));
-    for (const shown of [[value, other.replace('elsewhere', 'sbc.example.net')], [`${value}, ${value}`], [`${value}, username="other"`]]) t.match(s.verify(shown, incoming, password), { ok: false, reason: 'ambiguous' });
-    t.equal(s.claimed([value, value]), null);
+    const value = answer(s.challenge(here));
+    for (const shown of [[value, other.replace('elsewhere', 'sbc.example.net')], [`${value}, ${value}`], [`${value}, username="other"`]]) t.equal(judge(s, shown), 'ambiguous');
     t.end();
   });
   t.test('Meta\'s own form: MD5 unnamed, uri without transport (META-SIP §5.2)', (t) => {
     const s = server(() => 0, ['MD5']);
-    const nonce = /nonce="([^"]+)"/.exec(s.challenge('id')[0]!)![1]!;
+    const nonce = /nonce="([^"]+)"/.exec(s.challenge(here)[0]!)![1]!;
     const uri = 'sip:+447700900001@sbc.example.net';
     const qop = { value: 'auth' as const, cnonce: 'abc', nc: '00000001' };
     const response = digestResponse({ algorithm: 'MD5', ...credentials, realm: 'sbc.example.net', method: 'INVITE', uri, nonce, qop });
     const value = `Digest username="447700900001", realm="sbc.example.net", nonce="${nonce}", uri="${uri}", response="${response}", cnonce="abc", qop=auth, nc=00000001`;
-    t.match(s.verify([value], { method: 'INVITE', callId: 'id' }, password), { ok: true, algorithm: 'MD5' });
+    t.equal(judge(s, [value]), 'right');
     t.end();
   });
   t.end();

@@ -1,0 +1,104 @@
+import type { JournalContent } from './journal.js';
+
+/** A content of the state file beside the counters. */
+export interface StatePart extends JournalContent {
+  /** Gives it the file; without one it lives as long as the process. */
+  attach(append: (key: string, line: string) => Promise<void>): void;
+}
+
+export interface RememberedOptions {
+  /** One letter that its lines begin with; no other content of the file may use it. */
+  readonly prefix: string;
+  /** Beyond, the entry that was set longest ago is forgotten. */
+  readonly capacity: number;
+  /** Milliseconds after which an entry that was not set again is forgotten. */
+  readonly lifetime: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+interface Entry { readonly value: string; readonly second: number; readonly stored: number }
+
+/** Text by key, forgotten when it was not set again for a lifetime; bounded. Keys and values are without tabs and line breaks. */
+export class Remembered implements StatePart {
+  readonly #options: RememberedOptions;
+  /** In the order in which they were last set. */
+  readonly #entries = new Map<string, Entry>();
+  #append: ((key: string, line: string) => Promise<void>) | null = null;
+
+  constructor(options: RememberedOptions) {
+    this.#options = options;
+  }
+
+  get(key: string): string | null {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && entry.second > this.#lapsed() ? entry.value : null;
+  }
+
+  /** Sets it, or says that it is still so. The file hears of a change, and otherwise now and then. */
+  set(key: string, value: string): void {
+    if (/[\t\r\n]/.test(key + value)) return;
+    const second = this.#second();
+    const old = this.#entries.get(key);
+    const again = old !== undefined && old.value === value && (second - old.stored) * 1000 < this.#options.lifetime / 20;
+    this.#put(key, { value, second, stored: again ? old.stored : second });
+    if (!again) void this.#append?.(this.#fileKey(key), this.#line(key, value, second));
+  }
+
+  delete(key: string): void {
+    if (this.#entries.delete(key)) void this.#append?.(this.#fileKey(key), this.#line(key, '-', 0));
+  }
+
+  /** Keys of what is remembered now. */
+  *names(): Iterable<string> {
+    for (const key of this.#entries.keys()) if (this.get(key) !== null) yield key;
+  }
+
+  attach(append: (key: string, line: string) => Promise<void>): void {
+    this.#append = append;
+  }
+
+  *keys(): Iterable<string> {
+    for (const key of this.names()) yield this.#fileKey(key);
+  }
+
+  linesOf(fileKey: string): readonly string[] {
+    const key = fileKey.slice(2);
+    const entry = fileKey.startsWith(`${this.#options.prefix} `) ? this.#entries.get(key) : undefined;
+    return entry === undefined || entry.second <= this.#lapsed() ? [] : [this.#line(key, entry.value, entry.second)];
+  }
+
+  take(line: string): boolean {
+    const match = /^([a-z]) ([^\t]+)\t([^\t]+)\t@(\d{1,12})$/.exec(line);
+    if (match === null || match[1] !== this.#options.prefix) return false;
+    const [, , key = '', value = ''] = match;
+    // A clock that ran ahead must not keep it for longer.
+    const second = Math.min(Number(match[4]), this.#second());
+    if (second > this.#lapsed()) this.#put(key, { value, second, stored: second });
+    else this.#entries.delete(key);
+    return true;
+  }
+
+  #put(key: string, entry: Entry): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined && this.#entries.size > this.#options.capacity) this.#entries.delete(oldest);
+  }
+
+  #fileKey(key: string): string {
+    return `${this.#options.prefix} ${key}`;
+  }
+
+  #line(key: string, value: string, second: number): string {
+    return `${this.#fileKey(key)}\t${value}\t@${second}`;
+  }
+
+  #second(): number {
+    return Math.floor(this.#options.now() / 1000);
+  }
+
+  #lapsed(): number {
+    return this.#second() - Math.floor(this.#options.lifetime / 1000);
+  }
+}
