@@ -3,10 +3,13 @@ import { WabError } from '../errors.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskDigits, maskUser } from '../observe/redact.js';
+import { Authorization } from '../sip/authorization.js';
+import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { headerFacts, isRefusal, whileConnected } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, parseReason, quotedString, requires } from '../sip/headers.js';
 import { withUser } from '../routing/index.js';
+import { authorize } from '../sip/inDialog.js';
 import { OutboundInvite } from '../sip/invite.js';
 import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
@@ -248,6 +251,7 @@ class BusinessInitiatedCall {
       call.end({ by: 'us', reason: 'fault', status, text: `the peer could not be answered: ${(error as Error).message}` });
       return;
     }
+    authorize(dialog, new Authorization(configuredCredentials(this.#peer.auth)));
     this.#bridge(media, dialog, leg, place);
     if (call.over) return;
     call.answered();

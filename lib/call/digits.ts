@@ -1,5 +1,5 @@
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { requestInDialog } from '../sip/drachtio.js';
+import { requestInDialog } from '../sip/inDialog.js';
 import type { MediaCall } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import { readInfoDigit, writeInfoDigit } from './dtmfInfo.js';

@@ -3,9 +3,10 @@ import { WabError } from '../errors.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { TargetFacts, TargetVerdict } from '../policy/types.js';
 import type { RouteTarget } from '../routing/types.js';
+import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { hangUp } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
+import { hangUp } from '../sip/inDialog.js';
 import { OutboundInvite, type InviteOutcome } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
 import { best, firstWon, lost, maySeekFurther, noTarget, redirectedTo, type Attempt as AnyAttempt } from './attempt.js';
@@ -189,16 +190,15 @@ export class Hunt {
   ): Promise<Attempt> {
     const [offer] = await Promise.all([leg.offer(), this.#plan.ready]);
     if (this.#stopped !== null) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
-    const { username, password } = peer.auth;
     const early = new EarlyDialogs(this.#call, this.#context, target.peer, leg, this.#plan.early, (newcomer) => this.giveTo(newcomer));
     const invite: OutboundInvite = new OutboundInvite(this.#context.pickStack(), {
       uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
       contact: ourContact(encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),
       headers: {
-        ...this.#plan.headers, ...destination.headers, Allow: allowOfPeers, Supported: 'timer, replaces, 100rel, norefersub', ...askForTimer(peer.sessionExpires),
+        ...this.#plan.headers, ...destination.headers, Allow: allowOfPeers, Supported: 'timer, replaces, 100rel, norefersub', ...askForTimer(peer.sessionExpires, configuredCredentials(peer.auth) !== null),
       },
       sdp: offer,
-      credentials: username === null || password === null ? null : { username, password },
+      credentials: configuredCredentials(peer.auth),
       onProvisional: (response) => {
         if (watchMessage(this.#context, this.#call, target.peer, response, response.status)) return;
         early.provisional(invite.callId, invite.tag, response);

@@ -1,6 +1,7 @@
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { deliver, hangUp } from '../sip/drachtio.js';
+import { deliver } from '../sip/drachtio.js';
 import { formatReason, parseReason, readMetaHeaders, type Reason } from '../sip/headers.js';
+import { hangUp } from '../sip/inDialog.js';
 import type { Call } from './call.js';
 import type { Termination } from './termination.js';
 import { reasonOf } from './termination.js';

@@ -1,8 +1,9 @@
 import type { PeerConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { deliver, hangUp, requestInDialog } from '../sip/drachtio.js';
+import { deliver } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
+import { hangUp, requestInDialog } from '../sip/inDialog.js';
 import type { Call } from './call.js';
 import { InfoDigits } from './digits.js';
 import { allowOfPeers, Negotiation } from './negotiation.js';
@@ -147,8 +148,15 @@ export class PeerDialog {
   async hangUp(reason: string): Promise<void> {
     if (this.#over) return;
     this.#end();
-    const bye = this.#dialog.connected ? hangUp(this.#dialog, { Reason: reason }) : Promise.resolve();
+    const bye = this.#dialog.connected ? this.#bye(reason) : Promise.resolve();
     await Promise.allSettled([bye, this.leg.close()]);
+  }
+
+  async #bye(reason: string): Promise<void> {
+    const { status } = await hangUp(this.#dialog, { Reason: reason });
+    const { peer } = this.party;
+    // RFC 3261 §15.1.1: the dialog is over all the same; who asks for credentials may still be in the call.
+    if (status === 401 || status === 407) this.#call.log.error({ peer, status }, `peer ${peer} refused our BYE: set or correct peers.${peer}.auth`);
   }
 
   #listen(): void {

@@ -1,9 +1,12 @@
 import type { PeerLeg } from '../media/types.js';
 import type { TargetFacts } from '../policy/types.js';
 import { withUser } from '../routing/index.js';
+import { Authorization } from '../sip/authorization.js';
+import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, hangUp, whileConnected } from '../sip/drachtio.js';
+import { headerFacts, whileConnected } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
+import { authorize, hangUp } from '../sip/inDialog.js';
 import { parseNameAddr } from '../sip/uri.js';
 import type { CallContext } from './context.js';
 import type { KnownDialog } from './dialogIndex.js';
@@ -87,6 +90,7 @@ async function answer(
     const dialog = await whileConnected(stack, stack.createUAS(req, res, {
       localSdp: body, headers: { ...headers, Contact: ourContact('wa-b2bua', req.protocol), 'Content-Type': 'application/sdp' },
     }));
+    authorize(dialog, new Authorization(configuredCredentials(config.auth)));
     const won: Won = { target: { peer: peerName, user, uri }, rule, config, dialog, leg, place, timer, offeredIn: req.body === '' ? req : null };
     // Who rang when the INVITE came may have answered meanwhile.
     const now = context.dialogs.find(replaces) ?? known;

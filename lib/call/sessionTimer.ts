@@ -12,9 +12,14 @@ interface SessionExpires {
 /** What a peer's INVITE or UPDATE means for the session timer: headers for our 2xx, or the headers of a 422. */
 export type TimerAnswer = { readonly tooSmall: false; readonly headers: SipHeaders } | { readonly tooSmall: true; readonly headers: SipHeaders };
 
-/** Headers of our INVITE to a peer that ask for a session timer (RFC 4028 §7.1); 0: none is asked for, but one is understood. */
-export function askForTimer(seconds: number): SipHeaders {
-  return seconds === 0 ? {} : { 'Session-Expires': String(Math.max(seconds, minSessionExpires)), 'Min-SE': String(minSessionExpires) };
+/**
+ * Headers of our INVITE to a peer that ask for a session timer (RFC 4028 §7.1); 0: none is asked for, but one is understood.
+ * @param challenges the peer may challenge us: it is asked to refresh the session itself, since it is the SIP server that would send our
+ *   refreshes, and it has no credentials
+ */
+export function askForTimer(seconds: number, challenges: boolean): SipHeaders {
+  if (seconds === 0) return {};
+  return { 'Session-Expires': `${Math.max(seconds, minSessionExpires)}${challenges ? ';refresher=uas' : ''}`, 'Min-SE': String(minSessionExpires) };
 }
 
 /**

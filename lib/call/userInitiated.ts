@@ -3,9 +3,11 @@ import type { Config, NumberConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskUser } from '../observe/redact.js';
 import type { RouteDecision } from '../routing/types.js';
+import { Authorization } from '../sip/authorization.js';
 import { credentialsOf } from '../sip/credentials.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { isRefusal, whileConnected } from '../sip/drachtio.js';
+import { authorize } from '../sip/inDialog.js';
 import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import { Bridge, chooseMusic } from './bridge.js';
@@ -256,6 +258,9 @@ class UserInitiatedCall {
       call.end({ by: 'us', reason: 'fault', status, text: `Meta could not be answered: ${(error as Error).message}` });
       return false;
     }
+    const { number } = this.#request;
+    const password = number === null ? undefined : this.#context.rules().config.numbers[number]?.password;
+    authorize(dialog, new Authorization(number === null || password === undefined ? null : { username: number.slice(1), password }));
     attachMetaDialog(call, dialog);
     if (call.over) return false;
     call.answered();

@@ -58,33 +58,6 @@ export interface SipDialog extends EventEmitter {
   modify(sdp: string): Promise<string>;
 }
 
-/**
- * Sends a request within a dialog; resolves with its final response.
- * drachtio-srf hands an UPDATE of the far end to any request of ours with the same Call-ID that is still open, where nobody would answer
- * it: it is given to its dialog here.
- * @throws Error of code ENODIALOG when the far end has hung up meanwhile; WabError SIP_UNAVAILABLE
- */
-export function requestInDialog(dialog: SipDialog, method: string, headers: SipHeaders, body = ''): Promise<SipResponse> {
-  const inner = dialog as unknown as {
-    readonly id: string;
-    readonly socket: unknown;
-    readonly agent: { request(options: object, callback: (error: Error | null, request: EventEmitter) => void): void };
-    handle(request: SipRequest, response: SipResponse): void;
-  };
-  return whileConnected(dialog.srf, new Promise((resolve, reject) => {
-    inner.agent.request({ method, stackDialogId: inner.id, headers, body, _socket: inner.socket }, (error, request) => {
-      if (error) {
-        reject(error);
-        return;
-      }
-      request.on('update', (update: SipRequest, response: SipResponse) => inner.handle(update, response));
-      request.on('response', (response: SipResponse) => {
-        if (response.status >= 200) resolve(response);
-      });
-    });
-  }));
-}
-
 /** Rejected by createUAC when the far end refused: the status and the whole response. */
 export interface SipRefusal extends Error {
   readonly status: number;
@@ -212,11 +185,9 @@ export async function whileConnected<T>(stack: EventEmitter, work: Promise<T>): 
   }
 }
 
-/** Sends BYE; resolves when it is answered. @throws Error when it could not be sent, or the SIP server went meanwhile. */
-export async function hangUp(dialog: SipDialog, headers: SipHeaders): Promise<void> {
-  // What waits for someone to listen waits in vain (RFC 3261 §15.1.2, §12.2.2).
-  for (const { req, res } of (dialog as SipDialog & Queueing).queuedRequests) if (req.method !== 'ACK') res.send(req.method === 'BYE' ? 200 : 481);
-  await whileConnected(dialog.srf, dialog.destroy({ headers }));
+/** What came in a dialog that is over, and waits for someone to listen, waits in vain: it is answered now (RFC 3261 §15.1.2, §12.2.2). */
+export function refuseQueued(dialog: SipDialog): void {
+  for (const { req, res } of (dialog as SipDialog & Queueing).queuedRequests.splice(0)) if (req.method !== 'ACK') res.send(req.method === 'BYE' ? 200 : 481);
 }
 
 /** Whether an error of createUAC is the far end's refusal, with its status. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { Authorization } from './authorization.js';
 import type { Credentials } from './digestClient.js';
-import { answerChallenge } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { hangUp, isRefusal, whileConnected } from './drachtio.js';
+import { isRefusal, whileConnected } from './drachtio.js';
+import { authorize, hangUp } from './inDialog.js';
 
 export interface InviteOptions {
   readonly uri: string;
@@ -38,10 +39,21 @@ export type InviteOutcome =
   /** The SIP server connection failed, or the request could not be written. */
   | { readonly kind: 'failed'; readonly error: Error };
 
+/** Session-Expires and Min-SE of the next attempt, after `tries` refusals as too small. */
+interface SessionInterval { readonly seconds: number; readonly tries: number }
+
+/** Servers on the way that may each want a longer session interval. */
+const mostIntervals = 4;
+
+/** @param asked our own Session-Expires, whose parameters stay */
+function headersOf(interval: SessionInterval | null, asked = ''): SipHeaders {
+  return interval === null ? {} : { 'Session-Expires': asked.replace(/^\d+/, String(interval.seconds)), 'Min-SE': String(interval.seconds) };
+}
+
 const terminated: InviteOutcome = { kind: 'refused', status: 487, reason: 'Request Terminated', response: null, authenticated: false };
 
 /**
- * An INVITE of ours that can be cancelled at every stage, challenges answered (RFC 3261 §22.2).
+ * An INVITE of ours that can be cancelled at every stage, challenges answered (RFC 3261 §22.2), by each server on the way that has one.
  * The retry keeps Call-ID and From tag and counts CSeq on, and goes to the same Request-URI so that the same, verified
  * connection is used; drachtio-srf's own digest client would do neither that nor SHA-256.
  */
@@ -50,6 +62,7 @@ export class OutboundInvite {
   readonly outcome: Promise<InviteOutcome>;
   readonly #stack: SipStack;
   readonly #options: InviteOptions;
+  readonly #authorization: Authorization;
   /** Of our From. */
   readonly tag = randomBytes(8).toString('hex');
   #request: SipRequest | null = null;
@@ -59,6 +72,7 @@ export class OutboundInvite {
   constructor(stack: SipStack, options: InviteOptions) {
     this.#stack = stack;
     this.#options = options;
+    this.#authorization = new Authorization(options.credentials);
     this.outcome = this.#run().finally(() => { this.#settled = true; });
   }
 
@@ -73,38 +87,23 @@ export class OutboundInvite {
   }
 
   async #run(): Promise<InviteOutcome> {
-    let authorization: SipHeaders = {};
-    let interval: SipHeaders | null = null;
-    let answeredNonce: string | null = null;
+    const authorized = this.#authorization.begin('INVITE');
+    let interval: SessionInterval | null = null;
     for (let cseq = 1; ; cseq++) {
-      const result = await this.#attempt(cseq, { ...interval, ...authorization }, answeredNonce !== null);
+      const result = await this.#attempt(cseq, { ...headersOf(interval, this.#options.headers['Session-Expires']), ...authorized.headers(this.#options.uri) }, authorized.shown);
       if (result.kind !== 'refused' || this.#cancelled !== null || result.response === null) return result;
-      if (result.status === 422 && interval === null) {
-        interval = this.#longer(result.response);
-        if (interval === null) return result;
-        continue;
-      }
-      if (result.status !== 401 && result.status !== 407) return result;
-      const next = this.#authorize(result.status, result.response, answeredNonce);
-      if (next === null) return result;
-      answeredNonce = next.nonce;
-      authorization = next.headers;
+      const longer: SessionInterval | null = result.status === 422 ? this.#longer(result.response, interval) : null;
+      if (longer !== null) interval = longer;
+      else if (!authorized.challenged(result.response)) return result;
     }
   }
 
-  /** RFC 4028 §7.3: asks again for the interval that the far end wants at least. */
-  #longer(response: SipResponse): SipHeaders | null {
-    const seconds = Number(/^\s*(\d{1,9})/.exec(response.get('Min-SE') ?? '')?.[1] ?? Number.NaN);
-    return this.#options.headers['Session-Expires'] === undefined || Number.isNaN(seconds) ? null : { 'Session-Expires': String(seconds), 'Min-SE': String(seconds) };
-  }
-
-  #authorize(status: 401 | 407, response: SipResponse, answeredNonce: string | null): { headers: SipHeaders; nonce: string } | null {
-    if (this.#options.credentials === null) return null;
-    const [asked, answer] = status === 401 ? ['WWW-Authenticate', 'Authorization'] : ['Proxy-Authenticate', 'Proxy-Authorization'];
-    const reply = answerChallenge([response.get(asked) ?? ''], this.#options.credentials, { method: 'INVITE', uri: this.#options.uri });
-    // A second challenge is answered only when it says that the nonce had gone stale (RFC 7616 §3.3); else the password is wrong.
-    if (!reply.ok || (answeredNonce !== null && (!reply.stale || reply.nonce === answeredNonce))) return null;
-    return { headers: { [answer]: reply.value }, nonce: reply.nonce };
+  /** RFC 4028 §7.3: asks again for the interval that the far end wants at least, while servers on the way each want a longer one. */
+  #longer(response: SipResponse, asked: SessionInterval | null): SessionInterval | null {
+    const seconds = Number(/^\s*(\d{1,9})(?!\d)/.exec(response.get('Min-SE') ?? '')?.[1] ?? Number.NaN);
+    const tries = (asked?.tries ?? 0) + 1;
+    if (this.#options.headers['Session-Expires'] === undefined || Number.isNaN(seconds) || seconds <= (asked?.seconds ?? 0) || tries > mostIntervals) return null;
+    return { seconds, tries };
   }
 
   async #attempt(cseq: number, more: SipHeaders, authenticated: boolean): Promise<InviteOutcome> {
@@ -129,6 +128,7 @@ export class OutboundInvite {
           if (this.#cancelled === null && response.status > 100) this.#options.onProvisional(response);
         },
       }));
+      authorize(dialog, this.#authorization);
       this.#options.onAnswered?.();
       if (this.#cancelled !== null) {
         await hangUp(dialog, this.#givenUp()).catch(() => undefined);

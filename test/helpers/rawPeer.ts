@@ -6,6 +6,9 @@ import { parseMessage, responseTo, SipMessage, tagOf } from '../../lib/sipserver
 /** How a scripted peer meets an INVITE: it gets one that was not seen before. */
 export type Script = (invite: SipMessage, peer: RawPeer) => void;
 
+/** How it meets any other request, and an INVITE in a dialog: true when it has answered, or will not; false: 200. */
+export type Meets = (request: SipMessage, peer: RawPeer) => boolean;
+
 /** What a response, or a request in the dialog, carries beyond the necessary. */
 export interface Extra { readonly headers?: readonly (readonly [string, string])[]; readonly body?: string; readonly type?: string; readonly contact?: string }
 
@@ -23,6 +26,7 @@ export class RawPeer {
   readonly #answered = new Map<string, SipMessage>();
   readonly #waiting: { test: (message: SipMessage) => boolean; resolve: (message: SipMessage) => void }[] = [];
   #script: Script = () => undefined;
+  #meets: Meets = () => false;
   #remote: { address: string; port: number } | null = null;
   #cseq = 100;
 
@@ -50,6 +54,10 @@ export class RawPeer {
 
   script(script: Script): void {
     this.#script = script;
+  }
+
+  meets(meets: Meets): void {
+    this.#meets = meets;
   }
 
   /** The next message that passes; fails after five seconds. */
@@ -139,7 +147,7 @@ export class RawPeer {
       if (this.#invites.has(key)) return;
       this.#invites.set(key, message);
       this.#script(message, this);
-    } else {
+    } else if (!this.#meets(message, this)) {
       this.answer(message, 200);
     }
   }

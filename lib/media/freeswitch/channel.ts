@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { WabError } from '../../errors.js';
 import { readSdp, type AudioSection } from '../../sdp/index.js';
-import { deliver, hangUp, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
+import { deliver, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
+import { hangUp } from '../../sip/inDialog.js';
 
 /** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
 export type ChannelKind = 'meta' | 'webrtc' | 'relay' | 'peer';

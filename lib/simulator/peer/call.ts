@@ -8,7 +8,9 @@ import type { Credentials } from '../sip/digest.js';
 import type { Direction } from '../sip/sdp.js';
 import { cseqOf } from '../sip/transactions.js';
 import type { ServerTransaction } from '../sip/transactions.js';
+import type { PeerChallenge } from './behaviour.js';
 import type { CallMedia } from './callMedia.js';
+import { Challenger } from './challenger.js';
 import { authorize } from './dialog.js';
 import type { PeerDialog } from './dialog.js';
 
@@ -66,6 +68,9 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
   protected confirmed = false;
   /** Answers INFO with application/dtmf-relay 415, as a phone that knows application/dtmf only. */
   plainInfoOnly = false;
+  /** Credentials that every request in the dialog has to show from now on, ACK excepted. */
+  demands: PeerChallenge | undefined;
+  private readonly challenger = new Challenger();
   private digits = '';
   private infoDigits = '';
   private readonly notified: string[] = [];
@@ -218,6 +223,7 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
     }
     if (seq <= this.dialog.theirSeq) this.faults.push(`CSeq ${seq} after ${this.dialog.theirSeq}`);
     this.dialog.theirSeq = seq;
+    if (this.demands !== undefined && !this.challenger.admits(transaction, this.demands)) return;
     switch (request.method) {
       case 'BYE':
         this.endReason = request.get('reason');

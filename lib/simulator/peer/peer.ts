@@ -11,7 +11,6 @@ import type { SourceKind } from '../media/endpoint.js';
 import { Pacer } from '../media/pacer.js';
 import { FrameBank } from '../media/source.js';
 import { newTag, SipAgent } from '../sip/agent.js';
-import { parseDigest, provesPassword } from '../sip/digest.js';
 import type { Credentials } from '../sip/digest.js';
 import type { Direction } from '../sip/sdp.js';
 import type { ServerTransaction, SipTimers } from '../sip/transactions.js';
@@ -19,6 +18,7 @@ import { ECHO, parseBehaviour } from './behaviour.js';
 import type { PeerBehaviour } from './behaviour.js';
 import type { PeerCall, PeerCallParts, PeerCallReport } from './call.js';
 import { CallMedia } from './callMedia.js';
+import { Challenger } from './challenger.js';
 import { InboundCall } from './inbound.js';
 import { OutboundCall } from './outbound.js';
 import { Registration } from './registration.js';
@@ -93,7 +93,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
   private readonly agent: SipAgent;
   private readonly bank = new FrameBank();
   private readonly calls = new Map<string, PeerCall>();
-  private readonly nonces = new Set<string>();
+  private readonly challenger = new Challenger();
   private deaf = false;
   private registration: Registration | undefined;
 
@@ -250,7 +250,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     const user = parseUri(request.uri)?.user ?? '';
     const chosen = typeof this.answer === 'function' ? this.answer(user) : this.answer ?? 'echo';
     const behaviour = typeof chosen === 'string' ? parseBehaviour(chosen) : { ...ECHO, ...chosen };
-    if (behaviour.vanish || !this.admits(transaction, behaviour)) return;
+    if (behaviour.vanish || (behaviour.challenge !== undefined && !this.challenger.admits(transaction, behaviour.challenge))) return;
     const point = this.points.find((p) => p.protocol === flow.protocol && (p.local.port === flow.local.port || flow.protocol !== 'udp')) ?? this.point();
     const media = this.mediaFor(behaviour, undefined, (digit) => {
       call.heardDigit(digit);
@@ -263,25 +263,6 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
       this.strays.push(`call failed: ${(error as Error).message}`);
       call.close();
     });
-  }
-
-  private admits(transaction: ServerTransaction, behaviour: PeerBehaviour): boolean {
-    const { challenge } = behaviour;
-    if (challenge === undefined) return true;
-    const { request } = transaction;
-    const given = parseDigest(request.get(challenge.status === 401 ? 'authorization' : 'proxy-authorization') ?? '');
-    if (given !== undefined && this.nonces.has(given['nonce'] ?? '') && given['username'] === challenge.username && given['realm'] === challenge.realm
-      && provesPassword(given, request.method, challenge.password)) return true;
-    const response = transaction.reply(given === undefined ? challenge.status : 403, undefined, newTag());
-    if (given === undefined) {
-      for (const algorithm of challenge.algorithms) {
-        const nonce = randomUUID();
-        this.nonces.add(nonce);
-        response.add(challenge.status === 401 ? 'WWW-Authenticate' : 'Proxy-Authenticate', `Digest realm="${challenge.realm}", nonce="${nonce}", algorithm=${algorithm}, qop="auth"`);
-      }
-    }
-    transaction.respond(response);
-    return false;
   }
 
   private forget(call: PeerCall): void {

@@ -7,6 +7,7 @@ import type { Header } from '../parser/index.js';
 import type { Incoming } from './incoming.js';
 import type { Outgoing } from './outgoing.js';
 import type { Session } from './session.js';
+import { MIN_SE } from './refresh.js';
 import type { SessionTimer } from './refresh.js';
 
 export class Leg extends Dialog {
@@ -35,7 +36,10 @@ export class Leg extends Dialog {
   /** CSeq numbers of INVITEs whose ACK the client has seen. */
   lastAckIn = -1;
   timer: SessionTimer | undefined;
+  /** The largest Min-SE seen in this dialog, in seconds (RFC 4028 §7.3): what our refreshes ask for at least. */
+  minSE = MIN_SE;
 
+  private ending: NodeJS.Timeout | undefined;
   private turn: Promise<void> = Promise.resolve();
   /** The last INVITE of ours has been accepted, and its ACK not been sent. */
   owesAck = false;
@@ -52,9 +56,16 @@ export class Leg extends Dialog {
     return mine;
   }
 
+  /** The request that ends it was challenged: `then`, unless it has ended within so many milliseconds. */
+  endsWithin(ms: number, then: () => void): void {
+    clearTimeout(this.ending);
+    this.ending = setTimeout(then, ms);
+  }
+
   /** Stops everything that is timed. */
   stop(): void {
     this.ended = true;
+    clearTimeout(this.ending);
     this.accepted?.stop();
     this.accepted = undefined;
     this.timer?.stop();

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { responseTo, tagOf, toNumber } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Delivery, DeliveryUser } from '../locate/index.js';
-import { randomToken } from '../transaction/index.js';
+import { lifetime, randomToken } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
 import { Leg } from './leg.js';
 import { calleeBehindNat } from './nat.js';
-import { agreedByUac } from './refresh.js';
+import { agreedByUac, minSE } from './refresh.js';
 import type { Session } from './session.js';
 import { TARGET_REFRESH } from './uas.js';
 import { clientText, flowMeta, metaOf } from './wire.js';
@@ -69,6 +69,7 @@ export class Outgoing implements DeliveryUser {
       leg.nat = by?.from !== undefined && !response.has('record-route') ? by : flow === undefined ? undefined : calleeBehindNat(response, flow);
       leg.own = flow === undefined || flow.protocol === 'udp' ? undefined : flow;
       leg.inviteSeq = leg.localSeq;
+      leg.minSE = Math.max(leg.minSE, minSE(this.request) ?? 0);
       leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
       if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
       leg.inviteOut = this.method === 'INVITE' ? this.delivery : undefined;
@@ -188,12 +189,16 @@ export class Outgoing implements DeliveryUser {
     else this.tell(response, flow, leg.id);
   }
 
-  /** RFC 3261 §15.1.1, RFC 6665 §4.1.3: what ends the dialog. A challenged request is sent again. */
+  /**
+   * RFC 3261 §15.1.1, RFC 6665 §4.1.3: what ends the dialog. The client may send a challenged request again; if it does not, the dialog has
+   * ended all the same.
+   */
   private insideDone(leg: Leg, status: number): void {
     const { context } = this.owner;
-    if (status === 401 || status === 407) return;
     const last = leg.method === 'SUBSCRIBE' && this.method === 'NOTIFY' && /^\s*terminated\b/i.test(this.request.get('subscription-state') ?? '');
-    if (this.method === 'BYE' || last) context.forget(leg);
+    if (this.method !== 'BYE' && !last) return;
+    if (status === 401 || status === 407) leg.endsWithin(lifetime(context.timers), () => { context.forget(leg); });
+    else context.forget(leg);
   }
 
   private insideFailed(leg: Leg): void {

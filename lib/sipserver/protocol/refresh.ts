@@ -31,6 +31,11 @@ export function tooShort(request: SipMessage, timed: boolean): boolean {
   return timed || [...request.list('supported'), ...request.list('require')].some((o) => o.toLowerCase() === 'timer');
 }
 
+/** The smallest interval that a message asks for, in seconds. */
+export function minSE(message: SipMessage): number | undefined {
+  return toSeconds(/^[^;]*/.exec(message.get('min-se') ?? '')?.[0] ?? '');
+}
+
 /** The timer of one session: refreshes at half the interval if that is our part, else hangs up when the other side has not (§10). */
 export class SessionTimer {
   private timer: NodeJS.Timeout | undefined;
@@ -44,17 +49,22 @@ export class SessionTimer {
     clearTimeout(this.timer);
     // §10: a refresh at half the interval; a BYE a third of it, or 32 s, before the end.
     const wait = this.ours ? this.seconds / 2 : this.seconds - Math.min(32, this.seconds / 3);
-    this.timer = setTimeout(() => { this.due(); }, wait * this.context.timers.second);
+    this.arm(wait);
   }
 
   /** Tries once more in so many seconds, if refreshing is our part. */
   again(seconds: number): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => { this.due(); }, seconds * this.context.timers.second);
+    this.arm(seconds);
   }
 
   stop(): void {
     clearTimeout(this.timer);
+  }
+
+  // A timer of Node's holds no more than 2^31 - 1 ms, and fires at once for more; the far end may name 2^32 - 1 seconds.
+  private arm(seconds: number): void {
+    this.timer = setTimeout(() => { this.due(); }, Math.min(seconds * this.context.timers.second, 0x7fffffff));
   }
 
   private due(): void {
@@ -103,7 +113,7 @@ export function refreshSession(context: Context, sender: Sender, leg: Leg, timer
   const method = leg.allows.includes('UPDATE') || leg.localBody === undefined ? 'UPDATE' : 'INVITE';
   const request = leg.createRequest(method, []);
   request.add('Contact', leg.localContact).add('Supported', 'timer');
-  request.add('Session-Expires', `${timer.seconds};refresher=uac`).add('Min-SE', String(MIN_SE));
+  request.add('Session-Expires', `${timer.seconds};refresher=uac`).add('Min-SE', String(leg.minSE));
   if (method === 'INVITE' && leg.localBody !== undefined) request.setBody(leg.localBody.text, leg.localBody.type);
   context.network.spawn(sender.hopsOf(leg, request).then((hops) => {
     const delivery = new Delivery(context.network, request, hops, {
@@ -127,9 +137,10 @@ function refreshed(context: Context, sender: Sender, leg: Leg, timer: SessionTim
   if (status < 300) {
     if (request.method === 'INVITE') context.network.spawn(sender.acknowledge(leg, leg.createRequest('ACK', [], leg.inviteSeq)));
     agreedByUac(context, leg, response);
-  } else if (status === 422 && (toSeconds(response.get('min-se') ?? '') ?? 0) > timer.seconds) {
+  } else if (status === 422 && (minSE(response) ?? 0) > timer.seconds) {
     // §7.3: a longer interval is wanted.
-    context.armSession(leg, { seconds: toSeconds(response.get('min-se') ?? '') ?? timer.seconds, ours: true });
+    leg.minSE = Math.max(leg.minSE, minSE(response) ?? 0);
+    context.armSession(leg, { seconds: leg.minSE, ours: true });
     if (leg.timer !== undefined) refreshSession(context, sender, leg, leg.timer);
   } else if (status === 408 || status === 481) {
     // RFC 3261 §12.2.1.2: the other side has no such dialog any more.

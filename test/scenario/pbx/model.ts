@@ -42,6 +42,9 @@ export interface Played {
 /** PBX users: 6001 is called first, 6002 takes transfers, 6003 is busy. */
 export const answers: Record<string, string> = { '6001': 'tone', '6002': 'tone,delay=0.05', '6003': 'busy' };
 
+/** What the PBX may ask of the service at any time. */
+export const credentials = { username: 'wab', password: 'between us' };
+
 /** Plays the sequence of a seed: hold, resume, refreshes, transfers, pick-up, digits, hang-up by either side or both. */
 export async function play(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMeta']>>, seed: number): Promise<Played> {
   const played: Played = { seed, steps: [], faults: [] };
@@ -138,6 +141,11 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
       await whatsapp.press(digit, 80);
       await until(() => model.party.report().digits.length >= wanted.length, `the peer hears ${digit}`);
       await pause(250);
+    } },
+    'challenging from now on': { may: () => model.party.demands === undefined, run: async () => {
+      // Whatever ends this dialog, or is told in it: our request is sent again with credentials.
+      model.party.demands = { ...credentials, status: random(2) === 0 ? 401 : 407, algorithms: random(2) === 0 ? ['MD5'] : ['SHA-256', 'MD5'], realm: 'pbx' };
+      return Promise.resolve();
     } },
     'another source': { may: () => true, run: async () => { model.party.changeSource(); return Promise.resolve(); } },
     'blind transfer': { may: () => true, run: () => transfer('blind', false) },

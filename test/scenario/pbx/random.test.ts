@@ -2,7 +2,7 @@
 import t from 'tap';
 import { number } from '../../helpers/service.js';
 import { openStage } from '../harness.js';
-import { answers, play } from './model.js';
+import { answers, credentials, play } from './model.js';
 import { tonesOf, until } from './steps.js';
 
 const count = Number(process.env['WAB_SEQUENCES'] ?? 12);
@@ -12,7 +12,7 @@ const told = /"level":"?(?:[3-6]0|info|warn|error|fatal)/;
 
 t.test(`${count} sequences from seed ${first}: both sides, the media and the record agree at the end, nothing is left`, { timeout: 20_000 * count + 60_000 }, async (t) => {
   const stage = await openStage({
-    peers: { pbx: { answer: (user: string) => answers[user] ?? 'notfound', tones: tonesOf.pbx, expect: tonesOf.user, config: { mayCall: [number] } } },
+    peers: { pbx: { answer: (user: string) => answers[user] ?? 'notfound', tones: tonesOf.pbx, expect: tonesOf.user, config: { mayCall: [number], auth: credentials } } },
   });
   t.teardown(() => stage.close());
   const meta = await stage.answerAsMeta({ behaviour: 'tone,ring=0.05', tones: tonesOf.user, expect: tonesOf.pbx });
