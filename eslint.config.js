@@ -15,8 +15,8 @@ function forbidden(name) {
   if (name === 'sipserver') return [...layers.flat()];
   const level = layers.findIndex((row) => row.includes(name));
   const above = layers.slice(0, level).flat();
-  // The embedded SIP server is started by main and its command; the simulator may use its parser and transports.
-  const server = name === 'cli' ? [] : name === 'simulator' ? ['sipserver/(?!parser/|transport/)'] : ['sipserver'];
+  // The embedded SIP server is started by main and its command; the simulator may use its parser and transports, sip/ its parser.
+  const server = name === 'cli' ? [] : name === 'simulator' ? ['sipserver/(?!parser/|transport/)'] : name === 'sip' ? ['sipserver/(?!parser/)'] : ['sipserver'];
   // The stand-ins are used by the command line and by tests only.
   const standIns = ['call', 'http'].includes(name) ? ['simulator'] : [];
   return [...above, ...server, ...standIns];

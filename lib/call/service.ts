@@ -1,4 +1,5 @@
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import { tagOf } from '../sip/headers.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
 import type { CallContext } from './context.js';
 import { allowOfPeers } from './negotiation.js';
@@ -49,7 +50,7 @@ export class CallService {
     const { judgeSource } = this.#context.rules();
     const source = judgeSource(req.source_address, req.protocol);
     if (req.method === 'REGISTER' && source.kind !== 'meta' && this.#context.registrar.serves(req.source_address)) return this.#context.registrar.take(req, res);
-    const tagged = /;\s*tag\s*=/i.test(req.get('To') ?? '');
+    const tagged = tagOf(req.get('To')) !== null;
     // RFC 3262 §3: the SIP server has found the response that it acknowledges, and refused it otherwise.
     if (tagged && req.method === 'PRACK') return res.send(200);
     // RFC 3261 §12.2.2: a dialog we do not know.

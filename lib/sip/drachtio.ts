@@ -3,8 +3,11 @@
  * Its own types leave out most of what follows (header arrays, dialog ids, source address), so the casts live here and nowhere else.
  */
 import type { EventEmitter } from 'node:events';
-import Srf from 'drachtio-srf';
 import { WabError } from '../errors.js';
+import { keyOf, parseNameAddr, parseUri, splitList } from '../sipserver/parser/index.js';
+import { cleanHeaderValue, tagOf } from './headers.js';
+import { Srf } from './srf.js';
+import { faultOf } from './srfReader.js';
 
 export type SipHeaders = Record<string, string>;
 
@@ -28,9 +31,14 @@ export interface SipRequest extends SipMessageView, EventEmitter {
   cancel(options: { headers?: SipHeaders }, callback: (err: unknown) => void): void;
 }
 
-/** Every header of a message as plain data: lower-case names; lines of the same name are joined by commas. */
-export function headerFacts({ headers }: SipMessageView): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value]]));
+/** Every header of a message as plain data: lower-case names, each with all its values; lines of the same name are joined by commas. */
+export function headerFacts({ headers }: Pick<SipMessageView, 'headers'>): Record<string, string[]> {
+  const facts = new Map<string, string[]>();
+  for (const [name, value] of Object.entries(headers)) {
+    const key = keyOf(name);
+    facts.set(key, [...(facts.get(key) ?? []), value]);
+  }
+  return Object.fromEntries(facts);
 }
 
 /** The means to answer a request, or a response from the network. */
@@ -96,6 +104,13 @@ export function createStack(onRequest: (req: SipRequest, res: SipResponse) => vo
   for (const method of methods) srf[method]!(onRequest);
   // Each call waiting for this connection listens for its end.
   srf.setMaxListeners(0);
+  const { app } = srf as unknown as { app: { handle: (req: SipRequest, res: SipResponse, next?: () => void) => void } };
+  const handle = app.handle.bind(app);
+  app.handle = (req, res, next) => {
+    const objection = objectsTo(req);
+    if (objection === null) handle(req, res, next);
+    else if (req.method !== 'ACK') res.send(objection.status, objection.reason);
+  };
   // What comes in a dialog before anyone listens would be answered by drachtio-srf itself: 200 to a REFER, the old answer to a new offer.
   const dialogs = srf as unknown as { addDialog(dialog: Queueing): void };
   const add = dialogs.addDialog.bind(srf);
@@ -104,6 +119,19 @@ export function createStack(onRequest: (req: SipRequest, res: SipResponse) => vo
     add(dialog);
   };
   return srf;
+}
+
+/** What every request must hold before anybody looks at it; null when it does. */
+function objectsTo(req: SipRequest): { readonly status: number; readonly reason: string } | null {
+  const fault = faultOf(req);
+  if (fault !== null) return { status: 400, reason: cleanHeaderValue(fault) };
+  // RFC 3261 §8.1.1.8: without a Contact nothing could be sent within the dialog. drachtio-srf would answer first and fail then.
+  if (req.method === 'INVITE' && tagOf(req.get('To')) === null && !namesContact(req.get('Contact'))) return { status: 400, reason: 'Missing Contact' };
+  return null;
+}
+
+function namesContact(value: string | undefined): boolean {
+  return parseUri(parseNameAddr(splitList(value ?? '')[0] ?? '')?.uri ?? '') !== undefined;
 }
 
 /** What drachtio-srf keeps of a dialog's requests that came too early. */

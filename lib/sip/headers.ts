@@ -1,4 +1,5 @@
 /** Header values that both legs write or read. Pure. */
+import { tagOf as readTag } from '../sipserver/parser/index.js';
 
 /** Makes text safe inside a header value: control characters (so CR and LF) become spaces, length is capped (RFC 3261 §25.1). */
 export function cleanHeaderValue(text: string, maxLength = 1024): string {
@@ -31,7 +32,7 @@ export function cseqNumber(message: { get(name: string): string | undefined }): 
 
 /** The tag of a From or To value (RFC 3261 §20.20); null when it has none. */
 export function tagOf(value: string | undefined): string | null {
-  return /;\s*tag\s*=\s*([^\s;,>]+)/i.exec((value ?? '').replace(/^(?:"(?:[^"\\]|\\.)*")?[^<"]*<[^>]*>/, ''))?.[1] ?? null;
+  return readTag(value ?? '') ?? null;
 }
 
 /** What a Reason header says (RFC 3326); null when there is none that can be read. */

@@ -1,5 +1,5 @@
 // A dialog of RFC 3261 §12: its state as plain values, and the requests that belong to it.
-import { parseCSeq, parseNameAddr, parseUri, SipMessage, tagOf, uriParam } from '../parser/index.js';
+import { closeQuote, parseCSeq, parseNameAddr, parseUri, SipMessage, tagOf, uriParam } from '../parser/index.js';
 import type { Hop } from '../locate/index.js';
 
 export type Role = 'uac' | 'uas';
@@ -45,7 +45,8 @@ export class Dialog {
     const from = request.get('from') ?? '';
     const to = response.get('to') ?? '';
     this.local = seed.role === 'uac' ? from : to;
-    this.remote = seed.role === 'uac' ? to : from;
+    const theirs = seed.role === 'uac' ? to : from;
+    this.remote = closeQuote(theirs) ?? theirs;
     this.id = `${this.callId};from-tag=${tagOf(from) ?? ''}`;
     this.key = dialogKey(this.callId, tagOf(this.local), tagOf(this.remote));
     const seq = parseCSeq(request.get('cseq') ?? '')?.seq ?? 0;
@@ -54,7 +55,7 @@ export class Dialog {
     this.remoteSeq = seed.role === 'uas' ? seq : undefined;
     const partner = seed.role === 'uac' ? response : request;
     this.routeSet = routeSetOf(seed.role, partner);
-    this.remoteTarget = targetOf(partner) ?? (seed.role === 'uac' ? request.uri : parseNameAddr(from)?.uri ?? '');
+    this.remoteTarget = targetOf(partner) ?? (seed.role === 'uac' ? request.uri : parseNameAddr(this.remote)?.uri ?? '');
     this.localContact = seed.localContact;
     this.learn(partner);
   }

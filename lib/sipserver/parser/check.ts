@@ -3,7 +3,7 @@ import type { Fault } from './parse.js';
 import type { SipMessage } from './message.js';
 import { hasEmptyPart, isBalanced, toNumber } from './text.js';
 import { parseUri, schemeOf } from './uri.js';
-import { parseCSeq, parseNameAddr, parseVia } from './values.js';
+import { closeQuote, parseCSeq, parseNameAddr, parseVia } from './values.js';
 
 /** Headers that may stand only once (RFC 3261 §7.3.1; RFC 4475 §3.3.8, §3.3.9). */
 const SINGLE = ['call-id', 'cseq', 'from', 'to', 'max-forwards', 'content-length', 'content-type'] as const;
@@ -19,12 +19,14 @@ export function checkRequest(m: SipMessage): Fault | undefined {
   if (cseq === undefined) return bad('CSeq');
   // RFC 4475 §3.1.2.17-18: start line and CSeq name different methods.
   if (cseq.method !== m.method) return { status: 400, reason: 'CSeq Method Does Not Match' };
-  const from = parseNameAddr(m.get('from') ?? '');
+  const fromText = m.get('from') ?? '';
+  const from = parseNameAddr(fromText) ?? parseNameAddr(closeQuote(fromText) ?? '');
   const to = parseNameAddr(m.get('to') ?? '');
   if (from === undefined || schemeOf(from.uri) === undefined) return bad('From');
   if (to === undefined || schemeOf(to.uri) === undefined) return bad('To');
   const scheme = schemeOf(m.uri);
-  if (scheme === undefined) return bad('Request-URI');
+  // RFC 3261 §25.1: a URI is of ASCII; everything else is escaped.
+  if (scheme === undefined || /[\x80-\xff]/.test(m.uri)) return bad('Request-URI');
   // RFC 3261 §8.2.2.1: a scheme that is not understood is 416; tel is handed to the application, which may route it.
   if (scheme === 'sip' || scheme === 'sips') {
     // RFC 3261 §19.1.1, RFC 4475 §3.1.2.11: headers are not allowed in a Request-URI.

@@ -13,15 +13,15 @@
  */
 export { SipMessage } from './message.js';
 export type { Header } from './message.js';
-export { parseMessage, TOO_MANY_HEADERS } from './parse.js';
+export { parseHead, parseMessage, TOO_MANY_HEADERS } from './parse.js';
 export type { Fault, Parsed, ParseLimits } from './parse.js';
 export { checkRequest, checkResponse } from './check.js';
 export { responseTo, reasonOf } from './response.js';
 export { parseUri, schemeOf, splitHostPort, uriParam, uriToString } from './uri.js';
 export type { SipUri } from './uri.js';
-export { branchOf, parseCSeq, parseNameAddr, parseVia, tagOf } from './values.js';
+export { branchOf, closeQuote, parseCSeq, parseNameAddr, parseVia, tagOf } from './values.js';
 export type { CSeq, NameAddr, Via } from './values.js';
 export { paramOf, parseParams, withParam } from './params.js';
 export type { Param } from './params.js';
-export { indexOfListEnd, isBalanced, isToken, splitList, toNumber, unquote } from './text.js';
+export { indexOfListEnd, isBalanced, isToken, splitList, toNumber, trimBlanks, unquote } from './text.js';
 export { keyOf, longName } from './headers.js';

@@ -1,6 +1,6 @@
 // The message model: start line, headers in their order with their raw values, body. Nothing is normalised but white space around values.
 import { keyOf, longName } from './headers.js';
-import { splitList } from './text.js';
+import { splitList, trimBlanks } from './text.js';
 
 /** One header line: `name` as written, `key` canonical (long, lower case), `value` raw, unfolded and trimmed. */
 export interface Header { readonly name: string; readonly key: string; value: string }
@@ -110,7 +110,7 @@ export class SipMessage {
       return header.value;
     }
     const first = elements[0];
-    this.headers[at] = { ...header, value: header.value.slice(header.value.indexOf(',', first?.length ?? 0) + 1).trim() };
+    this.headers[at] = { ...header, value: trimBlanks(header.value.slice(header.value.indexOf(',', first?.length ?? 0) + 1)) };
     return first;
   }
 

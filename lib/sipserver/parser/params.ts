@@ -1,5 +1,5 @@
 // `;name=value` parameters of URIs and headers, kept as raw text; looked up without building maps.
-import { indexOutside } from './text.js';
+import { indexOutside, trimBlanks } from './text.js';
 
 /** One parameter: `name` as written, `value` undefined for a bare flag (quotes, if any, are kept). */
 export interface Param { name: string; value: string | undefined }
@@ -14,8 +14,8 @@ export function parseParams(raw: string): Param[] {
     if (end > start) {
       const part = raw.slice(start, end);
       const eq = part.indexOf('=');
-      const name = (eq < 0 ? part : part.slice(0, eq)).trim();
-      if (name !== '') out.push({ name, value: eq < 0 ? undefined : part.slice(eq + 1).trim() });
+      const name = trimBlanks(eq < 0 ? part : part.slice(0, eq));
+      if (name !== '') out.push({ name, value: eq < 0 ? undefined : trimBlanks(part.slice(eq + 1)) });
     }
     start = end + 1;
   }

@@ -2,7 +2,7 @@
 import { keyOf } from './headers.js';
 import { SipMessage } from './message.js';
 import type { Header } from './message.js';
-import { isDigits, isToken, toNumber } from './text.js';
+import { isBlank, isDigits, isToken, toNumber, trimBlanks } from './text.js';
 
 /** Why a message cannot be taken as it is, and what a UAS would answer (RFC 3261 §8.2, §16.3). */
 export interface Fault { status: number; reason: string }
@@ -25,6 +25,24 @@ const DEFAULT_LIMITS: ParseLimits = { headers: 256 };
  */
 export function parseMessage(input: Buffer | string, limits: ParseLimits = DEFAULT_LIMITS): Parsed {
   const text = typeof input === 'string' ? input : input.toString('latin1');
+  const { message, fault: inHead, end } = parseHead(text, limits);
+  let fault = inHead;
+  if (message === undefined || end === undefined) return { ...(message === undefined ? {} : { message }), ...(fault === undefined ? {} : { fault }) };
+  const declared = message.get('content-length');
+  const rest = text.length - end;
+  if (declared === undefined) message.body = text.slice(end);
+  else {
+    const length = toNumber(declared, 0x7fffffff);
+    if (length === undefined) fault ??= { status: 400, reason: 'Bad Content-Length' };
+    // RFC 3261 §18.3: a datagram that ends before the body does is answered 400 if a request, dropped if a response.
+    else if (length > rest) fault ??= { status: 400, reason: 'Message Shorter Than Content-Length' };
+    else message.body = length === rest ? text.slice(end) : text.slice(end, end + length);
+  }
+  return fault === undefined ? { message } : { message, fault };
+}
+
+/** Start line and headers of a message in a binary string; `end` is where its body begins, undefined when the headers do not end. */
+export function parseHead(text: string, limits: ParseLimits = DEFAULT_LIMITS): Parsed & { end?: number } {
   // RFC 3261 §7.5: empty lines before the start line are ignored.
   let pos = 0;
   while (text.charCodeAt(pos) === 13 && text.charCodeAt(pos + 1) === 10) pos += 2;
@@ -41,17 +59,7 @@ export function parseMessage(input: Buffer | string, limits: ParseLimits = DEFAU
     return { message, fault };
   }
 
-  const declared = message.get('content-length');
-  const rest = text.length - headEnd;
-  if (declared === undefined) message.body = text.slice(headEnd);
-  else {
-    const length = toNumber(declared, 0x7fffffff);
-    if (length === undefined) fault ??= { status: 400, reason: 'Bad Content-Length' };
-    // RFC 3261 §18.3: a datagram that ends before the body does is answered 400 if a request, dropped if a response.
-    else if (length > rest) fault ??= { status: 400, reason: 'Message Shorter Than Content-Length' };
-    else message.body = length === rest ? text.slice(headEnd) : text.slice(headEnd, headEnd + length);
-  }
-  return fault === undefined ? { message } : { message, fault };
+  return fault === undefined ? { message, end: headEnd } : { message, fault, end: headEnd };
 }
 
 /** Fills in the start line; gives a fault for one that is malformed. A message with no method and no status is not SIP at all. */
@@ -97,20 +105,23 @@ function readHeaders(text: string, pos: number, headers: Header[], max: number):
     let end = text.indexOf('\r\n', pos);
     if (end < 0) return { status: 400, reason: 'Headers Do Not End' };
     if (end === pos) return end + 2;
-    let line = text.slice(pos, end);
+    const line = text.slice(pos, end);
+    const folded: string[] = [];
     // RFC 3261 §7.3.1: a line that begins with white space continues the one before.
     let next = text.charCodeAt(end + 2);
     while (next === 32 || next === 9) {
       const from = end + 2;
       end = text.indexOf('\r\n', from);
       if (end < 0) return { status: 400, reason: 'Headers Do Not End' };
-      line = `${line.trimEnd()} ${text.slice(from, end).trimStart()}`;
+      folded.push(trimBlanks(text.slice(from, end)));
       next = text.charCodeAt(end + 2);
     }
     const colon = line.indexOf(':');
-    const name = colon < 0 ? '' : line.slice(0, colon).trimEnd();
+    // Only the first header line can begin with white space, which continues nothing.
+    const name = colon <= 0 || isBlank(line.charCodeAt(0)) ? '' : trimBlanks(line.slice(0, colon));
     if (!isToken(name)) return { status: 400, reason: 'Bad Header Line' };
-    const value = line.slice(colon + 1).trim();
+    const own = trimBlanks(line.slice(colon + 1));
+    const value = folded.length === 0 ? own : trimBlanks([own, ...folded].join(' '));
     if (value.indexOf('\r') >= 0 || value.indexOf('\n') >= 0) return { status: 400, reason: 'Bad Header Line' };
     if (headers.length >= max) return { status: 400, reason: TOO_MANY_HEADERS };
     headers.push({ name, key: keyOf(name), value });

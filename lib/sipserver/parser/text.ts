@@ -18,6 +18,20 @@ export function isDigits(s: string): boolean {
   return s.length > 0;
 }
 
+/** White space of ASCII. `\s` and trim() of JavaScript take 0xA0 for white space too, which is part of many a UTF-8 character. */
+export function isBlank(code: number): boolean {
+  return code === 32 || (code >= 9 && code <= 13);
+}
+
+/** The text without white space at its ends. */
+export function trimBlanks(s: string): string {
+  let start = 0;
+  let end = s.length;
+  while (start < end && isBlank(s.charCodeAt(start))) start++;
+  while (end > start && isBlank(s.charCodeAt(end - 1))) end--;
+  return start === 0 && end === s.length ? s : s.slice(start, end);
+}
+
 /** Decimal number of at most `max`, or undefined when it is no number or too large (RFC 4475 §3.1.2.4). */
 export function toNumber(s: string | undefined, max: number): number | undefined {
   if (s === undefined || s.length > 20 || !isDigits(s)) return undefined;
@@ -49,14 +63,14 @@ export function indexOutside(s: string, wanted: string, from = 0): number {
 /** Splits at commas outside quotes and <…>; elements are trimmed, empty ones dropped. */
 export function splitList(value: string): string[] {
   if (value.indexOf(',') < 0) {
-    const only = value.trim();
+    const only = trimBlanks(value);
     return only === '' ? [] : [only];
   }
   const out: string[] = [];
   let start = 0;
   for (;;) {
     const end = indexOutside(value, ',', start);
-    const part = (end < 0 ? value.slice(start) : value.slice(start, end)).trim();
+    const part = trimBlanks(end < 0 ? value.slice(start) : value.slice(start, end));
     if (part !== '') out.push(part);
     if (end < 0) return out;
     start = end + 1;

@@ -1,0 +1,94 @@
+/**
+ * Reads SIP messages for drachtio-srf in place of its own reader, whose regular expressions take time that grows with the square or the cube of
+ * what a stranger sends, and which throws on what it does not expect. This one stands on the SIP server's parser: linear, and it gives a message
+ * for every text. What it could not read in it, `faultOf` tells.
+ */
+import { closeQuote, parseCSeq, parseHead, parseNameAddr, parseParams, splitList, tagOf } from '../sipserver/parser/index.js';
+
+/** A message as drachtio-srf wants it: a request has `method` and `uri`, a response `status` and `reason`. */
+export interface SrfMessage {
+  readonly method?: string;
+  readonly uri?: string;
+  readonly status?: number;
+  readonly reason?: string;
+  readonly version: string;
+  /** Long names in lower case; lines of one name are joined by commas (RFC 3261 §7.3.1). */
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+/** Key of the fault among the headers; no header line can have it, and drachtio-srf copies it along. */
+const fault = Symbol('what could not be read');
+
+/** Why a message must not be used, in words for the sender; null when it can be. */
+export function faultOf(message: { readonly headers: object }): string | null {
+  return (message.headers as { [fault]?: string })[fault] ?? null;
+}
+
+/** More than a SIP server hands on: it has limits of its own. */
+const limits = { headers: 2000 };
+
+/** Reads a message as it comes from a SIP server: decoded from UTF-8, its body cut to Content-Length. Never throws; linear in time. */
+export function readMessage(text: string): SrfMessage {
+  // The parser's characters are bytes.
+  const ascii = !/[^\x00-\x7f]/.test(text);
+  const bytes = ascii ? text : Buffer.from(text, 'utf8').toString('latin1');
+  const plain = (value: string): string => (ascii ? value : Buffer.from(value, 'latin1').toString('utf8'));
+  const { message, fault: why, end } = parseHead(bytes, limits);
+  const body = end === undefined ? '' : plain(bytes.slice(end));
+  const headers = new Map<string, string>();
+  for (const { key, value } of message?.headers ?? []) {
+    const before = headers.get(key);
+    headers.set(key, before === undefined ? plain(value) : `${before},${plain(value)}`);
+  }
+  const from = headers.get('from');
+  if (from !== undefined) headers.set('from', closeQuote(from) ?? from);
+  const read = { version: '2.0', headers: toRecord(headers, why?.reason ?? null), body };
+  if (message === undefined || !message.isRequest) return { ...read, ...statusOf(message, headers.get('cseq') ?? '', bytes) };
+  return { ...read, method: message.method, uri: plain(message.uri) };
+}
+
+/** A start line that cannot be read is a response's if it looks so, else a request's; either way nobody takes it for a success. */
+function statusOf(message: { readonly status: number; readonly reason: string } | undefined, cseq: string, bytes: string): Pick<SrfMessage, 'method' | 'uri' | 'status' | 'reason'> {
+  if (message === undefined && !bytes.startsWith('SIP/')) return { method: 'UNREADABLE', uri: 'sip:unreadable.invalid' };
+  const status = message?.status ?? 500;
+  // RFC 3261 §8.1.3.2: a final response that is not known is the x00 of its class; drachtio-srf makes a dialog of 200 only.
+  const accepted = status > 200 && status < 300 && parseCSeq(cseq)?.method === 'INVITE';
+  return { status: accepted ? 200 : status, reason: message === undefined ? 'Unreadable Response' : Buffer.from(message.reason, 'latin1').toString('utf8') };
+}
+
+function toRecord(headers: ReadonlyMap<string, string>, why: string | null): Record<string, string> {
+  const record: Record<string | symbol, string> = Object.fromEntries(headers);
+  if (why !== null) record[fault] = why;
+  return record;
+}
+
+/** A From, To, Contact or route as drachtio-srf uses it. */
+interface SrfAddress {
+  readonly name?: string;
+  readonly uri: string;
+  readonly params: Readonly<Record<string, string | undefined>>;
+}
+
+function readAddress(value: string): SrfAddress {
+  const address = parseNameAddr(value) ?? parseNameAddr(closeQuote(value) ?? '');
+  const params: Record<string, string | undefined> = {};
+  for (const param of parseParams(address?.params ?? '')) params[param.name.toLowerCase()] = param.value;
+  const tag = tagOf(value);
+  if (tag !== undefined) params['tag'] = tag;
+  return { uri: address?.uri ?? '', params, ...(address === undefined || address.display === '' ? {} : { name: address.display }) };
+}
+
+/** Headers that name one address, and those that name a list of them. */
+const single: ReadonlySet<string> = new Set(['to', 'from', 'refer-to', 'referred-by', 'p-asserted-identity', 'remote-party-id']);
+const lists: ReadonlySet<string> = new Set(['contact', 'route', 'record-route', 'path']);
+
+/** The reader of a header's value, as drachtio-srf's getParsedHeader() asks for it: of whatever is not an address or CSeq, the value itself. */
+export function valueReader(name: string): (data: { readonly s: string }) => unknown {
+  const key = name.toLowerCase();
+  if (single.has(key)) return ({ s }) => readAddress(s);
+  // Whoever asks for a list takes its first element, whether there is one or not.
+  if (lists.has(key)) return ({ s }) => { const all = splitList(s); return (all.length === 0 ? [''] : all).map(readAddress); };
+  if (key === 'cseq') return ({ s }) => parseCSeq(s) ?? { seq: 0, method: '' };
+  return ({ s }) => s;
+}
