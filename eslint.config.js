@@ -6,7 +6,7 @@ const layers = [
   ['simulator', 'http', 'call', 'doctor'],
   ['media', 'routing', 'registrar', 'policy', 'state'],
   ['sip', 'sdp', 'observe'],
-  ['config', 'errors'],
+  ['config', 'util', 'errors'],
 ];
 const folders = layers.flat().filter((name) => name !== 'main' && name !== 'errors');
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { WabError } from '../errors.js';
 import type { TraceEntry } from '../observe/trace.js';
 import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { closeStack, createStack, onProtocolMessage, taken } from './drachtio.js';
+import { closeStack, createStack, onProtocolMessage, pinged, taken } from './drachtio.js';
 import { readTrace } from './protocolTrace.js';
 
 export interface SipServerAddress {
@@ -19,6 +19,10 @@ export interface ConnectionLog {
 /** Longest pause between two attempts to connect, in milliseconds; without a limit drachtio-srf waits for hours after a night's outage. */
 const retryMaxDelay = 5000;
 
+/** Milliseconds between two pings of a server, and how long one may take before the server counts as slow. */
+const PING_EVERY = 2000;
+const PING_PATIENCE = 2000;
+
 export interface ConnectionHandlers {
   /** A request outside any dialog. */
   readonly request: (req: SipRequest, res: SipResponse, stack: SipStack) => void;
@@ -30,6 +34,10 @@ interface Connection {
   readonly address: SipServerAddress;
   readonly stack: SipStack;
   up: boolean;
+  /** It leaves our pings waiting: connected, so what it holds it holds, but nothing new is given to it while there is another. */
+  slow: boolean;
+  /** It has answered a ping: older servers know none. */
+  pings: boolean;
   /** Port of its TLS contact, from its answer to our authentication. */
   tlsPort: number | null;
 }
@@ -44,6 +52,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
   readonly #handlers: ConnectionHandlers;
   #next = 0;
   #closed = false;
+  #watching: NodeJS.Timeout | null = null;
 
   constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, handlers: ConnectionHandlers) {
     super();
@@ -51,7 +60,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     this.#handlers = handlers;
     this.#connections = addresses.map((address) => {
       const stack: SipStack = createStack((req, res) => handlers.request(req, res, stack));
-      return { address, stack, up: false, tlsPort: null };
+      return { address, stack, up: false, slow: false, pings: false, tlsPort: null };
     });
   }
 
@@ -59,6 +68,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
   async connect(timeout: number): Promise<void> {
     const firstUp = new Promise<void>((resolve) => this.once('up', () => resolve()));
     for (const connection of this.#connections) this.#open(connection);
+    this.#watch();
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new WabError('SIP_UNAVAILABLE', `none of ${this.#connections.map((c) => name(c.address)).join(', ')} answered within ${timeout} ms`)), timeout);
@@ -70,25 +80,39 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     }
   }
 
-  /** True while at least one SIP server is connected. */
+  /** True while at least one SIP server is connected and answers in time. */
   get healthy(): boolean {
-    return this.#connections.some((c) => c.up);
+    return this.#connections.some((c) => c.up && !c.slow);
   }
 
   status(): { address: string; up: boolean }[] {
     return this.#connections.map((c) => ({ address: name(c.address), up: c.up }));
   }
 
-  /** A connected server for a request of ours. @throws WabError SIP_UNAVAILABLE */
+  /** A connected server for a request of ours, one that is slow only where all are. @throws WabError SIP_UNAVAILABLE */
   pick(): SipStack {
-    for (let i = 0; i < this.#connections.length; i++) {
-      const connection = this.#connections[(this.#next + i) % this.#connections.length]!;
-      if (connection.up) {
-        this.#next = (this.#next + i + 1) % this.#connections.length;
-        return connection.stack;
-      }
-    }
-    throw new WabError('SIP_UNAVAILABLE', 'every SIP server connection is down');
+    const from = this.#next % this.#connections.length;
+    const inTurn = [...this.#connections.slice(from), ...this.#connections.slice(0, from)].filter(({ up }) => up);
+    const connection = inTurn.find(({ slow }) => !slow) ?? inTurn[0];
+    if (connection === undefined) throw new WabError('SIP_UNAVAILABLE', 'every SIP server connection is down');
+    this.#next = this.#connections.indexOf(connection) + 1;
+    return connection.stack;
+  }
+
+  /** Slow is not dead: only a connection that is closed says that a server has ended. */
+  #watch(): void {
+    const round = async (): Promise<void> => {
+      await Promise.all(this.#connections.filter(({ up }) => up).map(async (connection) => {
+        const answered = await pinged(connection.stack, PING_PATIENCE);
+        if (this.#closed || !connection.up) return;
+        connection.pings ||= answered;
+        const slow = !answered && connection.pings;
+        if (slow !== connection.slow) this.#log.warn({ server: name(connection.address) }, slow ? 'the SIP server answers late; the calls it has stay' : 'the SIP server answers in time again');
+        connection.slow = slow;
+      }));
+      if (!this.#closed) this.#watching = setTimeout(() => void round(), PING_EVERY);
+    };
+    this.#watching = setTimeout(() => void round(), PING_EVERY);
   }
 
   /** Where this server takes TLS; null when it does not, or was never connected. */
@@ -99,6 +123,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#watching !== null) clearTimeout(this.#watching);
     for (const { stack } of this.#connections) closeStack(stack);
   }
 
@@ -115,6 +140,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
       void taken(stack).then(() => {
         if (this.#closed || mine !== attempt) return;
         connection.up = true;
+        connection.slow = false;
         connection.tlsPort = Number(/\btls\/[^,]*:(\d+)(?:,|$)/.exec(contacts)?.[1] ?? 0) || null;
         this.#log.info({ server: name(address) }, 'connected to the SIP server');
         this.emit('up', name(address));

@@ -8,6 +8,7 @@ import { keyOf, parseNameAddr, parseUri, splitList } from '../sipserver/parser/i
 import { cleanHeaderValue, tagOf } from './headers.js';
 import { Srf } from './srf.js';
 import { faultOf } from './srfReader.js';
+import { patience } from '../util/patience.js';
 
 export type SipHeaders = Record<string, string>;
 
@@ -163,19 +164,24 @@ export function onProtocolMessage(stack: SipStack, listener: (text: string) => v
  * in its order, and a request that came before would get 503. An older server that knows no ping is given a moment.
  */
 export async function taken(stack: SipStack): Promise<void> {
+  await pinged(stack, PING_PATIENCE);
+}
+
+/** Whether the server answers a ping within `patienceMs`, stalls of ours not counted; it answers what a client sends in its order. Never rejects. */
+export async function pinged(stack: SipStack, patienceMs: number): Promise<boolean> {
   const client = (stack as SipStack & Internals).app?.client;
   const socket: unknown = client?.mapServer.keys().next().value;
-  if (client?.wp === undefined || socket === undefined) return;
+  if (client?.wp === undefined || socket === undefined) return false;
   const { wp } = client;
   const id = wp.send(socket, 'ping');
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
+  return new Promise((resolve) => {
+    const done = (answered: boolean): void => {
+      cancel();
       wp.off('msg', heard);
-      resolve();
+      resolve(answered);
     };
-    const heard = (_socket: unknown, text: string): void => { if (text.includes(`|response|${id}|`)) done(); };
-    const timer = setTimeout(done, PING_PATIENCE);
+    const heard = (_socket: unknown, text: string): void => { if (text.includes(`|response|${id}|`)) done(true); };
+    const cancel = patience(patienceMs, () => done(false));
     wp.on('msg', heard);
   });
 }

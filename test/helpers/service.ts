@@ -63,7 +63,7 @@ export async function writeConfig(dir: string, options: ServiceOptions, engineKe
     domain,
     sip: { listen: ['tls:127.0.0.1:0', 'udp:127.0.0.1:0', 'tcp:127.0.0.1:0'], tls: { cert: certificates.cert, key: certificates.key } },
     meta: { host: metaHost, port: options.metaPort ?? 5061, ca: certificates.ca, address: '127.0.0.1', sources: ['127.0.0.1/32'] },
-    media: { engine: 'rtpengine', rtpengine: { spawn: true, interface: '127.0.0.1', ports: await mediaPorts() } },
+    media: { engine: 'rtpengine', rtpengine: { spawn: true, program: engines.rtpengine, interface: '127.0.0.1', ports: await mediaPorts() } },
     numbers: { [number]: { password, keying: 'sdes' } },
     // No OPTIONS where a test does not ask for them. Only the first may call in from loopback: two peers behind one address could not be told apart.
     peers: Object.fromEntries(Object.entries(options.peers).map(([name, { port, transport, ...more }], index) => [name, {

@@ -1,10 +1,14 @@
 import type { Flow } from '../../sdp/index.js';
 import { digitOf, EVENT_LOST_MS, EventReader } from './events.js';
+import { AwakeClock } from '../../util/patience.js';
 import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
 import { answerReport, RtcpSession } from './rtcp.js';
 import { OutStream, type StreamFormat } from './outStream.js';
 import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
+
+/** Between two ticks no more than this counts as a silence, in milliseconds: more is a stall of ours, in which nobody listened. */
+const MOST_SILENT_MS = 100;
 
 /** So many packets of one odd length in a row are no accident. */
 const ODD_ROW = 5;
@@ -19,6 +23,8 @@ export class Side {
   #countsFast = false;
   #oddSamples = 0;
   #oddRow = 0;
+  /** When anything came last, by the call's clock; -Infinity: never. */
+  #heardAt = -Infinity;
 
   constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, public flow: Flow, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
     this.incoming = new InStream(clockRate(format.codec));
@@ -32,6 +38,11 @@ export class Side {
     this.remote = remote;
     this.format = format;
     this.outgoing.reformat(format);
+  }
+
+  /** Something came from its port. */
+  heard(): void {
+    this.#heardAt = this.call.awake.now;
   }
 
   /** Takes the length of an Opus packet; true once when it has been the same and not 20 ms for a while. */
@@ -56,7 +67,7 @@ export class Side {
     return {
       packetsIn: this.incoming.packets, bytesIn: this.incoming.bytes, lost: this.incoming.lost, jitterMs: this.incoming.jitterMs,
       packetsOut: this.outgoing.packets, bytesOut: this.outgoing.bytes, silentOut: this.outgoing.silent, eventsOut: this.outgoing.events,
-      roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null,
+      roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null, silentMs: this.call.awake.now - this.#heardAt,
     };
   }
 }
@@ -65,9 +76,12 @@ export class Side {
 export class AnchorCall {
   readonly peers = new Map<number, Side>();
   meta: Side | null = null;
+  /** What silences are counted by. */
+  readonly awake = new AwakeClock(performance.now(), MOST_SILENT_MS);
   #connected: Side | null = null;
   #started = false;
   #mediaTimeoutMs = 0;
+  /** When media of Meta's came last, by the call's clock. */
   #aliveAt = 0;
   #reported = false;
   readonly #heard = new EventReader();
@@ -80,9 +94,15 @@ export class AnchorCall {
   start(now: number, mediaTimeoutMs: number): void {
     this.#started = true;
     this.#mediaTimeoutMs = mediaTimeoutMs;
-    this.#aliveAt = now;
+    this.watch();
     this.meta?.outgoing.start(now);
     this.meta?.rtcp?.start(now);
+  }
+
+  /** Counts Meta's silence from now on. */
+  watch(): void {
+    this.#aliveAt = this.awake.now;
+    this.#reported = false;
   }
 
   /** A side was made: lets its streams run as the call's state asks. */
@@ -129,7 +149,7 @@ export class AnchorCall {
       if (answer) side.send(answer);
       return;
     }
-    this.#aliveAt = now;
+    this.#aliveAt = this.awake.now;
     side.rtcp?.take(packet, now);
   }
 
@@ -142,6 +162,7 @@ export class AnchorCall {
     if (!isEvent && type !== side.format.audioType) return;
     side.incoming.take(packet, packet.length - offset, now, !isEvent);
     const fromMeta = side === this.meta;
+    if (fromMeta) this.#aliveAt = this.awake.now;
     if (fromMeta && isEvent) this.#hear(packet, offset, now);
     const target = fromMeta ? this.#connected : side === this.#connected ? this.meta : null;
     if (target === null || !side.flow.sends) return;
@@ -156,13 +177,14 @@ export class AnchorCall {
   }
 
   tick(now: number): void {
+    this.awake.look(now);
     this.meta?.outgoing.tick(now);
     this.#connected?.outgoing.tick(now);
     const report = this.meta?.rtcp?.tick(now);
     if (report) this.meta?.send(report);
     if (!this.#heard.ended && now - this.#heard.lastAt > EVENT_LOST_MS) this.#digitEnds();
     if (!this.#started || this.#mediaTimeoutMs === 0 || this.#reported) return;
-    if (now - Math.max(this.#aliveAt, this.meta?.incoming.lastAt ?? 0) > this.#mediaTimeoutMs) {
+    if (this.awake.now - this.#aliveAt > this.#mediaTimeoutMs) {
       this.#reported = true;
       this.#report({ op: 'silent', call: this.id });
     }

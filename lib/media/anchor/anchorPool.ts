@@ -15,6 +15,17 @@ interface AnchorHandleEvents {
   lost: [reason: string];
 }
 
+/** How often a worker's pulse is felt, in milliseconds. */
+const LOOK_EVERY = 500;
+/** A worker that has not run for so long, or is late by so much on the average, gets no new calls, in milliseconds. */
+const STUCK_MS = 1000;
+const LATE_MS = 250;
+/** One that has not run for so long hangs. */
+const HUNG_MS = 30_000;
+/** How long one that is asked to stop may take, and how long the place of one that failed stays empty, in milliseconds. */
+const STOP_PATIENCE = 3000;
+const REPLACE_AFTER = 1000;
+
 type CallCommand = AnchorCommand extends infer C ? C extends { readonly call: number } ? Omit<C, 'call'> : never : never;
 
 /** One worker thread with its socket, and the calls on it. */
@@ -25,12 +36,20 @@ class AnchorWorker {
   readonly #waiting = new Map<number, (counters: AnchorCounters) => void>();
   #requests = 0;
   #gone = false;
+  readonly #logger: MediaLogger;
+  /** Written by the worker, see AnchorWorkerData. */
+  readonly #pulse = new Float64Array(new SharedArrayBuffer(16));
+  #lastBeat = 0;
+  /** For how long it has not run, in milliseconds that we ran. */
+  #stuckMs = 0;
+  #slow = false;
   readonly ready: Promise<void>;
   readonly stopped: Promise<void>;
 
   /** Starts the thread; whoever makes one waits for `ready`. */
   constructor(address: string, logger: MediaLogger) {
-    const workerData: AnchorWorkerData = { address };
+    this.#logger = logger;
+    const workerData: AnchorWorkerData = { address, pulse: this.#pulse };
     // Under a TypeScript loader (tests) this module is a .ts file, and so is the worker.
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     this.#worker = new Worker(new URL(file, import.meta.url), { workerData });
@@ -60,6 +79,25 @@ class AnchorWorker {
     return !this.#gone && this.port !== 0;
   }
 
+  /** Whether it can take new calls: it runs, and in time. */
+  get healthy(): boolean {
+    return this.alive && !this.#slow;
+  }
+
+  /** Feels its pulse; to be called every LOOK_EVERY. Slow is not dead: its calls stay until it has not run for very long. */
+  look(): void {
+    if (!this.alive) return;
+    const [beat = 0, lateMs = 0] = this.#pulse;
+    this.#stuckMs = beat === this.#lastBeat ? this.#stuckMs + LOOK_EVERY : 0;
+    this.#lastBeat = beat;
+    const slow = this.#stuckMs >= STUCK_MS || lateMs > LATE_MS;
+    if (slow !== this.#slow) this.#logger.warn({ calls: this.calls.size, lateMs: Math.round(lateMs) }, slow ? 'a media thread is late: it gets no new calls, those it has stay' : 'a media thread runs in time again');
+    this.#slow = slow;
+    if (this.#stuckMs < HUNG_MS) return;
+    this.#logger.error({ calls: this.calls.size }, `a media thread has not run for ${HUNG_MS / 1000} s and is ended`);
+    void this.#worker.terminate();
+  }
+
   post(command: AnchorCommand): void {
     if (!this.#gone) this.#worker.postMessage(command);
   }
@@ -75,7 +113,9 @@ class AnchorWorker {
 
   async stop(): Promise<void> {
     this.post({ op: 'stop' });
+    const timer = setTimeout(() => void this.#worker.terminate(), STOP_PATIENCE);
     await this.stopped;
+    clearTimeout(timer);
   }
 
   #take(report: Exclude<AnchorReport, { op: 'ready' }>): void {
@@ -174,6 +214,9 @@ export class AnchorPool {
   readonly #logger: MediaLogger;
   #workers: readonly AnchorWorker[] = [];
   #count = 0;
+  #looks: NodeJS.Timeout | null = null;
+  #closed = false;
+  readonly #replacing = new Set<NodeJS.Timeout>();
 
   /** `address`: the address of ours that engines send to. Nothing runs before start(). */
   constructor(address: string, workers: number, logger: MediaLogger) {
@@ -186,20 +229,43 @@ export class AnchorPool {
   async start(): Promise<void> {
     this.#workers = Array.from({ length: this.#wanted }, () => new AnchorWorker(this.#address, this.#logger));
     await Promise.all(this.#workers.map((worker) => worker.ready));
+    if (this.#closed) return;
+    for (const worker of this.#workers) this.#keepsPlace(worker);
+    this.#looks = setInterval(() => { for (const worker of this.#workers) worker.look(); }, LOOK_EVERY);
   }
 
+  /** Whether some worker can take new calls. */
   get healthy(): boolean {
-    return this.#workers.some((worker) => worker.alive);
+    return this.#workers.some((worker) => worker.healthy);
   }
 
-  /** A packet path on the least loaded worker. @throws WabError 'MEDIA_UNAVAILABLE' when none runs. */
+  /** A packet path on the least loaded worker, one that is late only where all are. @throws WabError 'MEDIA_UNAVAILABLE' when none runs. */
   open(): AnchorHandle {
-    const [worker] = this.#workers.filter((candidate) => candidate.alive).sort((a, b) => a.calls.size - b.calls.size);
+    const [worker] = this.#workers.filter((candidate) => candidate.alive).sort((a, b) => Number(b.healthy) - Number(a.healthy) || a.calls.size - b.calls.size);
     if (!worker) throw new WabError('MEDIA_UNAVAILABLE', 'the media anchor is not running');
     return new AnchorHandle((this.#count += 1), worker);
   }
 
+  /** One that fails has another in its place, a moment later. */
+  #keepsPlace(worker: AnchorWorker): void {
+    void worker.stopped.then(() => {
+      if (this.#closed) return;
+      const timer = setTimeout(() => {
+        this.#replacing.delete(timer);
+        const next = new AnchorWorker(this.#address, this.#logger);
+        this.#workers = this.#workers.map((one) => (one === worker ? next : one));
+        // A failure has been logged, and is tried again.
+        next.ready.catch(() => undefined);
+        this.#keepsPlace(next);
+      }, REPLACE_AFTER);
+      this.#replacing.add(timer);
+    });
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#looks !== null) clearInterval(this.#looks);
+    for (const timer of this.#replacing) clearTimeout(timer);
     await Promise.all(this.#workers.map((worker) => worker.stop()));
   }
 }

@@ -4,8 +4,6 @@ import { seqDistance, tsDistance } from './rtp.js';
 export class InStream {
   packets = 0;
   bytes = 0;
-  /** When the last packet came, milliseconds of performance.now(); 0: never. */
-  lastAt = 0;
   #ssrc = -1;
   #first = 0;
   #highest = 0;
@@ -28,7 +26,6 @@ export class InStream {
     const ssrc = packet.readUInt32BE(8);
     this.packets += 1;
     this.bytes += payloadBytes;
-    this.lastAt = now;
     if (ssrc !== this.#ssrc) {
       this.#lostBefore = this.lost;
       this.#ssrc = ssrc;

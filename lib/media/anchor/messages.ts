@@ -14,6 +14,8 @@ export type AnchorCommand =
       readonly cname: string | null }
   | { readonly op: 'drop'; readonly call: number; readonly side: number }
   | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
+  /** Meta's silence, which was reported, was none of Meta's: it is counted anew. */
+  | { readonly op: 'watch'; readonly call: number }
   | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
   | { readonly op: 'play'; readonly call: number; readonly side: SideId; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly yields: boolean; readonly play: number }
   | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
@@ -36,6 +38,8 @@ export interface SideCounters {
   readonly roundTripMs: number | null;
   /** Share of our packets the far end missed. */
   readonly remoteLoss: number | null;
+  /** Milliseconds since anything came from its engine port, RTP or not; Infinity: nothing ever did. Stalls of the worker count little. */
+  readonly silentMs: number;
 }
 
 export interface AnchorCounters {

@@ -13,7 +13,14 @@ const TICK_MS = 5;
 const SOCKET_BUFFER = 4 << 20;
 
 /** What the pool hands to a new worker. */
-export interface AnchorWorkerData { readonly address: string }
+export interface AnchorWorkerData {
+  readonly address: string;
+  /** What it tells of itself, in shared memory: how often its timer has run, and by how much that has been late of late, in milliseconds. */
+  readonly pulse: Float64Array;
+}
+
+/** The lateness told is an average over about so long, in milliseconds. */
+const LATENESS_OVER = 2000;
 
 const NOTHING: AnchorCounters = { meta: null, peers: {} };
 
@@ -22,7 +29,7 @@ if (!port) throw new Error('worker.ts runs as a worker thread only');
 
 // On Linux a niceness is a thread's own: the main thread keeps its.
 preferMedia(0);
-const { address } = workerData as AnchorWorkerData;
+const { address, pulse } = workerData as AnchorWorkerData;
 const calls = new Map<number, AnchorCall>();
 /** Remote address, then remote port: whose packet this is. */
 const sides = new Map<string, Map<number, Side>>();
@@ -41,6 +48,7 @@ const send = (packet: Buffer, remote: Remote): void => socket.send(packet, 0, pa
 socket.on('message', (packet, from) => {
   const side = sides.get(from.address)?.get(from.port);
   if (side === undefined) return;
+  side.heard();
   if (isRtp(packet)) side.call.packet(side, packet, performance.now());
   else if (isRtcp(packet)) side.call.rtcp(side, packet, performance.now());
 });
@@ -48,8 +56,18 @@ let bound = false;
 // Once bound: an engine that died answers with ICMP, and its calls are ended by whoever watches the engine. Before: the pool is told.
 socket.on('error', (error) => { if (!bound) throw error; });
 
+let lastTick = performance.now();
+function beat(now: number): void {
+  const gap = now - lastTick;
+  lastTick = now;
+  pulse[0] = (pulse[0] ?? 0) + 1;
+  const late = pulse[1] ?? 0;
+  pulse[1] = late + (Math.max(0, gap - TICK_MS) - late) * (1 - Math.exp(-gap / LATENESS_OVER));
+}
+
 const timer = setInterval(() => {
   const now = performance.now();
+  beat(now);
   for (const call of calls.values()) call.tick(now);
 }, TICK_MS);
 
@@ -102,6 +120,7 @@ port.on('message', (command: AnchorCommand) => {
     case 'side': return addSide(command, now);
     case 'drop': return forget(call?.drop(command.side) ?? null);
     case 'start': return call?.start(now, command.mediaTimeoutMs);
+    case 'watch': return call?.watch();
     case 'connect': return call?.connect(command.side, now);
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': {

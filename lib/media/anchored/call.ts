@@ -49,6 +49,8 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   /** The engines in use, and by how many sides. */
   readonly #uses = new Map<EngineNode, number>();
   readonly #lostNodes = new Set<EngineNode>();
+  /** Where Meta's side is. */
+  #metaNode: EngineNode | null = null;
   #anchor: AnchorHandle | null = null;
   #metaSide: MetaSide | null = null;
   #meta: MetaMedia | null = null;
@@ -184,6 +186,20 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     return metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
   }
 
+  /** Nothing came of Meta's for long: that is Meta's doing only where the engine in between does its work. */
+  async #metaSilent(): Promise<void> {
+    if (await this.#metaNode?.responsive() !== false) this.emit('mediaTimeout');
+    else this.#anchor?.post({ op: 'watch' });
+  }
+
+  /** How long ago anything came from this engine, in milliseconds; Infinity: never, or nothing is known of it. */
+  async lastPacketFrom(node: EngineNode): Promise<number> {
+    const counters = this.isOn(node) && this.#closing === null ? await this.#anchor?.stats() ?? null : null;
+    if (counters === null) return Infinity;
+    const sides = [...(node === this.#metaNode ? [counters.meta] : []), ...[...this.#legs].filter((leg) => leg.isOn(node)).map((leg) => counters.peers[leg.number] ?? null)];
+    return Math.min(...sides.map((side) => side?.silentMs ?? Infinity));
+  }
+
   /** An engine of this call is gone. */
   nodeGone(node: EngineNode, reason: string): void {
     this.#lostNodes.add(node);
@@ -229,7 +245,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (this.#metaSide) throw new WabError('MEDIA_REFUSED', "Meta's leg exists already");
     const tried = new Set<EngineNode>();
     for (;;) {
-      const node = this.#allocate('meta', keying, tried);
+      const node = this.#metaNode = this.#allocate('meta', keying, tried);
       const side = this.#metaSide = node.metaSide(`${this.#options.id}-m`, this.#local(this.#anchor as AnchorHandle), {
         lost: (reason) => this.#gone(reason), digit: () => undefined,
       }, keying);
@@ -255,7 +271,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (!this.#anchor) {
       const anchor = this.#anchor = this.#around.anchors.open();
       anchor.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
-      anchor.on('silent', () => this.emit('mediaTimeout'));
+      anchor.on('silent', () => void this.#metaSilent());
       anchor.on('length', (side, ms) => this.#repacketise(side, ms));
       anchor.on('lost', (reason) => this.#gone(reason));
     }
@@ -289,4 +305,10 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   #local(anchor: AnchorHandle): Remote {
     return { address: this.#around.anchorAddress, port: anchor.port };
   }
+}
+
+/** How long ago the youngest packet of this engine came, of all that these calls have from it, in milliseconds; Infinity: there is none. */
+export async function lastPacketFrom(calls: Iterable<AnchoredCall>, node: EngineNode): Promise<number> {
+  const ages = await Promise.all([...calls].map((call) => call.lastPacketFrom(node)));
+  return ages.reduce((least, age) => Math.min(least, age), Infinity);
 }

@@ -49,6 +49,11 @@ export class AnchoredPeerLeg implements PeerLeg {
     this.#host = host;
   }
 
+  /** Whether this engine holds it. */
+  isOn(node: EngineNode): boolean {
+    return this.#opened?.node === node;
+  }
+
   get events(): boolean | null {
     return this.#current === null ? null : this.#current.media.events !== null;
   }

@@ -9,7 +9,10 @@ import type { EngineFigures, PeerWire } from './stats.js';
 /** One engine of a pool, as a call sees it: it makes sides, each between the anchor and somebody outside. */
 export interface EngineNode {
   readonly address: string;
+  /** Whether it can take new calls: it is there and answers in time. */
   readonly healthy: boolean;
+  /** Asks it whether it is there just now: of one that is not, a silence says nothing. Never rejects. */
+  responsive(): Promise<boolean>;
   /** Calls held there now; kept by those who open and close them. */
   calls: number;
   /** `id` is unique to the side; `local` is the anchor's address as the engine reaches it. */

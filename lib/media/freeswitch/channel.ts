@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WabError } from '../../errors.js';
+import { patience } from '../../util/patience.js';
 import { readSdp, type AudioSection } from '../../sdp/index.js';
 import { deliver, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
 import { hangUp } from '../../sip/inDialog.js';
@@ -104,9 +105,9 @@ function audioOf(sdp: string): AudioSection {
 }
 
 async function inTime<T>(whom: string, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let cancel: () => void = () => undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${whom} does not answer an INVITE`)), ANSWER_PATIENCE);
+    cancel = patience(ANSWER_PATIENCE, () => reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${whom} does not answer an INVITE`)));
   });
   try {
     return await Promise.race([work, late]);
@@ -116,7 +117,7 @@ async function inTime<T>(whom: string, work: Promise<T>): Promise<T> {
     const full = error.status === 503 || error.status === 480 || error.status === 408 || error.status === 486;
     throw new WabError(full ? 'MEDIA_UNAVAILABLE' : 'MEDIA_REFUSED', `FreeSWITCH ${whom} answers an INVITE with ${error.status} ${error.reason ?? ''}`, { cause: error });
   } finally {
-    clearTimeout(timer);
+    cancel();
     work.catch(() => undefined);
   }
 }

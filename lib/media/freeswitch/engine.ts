@@ -3,14 +3,15 @@ import { WabError } from '../../errors.js';
 import type { MediaConfig } from '../../config/types.js';
 import type { SipStack } from '../../sip/drachtio.js';
 import { AnchorPool } from '../anchor/anchorPool.js';
-import { AnchoredCall, type Wanted } from '../anchored/call.js';
+import { AnchoredCall, lastPacketFrom, type Wanted } from '../anchored/call.js';
 import type { EngineNode } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../recording/shelf.js';
 import type { Instance } from '../rtpengine/instance.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { Nudger } from './nudger.js';
-import { FreeswitchServer, type FreeswitchAddress } from './server.js';
+import type { FreeswitchAddress } from './reach.js';
+import { FreeswitchServer } from './server.js';
 
 export interface FreeswitchEngineOptions {
   readonly servers: readonly FreeswitchAddress[];
@@ -55,13 +56,17 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: rtpengine does");
     this.#servers = options.servers.map((address) => this.#newServer(address));
     this.#anchors = new AnchorPool(options.anchor, options.anchorWorkers, logger);
-    for (const node of options.front) node.on('down', (reason) => this.#lost(node, reason));
+    for (const node of options.front) {
+      node.on('down', (reason) => this.#lost(node, reason));
+      node.lastPacket = () => lastPacketFrom(this.#calls, node);
+    }
   }
 
   #newServer(address: FreeswitchAddress): FreeswitchServer {
     const server = new FreeswitchServer(address, this.#logger, this.#options.stack, this.#nudger);
     server.on('up', () => this.emit('up'));
     server.on('down', (reason) => this.#lost(server, reason));
+    server.lastPacket = () => lastPacketFrom(this.#calls, server);
     return server;
   }
 
@@ -123,11 +128,12 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   /** The server the call is on, else the one with the most room: fewest calls of ours, of those that are not busy with others'. */
   #pick({ role, keying, other, tried }: Wanted): EngineNode {
     if (role === 'meta' && keying === 'dtls' && this.#nudger === null) return this.#pickFront(tried);
-    if (other !== null && other.healthy && !tried.has(other) && this.#servers.some((server) => server === other)) return other;
+    const own = this.#servers.find((server) => server === other && !tried.has(server)) ?? null;
+    if (own !== null && own.healthy) return own;
     const open = this.#servers.filter((server) => server.healthy && !server.draining && !tried.has(server) && server.sessions + RESERVE <= server.maxSessions);
     const quiet = open.filter((server) => server.idleCpu >= BUSY);
-    const [best] = (quiet.length > 0 ? quiet : open).sort((a, b) => a.calls - b.calls || b.idleCpu - a.idleCpu);
-    if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no FreeSWITCH is healthy and has room');
+    const [best = own] = (quiet.length > 0 ? quiet : open).sort((a, b) => a.calls - b.calls || b.idleCpu - a.idleCpu);
+    if (best === null || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no FreeSWITCH is healthy and has room');
     return best;
   }
 

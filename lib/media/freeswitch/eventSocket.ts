@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { WabError } from '../../errors.js';
+import { patience } from '../../util/patience.js';
 
 /** An event of FreeSWITCH: its headers, as they came. */
 export type SwitchEvent = ReadonlyMap<string, string>;
@@ -10,12 +11,15 @@ const MAX_FRAME = 4 << 20;
 
 interface Frame { readonly headers: SwitchEvent; readonly body: string }
 
+/** A command that has waited so long shows that FreeSWITCH is short of time, in milliseconds. */
+const LATE_MS = 1000;
+
 /**
- * A client of one FreeSWITCH's event socket. Commands are answered in their order, so one that is not answered in time ends the
- * connection: what came after could not be told apart. drachtio-fsmrf's connection beneath its MediaServer does the same work, but
+ * A client of one FreeSWITCH's event socket. Commands are answered in their order: one that is given up keeps its place, and its answer,
+ * when it comes, is nobody's. A FreeSWITCH that is slow is not lost with that: its connection stays. drachtio-fsmrf's connection beneath its MediaServer does the same work, but
  * throws out of a callback when a SIP profile is missing, waits ever longer between two attempts to connect, and has no time limits.
  */
-export class EventSocket extends EventEmitter<{ event: [event: SwitchEvent]; close: [reason: string] }> {
+export class EventSocket extends EventEmitter<{ event: [event: SwitchEvent]; late: []; close: [reason: string] }> {
   readonly #socket: Socket;
   readonly #waiting: ((frame: Frame) => void)[] = [];
   #buffer: Buffer = Buffer.alloc(0);
@@ -32,21 +36,21 @@ export class EventSocket extends EventEmitter<{ event: [event: SwitchEvent]; clo
     socket.on('close', () => this.#end('the connection was closed'));
   }
 
-  /** @throws WabError 'MEDIA_UNAVAILABLE' when it cannot be reached or refuses us within `patience` milliseconds. */
-  static async open(address: { readonly host: string; readonly port: number; readonly secret: string }, patience: number): Promise<EventSocket> {
+  /** @throws WabError 'MEDIA_UNAVAILABLE' when it cannot be reached or refuses us within `patienceMs`. */
+  static async open(address: { readonly host: string; readonly port: number; readonly secret: string }, patienceMs: number): Promise<EventSocket> {
     const socket = connect(address.port, address.host);
     const name = `${address.host}:${address.port}`;
     try {
-      await once(socket, 'connect', { signal: AbortSignal.timeout(patience) });
+      await once(socket, 'connect', { signal: AbortSignal.timeout(patienceMs) });
     } catch (cause) {
       socket.destroy();
       throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${name} does not accept connections`, { cause });
     }
     const client = new EventSocket(socket);
     try {
-      const greeting = await client.#next(patience);
+      const greeting = await client.#next(patienceMs);
       if (greeting.headers.get('Content-Type') !== 'auth/request') throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${name} refuses this address: see its event_socket ACL`);
-      const reply = await client.#command(`auth ${address.secret}`, patience);
+      const reply = await client.#command(`auth ${address.secret}`, patienceMs);
       if (!reply.startsWith('+OK')) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${name} refuses our secret: compare media.freeswitch[].secret with its WAB_ESL_SECRET`);
     } catch (error) {
       client.close();
@@ -56,48 +60,63 @@ export class EventSocket extends EventEmitter<{ event: [event: SwitchEvent]; clo
   }
 
   /** Subscribes to these events. @throws as api. */
-  async subscribe(names: readonly string[], patience = 3000): Promise<void> {
-    await this.#command(`event plain ${names.join(' ')}`, patience);
+  async subscribe(names: readonly string[], patienceMs = 3000): Promise<void> {
+    await this.#command(`event plain ${names.join(' ')}`, patienceMs);
   }
 
   /**
    * Runs an API command and gives its answer.
    * @throws WabError 'MEDIA_UNAVAILABLE' when there is none in time, 'MEDIA_REFUSED' when it is "-ERR …".
    */
-  async api(command: string, patience = 3000): Promise<string> {
-    const { body } = await this.#ask(`api ${command}`, patience);
+  async api(command: string, patienceMs = 3000): Promise<string> {
+    const { body } = await this.#ask(`api ${command}`, patienceMs);
     if (body.startsWith('-ERR')) throw new WabError('MEDIA_REFUSED', `FreeSWITCH answers ${command.split(' ', 1)[0]} with: ${body.trim()}`);
     return body;
   }
 
-  async #command(text: string, patience: number): Promise<string> {
-    return (await this.#ask(text, patience)).headers.get('Reply-Text') ?? '';
+  async #command(text: string, patienceMs: number): Promise<string> {
+    return (await this.#ask(text, patienceMs)).headers.get('Reply-Text') ?? '';
   }
 
-  #ask(text: string, patience: number): Promise<Frame> {
+  #ask(text: string, patienceMs: number): Promise<Frame> {
     if (this.#closed) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', 'the connection to FreeSWITCH is closed'));
     // A line break would begin a second command.
     this.#socket.write(`${text.replace(/[\r\n]+/g, ' ')}\n\n`);
-    return this.#next(patience);
+    return this.#next(patienceMs);
   }
 
-  #next(patience: number): Promise<Frame> {
+  /** The next answer that is nobody's yet. */
+  #next(patienceMs: number): Promise<Frame> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#end(`no answer within ${patience} ms`), patience);
+      let cancel: () => void = () => undefined;
       const done = (): void => {
-        clearTimeout(timer);
+        cancel();
         this.#onEnd = this.#onEnd.filter((one) => one !== fail);
       };
       const fail = (reason: string): void => {
         done();
         reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH: ${reason}`));
       };
+      const wait = (left: number): void => {
+        const step = Math.min(left, LATE_MS);
+        cancel = patience(step, () => {
+          if (left <= step) return fail(`no answer within ${patienceMs} ms`);
+          this.emit('late');
+          wait(left - step);
+        });
+      };
+      wait(patienceMs);
       this.#onEnd.push(fail);
       this.#waiting.push((frame) => {
         done();
         resolve(frame);
       });
     });
+  }
+
+  /** Whether some command has no answer yet, given up or not. */
+  get behind(): boolean {
+    return this.#waiting.length > 0;
   }
 
   /** Frames are header lines, an empty line and, with Content-Length, a body (FreeSWITCH, "Event Socket"). */

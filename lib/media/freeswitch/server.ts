@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
 import type { AudioSection } from '../../sdp/index.js';
@@ -11,39 +10,43 @@ import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sid
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import { Channel, type ChannelEvents, type ChannelKind } from './channel.js';
-import { EventSocket, type SwitchEvent } from './eventSocket.js';
+import { AwakeClock, patience } from '../../util/patience.js';
+import type { EventSocket, SwitchEvent } from './eventSocket.js';
+import { Joins } from './joins.js';
 import { FreeswitchMetaSide } from './metaSide.js';
 import type { Nudger } from './nudger.js';
 import { FreeswitchPeerSide } from './peerSide.js';
+import { isRefused, reach, type FreeswitchAddress, type Reached } from './reach.js';
 import { FreeswitchWebrtcSide } from './webrtcSide.js';
 
-export interface FreeswitchAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly secret: string;
-}
-
-/** The SIP profile of freeswitch/sip_profiles. */
-const PROFILE = 'wa-b2bua';
-const CONNECT_PATIENCE = 5000;
 /** Delays between attempts to connect, in milliseconds; the last one repeats. */
 const BACK_OFF = [200, 500, 1000, 2000, 5000];
-/** Heartbeats come every 2 s (freeswitch/autoload_configs/switch.conf.xml); so long without one and it counts as gone. */
+/** Heartbeats come every 2 s (freeswitch/autoload_configs/switch.conf.xml); so long without one and the connection is tried anew. */
 const HEARTBEAT_PATIENCE = 7000;
-
-/** How long joining two channels may take before it is asked for again, in milliseconds, longer each time, and how often. */
-const JOIN_PATIENCE = 700;
-const JOIN_ATTEMPTS = 3;
-
+/** So long without a connection and without a packet, and it counts as gone, in milliseconds. */
+const GONE_MS = 30_000;
+/** The same where its machine says that nobody listens at its event socket: the streams of live calls have a packet every 20 ms. */
+const REFUSED_MS = 150;
+/** An attempt and the pause before it last no longer than this, whatever the clock says; and how long it may take to show that it is there. */
+const MOST_SILENT_MS = 12_000;
+const RESPONSE_PATIENCE = 700;
 /** When an INVITE of ours that failed has made its channel at the latest, in milliseconds. */
 const LATE_CHANNEL = 500;
 
-/** One FreeSWITCH of the operator's: its event socket, its health, its channels. */
+/**
+ * One FreeSWITCH of the operator's: its event socket, its health, its channels. Slow is not dead: while its event socket is silent or lost it
+ * gets no new calls, and keeps those it has until it turns out to have ended.
+ */
 export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: string] }> implements EngineNode {
   readonly address: string;
   version: string | null = null;
   calls = 0;
-  healthy = false;
+  /** It has been connected, and nothing says that it has ended since: its channels stand. */
+  #present = false;
+  /** It has left a command of ours waiting. */
+  #slow = false;
+  /** Tells how long ago the last packet of it came, in milliseconds; Infinity: none of a live call's. Set by the engine it belongs to. */
+  lastPacket: () => Promise<number> = () => Promise.resolve(Infinity);
   /** No new calls; those there stay until they end. */
   draining = false;
   /** Per cent, from the last heartbeat. */
@@ -56,8 +59,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   readonly #logger: MediaLogger;
   readonly #stack: () => SipStack;
   readonly #nudger: Nudger | null;
-  /** Outer channels that are being joined, to which other one. */
-  readonly #joining = new Map<string, { readonly other: string; done(joined: boolean): void }>();
+  readonly #joins: Joins;
   /** Channels to hang up once it can be told. */
   readonly #unwanted = new Set<string>();
   readonly #channels = new Map<string, ChannelEvents>();
@@ -66,7 +68,9 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   #socket: EventSocket | null = null;
   #sip = '';
   #publicAddress: string | null = null;
-  #heartbeat: NodeJS.Timeout | null = null;
+  /** Of this run of FreeSWITCH. */
+  #core = '';
+  #stopBeat: () => void = () => undefined;
   #supervision: Promise<void> = Promise.resolve();
 
   /** `nudger`: for numbers keyed with DTLS, where FreeSWITCH takes those itself. */
@@ -77,6 +81,19 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.#stack = stack;
     this.#nudger = nudger;
     this.address = `${config.host}:${config.port}`;
+    this.#joins = new Joins({
+      address: this.address, api: (command) => this.api(command),
+      notJoined: (attempt) => logger.debug({ engine: this.address, attempt }, 'two channels were not joined'),
+    });
+  }
+
+  /** Whether it can take new calls. */
+  get healthy(): boolean {
+    return this.#socket !== null && !this.#slow;
+  }
+
+  async responsive(): Promise<boolean> {
+    return await this.#socket?.api('uptime', RESPONSE_PATIENCE).then(() => true, () => false) === true;
   }
 
   /** Channels there, ours and others'; heartbeats would tell of ours two seconds late. */
@@ -100,7 +117,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   /** @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'; SIP_UNAVAILABLE when no SIP server is there to carry the INVITE. */
   async open(kind: ChannelKind, sdp: string, events: ChannelEvents, headers: SipHeaders = {}): Promise<Channel> {
-    if (!this.healthy) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`);
+    if (this.#socket === null) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`);
     let uuid = '';
     const opening = Channel.open(this.#stack(), this.#sip, kind, sdp, headers, events, (one) => {
       uuid = one;
@@ -133,8 +150,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   #hangUp(uuid: string): void {
     this.#channels.delete(uuid);
-    // Nobody waits for what cannot come any more.
-    this.#joining.get(uuid)?.done(false);
+    this.#joins.hungUp(uuid);
     this.#unwanted.add(uuid);
     this.#killUnwanted();
   }
@@ -167,85 +183,74 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     return this.#socket.api(command);
   }
 
-  /**
-   * Joins two channels: what comes to one goes out of the other; resolves when they are. FreeSWITCH agrees to join a channel that is
-   * still on its way through the dialplan after its 200, and then parks it all the same: what it says counts only when it says it is done.
-   * @throws as api; 'MEDIA_UNAVAILABLE' when it does not come to it.
-   */
-  async bridge(one: Channel, other: Channel): Promise<void> {
-    for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt += 1) {
-      const joined = this.#joined(one.uuid, other.uuid, attempt * JOIN_PATIENCE);
-      await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
-      if (await joined) return;
-      // What it says comes late where it is short of time, and to ask again would part the two, which then hang up.
-      if ((await this.api(`uuid_getvar ${one.uuid} bridge_to`)).trim() === other.uuid) return;
-      this.#logger.debug({ engine: this.address, attempt }, 'two channels were not joined');
-    }
-    throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} does not join two channels`);
+  /** Joins two channels. @throws as Joins.join */
+  bridge(one: Channel, other: Channel): Promise<void> {
+    return this.#joins.join(one.uuid, other.uuid);
   }
 
-  /** Whether this channel is joined to the other before our patience ends. */
-  #joined(uuid: string, other: string, patience: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const done = (joined: boolean): void => {
-        clearTimeout(timer);
-        this.#joining.delete(uuid);
-        resolve(joined);
-      };
-      const timer = setTimeout(() => done(false), patience);
-      this.#joining.set(uuid, { other, done });
-    });
-  }
-
-  /** Connects, finds the SIP profile, listens for heartbeats and digits; false when that fails. */
-  async #attempt(): Promise<boolean> {
-    let socket: EventSocket | null = null;
+  /** Connects, finds the SIP profile, listens for heartbeats and digits; tells whether nobody listens there when that fails. */
+  async #attempt(): Promise<'up' | 'refused' | 'silent'> {
+    let found: Reached | null = null;
     try {
-      socket = await EventSocket.open(this.#config, CONNECT_PATIENCE);
-      const status = await socket.api(`sofia status profile ${PROFILE}`);
-      const sip = /^URL\s+sip:[^@\s]+@(\S+)/m.exec(status)?.[1];
-      if (sip === undefined) throw new WabError('MEDIA_REFUSED', `FreeSWITCH ${this.address} has no SIP profile ${PROFILE}: start it with the configuration in freeswitch/`);
-      const outside = (await socket.api('global_getvar wab_ext_rtp_ip')).trim();
-      // FreeSWITCH itself would take a host name, stun: or auto-nat; Meta would be told the private address, and hear nothing.
-      if (outside !== '' && isIP(outside) === 0) throw new WabError('MEDIA_REFUSED', `WAB_EXT_RTP_IP of FreeSWITCH ${this.address} is "${outside}": it must be the public IP address itself`);
-      this.#publicAddress = outside === '' ? null : outside;
-      this.version = /\d+\.\d+\.\d+/.exec(await socket.api('version'))?.[0] ?? null;
+      found = await reach(this.#config);
+      const { socket, sip, core } = found;
       socket.on('event', (event) => this.#take(event));
+      socket.on('late', () => this.#late());
       await socket.subscribe(['HEARTBEAT', 'DTMF', 'CHANNEL_BRIDGE']);
       if (this.#stopping.signal.aborted) throw new WabError('MEDIA_UNAVAILABLE', 'closed');
+      if (core !== this.#core) this.#fall('it was started anew');
+      this.#publicAddress = found.publicAddress;
+      this.version = found.version;
       this.#sip = sip;
+      this.#core = core;
       this.#socket = socket;
+      this.#present = true;
+      this.#slow = false;
       this.#killUnwanted();
       this.#beat();
-      this.healthy = true;
       this.#logger.info({ engine: this.address, version: this.version, sip }, 'connected to FreeSWITCH');
       this.emit('up');
-      return true;
+      return 'up';
     } catch (error) {
-      socket?.close();
-      if (!this.#stopping.signal.aborted) this.#logger.warn({ engine: this.address, err: error }, 'FreeSWITCH is not there yet');
-      return false;
+      found?.socket.close();
+      if (!this.#stopping.signal.aborted) this.#logger.warn({ engine: this.address, err: error }, this.#present ? 'FreeSWITCH does not answer' : 'FreeSWITCH is not there yet');
+      return isRefused(error) ? 'refused' : 'silent';
     }
   }
 
   async #supervise(): Promise<void> {
     let failures = 0;
+    let lost = '';
+    const silence = new AwakeClock(performance.now(), MOST_SILENT_MS);
+    let since = 0;
     while (!this.#stopping.signal.aborted) {
       const socket = this.#socket;
       if (socket !== null) {
         failures = 0;
-        this.#fall(await new Promise<string>((resolve) => socket.once('close', resolve)));
+        lost = await new Promise<string>((resolve) => socket.once('close', resolve));
+        this.#disconnected(lost);
+        since = silence.look(performance.now());
       }
       await sleep(BACK_OFF[Math.min(failures++, BACK_OFF.length - 1)], undefined, { signal: this.#stopping.signal }).catch(() => { /* close() */ });
-      if (!this.#stopping.signal.aborted) await this.#attempt();
+      if (this.#stopping.signal.aborted) return;
+      const outcome = await this.#attempt();
+      if (outcome === 'up' || !this.#present) continue;
+      const silent = silence.look(performance.now()) - since;
+      if (outcome === 'silent' && silent < GONE_MS) continue;
+      if (await this.lastPacket() >= (outcome === 'refused' ? REFUSED_MS : GONE_MS)) this.#fall(`${lost}; ${outcome === 'refused' ? 'nobody listens there' : `nothing heard for ${Math.round(silent / 1000)} s`}`);
     }
   }
 
-  #fall(reason: string): void {
-    if (this.#heartbeat) clearTimeout(this.#heartbeat);
+  /** Our connection is no more; whether FreeSWITCH is, its machine, its packets or time will tell. */
+  #disconnected(reason: string): void {
+    this.#stopBeat();
     this.#socket = null;
-    if (!this.healthy) return;
-    this.healthy = false;
+    if (!this.#stopping.signal.aborted) this.#logger.warn({ engine: this.address, reason, calls: this.calls }, 'the connection to FreeSWITCH was lost: it gets no new calls, those it has stay');
+  }
+
+  #fall(reason: string): void {
+    if (!this.#present) return;
+    this.#present = false;
     this.calls = 0;
     this.#channels.clear();
     if (this.#stopping.signal.aborted) return;
@@ -253,23 +258,33 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.emit('down', reason);
   }
 
+  #late(): void {
+    if (this.#slow) return;
+    this.#slow = true;
+    this.#logger.warn({ engine: this.address, calls: this.calls }, 'FreeSWITCH answers late: it gets no new calls, those it has stay');
+  }
+
   #beat(): void {
-    if (this.#heartbeat) clearTimeout(this.#heartbeat);
-    this.#heartbeat = setTimeout(() => this.#socket?.close(), HEARTBEAT_PATIENCE);
+    this.#stopBeat();
+    const socket = this.#socket;
+    this.#stopBeat = patience(HEARTBEAT_PATIENCE, () => socket?.close());
+    if (!this.#slow || socket === null || socket.behind) return;
+    this.#slow = false;
+    this.#logger.info({ engine: this.address }, 'FreeSWITCH answers in time again');
+    this.emit('up');
   }
 
   #take(event: SwitchEvent): void {
     if (event.get('Event-Name') === 'HEARTBEAT') {
       this.#beat();
+      this.#killUnwanted();
       this.#others = Math.max(0, Number(event.get('Session-Count') ?? 0) - this.#channels.size);
       this.maxSessions = Number(event.get('Max-Sessions') ?? Infinity);
       this.idleCpu = Number(event.get('Idle-CPU') ?? 100);
       return;
     }
     if (event.get('Event-Name') === 'CHANNEL_BRIDGE') {
-      const [a, b] = [event.get('Bridge-A-Unique-ID') ?? '', event.get('Bridge-B-Unique-ID') ?? ''];
-      // Of a join before this one word may come late.
-      for (const [one, other] of [[a, b], [b, a]] as const) if (this.#joining.get(one)?.other === other) this.#joining.get(one)?.done(true);
+      this.#joins.heard(event.get('Bridge-A-Unique-ID') ?? '', event.get('Bridge-B-Unique-ID') ?? '');
       return;
     }
     // Durations are counted in 1/8000 s.
@@ -278,10 +293,9 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   async close(): Promise<void> {
     this.#stopping.abort();
-    if (this.#heartbeat) clearTimeout(this.#heartbeat);
+    this.#stopBeat();
     // Channels that are being made must not stay behind: each is known, or given up, in seconds.
-    if (this.healthy) while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    this.healthy = false;
+    if (this.#socket !== null) while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     this.#socket?.close();
     await this.#supervision;
   }

@@ -2,12 +2,14 @@ import { EventEmitter } from 'node:events';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { AnchorPool } from '../anchor/anchorPool.js';
-import { AnchoredCall } from '../anchored/call.js';
+import { AnchoredCall, lastPacketFrom } from '../anchored/call.js';
 import type { EngineNode } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../recording/shelf.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
-import { RemoteInstance, SpawnedInstance, type Instance } from './instance.js';
+import type { Instance } from './instance.js';
+import { RemoteInstance } from './remote.js';
+import { SpawnedInstance } from './spawned.js';
 
 
 export interface RtpengineEngineOptions {
@@ -35,6 +37,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     for (const instance of this.#instances) {
       instance.on('up', () => this.emit('up'));
       instance.on('down', (reason) => this.#lost(instance, reason));
+      instance.lastPacket = () => lastPacketFrom(this.#calls, instance);
     }
   }
 
@@ -53,7 +56,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
 
   openCall(options: MediaCallOptions): MediaCall {
     const call = new AnchoredCall(options, {
-      pick: ({ other, tried }) => (other !== null && !tried.has(other) ? other : this.#pick(tried)),
+      pick: ({ other, tried }) => (other !== null && other.healthy && !tried.has(other) ? other : this.#pick(tried, other)),
       anchors: this.#anchors,
       anchorAddress: this.#config.anchor,
       recordings: this.#recordings,
@@ -89,9 +92,10 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     await Promise.allSettled([this.#anchors.close(), ...this.#instances.map((instance) => instance.close())]);
   }
 
-  #pick(tried: ReadonlySet<EngineNode>): Instance {
-    const [best] = this.#instances.filter((instance) => instance.healthy && !tried.has(instance)).sort((a, b) => a.calls - b.calls);
-    if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no rtpengine is healthy');
+  /** `other`: the engine that the call is on, for where there is none better. */
+  #pick(tried: ReadonlySet<EngineNode>, other: EngineNode | null): EngineNode {
+    const [best = other] = this.#instances.filter((instance) => instance.healthy && !tried.has(instance)).sort((a, b) => a.calls - b.calls);
+    if (best === null || tried.has(best) || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no rtpengine is healthy');
     return best;
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
 import { readSdp, writeSdp, type AudioSection, type EnginePort } from '../../sdp/index.js';
 import type { Instance } from './instance.js';
@@ -21,12 +22,16 @@ export function engineAudio(answer: NgAnswer): AudioSection & EnginePort {
   return section.audio;
 }
 
+/** How long whoever closes a call waits for the engine, in milliseconds; it is told all the same. */
+const CLOSE_PATIENCE = 3000;
+
 /** One ng call with two sides, known by their tags. It may be offered and answered again. */
 export class EngineCall {
   #open = false;
   #closing: Promise<void> | null = null;
 
-  constructor(readonly instance: Instance, readonly id: string, readonly flags: readonly string[]) {}
+  /** `lost` is called when the engine turns out to know nothing of a call that was made there. */
+  constructor(readonly instance: Instance, readonly id: string, readonly flags: readonly string[], readonly lost: (reason: string) => void) {}
 
   offer(from: string, to: string | null, sdp: string, flags: NgCommand): Promise<AudioSection & EnginePort> {
     this.#open = true;
@@ -41,6 +46,7 @@ export class EngineCall {
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
     // The engine rewrites addresses only; what it must not keep is replaced (rtpengine README, "replace").
     const answer = await this.instance.request(command, { 'call-id': this.id, replace: ['origin', 'session-connection'], flags: this.flags, ...parameters });
+    if (!this.#closing) this.instance.holds(this);
     return engineAudio(answer);
   }
 
@@ -52,9 +58,15 @@ export class EngineCall {
 
   /** Frees the engine's ports; may be called twice. What the engine counted must be asked for before: its answer to this says nothing. */
   close(): Promise<void> {
-    this.#closing ??= this.#open && this.instance.healthy
-      ? this.instance.request('delete', { 'call-id': this.id, 'delete-delay': 0 }).then(() => undefined, () => undefined)
-      : Promise.resolve();
+    this.#closing ??= this.#free();
     return this.#closing;
+  }
+
+  async #free(): Promise<void> {
+    this.instance.lets(this);
+    if (!this.#open) return;
+    const freed = this.instance.free(this.id);
+    // One that is slow is told until it answers, but nobody waits for that.
+    if (this.instance.healthy) await Promise.race([freed, sleep(CLOSE_PATIENCE, undefined, { ref: false })]);
   }
 }

@@ -1,40 +1,56 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RtpengineConfig } from '../../config/types.js';
+import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
-import type { EngineNode, MetaSide, PeerSide } from '../anchored/sides.js';
+import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
+import type { EngineCall } from './engineCall.js';
 import { RtpengineMetaSide } from './metaSide.js';
 import { RtpenginePeerSide } from './peerSide.js';
 import { NgClient, type NgAnswer, type NgCommand } from './ngClient.js';
-import { checkInterfaces, EngineProcess, engineVersion } from './process.js';
 
-/** Milliseconds between two pings, how long one may take, and how many may fail before the engine counts as gone. */
+/** Milliseconds between two pings, between those of an engine that is slow, and how long one may take. */
 const PING_EVERY = 2000;
-const PING_PATIENCE = 2000;
-const PINGS_MISSED = 2;
-/** Restart delays in milliseconds; the last one repeats. */
-const BACK_OFF = [100, 500, 2000, 5000, 15_000];
-/** How long a started engine may take to answer its first ping. */
-const START_PATIENCE = 8000;
-const START_ATTEMPTS = 3;
-/** How long ICE may take where it cannot be seen, and at most where it can, in milliseconds. */
+const PING_AGAIN = 500;
+export const PING_PATIENCE = 2000;
+/** So long without an answer, and without a packet, and an engine counts as gone, in milliseconds. */
+const GONE_MS = 30_000;
+/** The same where its machine says that nobody listens at its control port any more: the streams of live calls have a packet every 20 ms. */
+const REFUSED_MS = 300;
+/** An engine that was slow has to answer in time for so long before it gets new calls, in milliseconds. */
+const CALM_MS = 1000;
+/** For how long an engine is told that a call has ended, in milliseconds. */
+const FREE_PATIENCE = 60_000;
+/** How long an engine may take to show that it is there, in milliseconds. */
+const RESPONSE_PATIENCE = 700;
+/** How long ICE may take where it cannot be seen, in milliseconds. */
 const ICE_PATIENCE = 400;
-const ICE_LIMIT = 5000;
 
 interface InstanceEvents { up: []; down: [reason: string] }
 
-/** One rtpengine: its control client, its health, and its process when it is ours. */
+/**
+ * One rtpengine: its control client, its health, what we hold there. Slow is not dead: an engine whose answers come late gets no new calls
+ * and keeps those it has. It is gone when its process has ended, or when it neither answers nor sends a packet for long.
+ */
 export abstract class Instance extends EventEmitter<InstanceEvents> implements EngineNode {
   version: string | null = null;
   calls = 0;
-  healthy = false;
+  /** It has answered, and nothing says that it is gone: what it holds it holds. */
+  present = false;
+  /** Tells how long ago the last packet of it came, in milliseconds; Infinity: none of a live call's. Set by the engine it belongs to. */
+  lastPacket: () => Promise<number> = () => Promise.resolve(Infinity);
   protected client: NgClient | null = null;
   protected closed = false;
   protected readonly stopping = new AbortController();
+  #slow = false;
+  /** When an answer of it was late last, milliseconds of performance.now(). */
+  #troubledAt = -Infinity;
+  /** For how long it has answered nothing, in milliseconds that we waited. */
+  #silentMs = 0;
+  readonly #held = new Set<EngineCall>();
   #ping: NodeJS.Timeout | null = null;
 
   constructor(protected readonly logger: MediaLogger) {
@@ -45,18 +61,41 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
     return this.client?.address ?? 'none';
   }
 
-  metaSide(id: string, local: Remote): MetaSide {
-    return new RtpengineMetaSide(this, id, local);
+  /** Whether it can take new calls. */
+  get healthy(): boolean {
+    return this.present && !this.#slow;
   }
 
-  peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile): PeerSide {
-    return new RtpenginePeerSide(this, id, local, codec, profile);
+  metaSide(id: string, local: Remote, events: SideEvents, _keying: Keying): MetaSide {
+    return new RtpengineMetaSide(this, id, local, events);
   }
 
-  /** One ng command. @throws WabError as NgClient.request; also when the engine is down. */
+  peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
+    return new RtpenginePeerSide(this, id, local, codec, profile, events);
+  }
+
+  /** One ng command. @throws WabError as NgClient.request; also when the engine is gone. */
   request(command: string, parameters: NgCommand): Promise<NgAnswer> {
-    if (!this.healthy || !this.client) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `rtpengine ${this.address} is down`));
+    if (!this.present || !this.client) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `rtpengine ${this.address} is down`));
     return this.client.request(command, parameters);
+  }
+
+  /** Ends a call there; resolves when it has, or when that is out of our hands. Never rejects. */
+  async free(id: string): Promise<void> {
+    if (this.present) await this.client?.request('delete', { 'call-id': id, 'delete-delay': 0 }, FREE_PATIENCE).catch(() => { /* it knows none, or is gone */ });
+  }
+
+  /** This call stands there, until lets(). */
+  holds(call: EngineCall): void {
+    this.#held.add(call);
+  }
+
+  lets(call: EngineCall): void {
+    this.#held.delete(call);
+  }
+
+  async responsive(): Promise<boolean> {
+    return this.present && await this.client?.request('ping', {}, RESPONSE_PATIENCE).then(() => true, () => false) === true;
   }
 
   /**
@@ -69,155 +108,108 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
 
   abstract start(): Promise<void>;
   abstract close(): Promise<void>;
+  /** Nothing has been heard for too long. */
+  protected abstract giveUp(reason: string): void;
+  /** Whether a refused control port says that the engine has ended. */
+  protected abstract readonly endsUnseen: boolean;
+
+  protected newClient(host: string, port: number): NgClient {
+    const client: NgClient = new NgClient(host, port, {
+      answered: (waitedMs) => { if (client === this.client) this.#answered(waitedMs); },
+      late: () => { if (client === this.client) this.#late(); },
+    });
+    return client;
+  }
 
   protected rise(): void {
-    if (this.closed || this.healthy) return;
-    this.healthy = true;
+    if (this.closed || this.present) return;
+    this.present = true;
+    this.#slow = false;
     this.emit('up');
   }
 
   protected fall(reason: string): void {
-    if (!this.healthy) return;
-    this.healthy = false;
+    if (!this.present) return;
+    this.present = false;
     this.calls = 0;
+    this.#held.clear();
     this.logger.error({ engine: this.address, reason }, 'rtpengine is gone');
     this.emit('down', reason);
   }
 
-  /** Watches the engine by ping until close(). */
+  #answered(waitedMs: number): void {
+    this.#silentMs = 0;
+    const now = performance.now();
+    if (waitedMs > 0) this.#troubledAt = now;
+    if (!this.#slow || now - this.#troubledAt < CALM_MS) return;
+    this.#slow = false;
+    if (!this.present) return;
+    this.logger.info({ engine: this.address }, 'rtpengine answers in time again');
+    this.emit('up');
+  }
+
+  #late(): void {
+    this.#troubledAt = performance.now();
+    if (this.#slow || !this.present) return;
+    this.#slow = true;
+    void this.#judge(this.client);
+    this.logger.warn({ engine: this.address, calls: this.calls }, 'rtpengine answers late: it gets no new calls, those it has stay');
+  }
+
+  /** Watches the engine until close(). */
   protected watch(): void {
-    let missed = 0;
     const round = async (): Promise<void> => {
       const client = this.client;
+      const every = this.#slow ? PING_AGAIN : PING_EVERY;
       try {
         await client?.request('ping', {}, PING_PATIENCE);
-        missed = 0;
-        if (client === this.client) this.rise();
+        if (client === this.client) {
+          this.rise();
+          await this.#lookForOurs();
+        }
       } catch {
-        missed += 1;
-        if (client === this.client && missed >= PINGS_MISSED) this.fall('it does not answer pings');
+        this.#silentMs += every + PING_PATIENCE;
+        if (client === this.client && this.present) await this.#judge(client);
       }
-      if (!this.closed) this.#ping = setTimeout(() => void round(), PING_EVERY);
+      if (!this.closed) this.#ping = setTimeout(() => void round(), this.#slow ? PING_AGAIN : PING_EVERY);
     };
     this.#ping = setTimeout(() => void round(), PING_EVERY);
+  }
+
+  /** Whether an engine that does not answer is gone. */
+  async #judge(client: NgClient | null): Promise<void> {
+    const refused = this.endsUnseen && await client?.refused() === true;
+    if (!refused && this.#silentMs < GONE_MS) return;
+    if (await this.lastPacket() < (refused ? REFUSED_MS : GONE_MS) || this.closed || this.#silentMs === 0) return;
+    this.giveUp(refused ? 'nobody listens at its control port' : `nothing has been heard of it for ${Math.round(this.#silentMs / 1000)} s`);
+  }
+
+  /** An engine that was started anew answers pings and knows none of our calls; one that has been told to end a call knows the others. */
+  async #lookForOurs(): Promise<void> {
+    for (const call of [...this.#held]) {
+      const { known, reason } = await this.request('query', { 'call-id': call.id })
+        .then(() => ({ known: true, reason: '' }), (error: unknown) => ({ known: !isUnknown(error), reason: String(error) }));
+      if (!this.#held.delete(call)) continue;
+      if (known) {
+        // The next round asks for another.
+        this.#held.add(call);
+        return;
+      }
+      this.logger.warn({ engine: this.address, call: call.id, reason }, 'rtpengine has lost a call');
+      call.lost('the media engine does not know the call any more');
+    }
   }
 
   protected unwatch(): void {
     this.closed = true;
     this.stopping.abort();
-    this.healthy = false;
+    this.present = false;
     if (this.#ping) clearTimeout(this.#ping);
     this.#ping = null;
     this.client?.close();
   }
 }
 
-/** An engine of the operator's, reached by its control socket. */
-export class RemoteInstance extends Instance {
-  constructor(host: string, port: number, logger: MediaLogger) {
-    super(logger);
-    this.client = new NgClient(host, port);
-  }
-
-  /** Does not fail when the engine is absent: it is found when it comes. */
-  async start(): Promise<void> {
-    try {
-      await this.client?.request('ping', {}, PING_PATIENCE);
-      this.rise();
-    } catch (error) {
-      this.logger.warn({ engine: this.address, err: error }, 'rtpengine does not answer yet');
-    }
-    this.watch();
-  }
-
-  close(): Promise<void> {
-    this.unwatch();
-    return Promise.resolve();
-  }
-}
-
-/** An engine of our own, restarted when it dies. */
-export class SpawnedInstance extends Instance {
-  readonly #config: RtpengineConfig;
-  #process: EngineProcess | null = null;
-  #supervision: Promise<void> = Promise.resolve();
-
-  constructor(config: RtpengineConfig, logger: MediaLogger) {
-    super(logger);
-    this.#config = config;
-  }
-
-  /** Process id of the running engine, for tests and doctor. */
-  get pid(): number | null {
-    return this.#process?.pid ?? null;
-  }
-
-  /** @throws WabError 'MEDIA_UNAVAILABLE' when the program is missing or does not come up. */
-  async start(): Promise<void> {
-    this.version = await engineVersion(this.#config.program);
-    await checkInterfaces(this.#config);
-    // Another program may take the control port between our finding it free and the engine's binding it.
-    for (let attempt = 1; !this.healthy; attempt += 1) {
-      try {
-        await this.#launch();
-      } catch (error) {
-        if (attempt === START_ATTEMPTS || this.closed) throw error;
-        this.logger.warn({ err: error, attempt }, 'rtpengine did not start');
-      }
-    }
-    this.watch();
-    this.#supervision = this.#supervise();
-  }
-
-  override iceCompleted(call: string): Promise<void> {
-    return this.#process?.iceCompleted(call, ICE_LIMIT) ?? super.iceCompleted(call);
-  }
-
-  async #launch(): Promise<void> {
-    const engine = await EngineProcess.spawn(this.#config, this.logger);
-    this.#process = engine;
-    this.client?.close();
-    const client = this.client = new NgClient('127.0.0.1', engine.control);
-    let end: string | null = null;
-    void engine.ended.then((reason) => { end = reason; });
-    const deadline = performance.now() + START_PATIENCE;
-    while (end === null && !this.closed && performance.now() < deadline) {
-      try {
-        await client.request('ping', {}, 200);
-        this.logger.info({ engine: client.address, version: this.version }, 'rtpengine runs');
-        this.rise();
-        return;
-      } catch { /* not listening yet */ }
-      await sleep(20);
-    }
-    await engine.stop();
-    throw new WabError('MEDIA_UNAVAILABLE', `rtpengine ${end ?? 'does not answer its control socket'}`);
-  }
-
-  /** Waits for the process to end and starts the next, until close(). */
-  async #supervise(): Promise<void> {
-    let failures = 0;
-    while (!this.closed) {
-      const since = performance.now();
-      const reason = await this.#process?.ended ?? 'was never started';
-      if (this.closed) return;
-      this.fall(reason);
-      if (performance.now() - since > 60_000) failures = 0;
-      const delay = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)] ?? 1000;
-      failures += 1;
-      await sleep(delay, undefined, { signal: this.stopping.signal }).catch(() => { /* close() */ });
-      if (this.closed) return;
-      try {
-        await this.#launch();
-      } catch (error) {
-        this.logger.error({ err: error }, 'rtpengine does not start again');
-      }
-    }
-  }
-
-  async close(): Promise<void> {
-    this.unwatch();
-    await this.#process?.stop();
-    await this.#supervision;
-  }
+function isUnknown(error: unknown): boolean {
+  return error instanceof WabError && error.code === 'MEDIA_REFUSED' && /unknown call/i.test(error.message);
 }

@@ -4,7 +4,7 @@ import { WabError } from '../../errors.js';
 import type { StreamFormat } from '../anchor/outStream.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
-import type { MetaSide, MetaSideResult } from '../anchored/sides.js';
+import type { MetaSide, MetaSideResult, SideEvents } from '../anchored/sides.js';
 import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
 import type { Instance } from './instance.js';
 import { INTERFACES } from './process.js';
@@ -43,8 +43,8 @@ export class RtpengineMetaSide implements MetaSide {
   readonly #call: EngineCall;
   readonly #local: Remote;
 
-  constructor(instance: Instance, id: string, local: Remote) {
-    this.#call = new EngineCall(instance, id, []);
+  constructor(instance: Instance, id: string, local: Remote, events: SideEvents) {
+    this.#call = new EngineCall(instance, id, [], (reason) => events.lost(reason));
     this.#local = local;
   }
 

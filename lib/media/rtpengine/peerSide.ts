@@ -3,7 +3,7 @@ import { WabError } from '../../errors.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
 import { sameStream } from '../anchored/sameStream.js';
-import type { PeerSide, PeerSideResult } from '../anchored/sides.js';
+import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
 import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
 import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
@@ -43,8 +43,8 @@ export class RtpenginePeerSide implements PeerSide {
   #port: EnginePort | null = null;
   #offered: OfferedTypes = { opus: 111, events: null };
 
-  constructor(instance: Instance, id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile) {
-    this.#call = new EngineCall(instance, id, ['generate-RTCP']);
+  constructor(instance: Instance, id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
+    this.#call = new EngineCall(instance, id, ['generate-RTCP'], (reason) => events.lost(reason));
     this.#local = local;
     this.#codec = codec;
     this.#profile = profile;

@@ -140,6 +140,11 @@ export class EngineProcess {
     return this.#child.pid ?? null;
   }
 
+  /** Ends it at once, whatever state it is in; `ended` tells. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   /** Ends the program and waits for it. */
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { MediaConfig, RtpengineConfig } from '../../../lib/config/types.js';
 import { preferMedia } from '../../../lib/media/priority.js';
 import { createMediaEngine, type MediaCall, type MediaEngine, type MediaLogger, type PeerLeg, type PeerMediaProfile } from '../../../lib/media/index.js';
+import { engines } from '../../helpers/engines.js';
 import { mediaPorts } from '../../helpers/ports.js';
 import { Endpoint } from './endpoint.js';
 
@@ -18,7 +19,7 @@ export async function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): Pro
   return {
     engine: 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
     rtpengine: {
-      spawn: true, program: 'rtpengine', control: [], interface: { meta: '127.0.0.1', peers: '127.0.0.1' },
+      spawn: true, program: engines.rtpengine, control: [], interface: { meta: '127.0.0.1', peers: '127.0.0.1' },
       ports, anchor: '127.0.0.1', ...rtpengine,
     },
   };
