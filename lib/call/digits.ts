@@ -2,7 +2,7 @@ import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { requestInDialog } from '../sip/inDialog.js';
 import type { MediaCall } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
-import { readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
+import { longestInfo, readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
 
 /** Body types of INFO that carry a digit. */
 const types = /^application\/dtmf(?:-relay)?\s*(?:;|$)/i;
@@ -35,6 +35,7 @@ export class InfoDigits {
     if (request.has('Info-Package') || (request.body !== '' && !types.test(type))) {
       return response.send(415, { headers: { Accept: 'application/dtmf-relay, application/dtmf' } });
     }
+    if (request.body.length > longestInfo) return response.send(413);
     const digit = readInfoDigit(type, request.body);
     if (digit !== null && this.#byInfo()) this.#media.sendDtmf(digit.digit, digit.duration);
     response.send(200);

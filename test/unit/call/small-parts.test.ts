@@ -10,6 +10,9 @@ t.test('digits in INFO, both bodies, limits and nonsense', (t) => {
   t.same(readInfoDigit('application/dtmf', ' * '), { digit: '*', duration: 160 });
   t.equal(readInfoDigit('application/dtmf-relay', 'Signal=55'), null);
   t.equal(readInfoDigit('application/dtmf-relay', ''), null);
+  t.same(readInfoDigit('application/dtmf-relay', ' Duration = 300 ms\nsignal = # \nSignal=1'), { digit: '#', duration: 300 });
+  t.equal(readInfoDigit('application/dtmf-relay', 'Signal=constructor'), null);
+  t.equal(readInfoDigit('application/dtmf-relay', `Signal=5${'\r\n'.repeat(200)}`), null, 'longer than any that carries a digit');
   t.equal(readInfoDigit('text/plain', '5'), null);
   for (const digit of '0123456789*#ABCD') {
     const { contentType, body } = writeInfoDigit({ digit, duration: 100 });
