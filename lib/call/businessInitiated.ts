@@ -24,6 +24,7 @@ import { SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { reasonOf, statusForPeer } from './termination.js';
+import { after } from '../util/after.js';
 
 /**
  * An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4).
@@ -175,9 +176,9 @@ class BusinessInitiatedCall {
       const { protocol, cause, text } = reasonOf(termination);
       invite.cancel(formatReason(protocol, cause, text));
     });
-    const timer = setTimeout(() => {
+    const timer = after(config.meta.ringTimeout * 1000, () => {
       call.end({ by: 'us', reason: 'ringTimeout', status: 480, text: `the user did not answer within ${config.meta.ringTimeout} s` });
-    }, config.meta.ringTimeout * 1000);
+    });
     const outcome = await invite.outcome;
     clearTimeout(timer);
     if (outcome.kind === 'answered') return outcome.dialog;

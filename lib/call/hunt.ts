@@ -20,6 +20,7 @@ import { askForTimer, SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { peerRefusal } from './termination.js';
+import { after } from '../util/after.js';
 
 export interface HuntPlan {
   readonly targets: readonly RouteTarget[];
@@ -213,7 +214,7 @@ export class Hunt {
     group.add(invite);
     this.#call.placed(invite.callId);
     let timer: NodeJS.Timeout | undefined;
-    const rangOut = new Promise<'rangOut'>((resolve) => { timer = setTimeout(resolve, this.#plan.ringTimeout * 1000, 'rangOut'); });
+    const rangOut = new Promise<'rangOut'>((resolve) => { timer = after(this.#plan.ringTimeout * 1000, () => resolve('rangOut')); });
     const outcome = await Promise.race([invite.outcome, rangOut]);
     clearTimeout(timer);
     this.#pending.delete(invite);

@@ -7,6 +7,7 @@ import { identifyPeer } from './peerIdentity.js';
 import { takePickup } from './pickup.js';
 import type { Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
+import { after } from '../util/after.js';
 
 /** Everything that arrives outside a dialog comes here and is given to the right hands. */
 export class CallService {
@@ -37,7 +38,7 @@ export class CallService {
     const calls = this.#context.table.all();
     if (calls.length === 0) return;
     this.#context.log.info({ calls: calls.length, seconds }, 'draining: no new calls; waiting for these to end');
-    const deadline = setTimeout(() => this.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' }), seconds * 1000);
+    const deadline = after(seconds * 1000, () => this.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' }));
     await Promise.all(calls.map((call) => call.ended));
     clearTimeout(deadline);
   }

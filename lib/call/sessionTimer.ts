@@ -1,13 +1,5 @@
 import type { SipHeaders, SipMessageView } from '../sip/drachtio.js';
-import { supports } from '../sip/headers.js';
-
-/** RFC 4028 §4: the smallest interval that may be asked for, in seconds. */
-export const minSessionExpires = 90;
-
-interface SessionExpires {
-  readonly seconds: number;
-  readonly refresher: 'uac' | 'uas' | null;
-}
+import { MIN_SE, parseSessionExpires, supports } from '../sip/headers.js';
 
 /** What a peer's INVITE or UPDATE means for the session timer: headers for our 2xx, or the headers of a 422. */
 export type TimerAnswer = { readonly tooSmall: false; readonly headers: SipHeaders } | { readonly tooSmall: true; readonly headers: SipHeaders };
@@ -19,7 +11,7 @@ export type TimerAnswer = { readonly tooSmall: false; readonly headers: SipHeade
  */
 export function askForTimer(seconds: number, challenges: boolean): SipHeaders {
   if (seconds === 0) return {};
-  return { 'Session-Expires': `${Math.max(seconds, minSessionExpires)}${challenges ? ';refresher=uas' : ''}`, 'Min-SE': String(minSessionExpires) };
+  return { 'Session-Expires': `${Math.max(seconds, MIN_SE)}${challenges ? ';refresher=uas' : ''}`, 'Min-SE': String(MIN_SE) };
 }
 
 /**
@@ -33,16 +25,16 @@ export class SessionTimer {
 
   /** A 2xx of the peer's to our INVITE (RFC 4028 §7.2): without a refresher it is us. */
   agreed(response: SipMessageView | undefined): void {
-    const timer = read(response?.get('Session-Expires'));
+    const timer = parseSessionExpires(response?.get('Session-Expires'));
     this.#seconds = timer?.seconds ?? 0;
-    this.#ours = timer === null ? null : timer.refresher !== 'uas';
+    this.#ours = timer === undefined ? null : timer.refresher !== 'uas';
   }
 
   /** Takes a peer's INVITE, re-INVITE or UPDATE. */
   take(request: SipMessageView): TimerAnswer {
-    const asked = read(request.get('Session-Expires'));
+    const asked = parseSessionExpires(request.get('Session-Expires'));
     const understands = supports(request, 'timer');
-    if (asked === null) {
+    if (asked === undefined) {
       // RFC 4028 §9: without Session-Expires in the 2xx the timer is off; where we refresh it goes on instead, since the peer waits for us.
       if (this.#ours !== true) {
         this.#ours = null;
@@ -51,10 +43,10 @@ export class SessionTimer {
       return { tooSmall: false, headers: { 'Session-Expires': `${this.#seconds};refresher=uas` } };
     }
     // RFC 4028 §9: only a caller that understands timers can make something of a 422.
-    if (asked.seconds < minSessionExpires && understands) return { tooSmall: true, headers: { 'Min-SE': String(minSessionExpires) } };
-    this.#seconds = Math.max(asked.seconds, minSessionExpires);
+    if (asked.tooShort && understands) return { tooSmall: true, headers: { 'Min-SE': String(MIN_SE) } };
+    this.#seconds = asked.seconds;
     // RFC 4028 §9, table 2: the caller's choice stands, and what was agreed before; a caller without timers cannot be asked to refresh.
-    const refresher = understands || asked.refresher !== null ? asked.refresher ?? (this.#ours === true ? 'uas' : 'uac') : 'uas';
+    const refresher = understands || asked.refresher !== undefined ? asked.refresher ?? (this.#ours === true ? 'uas' : 'uac') : 'uas';
     this.#ours = refresher === 'uas';
     return {
       tooSmall: false,
@@ -62,11 +54,3 @@ export class SessionTimer {
     };
   }
 }
-
-function read(value: string | undefined): SessionExpires | null {
-  const match = /^\s*(\d{1,9})\s*((?:;.*)?)$/.exec(value ?? '');
-  if (match === null) return null;
-  const refresher = /;\s*refresher\s*=\s*(uac|uas)\b/i.exec(match[2]!)?.[1]?.toLowerCase();
-  return { seconds: Number(match[1]), refresher: refresher === 'uac' || refresher === 'uas' ? refresher : null };
-}
-

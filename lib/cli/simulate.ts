@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BEHAVIOUR_HELP, META_BEHAVIOUR_HELP, parseBehaviour, parseMetaBehaviour, simulateUser, startMeta, startPeer } from '../simulator/index.js';
 import type { PeerCall, SimulatedPeer, SimulateUserOptions, UserReport } from '../simulator/index.js';
+import { after } from '../util/after.js';
 
 type Codec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
 
@@ -210,7 +211,7 @@ async function place(peer: SimulatedPeer, uri: string, flags: PeerFlags): Promis
     const { dtmf } = flags;
     const digits = dtmf === undefined ? undefined : setTimeout(() => { call.press(dtmf); }, 1000);
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, 1000 * (flags.seconds ?? 5));
+      const timer = after(1000 * (flags.seconds ?? 5), resolve);
       call.once('ended', () => {
         clearTimeout(timer);
         resolve();

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { reasonOf } from './finding.js';
+import { after } from '../util/after.js';
 
 /** Sends one datagram (twice, should the first be lost) and gives the first answer; null when none came within `timeout` milliseconds. */
 export function askUdp(address: string, message: (local: AddressInfo) => string, timeout: number): Promise<string | null> {
@@ -10,7 +11,7 @@ export function askUdp(address: string, message: (local: AddressInfo) => string,
   const bare = host!.replace(/^\[|\]$/g, '');
   return new Promise((resolve) => {
     const socket = createSocket(bare.includes(':') ? 'udp6' : 'udp4');
-    const timers = [setTimeout(() => send(), timeout / 3), setTimeout(() => done(null), timeout)];
+    const timers = [after(timeout / 3, () => send()), setTimeout(() => done(null), timeout)];
     let over = false;
     let text: string | null = null;
     const done = (answer: string | null): void => {

@@ -1,5 +1,6 @@
 /** Header values that both legs write or read. Pure. */
 import { tagOf as readTag } from '../sipserver/parser/index.js';
+export { MIN_SE, parseMinSE, parseSessionExpires } from '../sipserver/parser/index.js';
 
 /** Makes text safe inside a header value: control characters (so CR and LF) become spaces, length is capped (RFC 3261 §25.1). */
 export function cleanHeaderValue(text: string, maxLength = 1024): string {

@@ -3,6 +3,7 @@ import { Authorization } from './authorization.js';
 import type { Credentials } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { isRefusal, whileConnected } from './drachtio.js';
+import { parseMinSE } from './headers.js';
 import { authorize, hangUp } from './inDialog.js';
 
 export interface InviteOptions {
@@ -100,9 +101,9 @@ export class OutboundInvite {
 
   /** RFC 4028 §7.3: asks again for the interval that the far end wants at least, while servers on the way each want a longer one. */
   #longer(response: SipResponse, asked: SessionInterval | null): SessionInterval | null {
-    const seconds = Number(/^\s*(\d{1,9})(?!\d)/.exec(response.get('Min-SE') ?? '')?.[1] ?? Number.NaN);
+    const seconds = parseMinSE(response.get('Min-SE'));
     const tries = (asked?.tries ?? 0) + 1;
-    if (this.#options.headers['Session-Expires'] === undefined || Number.isNaN(seconds) || seconds <= (asked?.seconds ?? 0) || tries > mostIntervals) return null;
+    if (this.#options.headers['Session-Expires'] === undefined || seconds === undefined || seconds <= (asked?.seconds ?? 0) || tries > mostIntervals) return null;
     return { seconds, tries };
   }
 

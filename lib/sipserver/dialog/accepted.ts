@@ -1,6 +1,7 @@
 // A 2xx to an INVITE, repeated until its ACK comes (RFC 3261 §13.3.1.4).
 import { lifetime } from '../transaction/index.js';
 import type { ServerTransaction, Timers } from '../transaction/index.js';
+import { after } from '../../util/after.js';
 
 export class AcceptedInvite {
   private retransmit: NodeJS.Timeout | undefined;
@@ -9,10 +10,10 @@ export class AcceptedInvite {
   /** `seq` is the CSeq number of the INVITE: its ACK carries the same. `never` is called when no ACK has come within 64*T1. */
   constructor(readonly seq: number, private readonly tx: ServerTransaction, private readonly timers: Timers, never: () => void) {
     this.arm(timers.T1);
-    this.end = setTimeout(() => {
+    this.end = after(lifetime(timers), () => {
       this.stop();
       never();
-    }, lifetime(timers));
+    });
   }
 
   stop(): void {

@@ -3,6 +3,7 @@ import type { SipMessage } from '../parser/index.js';
 import { parseCSeq } from '../parser/index.js';
 import { lifetime } from '../transaction/index.js';
 import type { ServerTransaction, Timers } from '../transaction/index.js';
+import { after } from '../../util/after.js';
 
 /** RFC 3262 §7.2: `RAck: response-number CSeq-number method`. What some write behind that (the method twice) is overlooked. */
 export function parseRAck(value: string): { rseq: number; seq: number; method: string } | undefined {
@@ -63,10 +64,10 @@ export class ReliableProvisionals {
     this.outstanding = response;
     if (!this.tx.respond(response)) return;
     this.arm(this.timers.T1);
-    this.end = setTimeout(() => {
+    this.end = after(lifetime(this.timers), () => {
       this.stop();
       this.never();
-    }, lifetime(this.timers));
+    });
   }
 
   // §3: at T1, doubling, without the bound of T2.

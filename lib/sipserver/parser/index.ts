@@ -21,6 +21,8 @@ export { parseUri, schemeOf, splitHostPort, uriParam, uriToString } from './uri.
 export type { SipUri } from './uri.js';
 export { branchOf, closeQuote, parseCSeq, parseNameAddr, parseVia, tagOf } from './values.js';
 export type { CSeq, NameAddr, Via } from './values.js';
+export { MIN_SE, parseMinSE, parseSessionExpires, toSeconds } from './seconds.js';
+export type { SessionExpires } from './seconds.js';
 export { paramOf, parseParams, withParam } from './params.js';
 export type { Param } from './params.js';
 export { indexOfListEnd, isBalanced, isToken, splitList, toNumber, trimBlanks, unquote } from './text.js';

@@ -1,10 +1,9 @@
 // Connections of registered user agents: where requests for their Contacts go (RFC 5626 §5.3, as drachtio does it without flow tokens).
-import { paramOf, parseNameAddr, parseUri } from '../parser/index.js';
+import { paramOf, parseNameAddr, parseUri, toSeconds } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Hop } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
 import { hopOf } from './nat.js';
-import { toSeconds } from './seconds.js';
 
 /** Most Contacts remembered; the oldest give way. */
 const MOST = 50_000;

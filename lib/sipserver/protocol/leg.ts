@@ -7,7 +7,7 @@ import type { Header } from '../parser/index.js';
 import type { Incoming } from './incoming.js';
 import type { Outgoing } from './outgoing.js';
 import type { Session } from './session.js';
-import { MIN_SE } from './refresh.js';
+import { MIN_SE } from '../parser/index.js';
 import type { SessionTimer } from './refresh.js';
 
 export class Leg extends Dialog {

@@ -1,6 +1,7 @@
 // What this server answers by itself before a client is asked (RFC 3261 §8.2).
 import type { Fault, SipMessage } from '../parser/index.js';
-import { MIN_SE, tooShort } from './refresh.js';
+import { MIN_SE } from '../parser/index.js';
+import { tooShort } from './refresh.js';
 
 /** Methods with an RFC. Others are 501 unless a client asked for them by name (RFC 3261 §8.2.1). */
 const METHODS: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'REGISTER', 'INFO', 'PRACK', 'UPDATE', 'SUBSCRIBE',

@@ -1,24 +1,11 @@
 // Session timers (RFC 4028): who refreshes a session, and what happens when nobody does.
-import { toSeconds } from './seconds.js';
+import { after } from '../../util/after.js';
 import { Delivery } from '../locate/index.js';
 import type { Hop } from '../locate/index.js';
+import { parseMinSE, parseSessionExpires, toSeconds } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Context } from './context.js';
 import type { Leg } from './leg.js';
-
-/** RFC 4028 §4: the smallest interval anybody may ask for, in seconds. */
-export const MIN_SE = 90;
-
-/** `Session-Expires: 1800;refresher=uas`. */
-export interface SessionExpires { seconds: number; refresher: 'uac' | 'uas' | undefined }
-
-export function parseSessionExpires(value: string | undefined): SessionExpires | undefined {
-  if (value === undefined) return undefined;
-  const seconds = toSeconds(value.split(';')[0] ?? '');
-  if (seconds === undefined) return undefined;
-  const refresher = /;\s*refresher\s*=\s*(uac|uas)\b/i.exec(value)?.[1]?.toLowerCase();
-  return { seconds, refresher: refresher === 'uac' || refresher === 'uas' ? refresher : undefined };
-}
 
 /**
  * §5, §9: a request that asks for a shorter interval than anybody may, from a peer that understands the refusal: 422 with Min-SE. The peer of a
@@ -27,13 +14,13 @@ export function parseSessionExpires(value: string | undefined): SessionExpires |
 export function tooShort(request: SipMessage, timed: boolean): boolean {
   if (request.method !== 'INVITE' && request.method !== 'UPDATE') return false;
   const asked = parseSessionExpires(request.get('session-expires'));
-  if (asked === undefined || asked.seconds >= MIN_SE) return false;
+  if (asked?.tooShort !== true) return false;
   return timed || [...request.list('supported'), ...request.list('require')].some((o) => o.toLowerCase() === 'timer');
 }
 
 /** The smallest interval that a message asks for, in seconds. */
 export function minSE(message: SipMessage): number | undefined {
-  return toSeconds(/^[^;]*/.exec(message.get('min-se') ?? '')?.[0] ?? '');
+  return parseMinSE(message.get('min-se'));
 }
 
 /** The timer of one session: refreshes at half the interval if that is our part, else hangs up when the other side has not (§10). */
@@ -62,9 +49,8 @@ export class SessionTimer {
     clearTimeout(this.timer);
   }
 
-  // A timer of Node's holds no more than 2^31 - 1 ms, and fires at once for more; the far end may name 2^32 - 1 seconds.
   private arm(seconds: number): void {
-    this.timer = setTimeout(() => { this.due(); }, Math.min(seconds * this.context.timers.second, 0x7fffffff));
+    this.timer = after(seconds * this.context.timers.second, () => { this.due(); });
   }
 
   private due(): void {
@@ -83,12 +69,12 @@ export function askedByUas(context: Context, leg: Leg, request: SipMessage, resp
   if (asked !== undefined && asked.refresher === undefined && leg.timer !== undefined) asked.refresher = leg.timer.ours ? 'uas' : 'uac';
   if (given === undefined && asked?.refresher !== undefined) {
     // RFC 4028 §9: the answer repeats who refreshes.
-    response.add('Session-Expires', `${Math.max(MIN_SE, asked.seconds)};refresher=${asked.refresher}`);
+    response.add('Session-Expires', `${asked.seconds};refresher=${asked.refresher}`);
     // A caller that refreshes itself has to know that we understand (§9, table 2).
     if (asked.refresher === 'uac') response.add('Require', 'timer');
   }
   const agreed = given ?? (asked?.refresher === undefined ? undefined : asked);
-  context.armSession(leg, agreed === undefined ? undefined : { seconds: Math.max(MIN_SE, agreed.seconds), ours: agreed.refresher === 'uas' });
+  context.armSession(leg, agreed === undefined ? undefined : { seconds: agreed.seconds, ours: agreed.refresher === 'uas' });
 }
 
 /** What a 2xx to an INVITE or UPDATE of ours agrees on (§7.2): without a refresher, it is us. */
@@ -148,7 +134,7 @@ function refreshed(context: Context, sender: Sender, leg: Leg, timer: SessionTim
   } else if (status === 491) {
     // RFC 3261 §14.1: who chose the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
     timer.again(leg.role === 'uac' ? 2.1 + 0.01 * Math.floor(Math.random() * 191) : 0.01 * Math.floor(Math.random() * 201));
-  } else if (response.has('retry-after')) timer.again(Math.min(toSeconds(/^[^;(]*/.exec(response.get('retry-after') ?? '')?.[0] ?? '') ?? 10, timer.seconds / 4));
+  } else if (response.has('retry-after')) timer.again(Math.min(toSeconds(/^[^;(]*/.exec(response.get('retry-after') ?? '')?.[0]) ?? 10, timer.seconds / 4));
   else timer.restart();
 }
 

@@ -9,7 +9,8 @@ import type { Context } from './context.js';
 import { Incoming } from './incoming.js';
 import type { IncomingOwner } from './incoming.js';
 import type { Leg } from './leg.js';
-import { MIN_SE, tooShort } from './refresh.js';
+import { MIN_SE } from '../parser/index.js';
+import { tooShort } from './refresh.js';
 import { clientText, flowMeta } from './wire.js';
 
 /** Methods that make no sense outside the dialog they name: 481 (RFC 3261 §12.2.2). */

@@ -3,6 +3,7 @@ import type { Flow, FlowUser } from '../transport/index.js';
 import { parseCSeq, SipMessage } from '../parser/index.js';
 import { lifetime } from './timers.js';
 import type { Timers } from './timers.js';
+import { after } from '../../util/after.js';
 
 /** What a client transaction tells its user. `timedOut` and `transportFailed` come at most once, and nothing after them. */
 export interface ClientTransactionUser {
@@ -57,7 +58,7 @@ export class ClientTransaction implements FlowUser {
     }
     // §17.1.1.2, §17.1.2.2: timers A and E on UDP only; B and F everywhere.
     if (!this.reliable) this.arm(timers.T1);
-    this.end = setTimeout(() => { this.timeOut(); }, lifetime(timers));
+    this.end = after(lifetime(timers), () => { this.timeOut(); });
   }
 
   /** A response with this transaction's branch and method. */
@@ -146,7 +147,7 @@ export class ClientTransaction implements FlowUser {
     this.owner.sendCancel(this.cancel, this.flow);
     // §9.1: without a final response within 64*T1 the client takes the transaction as cancelled.
     clearTimeout(this.end);
-    this.end = setTimeout(() => { this.timeOut(); }, lifetime(this.owner.timers));
+    this.end = after(lifetime(this.owner.timers), () => { this.timeOut(); });
   }
 
   private timeOut(): void {
