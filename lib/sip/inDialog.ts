@@ -1,14 +1,20 @@
 /** Requests of ours within a dialog. All of them go through here, and a challenge to any of them is answered here (RFC 3261 §22.2). */
 import type { EventEmitter } from 'node:events';
-import type { Authorization } from './authorization.js';
-import type { SipDialog, SipHeaders, SipRequest, SipResponse } from './drachtio.js';
+import type { Authorization, AuthorizedRequest } from './authorization.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { refuseQueued, whileConnected } from './drachtio.js';
+
+/** drachtio-srf's own connection to the SIP server. */
+interface Agent {
+  request(options: object, callback: (error: Error | null, request: SipRequest) => void): void;
+}
 
 /** What drachtio-srf keeps in a dialog and does not show, and what is kept there by us. */
 interface Inner {
+  /** The SIP server's name for it. */
   readonly id: string;
   readonly socket: unknown;
-  readonly agent: { request(options: object, callback: (error: Error | null, request: SipRequest) => void): void };
+  readonly agent: Agent;
   readonly srf: EventEmitter & { removeDialog(dialog: unknown): void };
   connected: boolean;
   handle(request: SipRequest, response: SipResponse): void;
@@ -32,13 +38,11 @@ export async function requestInDialog(dialog: SipDialog, method: string, headers
   const known = inner.challengedAt ?? null;
   // RFC 3261 §22.3: the later requests of a dialog show what was asked for. A far end that challenged only the INVITE is shown nothing.
   const authorized = inner.authorization?.begin(method, known !== null);
-  let uri = known;
-  for (;;) {
-    const { request, response } = await send(dialog, method, { ...headers, ...(uri === null ? {} : authorized?.headers(uri)) }, body);
-    if (authorized?.challenged(response) !== true) return response;
-    // The SIP server has put in the URI that the dialog leads to; the digest is over that very text.
-    inner.challengedAt = uri = request.uri;
-  }
+  // drachtio-srf hands an UPDATE of the far end to any request of ours with the same Call-ID that is still open, where nobody would answer it.
+  const onUpdate = (update: SipRequest, answer: SipResponse): void => inner.handle(update, answer);
+  const { response, challengedAt } = await ask(dialog.srf, inner, { method, headers, body }, authorized, known, onUpdate);
+  if (challengedAt !== null) inner.challengedAt = challengedAt;
+  return response;
 }
 
 /**
@@ -57,22 +61,56 @@ export async function hangUp(dialog: SipDialog, headers: SipHeaders): Promise<Si
   }
 }
 
+/** What drachtio-srf keeps in a response. */
+interface InnerResponse {
+  readonly socket: unknown;
+  readonly req: { get(name: string): string | undefined };
+  agent: Agent & { sendAck(method: string, dialogId: string): void };
+}
+
 /**
- * drachtio-srf hands an UPDATE of the far end to any request of ours with the same Call-ID that is still open, where nobody would answer
- * it: it is given to its dialog here.
+ * Acknowledges a reliable provisional response (RFC 3262 §4) in the early dialog that it belongs to. drachtio-srf does so by itself, but
+ * hears of no answer and does not say which fork it means: call this while it tells of the response, and it leaves it to us.
  */
-function send(dialog: SipDialog, method: string, headers: SipHeaders, body: string): Promise<{ request: SipRequest; response: SipResponse }> {
-  const inner = dialog as unknown as Inner;
-  return whileConnected(dialog.srf, new Promise((resolve, reject) => {
-    inner.agent.request({ method, stackDialogId: inner.id, headers, body, _socket: inner.socket }, (error, request) => {
-      if (error) {
-        reject(error);
-        return;
-      }
-      request.on('update', (update: SipRequest, response: SipResponse) => inner.handle(update, response));
-      request.on('response', (response: SipResponse) => {
-        if (response.status >= 200) resolve({ request, response });
+export function acknowledgeReliable(stack: SipStack, response: SipResponse, authorization: Authorization, onUpdate: (request: SipRequest, response: SipResponse) => void): void {
+  const inner = response as unknown as InnerResponse;
+  const { agent, socket } = inner;
+  const headers = { RAck: `${response.get('RSeq')} ${inner.req.get('CSeq')}`, To: response.get('To') ?? '' };
+  inner.agent = Object.assign(Object.create(agent) as InnerResponse['agent'], {
+    sendAck: (method: string, id: string) => {
+      // Without an answer the far end gives its INVITE up by itself (RFC 3262 §3).
+      ask(stack, { agent, socket, id }, { method, headers, body: '' }, authorization.begin(method), null, onUpdate).catch(() => undefined);
+    },
+  });
+}
+
+/**
+ * Sends a request within a dialog until it is not challenged any more.
+ * @param at Request-URI to show credentials for at once; null: none are
+ * @returns the final response, and the Request-URI of the last attempt that was challenged
+ */
+async function ask(
+  connection: EventEmitter, { agent, socket, id }: Pick<Inner, 'agent' | 'socket' | 'id'>, { method, headers, body }: { readonly method: string; readonly headers: SipHeaders; readonly body: string },
+  authorized: AuthorizedRequest | undefined, at: string | null, onUpdate: (request: SipRequest, response: SipResponse) => void,
+): Promise<{ response: SipResponse; challengedAt: string | null }> {
+  let uri = at;
+  let challengedAt: string | null = null;
+  for (;;) {
+    const credentials = uri === null ? {} : authorized?.headers(uri);
+    const { request, response } = await whileConnected(connection, new Promise<{ request: SipRequest; response: SipResponse }>((resolve, reject) => {
+      agent.request({ method, stackDialogId: id, headers: { ...headers, ...credentials }, body, _socket: socket }, (error, request) => {
+        if (error) {
+          reject(error);
+          return;
+        }
+        request.on('update', onUpdate);
+        request.on('response', (response: SipResponse) => {
+          if (response.status >= 200) resolve({ request, response });
+        });
       });
-    });
-  }));
+    }));
+    if (authorized?.challenged(response) !== true) return { response, challengedAt };
+    // The SIP server has put in the URI that the dialog leads to; the digest is over that very text.
+    challengedAt = uri = request.uri;
+  }
 }

@@ -4,7 +4,7 @@ import type { Credentials } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { isRefusal, whileConnected } from './drachtio.js';
 import { parseMinSE } from './headers.js';
-import { authorize, hangUp } from './inDialog.js';
+import { acknowledgeReliable, authorize, hangUp } from './inDialog.js';
 
 export interface InviteOptions {
   readonly uri: string;
@@ -49,6 +49,11 @@ const mostIntervals = 4;
 /** @param asked our own Session-Expires, whose parameters stay */
 function headersOf(interval: SessionInterval | null, asked = ''): SipHeaders {
   return interval === null ? {} : { 'Session-Expires': asked.replace(/^\d+/, String(interval.seconds)), 'Min-SE': String(interval.seconds) };
+}
+
+/** RFC 3311 §5.2: an offer in an early dialog where none may come; without one it refreshes. */
+function refuseUpdate(request: SipRequest, response: SipResponse): void {
+  response.send(request.body === '' ? 200 : 491);
 }
 
 const terminated: InviteOutcome = { kind: 'refused', status: 487, reason: 'Request Terminated', response: null, authenticated: false };
@@ -126,6 +131,8 @@ export class OutboundInvite {
           if (this.#cancelled !== null) this.#sendCancel();
         },
         cbProvisional: (response) => {
+          // RFC 3262 §4; one that is cancelled is acknowledged all the same.
+          if (response.has('RSeq')) acknowledgeReliable(this.#stack, response, this.#authorization, this.#options.onUpdate ?? refuseUpdate);
           if (this.#cancelled === null && response.status > 100) this.#options.onProvisional(response);
         },
       }));

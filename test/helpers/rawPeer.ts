@@ -10,7 +10,7 @@ export type Script = (invite: SipMessage, peer: RawPeer) => void;
 export type Meets = (request: SipMessage, peer: RawPeer) => boolean;
 
 /** What a response, or a request in the dialog, carries beyond the necessary. */
-export interface Extra { readonly reason?: string; readonly headers?: readonly (readonly [string, string])[]; readonly body?: string; readonly type?: string; readonly contact?: string }
+export interface Extra { readonly reason?: string; readonly headers?: readonly (readonly [string, string])[]; readonly body?: string; readonly type?: string; readonly contact?: string; readonly tag?: string }
 
 /**
  * A PBX of bare UDP that says whatever its script says, right or wrong; ACK, BYE, CANCEL and retransmissions it meets by itself.
@@ -68,8 +68,8 @@ export class RawPeer {
     });
   }
 
-  answer(request: SipMessage, status: number, { reason, headers = [], body = '', type, contact }: Extra = {}): void {
-    const response = responseTo(request, status, reason, `raw-${this.port}`);
+  answer(request: SipMessage, status: number, { reason, headers = [], body = '', type, contact, tag }: Extra = {}): void {
+    const response = responseTo(request, status, reason, tag ?? `raw-${this.port}`);
     if (status < 400 && status > 100) response.add('Contact', contact ?? `<sip:6001@${this.address}>`);
     for (const [name, value] of headers) response.add(name, value);
     if (body !== '') response.setBody(body, type ?? 'application/sdp');

@@ -75,6 +75,11 @@ export class Dialog {
     this.refresh(message);
   }
 
+  /** The Record-Routes of a response of the callee's, where it has any, while the dialog is early. */
+  takeRoutes(response: SipMessage): void {
+    if (!this.confirmed && response.has('record-route')) this.routeSet = routeSetOf('uac', response);
+  }
+
   /** §12.2.1.2, §12.2.2: a target refresh changes where the peer is reached, never the route set. */
   refresh(message: SipMessage): void {
     const target = targetOf(message);

@@ -1,9 +1,9 @@
 // A dialog as this server keeps it: with its client, and what is under way in it.
 import { Dialog } from '../dialog/index.js';
 import type { AcceptedInvite, DialogSeed } from '../dialog/index.js';
-import type { Delivery } from '../locate/index.js';
+import type { Delivery, Hop } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
-import type { Header } from '../parser/index.js';
+import type { Header, SipMessage } from '../parser/index.js';
 import type { Incoming } from './incoming.js';
 import type { Outgoing } from './outgoing.js';
 import type { Session } from './session.js';
@@ -15,6 +15,8 @@ export class Leg extends Dialog {
   session: Session | undefined;
   /** The TCP or TLS connection that the peer used last in this dialog. */
   own: Flow | undefined;
+  /** Where an INVITE of ours went over TCP or TLS. */
+  invitedBy: Hop | undefined;
   /** Our 2xx that waits for its ACK. */
   accepted: AcceptedInvite | undefined;
   /** INVITEs under way within the dialog: ours, theirs. */
@@ -25,10 +27,12 @@ export class Leg extends Dialog {
   updateIn: Incoming | undefined;
   /** RSeq of the last reliable response of the peer's in this early dialog. */
   lastRSeq: number | undefined;
+  /** The reliable responses to the INVITE, of all its forks in their order. */
+  reliable: { readonly leg: Leg; readonly rseq: number; acknowledged: boolean }[] = [];
   /** Number of the last INVITE of ours, credentials it carried (RFC 3261 §13.2.2.4: the ACK repeats them), and the ACK once sent. */
   inviteSeq = 0;
   inviteAuth: readonly Header[] = [];
-  ack: { seq: number; text: string; flow: Flow } | undefined;
+  ack: { seq: number; text: string; flow: Flow; request: SipMessage } | undefined;
   /** The INVITE was cancelled, and yet answered 2xx: after the ACK comes a BYE. */
   byeAfterAck = false;
   /** The INVITE of the peer's that began the dialog: its number, and drachtio's id of it, which its ACK is told under. */

@@ -17,6 +17,7 @@ export interface OutgoingOwner {
   readonly context: Context;
   /** Acknowledges a 2xx that no client wants and ends its dialog (RFC 3261 §13.2.2.4). */
   discard(leg: Leg, why: string): void;
+  acknowledgeAgain(leg: Leg): void;
   outgoingEnded(outgoing: Outgoing): void;
 }
 
@@ -26,6 +27,9 @@ function inOrder(leg: Leg, response: SipMessage): boolean {
   const rseq = toNumber(response.get('rseq'), 4294967295);
   if (rseq === undefined || (leg.lastRSeq !== undefined && rseq !== leg.lastRSeq + 1)) return false;
   leg.lastRSeq = rseq;
+  leg.reliable.push({ leg, rseq, acknowledged: false });
+  // RFC 3261 §12.1.2: the route set of an early dialog is in the response that made it, which an unreliable one before it need not have been.
+  leg.takeRoutes(response);
   return true;
 }
 
@@ -39,6 +43,7 @@ export class Outgoing implements DeliveryUser {
   private ended = false;
   /** Early and confirmed dialogs of one INVITE or SUBSCRIBE, by remote tag. */
   private readonly forks = new Map<string, Leg>();
+  private readonly reliable: Leg['reliable'] = [];
   private winner: Leg | undefined;
 
   /** `leg`: the request is sent inside this dialog. */
@@ -68,7 +73,9 @@ export class Outgoing implements DeliveryUser {
       // RFC 5626 §5.3: a peer called by its flow is not reached in any other way later.
       leg.nat = by?.from !== undefined && !response.has('record-route') ? by : flow === undefined ? undefined : calleeBehindNat(response, flow);
       leg.own = flow === undefined || flow.protocol === 'udp' ? undefined : flow;
+      leg.invitedBy = by === undefined || by.protocol === 'udp' || by.connection !== undefined ? undefined : by;
       leg.inviteSeq = leg.localSeq;
+      leg.reliable = this.reliable;
       leg.minSE = Math.max(leg.minSE, minSE(this.request) ?? 0);
       leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
       if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
@@ -134,7 +141,7 @@ export class Outgoing implements DeliveryUser {
     } else if (status < 300 && leg !== undefined) {
       if (leg.ack !== undefined) {
         // §13.2.2.4: the 2xx came again, so the ACK was lost.
-        leg.ack.flow.send(leg.ack.text);
+        this.owner.acknowledgeAgain(leg);
         return;
       }
       if (this.winner === leg) return;
@@ -170,7 +177,7 @@ export class Outgoing implements DeliveryUser {
     if (status >= 200 && status < 300) {
       if (this.method === 'INVITE') {
         if (leg.ack !== undefined && leg.ack.seq === leg.inviteSeq) {
-          leg.ack.flow.send(leg.ack.text);
+          this.owner.acknowledgeAgain(leg);
           return;
         }
         if (this.winner === leg) return;
