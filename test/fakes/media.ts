@@ -1,0 +1,47 @@
+// Stands where a media engine stands and touches no packet: for tests of signalling alone, in large numbers.
+import { EventEmitter } from 'node:events';
+import { WabError } from '../../lib/errors.js';
+import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaEngine, MediaEngineStatus, PeerLeg } from '../../lib/media/types.js';
+
+const silent: LegMediaStats = { codec: null, keying: null, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, lost: 0, jitterMs: null, roundTripMs: null, mos: null };
+const figures: CallMediaStats = { meta: silent, peer: silent };
+const sdp = (...lines: string[]): string => ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0', ...lines, 'a=ptime:20', 'a=sendrecv', ''].join('\r\n');
+const plain = sdp('m=audio 40000 RTP/AVP 0 101', 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000');
+const secure = sdp('m=audio 40002 RTP/SAVP 111 126', 'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5', 'a=rtpmap:111 opus/48000/2', 'a=rtpmap:126 telephone-event/8000');
+
+/** As strict as an engine about what it is given: a description without an audio line is refused. */
+function read(description: string): void {
+  if (!/^m=audio \d+ /m.test(description)) throw new WabError('SDP_UNACCEPTABLE', 'no audio');
+}
+
+class FakeLeg implements PeerLeg {
+  readonly events = true;
+  readonly flow = { listens: true, sends: true };
+  async offer(): Promise<string> { return Promise.resolve(plain); }
+  async takeAnswer(answer: string): Promise<void> { return Promise.resolve(read(answer)); }
+  async answer(offer: string): Promise<string> { read(offer); return Promise.resolve(plain); }
+  async play(): Promise<void> { return Promise.resolve(); }
+  async close(): Promise<void> { return Promise.resolve(); }
+}
+
+class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall {
+  async answerMeta(offer: string): Promise<string> { read(offer); return Promise.resolve(secure); }
+  async offerMeta(): Promise<string> { return Promise.resolve(secure); }
+  async takeMetaAnswer(answer: string): Promise<void> { return Promise.resolve(read(answer)); }
+  start(): void { /* no packet is sent */ }
+  addPeerLeg(): PeerLeg { return new FakeLeg(); }
+  connect(): void { /* nobody hears anybody */ }
+  async play(): Promise<void> { return Promise.resolve(); }
+  sendDtmf(): void { /* no packet is sent */ }
+  async stats(): Promise<CallMediaStats> { return Promise.resolve(figures); }
+  async close(): Promise<CallMediaStats> { return Promise.resolve(figures); }
+}
+
+export class FakeMedia extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
+  readonly name = 'rtpengine';
+  readonly healthy = true;
+  async start(): Promise<void> { return Promise.resolve(); }
+  openCall(): MediaCall { return new FakeCall(); }
+  status(): MediaEngineStatus { return { instances: [] }; }
+  async close(): Promise<void> { return Promise.resolve(); }
+}
