@@ -142,6 +142,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, rules, log),
+    askAgain: (peer) => health.askAgain(peer),
     pickStack: () => connections.pick(),
     metaProxy: () => (embedded === null ? metaProxy(config) : null),
     metaContactHost: (stack) => metaContactHost(config, embedded?.server.listening, connections.tlsPort(stack)),

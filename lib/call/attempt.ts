@@ -9,6 +9,8 @@ export interface Lost {
   readonly termination: Termination;
   /** Whether the next target may be tried. */
   readonly goOn: boolean;
+  /** It was not tried, as its peer is out: to be tried when nothing else is left. */
+  readonly passedOver?: true;
 }
 
 export const noTarget: Termination = { by: 'us', reason: 'fault', status: 480, text: 'the route names no target' };

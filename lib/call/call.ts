@@ -4,6 +4,7 @@ import type { CallMediaStats, MediaCall } from '../media/types.js';
 import type { CallerFacts, TargetFacts } from '../policy/types.js';
 import type { CallRecord, Direction, TransferRecord } from './record.js';
 import type { Termination } from './termination.js';
+import type { Try } from './tries.js';
 
 export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
 
@@ -23,7 +24,11 @@ export interface CallFacts {
   country: string | null;
   metaDuration: number | null;
   readonly transfers: TransferRecord[];
+  readonly tries: Try[];
 }
+
+/** Transfers and pick-ups of one call, refused ones too. */
+const mostTransfers = 64;
 
 /** A leg's own way to end: sends what ends it on the wire, never throws, may be called after the far end has gone. */
 export type LegCloser = (termination: Termination) => Promise<void> | void;
@@ -39,7 +44,7 @@ export class Call {
   readonly log: Logger;
   readonly facts: CallFacts = {
     number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null, account: null,
-    target: null, rule: null, payload: null, country: null, metaDuration: null, transfers: [],
+    target: null, rule: null, payload: null, country: null, metaDuration: null, transfers: [], tries: [],
   };
   /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
   readonly ended: Promise<void>;
@@ -53,7 +58,8 @@ export class Call {
   answeredAt: number | null = null;
 
   #media: MediaCall | null = null;
-  readonly #closers: LegCloser[] = [];
+  readonly #closers = new Set<LegCloser>();
+  #orders = 0;
   readonly #attempts: string[] = [];
   readonly #underWay = new Set<Promise<void>>();
   readonly #connections = new Set<{ readonly connection: object }>();
@@ -95,10 +101,23 @@ export class Call {
     return this.#termination !== null;
   }
 
-  /** Adds what must be closed when the call ends; closed at once when it already has. */
-  own(closer: LegCloser): void {
-    if (this.#termination === null) this.#closers.push(closer);
+  /** Adds what must be closed when the call ends; closed at once when it already has. Gives the means to take it back, for what ends before the call. */
+  own(closer: LegCloser): () => void {
+    if (this.#termination === null) this.#closers.add(closer);
     else this.track(this.#close(closer, this.#termination));
+    return () => { this.#closers.delete(closer); };
+  }
+
+  /** Whether one more transfer or pick-up may be asked for. A peer that orders them without end is not served without end. */
+  mayBeSentOn(): boolean {
+    this.#orders += 1;
+    if (this.#orders === mostTransfers + 1) this.log.warn({}, `a peer asked for more than ${mostTransfers} transfers and pick-ups in this call: further ones are refused`);
+    return this.#orders <= mostTransfers;
+  }
+
+  /** Adds to the transfers of the record. */
+  sentOn(record: TransferRecord): void {
+    if (this.facts.transfers.length < mostTransfers) this.facts.transfers.push(record);
   }
 
   /** The call's own course; a failure of ours in it ends the call, and no other notices (house rule 7). */
@@ -156,7 +175,7 @@ export class Call {
   async #finish(termination: Termination): Promise<void> {
     const endedAt = Date.now();
     // Closers run together: a far end that does not answer our BYE must not keep the media or the other leg.
-    const legs = Promise.all(this.#closers.map((closer) => this.#close(closer, termination)));
+    const legs = Promise.all([...this.#closers].map((closer) => this.#close(closer, termination)));
     let stats: CallMediaStats | null = null;
     try {
       stats = (await this.#media?.close()) ?? null;
@@ -175,7 +194,8 @@ export class Call {
       route: facts.route, peer: facts.peer, account: facts.account, target: facts.target, rule: termination.by === 'policy' ? termination.rule : facts.rule,
       payload: facts.payload, country: facts.country,
       termination,
-      setupMs: this.answeredAt === null ? null : this.answeredAt - this.startedAt,
+      tries: facts.tries.map((one) => one.record()),
+      setupMs: (this.answeredAt ?? endedAt) - this.startedAt,
       durationMs: this.answeredAt === null ? null : endedAt - this.answeredAt,
       metaDuration: facts.metaDuration,
       transfers: facts.transfers,

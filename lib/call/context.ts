@@ -45,10 +45,12 @@ export interface CallContext {
   /** Peer dialogs that can be picked up. */
   readonly dialogs: DialogIndex;
   readonly log: Logger;
-  /** Where an allowed target is now: peers that are out and users without a device are not reachable. */
+  /** Where an allowed target is now, and whether its peer is out: users without a device are not reachable. */
   readonly locate: (target: RouteTarget, peer: PeerConfig) => Located;
   /** A peer answered an INVITE in any way (`failure` null), or nobody was there. */
   readonly heardPeer: (peer: string, failure: string | null) => void;
+  /** Asks a peer that is out whether it is back; what it gives tells, later, whether it has said nothing at all since it went out. */
+  readonly askAgain: (peer: string) => () => boolean;
   readonly registrar: Registrar;
   readonly pickStack: () => SipStack;
   /** Where requests to Meta are sent when not where its name points: a URI, or null. */

@@ -7,19 +7,22 @@ import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { hangUp } from '../sip/inDialog.js';
-import { OutboundInvite, type InviteOutcome } from '../sip/invite.js';
+import { OutboundInvite } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
-import { best, firstWon, lost, maySeekFurther, noTarget, redirectedTo, type Attempt as AnyAttempt } from './attempt.js';
+import { best, firstWon, lost, maySeekFurther, noTarget, redirectedTo, type Attempt as AnyAttempt, type Lost } from './attempt.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
 import { EarlyDialogs } from './earlyDialogs.js';
+import { nobodyThere, silenceOf } from './lastResort.js';
 import { watchMessage } from './leaks.js';
 import { ourContact, type Destination } from './locate.js';
 import { allowOfPeers } from './negotiation.js';
 import { askForTimer, SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
-import { peerRefusal } from './termination.js';
+import { peerFull, peerRefusal } from './termination.js';
+import { tellOf } from './tellOf.js';
+import { beginTry, type Try } from './tries.js';
 import { after } from '../util/after.js';
 
 export interface HuntPlan {
@@ -63,6 +66,19 @@ export interface Won {
 }
 
 type Attempt = AnyAttempt<Won>;
+
+/** Whom one INVITE is for. */
+interface Invited {
+  readonly target: RouteTarget;
+  readonly peer: PeerConfig;
+  /** The policy rule that allows it. */
+  readonly rule: string;
+  readonly destination: Destination;
+  /** INVITEs for the same target: a user with several devices. */
+  readonly group: Set<OutboundInvite>;
+  /** Why the peer is believed not to be there; null: it is believed to be. */
+  readonly out: string | null;
+}
 
 /** Redirections followed in one hunt; more are a loop or a mistake. */
 const maxRedirects = 3;
@@ -116,28 +132,40 @@ export class Hunt {
 
   async #inOrder(): Promise<{ won: Won } | { failed: Termination }> {
     let last: Termination | null = null;
-    for (const [index, target] of this.#plan.targets.entries()) {
-      const attempt = await this.#attempt({ ...target, origin: index === 0 ? this.#plan.origin : 'failover', by: this.#plan.by });
+    const queue = this.#plan.targets.map((target, index) => ({ target, origin: index === 0 ? this.#plan.origin : 'failover' as const, lastResort: false }));
+    for (const { target, origin, lastResort } of queue) {
+      const attempt = await this.#attempt({ ...target, origin, by: this.#plan.by }, lastResort);
       if (attempt.won) return { won: attempt.result };
       // A peer that was passed over says less than one that refused.
-      if (last === null || attempt.termination.reason !== 'nobodyThere') last = attempt.termination;
+      if (last === null || last.reason === 'nobodyThere' || attempt.termination.reason !== 'nobodyThere') last = attempt.termination;
       this.#call.log.info({ peer: target.peer, user: target.user, ended: attempt.termination }, 'a target did not take the call');
       if (!attempt.goOn || this.#stopped !== null) break;
+      // It gets what nobody else takes.
+      if (attempt.passedOver === true) queue.push({ target, origin, lastResort: true });
     }
     return { failed: last ?? noTarget };
   }
 
   async #ringAll(): Promise<{ won: Won } | { failed: Termination }> {
-    const failures: Termination[] = [];
-    const attempts = this.#plan.targets.map(async (target) => {
-      const attempt = await this.#attempt({ ...target, origin: this.#plan.origin, by: this.#plan.by });
-      if (!attempt.won) failures.push(attempt.termination);
+    const first = await this.#ringTogether(this.#plan.targets, false);
+    const passedOver = first.filter(({ lost: { passedOver } }) => passedOver === true).map(({ target }) => target);
+    const tryThem = passedOver.length > 0 && this.#winner === null && this.#stopped === null && first.every(({ lost: { goOn } }) => goOn);
+    const failures = [...first, ...(tryThem ? await this.#ringTogether(passedOver, true) : [])];
+    if (this.#winner !== null) return { won: this.#winner };
+    return { failed: best(failures.map(({ lost: { termination } }) => termination)) ?? noTarget };
+  }
+
+  /** Those that did not take the call; when one does, only those that were done by then. */
+  async #ringTogether(targets: readonly RouteTarget[], lastResort: boolean): Promise<{ target: RouteTarget; lost: Lost }[]> {
+    const failures: { target: RouteTarget; lost: Lost }[] = [];
+    const attempts = targets.map(async (target) => {
+      const attempt = await this.#attempt({ ...target, origin: this.#plan.origin, by: this.#plan.by }, lastResort);
+      if (!attempt.won) failures.push({ target, lost: attempt });
       else this.stop(completedElsewhere);
     });
     // Not waiting for the losers: their CANCEL, or the BYE to a late 200, goes on by itself.
     await Promise.race([Promise.all(attempts), this.#firstWon(attempts)]);
-    if (this.#winner !== null) return { won: this.#winner };
-    return { failed: best(failures) ?? noTarget };
+    return failures;
   }
 
   async #firstWon(attempts: readonly Promise<void>[]): Promise<void> {
@@ -146,35 +174,48 @@ export class Hunt {
     });
   }
 
-  async #attempt(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): Promise<Attempt> {
+  /** `lastResort`: nobody else is left, so that a peer that is out is tried too. */
+  async #attempt(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'> & { readonly user?: string }, lastResort: boolean): Promise<Attempt> {
     const verdict = this.#judge(asked);
+    const untried = (who: { readonly peer: string | null; readonly user: string | null }, why: Lost): Attempt => {
+      beginTry(this.#call.facts.tries, who).ended(why);
+      return why;
+    };
     if (!verdict.allow) {
-      return lost({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text }, true);
+      return untried({ peer: asked.peer, user: asked.user ?? null }, lost({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text }, true));
     }
     // What policy allowed is sent in policy's spelling, so that what was judged and what is dialled cannot differ.
     const target: RouteTarget = { peer: verdict.peer, user: verdict.user, uri: verdict.uri };
     const peer = this.#context.rules().config.peers[target.peer];
     if (peer === undefined) return lost({ by: 'us', reason: 'fault', status: 500, text: `peer ${target.peer} is not configured` }, true);
     const located = this.#context.locate(target, peer);
-    if (!located.reachable) return lost({ by: 'us', reason: 'nobodyThere', status: 480, text: located.why }, true);
+    if (!located.reachable) return untried(target, lost(nobodyThere(located.why), true));
+    if (located.out !== null && !lastResort) return untried(target, { ...lost(nobodyThere(located.out), true), passedOver: true });
     const group = new Set<OutboundInvite>();
     this.#call.standing.set(target, this.#facts(asked));
-    const attempt = await firstWon(located.destinations.map((destination) => this.#offer(target, peer, verdict.rule, destination, group)));
+    const attempt = await firstWon(located.destinations.map((destination) => this.#offer({ target, peer, rule: verdict.rule, destination, group, out: located.out })));
     // What it was redirected to stands by itself.
     if (!attempt.won || attempt.result.target !== target) this.#call.standing.delete(target);
     return attempt;
   }
 
-  /** One INVITE with its media leg and its place. `group`: those of the same target, a user with several devices. */
-  async #offer(target: RouteTarget, peer: PeerConfig, rule: string, destination: Destination, group: Set<OutboundInvite>): Promise<Attempt> {
+  /** One INVITE with its media leg and its place. */
+  async #offer(to: Invited): Promise<Attempt> {
+    const { target } = to;
+    const begun = beginTry(this.#call.facts.tries, target);
+    const attempt = await this.#placed(to, begun);
+    begun.ended(attempt);
+    return attempt;
+  }
+
+  async #placed(to: Invited, begun: Try): Promise<Attempt> {
+    const { target, peer } = to;
     const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
-    if (place === null) {
-      return lost({ by: 'us', reason: 'overload', status: 480, text: `peer ${target.peer} already carries its ${peer.maxConcurrentCalls} calls` }, true);
-    }
+    if (place === null) return lost(peerFull(target.peer, peer.maxConcurrentCalls), true);
     const leg = this.#media.addPeerLeg({ codecs: peer.codecs, srtp: peer.srtp, dtmf: peer.dtmf });
     let keep = false;
     try {
-      const attempt = await this.#invite(target, peer, rule, destination, leg, place, group);
+      const attempt = await this.#invite(to, begun, leg, place);
       // A redirection may have been won by a leg of its own.
       keep = attempt.won && attempt.result.leg === leg;
       return attempt;
@@ -186,9 +227,7 @@ export class Hunt {
     }
   }
 
-  async #invite(
-    target: RouteTarget, peer: PeerConfig, rule: string, destination: Destination, leg: PeerLeg, place: Place, group: Set<OutboundInvite>,
-  ): Promise<Attempt> {
+  async #invite({ target, peer, rule, destination, group, out }: Invited, begun: Try, leg: PeerLeg, place: Place): Promise<Attempt> {
     const [offer] = await Promise.all([leg.offer(), this.#plan.ready]);
     if (this.#stopped !== null) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
     const early = new EarlyDialogs(this.#call, this.#context, target.peer, leg, this.#plan.early, (newcomer) => this.giveTo(newcomer));
@@ -203,6 +242,7 @@ export class Hunt {
       onProvisional: (response) => {
         if (watchMessage(this.#context, this.#call, target.peer, response, response.status)) return;
         early.provisional(invite.callId, invite.tag, response);
+        begun.rang();
         this.#onRinging(target, response);
       },
       onUpdate: (request, response) => {
@@ -213,20 +253,31 @@ export class Hunt {
     this.#pending.add(invite);
     group.add(invite);
     this.#call.placed(invite.callId);
+    begun.placed(invite.callId);
+    this.#tellCall(target, rule, invite.callId);
+    const silence = out === null ? null : silenceOf(this.#context.askAgain(target.peer), () => begun.hasRung);
     let timer: NodeJS.Timeout | undefined;
     const rangOut = new Promise<'rangOut'>((resolve) => { timer = after(this.#plan.ringTimeout * 1000, () => resolve('rangOut')); });
-    const outcome = await Promise.race([invite.outcome, rangOut]);
+    const outcome = await Promise.race([invite.outcome, rangOut, ...(silence === null ? [] : [silence.lasts])]);
     clearTimeout(timer);
+    silence?.close();
     this.#pending.delete(invite);
-    if (outcome === 'rangOut' || outcome.kind !== 'answered') early.close(false);
+    if (outcome === 'rangOut' || outcome === 'silent' || outcome.kind !== 'answered') early.close(false);
 
     if (outcome === 'rangOut') {
       // Not waiting for the peer's word on the CANCEL: one that has gone gives none for 32 s. A 200 that still comes is ended.
       invite.cancel(formatReason('SIP', 408, 'No answer'));
       return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
     }
+    if (outcome === 'silent') {
+      invite.cancel(formatReason('SIP', 408, 'No answer'));
+      return lost(nobodyThere(`${out}; it did not answer this call either`), true);
+    }
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
-    this.#tellOf(target.peer, destination, outcome);
+    tellOf(this.#context, target.peer, destination, outcome);
+    if (out !== null && outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response)) {
+      return lost(nobodyThere(`${out}; this call too: ${outcome.status} ${outcome.reason}`), true);
+    }
     if (outcome.kind === 'answered') {
       watchMessage(this.#context, this.#call, target.peer, outcome.dialog.res, outcome.dialog.res.status);
       for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
@@ -245,25 +296,16 @@ export class Hunt {
       return { won: true, result: this.#winner };
     }
     if (outcome.response !== null && watchMessage(this.#context, this.#call, target.peer, outcome.response, outcome.status)) return lost(peerRefusal(outcome.status, outcome.reason), false);
-    if (outcome.status >= 300 && outcome.status < 400) return this.#redirected(target.peer, outcome.response);
+    if (outcome.status >= 300 && outcome.status < 400) {
+      begun.redirected(outcome.status, outcome.reason);
+      return this.#redirected(target.peer, outcome.response);
+    }
     if (outcome.status === 401 || outcome.status === 407 || (outcome.status === 403 && outcome.authenticated)) {
       this.#call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
     }
     // RFC 3261 §16.7 step 5: a 6xx is the user's answer on all devices.
     if (outcome.status >= 600) for (const other of group) other.cancel(formatReason('SIP', outcome.status, outcome.reason));
     return lost(peerRefusal(outcome.status, outcome.reason), maySeekFurther(outcome.status));
-  }
-
-  /** What an INVITE's end says of who is there. */
-  #tellOf(peer: string, { device }: Destination, outcome: Exclude<InviteOutcome, { kind: 'failed' }>): void {
-    const nobody = outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response);
-    if (device === null) {
-      this.#context.heardPeer(peer, nobody ? `${outcome.status} ${outcome.reason}` : null);
-      return;
-    }
-    // RFC 5626 §5.3.1: 430, its flow is gone (drachtio-server says 410); a connection that is gone does not come back either.
-    const gone = outcome.kind === 'refused' && (outcome.status === 430 || (device.source.protocol !== 'udp' && (nobody || outcome.status === 410)));
-    if (gone) this.#context.registrar.forget(device, 'its connection is gone');
   }
 
   async #takeAnswer(leg: PeerLeg, dialog: SipDialog, sdp: string): Promise<Attempt | null> {
@@ -286,10 +328,15 @@ export class Hunt {
     for (const uri of redirectedTo(response?.get('Contact') ?? '')) {
       if (this.#stopped !== null) break;
       if (++this.#redirects > maxRedirects) return lost({ by: 'peer', reason: 'refused', status: 480, text: `redirected more than ${maxRedirects} times` }, true);
-      last = await this.#attempt({ origin: 'redirect', peer: null, by, uri });
+      last = await this.#attempt({ origin: 'redirect', peer: null, by, uri }, true);
       if (last.won || !last.goOn) break;
     }
     return last;
+  }
+
+  /** A call that fails has been somewhere too. Its record names the target that it went to last; that of a transfer names who has the call. */
+  #tellCall({ peer, user }: RouteTarget, rule: string, callId: string): void {
+    if (this.#plan.origin === 'route') Object.assign(this.#call.facts, { peer, target: user, rule, peerCallId: callId });
   }
 
   #judge(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): TargetVerdict {

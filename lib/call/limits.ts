@@ -3,7 +3,7 @@ import { pairLimits } from '../config/types.js';
 import type { DailyCounters, RateWindows } from '../state/index.js';
 import type { Call } from './call.js';
 import type { CallTable, Place } from './table.js';
-import type { Termination } from './termination.js';
+import { numberFull, peerFull, type Termination } from './termination.js';
 
 /** A business-initiated call that wants to begin. */
 export interface WantedPlaces {
@@ -43,7 +43,7 @@ export class BusinessLimits {
   take(call: Call, wanted: WantedPlaces): Places {
     const { peer, number, user } = wanted;
     const objection = this.#objection(wanted);
-    if (objection !== null) return { refused: { by: 'policy', ...objection } };
+    if (objection !== null) return { refused: { ...objection, by: 'policy' } };
 
     const peerPlace = this.#table.takePeer(peer, wanted.peerConfig.maxConcurrentCalls);
     const places = [
@@ -81,8 +81,8 @@ export class BusinessLimits {
 
     const busy = (reason: string, rule: string, text: string): Objection => ({ reason, rule, status: 503, text });
     if (this.#table.onPair(number, user) > 0) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
-    if (this.#table.onNumber(number) >= maxConcurrentCalls) return busy('limit.number', ofNumber('maxConcurrentCalls'), `${number} carries its ${maxConcurrentCalls} calls already`);
-    if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return busy('limit.peer', `peers.${peer}.maxConcurrentCalls`, `peer ${peer} carries its ${peerConfig.maxConcurrentCalls} calls already`);
+    if (this.#table.onNumber(number) >= maxConcurrentCalls) return numberFull(number, maxConcurrentCalls);
+    if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return peerFull(peer, peerConfig.maxConcurrentCalls);
     if (!this.#rates.free(`peer ${peer}`, peerConfig.callsPerSecond)) return busy('limit.peerRate', `peers.${peer}.callsPerSecond`, `peer ${peer} began ${peerConfig.callsPerSecond} calls within a second`);
     if (!this.#rates.free(`number ${number}`, callsPerSecond)) return busy('limit.numberRate', ofNumber('callsPerSecond'), `${number} began ${callsPerSecond} calls within a second`);
     return null;

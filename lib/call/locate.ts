@@ -20,12 +20,13 @@ export interface Destination {
 }
 
 export type Located =
-  | { readonly reachable: true; readonly destinations: readonly Destination[] }
+  /** `out`: why its peer is believed not to be there, as a sentence: it gets calls that nobody else takes. Null: it is believed to be there. */
+  | { readonly reachable: true; readonly destinations: readonly Destination[]; readonly out: string | null }
   /** Nobody is there now; a sentence for people. */
   | { readonly reachable: false; readonly why: string };
 
 export interface LocateSources {
-  /** Why a peer gets no calls now; null when it does. */
+  /** Why a peer is out; null when it is not. */
   readonly out: (peer: string) => string | null;
   readonly contacts: (peer: string, user: string) => readonly Binding[];
 }
@@ -33,11 +34,11 @@ export interface LocateSources {
 /** Where an allowed target is: at its peer, or at every device that its user has registered. Pure. */
 export function locate(sources: LocateSources, target: RouteTarget, peer: PeerConfig, domain: string): Located {
   if (!peer.register) {
-    const why = sources.out(target.peer);
-    return why === null ? { reachable: true, destinations: [{ uri: target.uri, to: `<${target.uri}>`, proxy: null, headers: {}, transport: transportOf(target.uri), device: null }] } : { reachable: false, why };
+    const destination = { uri: target.uri, to: `<${target.uri}>`, proxy: null, headers: {}, transport: transportOf(target.uri), device: null };
+    return { reachable: true, destinations: [destination], out: sources.out(target.peer) };
   }
   const destinations = sources.contacts(target.peer, target.user).map((binding) => ({ ...addressOf(binding), to: `<sip:${binding.user}@${domain}>`, transport: binding.source.protocol, device: binding }));
-  return destinations.length > 0 ? { reachable: true, destinations } : { reachable: false, why: `user ${target.user} of peer ${target.peer} has no device registered` };
+  return destinations.length > 0 ? { reachable: true, destinations, out: null } : { reachable: false, why: `user ${target.user} of peer ${target.peer} has no device registered` };
 }
 
 function transportOf(uri: string): string {

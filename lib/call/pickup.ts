@@ -16,9 +16,10 @@ import { allowOfPeers } from './negotiation.js';
 import { mediaFailure } from './refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from './sessionTimer.js';
+import { peerFull } from './termination.js';
 import type { Place } from './table.js';
 
-type Refusal = { readonly status: number; readonly why: string };
+type Refusal = { readonly status: number; readonly why: string; readonly reason?: string };
 
 /**
  * An INVITE with Replaces from a peer (RFC 3891): another of its users takes a WhatsApp user over, from a phone that rings (directed
@@ -28,12 +29,13 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
   const replaces = parseReplaces(req.get('Replaces') ?? '');
   // RFC 3891 §3: a malformed or second Replaces is a bad request; no such dialog is 481.
   const known = replaces === null ? null : context.dialogs.find(replaces);
-  const refuse = ({ status, why }: Refusal): void => {
-    context.log.warn({ peer: peerName, status, why }, 'a pick-up was refused');
-    res.send(status);
+  const refuse = ({ status, why, reason }: Refusal): void => {
+    context.log.warn({ peer: peerName, status, why, reason }, 'a pick-up was refused');
+    res.send(status, { headers: { Reason: formatReason('SIP', status, why), ...(status === 503 ? { 'Retry-After': '5' } : {}) } });
   };
   if (replaces === null) return refuse({ status: 400, why: 'Replaces cannot be read' });
   if (known === null || known.call.over || known.call.media === null) return refuse({ status: 481, why: 'no such dialog' });
+  if (!known.call.mayBeSentOn()) return refuse({ status: 403, why: 'too many transfers and pick-ups in this call' });
   // RFC 3891 §3: 486 where only an early dialog is meant and it is answered already.
   if (replaces.earlyOnly && !known.early) return refuse({ status: 486, why: 'answered already' });
   const timer = new SessionTimer();
@@ -62,11 +64,15 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
   const verdict = newcomer ?? judgeTarget(facts);
   context.onVerdict(call, newcomer === null ? facts : asNewcomer, verdict);
   if (!verdict.allow) {
-    call.facts.transfers.push({ kind: 'pickup', by: peerName, to: null, status: verdict.status });
+    call.sentOn({ kind: 'pickup', by: peerName, to: null, status: verdict.status });
     return { status: verdict.status, why: verdict.text };
   }
   const place = context.table.takePeer(peerName, peer.maxConcurrentCalls);
-  if (place === null) return { status: 503, why: `peer ${peerName} already carries its ${peer.maxConcurrentCalls} calls` };
+  if (place === null) {
+    const full = peerFull(peerName, peer.maxConcurrentCalls);
+    call.sentOn({ kind: 'pickup', by: peerName, to: null, status: full.status });
+    return { status: full.status, why: full.text, reason: full.reason };
+  }
   return { user: verdict.user, uri: verdict.uri, rule: verdict.rule, place, facts };
 }
 
@@ -96,7 +102,7 @@ async function answer(
     const now = context.dialogs.find(replaces) ?? known;
     if ((now.early || !replaces.earlyOnly) && now.giveTo(won)) {
       call.standing.set(won.target, facts);
-      call.facts.transfers.push({ kind: 'pickup', by: peerName, to: `${user}@${peerName}`, status: 200 });
+      call.sentOn({ kind: 'pickup', by: peerName, to: `${user}@${peerName}`, status: 200 });
       call.log.info({ peer: peerName, user, early: now.early }, 'picked up');
       return;
     }

@@ -1,5 +1,6 @@
 import type { CallMediaStats } from '../media/types.js';
 import type { Termination } from './termination.js';
+import type { TryRecord } from './tries.js';
 
 export type Direction = 'user-initiated' | 'business-initiated';
 
@@ -35,7 +36,9 @@ export interface CallRecord {
   readonly payload: string | null;
   readonly country: string | null;
   readonly termination: Termination;
-  /** From the INVITE to our 200 towards the caller. */
+  /** Targets that the call was offered to, or that were passed over, in their order. */
+  readonly tries: readonly TryRecord[];
+  /** From the INVITE to our final answer towards the caller, a refusal too. */
   readonly setupMs: number | null;
   /** From the answer to the end. */
   readonly durationMs: number | null;

@@ -23,6 +23,16 @@ export type Termination =
       readonly text: string;
     };
 
+/** A number carries as many calls as it may, in whatever direction the next one goes. */
+export function numberFull(number: string, limit: number): Extract<Termination, { by: 'policy' }> {
+  return { by: 'policy', reason: 'limit.number', rule: `numbers."${number}".maxConcurrentCalls`, status: 503, text: `${number} carries its ${limit} calls already` };
+}
+
+/** The same for a peer, whether it calls, is called, picks up or is transferred to. */
+export function peerFull(peer: string, limit: number): Extract<Termination, { by: 'policy' }> {
+  return { by: 'policy', reason: 'limit.peer', rule: `peers.${peer}.maxConcurrentCalls`, status: 503, text: `peer ${peer} carries its ${limit} calls already` };
+}
+
 /** What a peer's final refusal, or the SIP server's own (408, 503), means for the call. */
 export function peerRefusal(status: number, reason: string): Termination {
   const text = `${status} ${reason}`.trim();
@@ -38,6 +48,8 @@ export function peerRefusal(status: number, reason: string): Termination {
  * answered or refused at once (META-SIP §2.4, §5.3), so a peer's status that means nothing to it becomes 480.
  */
 export function statusForMeta(termination: Termination): number {
+  // A full peer is as good as one that nobody answers at; a full number is ours to say.
+  if (termination.reason === 'limit.peer') return 480;
   if (termination.by !== 'peer') return termination.status;
   if (termination.reason === 'busy' || termination.reason === 'declined') return termination.status;
   return 480;

@@ -19,6 +19,10 @@ type Allowed = Extract<TargetVerdict, { allow: true }>;
  */
 export function takeRefer(bridge: Bridge, transferor: PeerDialog, request: SipRequest, response: SipResponse): Transfer | null {
   const { call, context, manner } = bridge;
+  if (!call.mayBeSentOn()) {
+    response.send(403);
+    return null;
+  }
   const order = readRefer(request);
   if (typeof order === 'string') {
     response.send(400, cleanHeaderValue(order));
@@ -34,7 +38,7 @@ export function takeRefer(bridge: Bridge, transferor: PeerDialog, request: SipRe
   const refused = verdict.allow ? oneOfOurs(bridge, order) : verdict.text;
   if (!verdict.allow || refused !== null) {
     call.log.warn({ peer: transferor.party.peer, kind, why: refused }, 'a transfer was refused');
-    call.facts.transfers.push({ kind, by: transferor.party.peer, to: null, status: verdict.allow ? 403 : verdict.status });
+    call.sentOn({ kind, by: transferor.party.peer, to: null, status: verdict.allow ? 403 : verdict.status });
     response.send(verdict.allow ? 403 : verdict.status);
     return null;
   }
@@ -58,6 +62,7 @@ export class Transfer {
   readonly #order: ReferOrder;
   readonly #target: Allowed;
   readonly #subscription: ReferSubscription;
+  readonly #disown: () => void;
   #hunt: Hunt | null = null;
   #abandoned: string | null = null;
 
@@ -67,7 +72,7 @@ export class Transfer {
     this.#order = order;
     this.#target = target;
     this.#subscription = subscription;
-    bridge.call.own((termination) => {
+    this.#disown = bridge.call.own((termination) => {
       const { protocol, cause, text } = reasonOf(termination);
       this.abandon(formatReason(protocol, cause, text));
     });
@@ -80,6 +85,14 @@ export class Transfer {
   }
 
   async run(): Promise<void> {
+    try {
+      await this.#run();
+    } finally {
+      this.#disown();
+    }
+  }
+
+  async #run(): Promise<void> {
     const { call, comfort, media, manner } = this.#bridge;
     // RFC 3515 §2.4.4: the first NOTIFY follows at once.
     this.#subscription.progress(100, 'Trying');
@@ -92,7 +105,7 @@ export class Transfer {
       ...(referredBy === null ? {} : { 'Referred-By': referredBy }),
     });
     const status = 'won' in result ? 200 : result.failed.status;
-    call.facts.transfers.push({ kind: replaces === null ? 'blind' : 'attended', by: this.#transferor.party.peer, to: `${this.#target.user}@${this.#target.peer}`, status });
+    call.sentOn({ kind: replaces === null ? 'blind' : 'attended', by: this.#transferor.party.peer, to: `${this.#target.user}@${this.#target.peer}`, status });
     call.log.info({ from: this.#transferor.party, to: { peer: this.#target.peer, user: this.#target.user }, status }, 'transfer');
     if ('failed' in result) return this.#fail(result.failed);
     this.#bridge.connect(this.#bridge.adopt(result.won));

@@ -18,7 +18,7 @@ import { Hunt } from './hunt.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { readMetaRequest, type MetaRequest } from './metaRequest.js';
 import { mediaFailure, refuseOnEnd } from './refuse.js';
-import { reasonOf, statusForMeta } from './termination.js';
+import { numberFull, reasonOf, statusForMeta } from './termination.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
 export function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): void {
@@ -149,7 +149,7 @@ class UserInitiatedCall {
     }
     const place = this.#context.table.takeNumber(this.#request.number, number.maxConcurrentCalls);
     if (place === null) {
-      call.end({ by: 'us', reason: 'overload', status: 503, text: `${this.#request.number} already carries its ${number.maxConcurrentCalls} calls` });
+      call.end(numberFull(this.#request.number, number.maxConcurrentCalls));
       return null;
     }
     // Never refused here: it is Meta's to keep a user to one call. A business-initiated call has to wait for it.

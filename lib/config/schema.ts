@@ -111,8 +111,8 @@ export const peerSchema: Group = {
   },
   health: {
     interval: leaf('Seconds between OPTIONS to this peer; 0: none, and it is never out.', is.integer(0, 3600), 30),
-    outAfter: leaf('Failures in a row after which it gets no calls.', is.integer(1, 100), 3),
-    backAfter: leaf('Answers in a row after which it gets calls again.', is.integer(1, 100), 2),
+    outAfter: leaf('Failures in a row after which it is out: it gets only calls that nobody else takes.', is.integer(1, 100), 3),
+    backAfter: leaf('Answers in a row after which it gets calls as before.', is.integer(1, 100), 1),
   },
   sources: listOf('Networks this peer calls from.', is.cidr),
   digest: leaf('Credentials this peer must show when it calls in; null: its address is enough.', passes, null, { optional: true, children: credentials }),

@@ -201,9 +201,9 @@ export interface RegistrationConfig {
 export interface HealthConfig {
   /** Seconds between OPTIONS; 0: none, and the peer is never out. */
   readonly interval: number;
-  /** Failures in a row, of OPTIONS or calls, after which it gets no calls. */
+  /** Failures in a row, of OPTIONS or calls, after which it is out: it gets only calls that nobody else takes. */
   readonly outAfter: number;
-  /** Answers in a row after which it gets calls again. */
+  /** Answers in a row after which it gets calls as before. */
   readonly backAfter: number;
 }
 

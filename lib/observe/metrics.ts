@@ -71,7 +71,7 @@ export class Metrics {
 
   ended(direction: string, termination: { by: string; reason: string; status: number }, setupMs: number | null, durationMs: number | null): void {
     this.#calls.inc({ direction, by: termination.by, reason: termination.reason, status: String(termination.status) });
-    if (setupMs !== null) this.#setup.observe({ direction }, setupMs / 1000);
+    if (setupMs !== null && durationMs !== null) this.#setup.observe({ direction }, setupMs / 1000);
     if (durationMs !== null) this.#duration.observe({ direction }, durationMs / 1000);
   }
 

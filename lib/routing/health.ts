@@ -6,7 +6,7 @@ export interface HealthRules {
 }
 
 export interface PeerHealth {
-  /** 'unknown' until the first answer or failure; calls go to a peer unless it is out. */
+  /** 'unknown' until the first answer or failure; a peer that is out gets only the calls that nobody else takes. */
   readonly state: 'unknown' | 'up' | 'out';
   /** When it came into this state, milliseconds. */
   readonly since: number;
@@ -36,6 +36,14 @@ export function observe(health: PeerHealth, { failure }: Observation, rules: Hea
   const answers = health.answers + 1;
   const up = health.state === 'unknown' || (health.state === 'out' && answers >= rules.backAfter);
   return { state: up ? 'up' : health.state, since: up ? now : health.since, failures: 0, answers, reason: null };
+}
+
+/** A peer that restarts is back within so many milliseconds. */
+const restartTime = 60_000;
+
+/** True while a peer has not been out for long: it is asked often, as it may only be starting again. */
+export function restless({ state, since }: PeerHealth, now: number): boolean {
+  return state === 'out' && now - since < restartTime;
 }
 
 /** True while the next observation may change the state: it is made sooner then. */

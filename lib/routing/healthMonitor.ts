@@ -2,7 +2,7 @@ import type { HealthConfig, PeerConfig } from '../config/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { OptionsOutcome } from '../sip/options.js';
 import type { PeerHealth } from './health.js';
-import { observe, undecided, unheard } from './health.js';
+import { observe, restless, undecided, unheard } from './health.js';
 
 export interface HealthMonitorOptions {
   readonly peers: () => Readonly<Record<string, PeerConfig>>;
@@ -27,11 +27,13 @@ interface Watch {
   health: PeerHealth;
   roundTripMs: number | null;
   timer: NodeJS.Timeout | null;
+  /** When it was asked last, milliseconds. */
+  askedAt: number;
   asking: boolean;
 }
 
 const answerWithin = 5000;
-/** While it is not decided whether a peer is there, it is asked again so soon, milliseconds. */
+/** While it is not decided whether a peer is there, and while it has not been out for long, it is asked again so soon, milliseconds. */
 const soon = 2000;
 
 /**
@@ -56,13 +58,13 @@ export class HealthMonitor {
     }
     for (const [name, peer] of Object.entries(peers)) {
       if (!watched(peer) || this.#watches.has(name)) continue;
-      const watch: Watch = { peer: name, uri: peer.uri, rules: peer.health, health: unheard(this.#options.now()), roundTripMs: null, timer: null, asking: false };
+      const watch: Watch = { peer: name, uri: peer.uri, rules: peer.health, health: unheard(this.#options.now()), roundTripMs: null, timer: null, askedAt: 0, asking: false };
       this.#watches.set(name, watch);
       void this.#ask(watch);
     }
   }
 
-  /** Why a peer gets no calls, as a sentence; null when it does. */
+  /** Why a peer gets only the calls that nobody else takes, as a sentence; null when it is not out. */
   out(peer: string): string | null {
     const health = this.#watches.get(peer)?.health;
     return health?.state === 'out' ? `peer ${peer} is out of service since ${new Date(health.since).toISOString()}: ${health.reason ?? 'it has just begun to answer'}` : null;
@@ -72,6 +74,17 @@ export class HealthMonitor {
   heard(peer: string, failure: string | null): void {
     const watch = this.#watches.get(peer);
     if (watch !== undefined) this.#observe(watch, failure);
+  }
+
+  /** A call is about to be sent to a peer that is out: it is asked now. The result tells whether it has said nothing since it went out. */
+  askAgain(peer: string): () => boolean {
+    const watch = this.#watches.get(peer);
+    if (watch !== undefined && !watch.asking) {
+      if (watch.timer !== null) clearTimeout(watch.timer);
+      watch.timer = null;
+      void this.#ask(watch);
+    }
+    return () => watch?.health.state === 'out' && watch.health.answers === 0;
   }
 
   status(): PeerStatus[] {
@@ -85,7 +98,9 @@ export class HealthMonitor {
 
   async #ask(watch: Watch): Promise<void> {
     watch.asking = true;
-    const outcome = await this.#options.ask(watch.uri, Math.min(answerWithin, watch.rules.interval * 1000));
+    watch.askedAt = this.#options.now();
+    const within = restless(watch.health, watch.askedAt) ? soon : answerWithin;
+    const outcome = await this.#options.ask(watch.uri, Math.min(within, watch.rules.interval * 1000));
     watch.asking = false;
     if (this.#closed || this.#watches.get(watch.peer) !== watch) return;
     if (outcome?.answered === true) watch.roundTripMs = Math.round(outcome.ms);
@@ -104,7 +119,7 @@ export class HealthMonitor {
   #tell({ peer, uri }: Watch, before: PeerHealth, after: PeerHealth): void {
     const { log, now } = this.#options;
     if (after.state === 'out') {
-      log.error({ peer, uri, reason: after.reason }, `peer ${peer} is out of service: ${after.reason}, ${after.failures} times in a row; it gets no calls until it answers again`);
+      log.error({ peer, uri, reason: after.reason }, `peer ${peer} is out of service: ${after.reason}, ${after.failures} times in a row; until it answers it gets only calls that nobody else takes`);
     } else if (before.state === 'out') {
       log.warn({ peer, uri }, `peer ${peer} is back in service after ${Math.round((now() - before.since) / 1000)} s`);
     } else log.info({ peer, uri }, `peer ${peer} answers`);
@@ -114,7 +129,9 @@ export class HealthMonitor {
     if (watch.timer !== null) clearTimeout(watch.timer);
     const interval = watch.rules.interval * 1000;
     // Spread, so that many peers are not asked at the same moment for ever.
-    const wait = undecided(watch.health) ? Math.min(soon, interval) : interval * (0.9 + Math.random() * 0.2);
+    // So soon after the last question, not after its time-out.
+    const since = this.#options.now() - watch.askedAt;
+    const wait = undecided(watch.health) || restless(watch.health, this.#options.now()) ? Math.max(0, Math.min(soon, interval) - since) : interval * (0.9 + Math.random() * 0.2);
     watch.timer = setTimeout(() => {
       watch.timer = null;
       void this.#ask(watch);
