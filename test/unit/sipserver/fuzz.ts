@@ -55,8 +55,13 @@ export function fuzzMessage(r: Random): string {
     lines.splice(1 + r.below(lines.length), 0, `${r.pick([name, name, name.toUpperCase(), `${name} `])}${r.pick([':', ': ', ' : ', ''])}${value(r)}`);
   }
   const body = r.pick(['', '', 'v=0', 'v=0\r\n', 'x'.repeat(200)]);
-  let text = `${lines.join('\r\n')}\r\n${r.below(30) === 0 ? '' : '\r\n'}${body}`;
-  for (let n = r.below(4); n > 0; n--) {
+  const text = `${lines.join('\r\n')}\r\n${r.below(30) === 0 ? '' : '\r\n'}${body}`;
+  return mangled(r, text, r.below(4));
+}
+
+/** The text with this many bytes or pieces of it put wrong. */
+export function mangled(r: Random, text: string, times: number): string {
+  for (let n = times; n > 0; n--) {
     const at = r.below(text.length);
     switch (r.below(5)) {
       case 0: text = text.slice(0, at) + r.pick(TOKENS) + text.slice(at); break;
@@ -67,4 +72,46 @@ export function fuzzMessage(r: Random): string {
     }
   }
   return text;
+}
+
+const NUMBERS = ['0', '-1', '1', '69', '90', '2147483648', '4294967296', '5000000', '99999999999999999999', '1e9', '0x10', ''] as const;
+const VALUES: readonly string[] = [...TOKENS, ...URIS, '%46rom', '%', '|', '\x1b[2J', '\xc2\x9b', '\xe2\x80\xa8', '\xe3\x80\x80', ' '.repeat(300), '"'.repeat(50), '<'.repeat(50), ';tag=x', ';tag=|', 'a,'.repeat(200),
+  'Digest username="x", realm="y", nonce="z", response=', 'multipart/mixed;boundary=x', 'multipart/mixed;boundary="', '90;refresher=uas', '4294967;refresher=uac', '1 1 INVITE', '*', '<sip:x@127.0.0.1:1;transport=udp>', '<sip:x@wa.meta.vc;transport=tls>'];
+const EXTRA = ['Require', 'Supported', 'RSeq', 'RAck', 'Session-Expires', 'Min-SE', 'Expires', 'Retry-After', 'Record-Route', 'Route', 'Path', 'Contact', 'Diversion', 'P-Asserted-Identity', 'Reason', 'Replaces', 'Refer-To',
+  'Proxy-Authenticate', 'WWW-Authenticate', 'Authorization', 'Content-Type', 'Content-Length', 'Content-Encoding', 'Content-Disposition', 'To', 'From', 'Via', 'Call-ID', 'CSeq', 'Max-Forwards', 'f', 't', 'i', 'm', 'c', 'l', 'v'] as const;
+
+/** A well-formed message (binary string) with one to three things of its grammar put wrong, and bytes of it now and then. */
+export function mutated(r: Random, message: string): string {
+  let text = message;
+  for (let n = 1 + r.below(3); n > 0; n--) {
+    const end = Math.max(0, text.indexOf('\r\n\r\n'));
+    const lines = text.slice(0, end).split('\r\n');
+    const at = 1 + r.below(Math.max(1, lines.length - 1));
+    const line = lines[at] ?? '';
+    const colon = line.indexOf(':');
+    switch (r.below(12)) {
+      case 0: lines.splice(at, 1); break;
+      case 1: lines.splice(at, 0, line); break;
+      case 2: lines.splice(1 + r.below(lines.length), 0, ...lines.splice(at, 1)); break;
+      case 3: lines[at] = `${line.slice(0, colon + 1)} ${r.pick(VALUES)}`; break;
+      case 4: lines[at] = `${line}${r.pick([';', ',', '', '?', '&'])}${r.pick(VALUES)}`; break;
+      case 5: lines[at] = line.replace(/\d+/, r.pick(NUMBERS)); break;
+      case 6: lines.splice(at, 0, `${r.pick(EXTRA)}: ${r.pick([...VALUES, ...NUMBERS])}`); break;
+      case 7: lines[at] = r.pick([line.toUpperCase(), line.replace(':', ' :'), line.replace(': ', ':\r\n '), line.replace(':', ''), `${line.charCodeAt(0) > 64 ? `%${line.charCodeAt(0).toString(16)}${line.slice(1)}` : line}`]); break;
+      case 8: lines[0] = r.pick([`${lines[0] ?? ''} `, (lines[0] ?? '').replace(/\d+/, r.pick(NUMBERS)), (lines[0] ?? '').replace('SIP/2.0', 'SIP/3.0'), (lines[0] ?? '').replace(/ [^ ]*/, ` ${r.pick(VALUES)}`)]); break;
+      case 9: lines[at] = line.split(/([;,<>@=])/).map((part) => (r.below(8) === 0 ? r.pick(VALUES) : part)).join(''); break;
+      case 10: { // The body: another length, other numbers, lines lost, doubled or not its own.
+        const body = text.slice(end + 4).split('\r\n');
+        const row = r.below(body.length);
+        body.splice(row, r.below(3), r.pick([body[row] ?? '', (body[row] ?? '').replace(/\d+/g, () => r.pick(NUMBERS)), r.pick(VALUES), 'c=IN IP4 255.255.255.255', 'm=audio 0 RTP/AVP', 'a=sendonly', '--x\r\n']));
+        text = `${lines.join('\r\n')}\r\n\r\n${body.join('\r\n')}`;
+        continue;
+      }
+      default: text = mangled(r, text, 1); continue;
+    }
+    text = `${lines.join('\r\n')}${text.slice(end)}`;
+  }
+  // Mostly the length is made to fit again: otherwise a stream is lost at the first fault of it, and the rest never read.
+  const gap = text.indexOf('\r\n\r\n');
+  return gap < 0 || r.below(10) === 0 ? text : text.replace(/\r\nContent-Length: *\d+(?=\r\n)/, `\r\nContent-Length: ${text.length - gap - 4}`);
 }
