@@ -212,7 +212,14 @@ export class Call {
     try {
       await closer(termination);
     } catch (error) {
-      this.log.debug({ err: (error as Error).message }, 'a leg was already gone');
+      if (isGone(error)) this.log.debug({ err: (error as Error).message }, 'a leg was already gone');
+      else this.log.error({ err: error }, 'a leg could not be ended');
     }
   }
+}
+
+/** Whether an error says that there is nobody to end a leg with: the SIP server, or the dialog there, has gone. */
+function isGone(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === 'SIP_UNAVAILABLE' || code === 'ENODIALOG' || code === 'EDRACHTIO' || code === 'ESOCKETDESTROYED';
 }

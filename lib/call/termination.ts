@@ -51,7 +51,9 @@ export function statusForMeta(termination: Termination): number {
   // A full peer is as good as one that nobody answers at; a full number is ours to say.
   if (termination.reason === 'limit.peer') return 480;
   if (termination.by !== 'peer') return termination.status;
-  if (termination.reason === 'busy' || termination.reason === 'declined') return termination.status;
+  // RFC 8197: 607 is a refusal by the person who is called, as 603 is; Meta is known to understand that one.
+  if (termination.reason === 'declined') return 603;
+  if (termination.reason === 'busy') return termination.status;
   return 480;
 }
 

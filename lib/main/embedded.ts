@@ -20,6 +20,7 @@ export async function startEmbedded(
     targets: {
       [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
     },
+    reserved: { hosts: [config.meta.host, ...metaHosts], networks: config.meta.sources },
     followContacts: false,
     limits: limitsOf(config.sip.limits),
     ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
@@ -36,6 +37,9 @@ function startError({ sip }: Config, error: unknown): unknown {
   if (listen === undefined || (syscall !== 'listen' && syscall !== 'bind' && !/^E(ADDR|ACCES)/.test(code ?? ''))) return error;
   return listenError(`sip.listen[${sip.listen.indexOf(listen)}]`, listen, error);
 }
+
+/** Names of Meta's beside the one that is called: they stand in its Record-Route (META-SIP §1). */
+const metaHosts = ['meta.vc', 'fbinfra.net'];
 
 /** The file's limits in the server's units. */
 function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {

@@ -114,3 +114,12 @@ async function ask(
     challengedAt = uri = request.uri;
   }
 }
+
+/**
+ * Sends BYE in the dialog that a 2xx of the far end has begun at the SIP server and drachtio-srf has not taken in.
+ * @throws as hangUp
+ */
+export async function endUnborn(stack: SipStack, accepted: SipResponse, headers: SipHeaders, authorization: Authorization): Promise<void> {
+  const { agent, socket, stackDialogId: id } = accepted as unknown as InnerResponse & { readonly stackDialogId: string };
+  await ask(stack, { agent, socket, id }, { method: 'BYE', headers, body: '' }, authorization.begin('BYE'), null, (_update, response) => response.send(481));
+}

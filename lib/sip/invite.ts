@@ -3,8 +3,8 @@ import { Authorization } from './authorization.js';
 import type { Credentials } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { isRefusal, whileConnected } from './drachtio.js';
-import { parseMinSE } from './headers.js';
-import { acknowledgeReliable, authorize, hangUp } from './inDialog.js';
+import { formatReason, parseMinSE } from './headers.js';
+import { acknowledgeReliable, authorize, endUnborn, hangUp } from './inDialog.js';
 
 export interface InviteOptions {
   readonly uri: string;
@@ -115,6 +115,7 @@ export class OutboundInvite {
   async #attempt(cseq: number, more: SipHeaders, authenticated: boolean): Promise<InviteOutcome> {
     if (this.#cancelled !== null) return terminated;
     const { uri, from, to, contact, headers, sdp, proxy } = this.#options;
+    let accepted: SipResponse | null = null;
     try {
       const dialog = await whileConnected(this.#stack, this.#stack.createUAC(uri, {
         localSdp: sdp, ...(proxy === undefined ? {} : { proxy }),
@@ -128,6 +129,7 @@ export class OutboundInvite {
           if (error) return;
           this.#request = request;
           this.#takeUpdates(request);
+          request.on('response', (response: SipResponse) => { if (response.status >= 200 && response.status < 300) accepted = response; });
           if (this.#cancelled !== null) this.#sendCancel();
         },
         cbProvisional: (response) => {
@@ -145,11 +147,20 @@ export class OutboundInvite {
       return { kind: 'answered', dialog, sdp: dialog.remote.sdp };
     } catch (error) {
       this.#request = null;
+      if (accepted !== null) return this.#unusable(accepted, error);
       if (isRefusal(error)) {
         return { kind: 'refused', status: error.status, reason: error.reason ?? '', response: error.res ?? null, authenticated };
       }
       return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
     }
+  }
+
+  /** A 2xx that makes no dialog, for want of a Contact say: drachtio-srf has acknowledged it, and the far end is told that it is over (RFC 3261 §13.2.2.4). */
+  #unusable(response: SipResponse, error: unknown): InviteOutcome {
+    const text = `its ${response.status} cannot be used: ${isRefusal(error) ? error.reason : String(error)}`;
+    const reason = this.#cancelled?.headers ?? { Reason: formatReason('SIP', 500, text) };
+    endUnborn(this.#stack, response, reason, this.#authorization).catch(() => undefined);
+    return this.#cancelled === null ? { kind: 'refused', status: 500, reason: text, response, authenticated: false } : terminated;
   }
 
   /** drachtio-srf would answer an UPDATE with our first offer, whatever it asks (it listens right after the call of cbRequest). */

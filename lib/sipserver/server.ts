@@ -7,6 +7,7 @@ import type { Hop, NameService, TargetRule } from './locate/index.js';
 import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
 import type { Log } from './protocol/context.js';
+import type { Reserved } from './protocol/targets.js';
 import { Policy, SCANNERS } from './protocol/policy.js';
 import { DEFAULT_TIMERS, TransactionLayer } from './transaction/index.js';
 import type { Timers } from './transaction/index.js';
@@ -27,6 +28,8 @@ export interface SipServerOptions {
   advertise?: { default?: string | null };
   /** For one host name each: connect to this address and port instead of resolving, extra CA file, host to show it. Certificate and SNI stay the name's. */
   targets?: Record<string, TargetRule>;
+  /** Hosts (with what is below them) and networks (CIDRs) that no far end of a dialog may send us to but those that are there themselves. */
+  reserved?: Reserved;
   limits?: Partial<SipLimits>;
   /** RFC 3261 timers, ms; for tests. */
   timers?: Partial<Timers>;
@@ -94,7 +97,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
     }),
     connection: (id) => transports.connection(id),
-    isSelf: (hop) => isOurs(transports, hop),
+    isSelf: (hop) => isOurs(transports, hop), reserved: o.reserved ?? { hosts: [], networks: [] },
     isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });
   const layer = new TransactionLayer({

@@ -10,7 +10,7 @@ export type Script = (invite: SipMessage, peer: RawPeer) => void;
 export type Meets = (request: SipMessage, peer: RawPeer) => boolean;
 
 /** What a response, or a request in the dialog, carries beyond the necessary. */
-export interface Extra { readonly reason?: string; readonly headers?: readonly (readonly [string, string])[]; readonly body?: string; readonly type?: string; readonly contact?: string; readonly tag?: string }
+export interface Extra { readonly reason?: string; readonly edit?: (message: SipMessage) => void; readonly headers?: readonly (readonly [string, string])[]; readonly body?: string; readonly type?: string; readonly contact?: string; readonly tag?: string }
 
 /**
  * A PBX of bare UDP that says whatever its script says, right or wrong; ACK, BYE, CANCEL and retransmissions it meets by itself.
@@ -68,12 +68,13 @@ export class RawPeer {
     });
   }
 
-  answer(request: SipMessage, status: number, { reason, headers = [], body = '', type, contact, tag }: Extra = {}): void {
+  answer(request: SipMessage, status: number, { reason, headers = [], body = '', type, contact, tag, edit }: Extra = {}): void {
     const response = responseTo(request, status, reason, tag ?? `raw-${this.port}`);
     if (status < 400 && status > 100) response.add('Contact', contact ?? `<sip:6001@${this.address}>`);
     for (const [name, value] of headers) response.add(name, value);
     if (body !== '') response.setBody(body, type ?? 'application/sdp');
     else response.add('Content-Length', '0');
+    edit?.(response);
     if (status >= 200) this.#answered.set(keyOf(request), response);
     this.#send(response);
   }
@@ -97,7 +98,7 @@ export class RawPeer {
   }
 
   /** An INVITE of its own, to `host:port`; gives the final response. */
-  async call(to: { host: string; port: number }, uri: string, { headers = [], body = '', type }: Extra & { from?: string } = {}, from = `<sip:6001@${this.address}>`): Promise<SipMessage> {
+  async call(to: { host: string; port: number }, uri: string, { headers = [], body = '', type, edit }: Extra & { from?: string } = {}, from = `<sip:6001@${this.address}>`): Promise<SipMessage> {
     this.#remote = { address: to.host, port: to.port };
     const id = `${this.port}-${this.#cseq++}`;
     const request = SipMessage.request('INVITE', uri).add('Via', `SIP/2.0/UDP ${this.address};branch=z9hG4bK-raw-${id}`).add('Max-Forwards', '70')
@@ -105,6 +106,7 @@ export class RawPeer {
     if (!headers.some(([name]) => name === 'Contact')) request.add('Contact', `<sip:6001@${this.address}>`);
     for (const [name, value] of headers) request.add(name, value);
     request.setBody(body === '' ? sdp() : body, type ?? 'application/sdp');
+    edit?.(request);
     const final = this.next('an answer to INVITE', (message) => message.status >= 200 && message.get('call-id') === `raw-${id}`);
     this.#send(request);
     const response = await final;

@@ -20,6 +20,8 @@ import { refreshSession, SessionTimer } from './refresh.js';
 import { Session } from './session.js';
 import type { SessionOwner } from './session.js';
 import { Sessions } from './sessions.js';
+import { Targets } from './targets.js';
+import type { Reserved } from './targets.js';
 import { FlowTokens } from './tokens.js';
 import { Uac } from './uac.js';
 import { Uas } from './uas.js';
@@ -34,6 +36,8 @@ export interface EngineOptions {
   /** Reported to clients: `tls/host:port` of each listening point, as others see it and as it is bound. */
   hostports(): { advertised: string[]; local: string[] };
   isSelf(hop: Hop): boolean;
+  /** What the far end of a dialog may not name as its target. */
+  reserved: Reserved;
   /** The connection of this number, if it is up. */
   connection(id: number): Flow | undefined;
   /** True when host and port of the URI are this server's. */
@@ -74,7 +78,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.log = options.log;
     this.flows = new RegisteredFlows(options.followContacts);
     this.tokens = new FlowTokens(options.connection, options.isOurHost);
-    this.uac = new Uac(this, options.isSelf);
+    this.uac = new Uac(this, options.isSelf, new Targets(options.reserved, options.isSelf));
     this.proxying = new Proxying(this, options.isOurHost);
     this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify) });
     this.answers = new Answers(this);

@@ -1,5 +1,6 @@
 // One request from the network that a client answers.
 import { randomUUID } from 'node:crypto';
+import { after } from '../../util/after.js';
 import { parseCSeq, responseTo, SipMessage, tagOf } from '../parser/index.js';
 import { ReliableProvisionals } from '../dialog/index.js';
 import type { Presented } from '../locate/index.js';
@@ -10,6 +11,9 @@ import type { Context } from './context.js';
 import type { Leg } from './leg.js';
 import type { Session } from './session.js';
 import { clientText, flowMeta } from './wire.js';
+
+/** No call rings for so long, ms: an INVITE whose client has forgotten it after a provisional response goes then. */
+const LONGEST_RINGING = 2 * 3_600_000;
 
 /** Who keeps the requests under way. */
 export interface IncomingOwner {
@@ -53,10 +57,10 @@ export class Incoming implements ServerTransactionUser {
     this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${where}\r\n${text}`);
   }
 
-  /** The client has shown that it is at work on the request. */
-  touched(): void {
+  /** The client has answered with this status: after a provisional one a final one must follow, some day. */
+  touched(status = 200): void {
     clearTimeout(this.timer);
-    this.timer = undefined;
+    this.timer = status >= 200 ? undefined : after(LONGEST_RINGING, () => { this.refuse(500, 'Application Did Not Answer'); });
   }
 
   /** Sends provisional response `response` reliably (RFC 3262). */

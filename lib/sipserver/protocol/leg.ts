@@ -17,6 +17,12 @@ export class Leg extends Dialog {
   own: Flow | undefined;
   /** Where an INVITE of ours went over TCP or TLS. */
   invitedBy: Hop | undefined;
+  /** Where the far end was heard when the dialog began: requests that find no other way go there. */
+  heard: Hop | undefined;
+  /** Host of the Request-URI of our request that began it; '' when theirs did. */
+  calledBy = '';
+  /** It has been told that the far end names places where it may not send us. */
+  misled = false;
   /** Our 2xx that waits for its ACK. */
   accepted: AcceptedInvite | undefined;
   /** INVITEs under way within the dialog: ours, theirs. */

@@ -1,13 +1,13 @@
 // One request of a client's on its way, and the dialogs its responses make.
 import { randomUUID } from 'node:crypto';
-import { responseTo, tagOf, toNumber } from '../parser/index.js';
+import { parseUri, responseTo, tagOf, toNumber } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Delivery, DeliveryUser } from '../locate/index.js';
 import { lifetime, randomToken } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
 import { Leg } from './leg.js';
-import { calleeBehindNat } from './nat.js';
+import { calleeBehindNat, hopOf } from './nat.js';
 import { agreedByUac, minSE } from './refresh.js';
 import type { Session } from './session.js';
 import { TARGET_REFRESH } from './uas.js';
@@ -17,7 +17,7 @@ export interface OutgoingOwner {
   readonly context: Context;
   /** Acknowledges a 2xx that no client wants and ends its dialog (RFC 3261 §13.2.2.4). */
   discard(leg: Leg, why: string): void;
-  acknowledgeAgain(leg: Leg): void;
+  acknowledgeAgain(leg: Leg, heard: Flow): void;
   outgoingEnded(outgoing: Outgoing): void;
 }
 
@@ -64,7 +64,8 @@ export class Outgoing implements DeliveryUser {
 
   /** The dialog of a fork, made when its first response, or its NOTIFY, comes. `response` has the To with the fork's tag. */
   fork(response: SipMessage, flow: Flow | undefined): Leg | undefined {
-    const tag = tagOf(response.get('to') ?? '');
+    // RFC 3261 §12.1.2: a 2xx without a tag makes a dialog whose remote tag is null.
+    const tag = tagOf(response.get('to') ?? '') ?? (response.status >= 200 ? '' : undefined);
     if (tag === undefined) return undefined;
     let leg = this.forks.get(tag);
     if (leg === undefined) {
@@ -74,6 +75,8 @@ export class Outgoing implements DeliveryUser {
       leg.nat = by?.from !== undefined && !response.has('record-route') ? by : flow === undefined ? undefined : calleeBehindNat(response, flow);
       leg.own = flow === undefined || flow.protocol === 'udp' ? undefined : flow;
       leg.invitedBy = by === undefined || by.protocol === 'udp' || by.connection !== undefined ? undefined : by;
+      leg.heard = flow === undefined ? undefined : hopOf(flow);
+      leg.calledBy = parseUri(this.request.uri)?.host ?? '';
       leg.inviteSeq = leg.localSeq;
       leg.reliable = this.reliable;
       leg.minSE = Math.max(leg.minSE, minSE(this.request) ?? 0);
@@ -140,8 +143,7 @@ export class Outgoing implements DeliveryUser {
       this.tell(response, flow, this.dialogId());
     } else if (status < 300 && leg !== undefined) {
       if (leg.ack !== undefined) {
-        // §13.2.2.4: the 2xx came again, so the ACK was lost.
-        this.owner.acknowledgeAgain(leg);
+        this.owner.acknowledgeAgain(leg, flow);
         return;
       }
       if (this.winner === leg) return;
@@ -177,7 +179,7 @@ export class Outgoing implements DeliveryUser {
     if (status >= 200 && status < 300) {
       if (this.method === 'INVITE') {
         if (leg.ack !== undefined && leg.ack.seq === leg.inviteSeq) {
-          this.owner.acknowledgeAgain(leg);
+            this.owner.acknowledgeAgain(leg, flow);
           return;
         }
         if (this.winner === leg) return;

@@ -4,6 +4,7 @@ import { parseCSeq, parseUri, SipMessage, tagOf, uriParam, uriToString } from '.
 import { bare, Delivery, isRoutable, withVia } from '../locate/index.js';
 import type { Hop, Presented } from '../locate/index.js';
 import { randomToken } from '../transaction/index.js';
+import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
 import { parseRAck } from '../dialog/index.js';
 import { contactOf, takeBody, usable, withTag } from './headers.js';
@@ -11,6 +12,7 @@ import type { Leg } from './leg.js';
 import { hopOf } from './nat.js';
 import { Outgoing } from './outgoing.js';
 import type { OutgoingOwner } from './outgoing.js';
+import type { Targets } from './targets.js';
 import type { Session } from './session.js';
 import { clientText, metaOf } from './wire.js';
 
@@ -26,7 +28,7 @@ const NOWHERE: Presented = { host: 'invalid', port: 5060 };
 export class Uac implements OutgoingOwner {
   private readonly pending = new Map<string, Outgoing>();
 
-  constructor(readonly context: Context, private readonly isSelf: (hop: Hop) => boolean) {}
+  constructor(readonly context: Context, private readonly isSelf: (hop: Hop) => boolean, private readonly targets: Targets) {}
 
   get size(): number {
     return this.pending.size;
@@ -140,10 +142,18 @@ export class Uac implements OutgoingOwner {
     if (leg.nat !== undefined) return [leg.nat];
     const next = leg.nextHop(request);
     const found = await this.context.network.hops(next);
-    const hops = 'reason' in found ? [] : found;
+    const named = 'reason' in found ? [] : found;
+    const hops = named.filter((hop) => this.targets.allow(hop, leg));
+    if (hops.length < named.length && !leg.misled) {
+      leg.misled = true;
+      this.context.log.warn({ callId: leg.callId, target: next }, 'the far end of a dialog names a place where it may not send us; requests go to where it was heard');
+    }
     const own = leg.own === undefined || leg.own.closed ? [] : [hopOf(leg.own)];
-    if (stays(leg, next)) return [...own, ...leg.invitedBy === undefined ? [] : [leg.invitedBy], ...hops];
-    return leg.own?.accepted === true && leg.routeSet.length === 0 ? [...own, ...hops] : [...hops, ...own];
+    const ways = stays(leg, next) ? [...own, ...leg.invitedBy === undefined ? [] : [leg.invitedBy], ...hops]
+      : leg.own?.accepted === true && leg.routeSet.length === 0 ? [...own, ...hops] : [...hops, ...own];
+    // Where nothing else leads, or what led there fails: a far end that was heard can be answered there.
+    const { heard } = leg;
+    return heard === undefined || heard.connection !== undefined || ways.some((hop) => samePlace(hop, heard)) ? ways : [...ways, heard];
   }
 
   /** Sends an ACK of a 2xx (RFC 3261 §13.2.2.4), keeps it for repetitions of the 2xx, and answers the client if it asked for it. */
@@ -165,14 +175,21 @@ export class Uac implements OutgoingOwner {
         error = caught instanceof Error ? caught.message : String(caught);
       }
     }
-    this.context.log.warn({ callId: leg.callId, error }, 'ACK could not be sent');
+    this.context.log.warn({ callId: leg.callId, error }, 'ACK could not be sent; the dialog is given up');
     session?.reply(msgId, 'NOK', `Server error: ${error}`);
+    this.context.hangUp(leg, 'ACK could not be sent', 'system-error-initiated-termination');
   }
 
-  /** The 2xx came again, so the ACK was lost: it goes again, the same way while that is there (RFC 3261 §13.2.2.4). */
-  acknowledgeAgain(leg: Leg): void {
+  /**
+   * The 2xx came again, so the ACK was lost: it goes again, the same way while that is there (RFC 3261 §13.2.2.4). A Contact that leads nowhere
+   * loses every one: to where the 2xx comes from, too.
+   */
+  acknowledgeAgain(leg: Leg, heard: Flow): void {
     const { ack } = leg;
-    if (ack !== undefined && !ack.flow.send(ack.text)) this.context.network.spawn(this.acknowledge(leg, ack.request));
+    if (ack === undefined) return;
+    if (!ack.flow.send(ack.text)) this.context.network.spawn(this.acknowledge(leg, ack.request));
+    const { address, port } = ack.flow.remote;
+    if (heard.remote.address !== address || heard.remote.port !== port) heard.send(ack.text);
   }
 
   private inDialog(leg: Leg, given: SipMessage): SipMessage {
@@ -287,6 +304,10 @@ function acknowledgedBy(named: Leg, prack: SipMessage): Leg {
   if (one === undefined) return named;
   one.acknowledged = true;
   return one.leg;
+}
+
+function samePlace(a: Hop, b: Hop): boolean {
+  return a.protocol === b.protocol && a.address === b.address && a.port === b.port;
 }
 
 function hostOf(contact: string): Presented {
