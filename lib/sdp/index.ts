@@ -1,6 +1,7 @@
 export * from './types.js';
 export { audioCodec, eventCodec, isAudioCodec, META_OPUS_FMTP } from './codecs.js';
 export { isNowhere } from './direction.js';
+export { numberedAlike, payloadMap, underOurNumbers, type PayloadMap } from './payloads.js';
 export { readSdp } from './read.js';
 export { SDES_SUITE } from './security.js';
 export { writeSdp } from './write.js';

@@ -4,7 +4,7 @@ import { AwakeClock } from '../../util/patience.js';
 import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
 import { answerReport, RtcpSession } from './rtcp.js';
-import { OutStream, type StreamFormat } from './outStream.js';
+import { OutStream, type EventUnit, type StreamFormat } from './outStream.js';
 import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
 
 /** Between two ticks no more than this counts as a silence, in milliseconds: more is a stall of ours, in which nobody listened. */
@@ -20,6 +20,8 @@ export class Side {
   /** Meta's side only: the engine does the peers'. */
   readonly rtcp: RtcpSession | null;
   readonly send: (packet: Buffer) => void;
+  /** What each payload type is: audio, or events with durations in this unit. */
+  readonly #kinds = new Map<number, 'audio' | EventUnit>();
   #countsFast = false;
   #oddSamples = 0;
   #oddRow = 0;
@@ -30,6 +32,7 @@ export class Side {
     this.incoming = new InStream(clockRate(format.codec));
     this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => send(packet, this.remote));
     this.send = (packet) => send(packet, this.remote);
+    this.#learn(format);
     this.rtcp = cname === null ? null : new RtcpSession(this.incoming, this.outgoing, cname);
   }
 
@@ -38,6 +41,19 @@ export class Side {
     this.remote = remote;
     this.format = format;
     this.outgoing.reformat(format);
+    this.#learn(format);
+  }
+
+  /** Numbers of before are still taken, for what is under way: none may mean something else later (RFC 3264 §8.3.2). */
+  #learn({ audioType, eventType, eventUnit, takes }: StreamFormat): void {
+    for (const type of takes?.audio ?? [audioType]) this.#kinds.set(type, 'audio');
+    const events = takes?.events ?? (eventType === null ? [] : [{ type: eventType, unit: eventUnit }]);
+    for (const { type, unit } of events) this.#kinds.set(type, unit);
+  }
+
+  /** What a packet of this payload type is; undefined: nothing that was negotiated. */
+  kindOf(type: number): 'audio' | EventUnit | undefined {
+    return this.#kinds.get(type);
   }
 
   /** Something came from its port. */
@@ -56,11 +72,10 @@ export class Side {
    * The unit of an event's duration. Beside Opus some say telephone-event/8000 and count at 48000 (baresip 1.0.0): an event that has just
    * begun, as its marker says, cannot have lasted as long as that reads at 8000 (RFC 4733 §2.5.1.2).
    */
-  eventUnit(packet: Buffer, offset: number): number {
-    const { codec, eventUnit } = this.format;
-    if (codec !== 'opus' || eventUnit !== 8000 || this.id === 'meta') return eventUnit;
+  eventUnit(packet: Buffer, offset: number, named: EventUnit): EventUnit {
+    if (this.format.codec !== 'opus' || named !== 8000 || this.id === 'meta') return named;
     if (((packet[1] as number) & 0x80) !== 0 && packet.length >= offset + 4) this.#countsFast = packet.readUInt16BE(offset + 2) >= 100 * 8;
-    return this.#countsFast ? 48_000 : eventUnit;
+    return this.#countsFast ? 48_000 : named;
   }
 
   counters(): SideCounters {
@@ -158,8 +173,9 @@ export class AnchorCall {
     const offset = payloadOffset(packet);
     if (offset < 0) return;
     const type = (packet[1] as number) & 0x7f;
-    const isEvent = type === side.format.eventType;
-    if (!isEvent && type !== side.format.audioType) return;
+    const kind = side.kindOf(type);
+    if (kind === undefined) return;
+    const isEvent = kind !== 'audio';
     side.incoming.take(packet, packet.length - offset, now, !isEvent);
     const fromMeta = side === this.meta;
     if (fromMeta) this.#aliveAt = this.awake.now;
@@ -167,7 +183,7 @@ export class AnchorCall {
     const target = fromMeta ? this.#connected : side === this.#connected ? this.meta : null;
     if (target === null || !side.flow.sends) return;
     if (isEvent) {
-      target.outgoing.event(packet, offset, side.eventUnit(packet, offset), now);
+      target.outgoing.event(packet, offset, side.eventUnit(packet, offset, kind), now);
       return;
     }
     const opus = side.format.codec === 'opus';

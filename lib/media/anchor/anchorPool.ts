@@ -26,6 +26,9 @@ const HUNG_MS = 30_000;
 const STOP_PATIENCE = 3000;
 const REPLACE_AFTER = 1000;
 
+/** Meta's side, always: its descriptions say so, and it is to have a packet every 20 ms (META-SIP §6.2). */
+export const BOTH_WAYS: Flow = { listens: true, sends: true };
+
 type CallCommand = AnchorCommand extends infer C ? C extends { readonly call: number } ? Omit<C, 'call'> : never : never;
 
 /** One worker thread with its socket, and the calls on it. */
@@ -161,7 +164,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   }
 
   /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. */
-  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow, source: { readonly id: number; readonly cname: string } | null = null): void {
+  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow = BOTH_WAYS, source: { readonly id: number; readonly cname: string } | null = null): void {
     this.post({ op: 'side', side, remote, format, flow, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
   }
 

@@ -8,12 +8,17 @@ import { JUMP_MS, PATIENCE_MS, SourceMap, type Position } from './sourceMap.js';
 /** How packets look on one side of the anchor. */
 export interface StreamFormat {
   readonly codec: AnchorCodec;
+  /** Payload type of audio, as it is sent. */
   readonly audioType: number;
-  /** Payload type of telephone events; null: none are sent there. */
+  /** Payload type of telephone events, as they are sent; null: none are. */
   readonly eventType: number | null;
   /** Unit of the events' durations in Hz; their timestamps always follow the audio's clock. */
-  readonly eventUnit: 8000 | 48_000;
+  readonly eventUnit: EventUnit;
+  /** Payload types that are taken; left out: those above. */
+  readonly takes?: { readonly audio: readonly number[]; readonly events: readonly { readonly type: number; readonly unit: EventUnit }[] };
 }
+
+export type EventUnit = 8000 | 48_000;
 
 /** Audio ends an event when no update of it came for so long, in milliseconds; they should come every 50 (RFC 4733 §2.5.1.2). */
 const EVENT_SPACING_MS = 150;

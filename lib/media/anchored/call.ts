@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
-import { readMetaOffer, type Flow, type MetaMedia } from '../../sdp/index.js';
-import type { AnchorHandle, AnchorPool } from '../anchor/anchorPool.js';
+import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
+import { BOTH_WAYS, type AnchorHandle, type AnchorPool } from '../anchor/anchorPool.js';
 import { eventOf } from '../anchor/events.js';
 import type { AnchorCounters, Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
@@ -34,9 +34,6 @@ export interface CallSurroundings {
   readonly logger: MediaLogger;
   closed(call: AnchoredCall): void;
 }
-
-/** Meta's side, always: its descriptions say so, and it is to have a packet every 20 ms (META-SIP §6.2). */
-const BOTH_WAYS: Flow = { listens: true, sends: true };
 
 const NOTHING: LegMediaStats = peerStats(null, null, null);
 

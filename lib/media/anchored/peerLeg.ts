@@ -73,8 +73,7 @@ export class AnchoredPeerLeg implements PeerLeg {
   takeAnswer(answer: string): Promise<void> {
     return this.#inTurn(async () => {
       const { side } = this.#open();
-      // To an engine that has the peer as the one who offers, its answer to what stands is an offer whose answer is known.
-      await this.#settle(this.#answered ? await side.answer(answer, this.#current, this.#sessionId, this.#version) : await side.takeAnswer(answer));
+      await this.#settle(await side.takeAnswer(answer, this.#current));
     });
   }
 

@@ -1,5 +1,10 @@
 import { isNowhere, type PeerMedia } from '../../sdp/index.js';
 
+/** The same with the address it had: a hold with c=0.0.0.0 leaves that standing, for the resume. */
+export function keepAddress(media: PeerMedia, before: PeerMedia): PeerMedia {
+  return { ...media, audio: { ...media.audio, address: before.audio.address } };
+}
+
 /** Nothing changed that the engine would have to know: a hold, a resume, a refresh. */
 export function sameStream(a: PeerMedia, b: PeerMedia): boolean {
   const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec.name, codec.payloadType, events?.payloadType ?? null]);

@@ -64,8 +64,8 @@ export interface PeerSideResult {
 export interface PeerSide {
   /** Our offer to the peer; `id` and `version` are those of its o= line. */
   offer(id: string, version: number): Promise<string>;
-  /** The peer's answer to it. */
-  takeAnswer(text: string): Promise<PeerSideResult>;
+  /** The peer's answer to it, or to our last answer offered again (an ACK's). `before` is what stands. Nothing that the peer was told may change. */
+  takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult>;
   /** Answers the peer's offer, a first or a later one; `before` is what stands, so that an unchanged stream is left alone. */
   answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }>;
   /** The same stream once more, with packets of `ms` towards the peer and of 20 ms towards the anchor; null where the engine cannot. */

@@ -1,7 +1,7 @@
 import { audioCodec, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia } from '../../sdp/index.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
-import { sameStream } from '../anchored/sameStream.js';
+import { keepAddress, sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
 import type { PeerMediaProfile } from '../types.js';
 import { ChannelPair, placeholder } from './pair.js';
@@ -23,7 +23,7 @@ export class FreeswitchPeerSide implements PeerSide {
   #pair: ChannelPair;
   #port: AudioSection | null = null;
   #passes = false;
-  /** What the peer has answered to our offer; null: nothing yet. */
+  /** What stands with the peer; null: nothing yet. */
   #taken: { readonly result: PeerSideResult; readonly towardsAnchor: AudioSection } | null = null;
 
   constructor(server: FreeswitchServer, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
@@ -73,7 +73,9 @@ export class FreeswitchPeerSide implements PeerSide {
       await pair.join();
       if (pair !== this.#pair) void this.#pair.close();
       [this.#pair, this.#port, this.#passes] = [pair, port, passes];
-      return { ...this.#result(media, towardsAnchor), sdp: writeSdp(peerAnswer(media, port, this.#profile, id, version)) };
+      const result = this.#result(media, towardsAnchor);
+      this.#taken = { result, towardsAnchor };
+      return { ...result, sdp: writeSdp(peerAnswer(media, port, this.#profile, id, version)) };
     } catch (error) {
       if (pair !== this.#pair) void pair.close();
       throw error;
@@ -126,11 +128,6 @@ export class FreeswitchPeerSide implements PeerSide {
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes, ptime: 20 },
     };
   }
-}
-
-/** A hold with c=0.0.0.0 leaves the address it had standing, for the resume. */
-function keepAddress(media: PeerMedia, before: PeerMedia): PeerMedia {
-  return { ...media, audio: { ...media.audio, address: before.audio.address } };
 }
 
 function sameCodecs(a: PeerMedia, b: PeerMedia): boolean {

@@ -1,9 +1,8 @@
 import type { Keying } from '../../config/types.js';
-import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, writeSdp, type AudioSection, type DtlsSetup, type EnginePort, type IceCandidate, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
+import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, underOurNumbers, writeSdp, type AudioSection, type DtlsSetup, type EnginePort, type IceCandidate, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
-import type { StreamFormat } from '../anchor/outStream.js';
 import type { Remote } from '../anchor/messages.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
+import { chosenCodecs, metaFormat } from '../anchored/formats.js';
 import type { MetaSide, MetaSideResult, SideEvents } from '../anchored/sides.js';
 import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
 import type { Instance } from './instance.js';
@@ -31,11 +30,6 @@ export function anchorSection(local: Remote, codecs: SdpCodec[]): AudioSection {
     address: local.address, port: local.port, protocol: 'RTP/AVP', direction: 'sendrecv', rtcpMux: true, mid: null, codecs,
     ptime: 20, maxptime: null, sdes: [], ice: null, dtls: null,
   };
-}
-
-/** The format of Meta's stream: event durations in 8 kHz units whatever the audio's clock (META-SIP §6.3). */
-function formatOf(media: MetaMedia): StreamFormat {
-  return { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 };
 }
 
 /** Meta's side as one engine call. */
@@ -80,7 +74,7 @@ async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia,
   // META-SIP §6.2: towards an actpass offer we are the DTLS client; a role that Meta fixed itself is honoured.
   const own: EnginePort = dtls && port.dtls ? { ...port, dtls: { ...port.dtls, setup: client(media) ? 'active' : 'passive' } } : port;
   const secure = !dtls ? null : () => beginDtls(call, media, async (section) => { await exchange(section, true); });
-  return { sdp: writeSdp(metaAnswer(media, own, source)), remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: formatOf(media), media, secure };
+  return { sdp: writeSdp(metaAnswer(media, own, source)), remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: metaFormat(media, chosenCodecs(media)), media, secure };
 }
 
 /** Whether we are the DTLS client against this description of Meta's. */
@@ -132,14 +126,17 @@ function offerToMeta(call: EngineCall, local: Remote, keying: Keying, g711: bool
 /** Takes Meta's answer to that offer. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
 async function acceptMetaSide(call: EngineCall, local: Remote, answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult> {
   const media = readMetaAnswer(answer, keying);
+  const named = metaOfferCodecs(g711);
+  // The engine translates no numbers where it transcodes nothing: it keeps to ours, and the anchor sends under Meta's.
+  const forEngines = underOurNumbers(named, media);
   const dtls = media.keying === 'dtls';
   const accept = (section: string): Promise<AudioSection> => call.answer(ANCHOR, META, section, { ICE: 'remove', 'rtcp-mux': ['accept'] });
-  const towardsAnchor = await accept(dtls ? waiting(media) : forEngine(media));
-  const secure = !dtls ? null : () => beginDtls(call, media, async (section) => {
+  const towardsAnchor = await accept(dtls ? waiting(forEngines) : forEngine(forEngines));
+  const secure = !dtls ? null : () => beginDtls(call, forEngines, async (section) => {
     await offerToMeta(call, local, keying, g711, true);
     await accept(section);
   });
-  return { sdp: null, remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: formatOf(media), media, secure };
+  return { sdp: null, remote: { address: towardsAnchor.address, port: towardsAnchor.port }, format: metaFormat(media, named), media, secure };
 }
 
 function forEngine(media: MetaMedia): string {

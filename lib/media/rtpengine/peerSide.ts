@@ -1,8 +1,13 @@
-import { audioCodec, eventCodec, peerAnswer, peerOffer, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type EnginePort, type OfferedTypes, type PeerMedia, type SdpCodec } from '../../sdp/index.js';
+import {
+  audioCodec, eventCodec, numberedAlike, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, underOurNumbers, writeSdp,
+  type AudioSection, type EnginePort, type PayloadMap, type PeerMedia, type SdpCodec,
+} from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
 import type { Remote } from '../anchor/messages.js';
+import type { EventUnit, StreamFormat } from '../anchor/outStream.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
-import { sameStream } from '../anchored/sameStream.js';
+import { chosenCodecs, passedFormat } from '../anchored/formats.js';
+import { keepAddress, sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
 import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
@@ -30,10 +35,19 @@ function forEngine(codec: SdpCodec): SdpCodec {
   return codec.name === 'opus' ? { ...codec, channels: 1 } : codec;
 }
 
+/** The same codec under further payload types. */
+function also(codec: SdpCodec, types: readonly number[]): SdpCodec[] {
+  return types.filter((type) => type !== codec.payloadType).map((payloadType) => ({ ...codec, payloadType }));
+}
+
 /**
  * One peer leg's engine call: anchor ⇄ engine ⇄ peer. `codec` is what the anchor speaks, that is, Meta's.
  * Transcoding, the engine wants events on the audio's clock and then scales their durations: the anchor speaks telephone-event/48000
  * beside Opus there. Passing Opus through, events are hidden from the engine (see opaque) and pass as they come.
+ *
+ * Payload numbers: the engine knows one map for both directions of the peer's side. What it passes through it does not translate: it is told
+ * our numbers and the anchor uses the peer's. What it transcodes it has to send under the peer's own, which it does (10.5.3) for a side that
+ * offers: an answer with other numbers than our offer had is turned into an offer of the peer's.
  */
 export class RtpenginePeerSide implements PeerSide {
   readonly #call: EngineCall;
@@ -41,7 +55,10 @@ export class RtpenginePeerSide implements PeerSide {
   readonly #codec: AnchorCodec;
   readonly #profile: PeerMediaProfile;
   #port: EnginePort | null = null;
-  #offered: OfferedTypes = { opus: 111, events: null };
+  /** The codecs of our own description, as the peer knows them. */
+  #named: readonly SdpCodec[] = [];
+  /** The engine has the peer as the one who offered. */
+  #turned = false;
 
   constructor(instance: Instance, id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
     this.#call = new EngineCall(instance, id, ['generate-RTCP'], (reason) => events.lost(reason));
@@ -60,27 +77,46 @@ export class RtpenginePeerSide implements PeerSide {
     this.#port = port;
     const events = port.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === 8000);
     // With Opus alone there is nothing to transcode and no 8000 line from the engine; the type is then ours to name.
-    this.#offered = { opus: port.codecs.find((codec) => codec.name === 'opus')?.payloadType ?? 111, events: events?.payloadType ?? 101 };
-    return writeSdp(peerOffer(port, this.#profile, this.#offered, id, version));
+    const types = { opus: port.codecs.find((codec) => codec.name === 'opus')?.payloadType ?? 111, events: events?.payloadType ?? 101 };
+    this.#named = peerOfferCodecs(this.#profile, types);
+    return writeSdp(peerOffer(port, this.#profile, types, id, version));
   }
 
-  async takeAnswer(text: string): Promise<PeerSideResult> {
+  async takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile);
-    const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
-    return this.#result(media, remote, ANCHOR_EVENTS);
+    if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media) };
+    const map = payloadMap(this.#named, media);
+    if (!this.#turned) {
+      const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
+      if (this.#passes(media) || numberedAlike(this.#named, media)) return this.#result(media, map, remote, ANCHOR_EVENTS);
+    }
+    const known = this.#port;
+    const { port, towardsAnchor, events } = await this.#turn(media, map, true);
+    if (port.port !== known?.port || port.sdes[0]?.key !== known.sdes[0]?.key) throw new WabError('MEDIA_REFUSED', 'the engine changed its port or its key in the middle of a negotiation');
+    return this.#result(media, map, towardsAnchor, events);
   }
 
   /** Answers the peer's offer, a first or a later one; `before` is what stands, so that an unchanged stream is left alone. */
   async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
     const media = readPeerOffer(text, this.#profile);
     if (before && this.#port && sameStream(before.media, media)) {
-      // A hold with c=0.0.0.0 leaves the address it had standing, for the resume.
-      const kept = { ...media, audio: { ...media.audio, address: before.media.audio.address } };
-      return { ...before, media: kept, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+      return { ...before, media: keepAddress(media, before.media), sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
     }
+    const map = payloadMap([...chosenCodecs(media), ...this.#named], media);
+    this.#named = chosenCodecs(media);
+    const { port, towardsAnchor, events } = await this.#turn(media, map, before !== null);
+    this.#port = port;
+    return { ...this.#result(media, map, towardsAnchor, events), sdp: writeSdp(peerAnswer(media, port, this.#profile, id, version)) };
+  }
+
+  /** The peer's description as an offer to the engine, answered by the anchor. Gives the engine's port for the peer, and what the anchor is to know. */
+  async #turn(media: PeerMedia, { takes }: PayloadMap, again: boolean): Promise<{ port: EnginePort; towardsAnchor: AudioSection; events: number | null }> {
+    const passes = this.#passes(media);
     const section = this.#forEngine(media);
-    const passes = media.codec.name === this.#codec;
-    const towardsAnchor = await this.#call.offer(PEER, before ? ANCHOR : null, engineSdp(section), {
+    // Further numbers of the same codec and of the events; those that mean something else already are left out.
+    const further = passes ? [] : [...also(forEngine(media.codec), takes.audio), ...(media.events ? also(media.events, takes.events) : [])];
+    const codecs = [...section.codecs, ...further.filter(({ payloadType }) => section.codecs.every((codec) => codec.payloadType !== payloadType))];
+    const towardsAnchor = await this.#call.offer(PEER, again ? ANCHOR : null, engineSdp({ ...section, codecs }), {
       'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['offer'], direction: [INTERFACES.peers, INTERFACES.anchor], ptime: 20,
       codec: passes ? undefined : { mask: [media.codec.name], transcode: [this.#codec === 'opus' ? ENGINE_OPUS : this.#codec] },
     });
@@ -88,9 +124,8 @@ export class RtpenginePeerSide implements PeerSide {
     if (!audio) throw new WabError('MEDIA_REFUSED', `the engine does not transcode ${media.codec.name} to ${this.#codec}`);
     const events = passes ? null : towardsAnchor.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === clockRate(this.#codec)) ?? null;
     const port = await this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, events ? [audio, events] : [audio])), { 'rtcp-mux': ['demux'], ICE: 'remove' });
-    this.#port = port;
-    const sdp = writeSdp(peerAnswer(media, port, this.#profile, id, version));
-    return { ...this.#result(media, { ...towardsAnchor, codecs: [audio] }, events?.payloadType ?? null), sdp };
+    this.#turned = true;
+    return { port, towardsAnchor: { ...towardsAnchor, codecs: [audio] }, events: events?.payloadType ?? null };
   }
 
   /** The same stream once more, with packets of `ms` towards the peer: two lengths make the engine transcode (rtpengine README, "ptime"). */
@@ -99,7 +134,7 @@ export class RtpenginePeerSide implements PeerSide {
       ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
     });
     const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
-    return this.#result(media, remote, ANCHOR_EVENTS, ms);
+    return this.#result(media, payloadMap(this.#named, media), remote, ANCHOR_EVENTS, ms);
   }
 
   async figures(): Promise<EngineFigures | null> {
@@ -110,27 +145,50 @@ export class RtpenginePeerSide implements PeerSide {
     return this.#call.close();
   }
 
-  #result(media: PeerMedia, towardsAnchor: AudioSection, transcodedEvents: number | null, repacketised: number | null = null): PeerSideResult {
-    const passes = media.codec.name === this.#codec;
-    const audioType = towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? this.#anchorAudio().payloadType;
+  #result(media: PeerMedia, map: PayloadMap, towardsAnchor: AudioSection, transcodedEvents: number | null, repacketised: number | null = null): PeerSideResult {
+    const passes = this.#passes(media);
+    const unit = media.events?.clockRate === 48_000 ? 48_000 : 8000;
     return {
       media,
       remote: { address: towardsAnchor.address, port: towardsAnchor.port },
-      format: {
-        codec: this.#codec,
-        audioType,
-        eventType: media.events === null ? null : passes ? media.events.payloadType : transcodedEvents,
-        eventUnit: passes ? (media.events?.clockRate === 48_000 ? 48_000 : 8000) : clockRate(this.#codec),
-      },
+      format: passes ? this.#passedFormat(map, unit) : this.#transcodedFormat(map, towardsAnchor, transcodedEvents, unit),
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: passes && repacketised === null, ptime: repacketised ?? 20 },
     };
   }
 
+  /** rtpengine 12.5 converts what it once offered to convert, events under our number, though an answer has hidden them since. */
+  #passedFormat(map: PayloadMap, unit: EventUnit): StreamFormat {
+    const format = passedFormat(this.#codec, map, unit);
+    const { audio = [], events = [] } = format.takes ?? {};
+    if (map.sends.events === null || audio.includes(ANCHOR_EVENTS) || events.some(({ type }) => type === ANCHOR_EVENTS)) return format;
+    return { ...format, takes: { audio, events: [...events, { type: ANCHOR_EVENTS, unit: clockRate(this.#codec) }] } };
+  }
+
+  /** Numbers of the engine's towards the anchor; those of a first answer stay in use beside those of a turned one. An event it does not know it passes on as it came. */
+  #transcodedFormat(map: PayloadMap, towardsAnchor: AudioSection, events: number | null, wireUnit: EventUnit): StreamFormat {
+    const first = this.#anchorAudio().payloadType;
+    const audioType = towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? first;
+    const unit = clockRate(this.#codec);
+    const eventType = map.sends.events === null ? null : events;
+    const audio = audioType === ANCHOR_EVENTS || events === first ? [audioType] : [...new Set([audioType, first])];
+    const converted = eventType === null ? [] : [...new Set([eventType, ANCHOR_EVENTS])].filter((type) => !audio.includes(type));
+    const passed = map.takes.events.filter((type) => !audio.includes(type) && !converted.includes(type));
+    return {
+      codec: this.#codec, audioType, eventType, eventUnit: unit,
+      takes: { audio, events: [...converted.map((type) => ({ type, unit })), ...passed.map((type) => ({ type, unit: wireUnit }))] },
+    };
+  }
+
+  /** The peer speaks what the anchor speaks. */
+  #passes(media: PeerMedia): boolean {
+    return media.codec.name === this.#codec;
+  }
+
   /** What the engine is told of the peer: the one codec in use, and events only where it is to convert them. */
   #forEngine(media: PeerMedia): AudioSection {
-    const passes = media.codec.name === this.#codec;
-    const events = media.events === null ? [] : [passes ? opaque(media.events) : media.events];
-    return { ...media.audio, direction: 'sendrecv', codecs: [forEngine(media.codec), ...events] };
+    const { codec, events } = this.#passes(media) ? underOurNumbers(this.#named, media) : media;
+    const hidden = events && (this.#passes(media) ? opaque(events) : events);
+    return { ...media.audio, direction: 'sendrecv', codecs: chosenCodecs({ codec: forEngine(codec), events: hidden }) };
   }
 
   #anchorAudio(): SdpCodec {
