@@ -287,7 +287,7 @@ export class Hunt {
       early.close(true);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
-        await hangUp(outcome.dialog, { Reason: this.#stopped ?? completedElsewhere }).catch(() => undefined);
+        this.#end(outcome.dialog, this.#stopped ?? completedElsewhere);
         return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'answered too late' }, false);
       }
       const timer = new SessionTimer();
@@ -315,11 +315,16 @@ export class Hunt {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       const badSdp = error instanceof WabError && error.code === 'SDP_UNACCEPTABLE';
-      await hangUp(dialog, { Reason: formatReason('SIP', badSdp ? 488 : 500, text) }).catch(() => undefined);
+      this.#end(dialog, formatReason('SIP', badSdp ? 488 : 500, text));
       return badSdp
         ? lost({ by: 'peer', reason: 'badSdp', status: 488, text }, true)
         : lost({ by: 'us', reason: 'mediaUnavailable', status: 503, text }, false);
     }
+  }
+
+  /** Ends a dialog that nobody takes in. The call waits for no answer to the BYE: the next target, or the refusal, comes at once. */
+  #end(dialog: SipDialog, reason: string): void {
+    this.#call.track(hangUp(dialog, { Reason: reason }).then(() => undefined, () => undefined));
   }
 
   /** RFC 3261 §8.1.3.4: each Contact of a redirection is a new target, judged like any other. */

@@ -67,11 +67,14 @@ export class Negotiation {
     this.#answering = true;
     try {
       const body = offerless ? await this.#leg.offer() : await this.#leg.answer(request.body);
+      // RFC 3261 §15.1.2: a BYE came behind it.
+      if (!this.#dialog.connected) return response.send(487);
       if (offerless) this.#offeredIn = cseqNumber(request);
       this.#dialog.local.sdp = body;
       response.send(200, { headers: { ...headers, 'Content-Type': 'application/sdp' }, body });
       if (!offerless) this.#user.described();
     } catch (error) {
+      if (!this.#dialog.connected) return response.send(487);
       this.#log.warn({ err: (error as Error).message }, 'a new offer of the peer was refused; the call goes on as it was');
       response.send(488);
     } finally {

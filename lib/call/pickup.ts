@@ -106,8 +106,7 @@ async function answer(
       call.log.info({ peer: peerName, user, early: now.early }, 'picked up');
       return;
     }
-    await hangUp(dialog, { Reason: formatReason('SIP', 481, 'The call was gone') }).catch(() => undefined);
-    await giveUp();
+    await Promise.allSettled([hangUp(dialog, { Reason: formatReason('SIP', 481, 'The call was gone') }), giveUp()]);
   } catch (error) {
     const { status, text } = mediaFailure(error);
     call.log.warn({ peer: peerName, why: text }, 'a pick-up failed');

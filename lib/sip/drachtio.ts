@@ -117,9 +117,24 @@ export function createStack(onRequest: (req: SipRequest, res: SipResponse) => vo
   const add = dialogs.addDialog.bind(srf);
   dialogs.addDialog = (dialog) => {
     dialog.queueRequests = true;
+    tellAtOnce(dialog);
     add(dialog);
   };
   return srf;
+}
+
+/** Requests in a dialog that drachtio-srf tells of a turn later than it came to them. */
+const toldLater: ReadonlySet<string> = new Set(['INFO', 'REFER', 'OPTIONS', 'MESSAGE', 'PUBLISH', 'UPDATE']);
+
+/**
+ * Requests are told in their order: by the next turn a BYE behind them would have taken the listeners away, and drachtio-srf answers 200 to
+ * what nobody listens for, a REFER too.
+ */
+function tellAtOnce(dialog: Queueing): void {
+  const handle = dialog.handle.bind(dialog);
+  dialog.handle = (req, res) => {
+    if (dialog._queueRequests || !toldLater.has(req.method) || !dialog.emit(req.method.toLowerCase(), req, res)) handle(req, res);
+  };
 }
 
 /** What every request must hold before anybody looks at it; null when it does. */
@@ -136,8 +151,10 @@ function namesContact(value: string | undefined): boolean {
 }
 
 /** What drachtio-srf keeps of a dialog's requests that came too early. */
-interface Queueing {
+interface Queueing extends EventEmitter {
   queueRequests: boolean;
+  readonly _queueRequests: boolean;
+  handle(req: SipRequest, res: SipResponse): void;
   readonly queuedRequests: { readonly req: SipRequest; readonly res: SipResponse }[];
 }
 

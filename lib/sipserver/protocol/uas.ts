@@ -174,11 +174,15 @@ export class Uas implements IncomingOwner {
     return false;
   }
 
-  /** The peer has ended the dialog. Its INVITE, if one is pending, gets 487 (RFC 3261 §15.1.2). */
+  /**
+   * The peer has ended the dialog. Its INVITE or UPDATE, if one is pending, would change a session that is over: 487 (RFC 3261 §15.1.2). What a
+   * pending REFER and the like come to is the client's to say: a transfer goes on without the transferor.
+   */
   private over(leg: Leg, request: SipMessage): void {
-    const invite = leg.inviteIn;
+    const { inviteIn, updateIn } = leg;
     this.context.forget(leg);
-    invite?.refuse(487, 'Request Terminated');
+    inviteIn?.refuse(487, 'Request Terminated');
+    updateIn?.refuse(487, 'Request Terminated');
     if (request.method === 'BYE') this.context.cdr.stop('network', 'normal-release', request);
   }
 
