@@ -124,7 +124,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   });
   undo.push(() => authenticator.close());
   const registrar = new Registrar({
-    peers: () => rules.config.peers, objects: (uri, user) => rules.judgeContact(uri, user), flowTokens: embedded !== null,
+    peers: () => rules.config.peers, owns: (host) => rules.isOwnHost(host), objects: (uri, user) => rules.judgeContact(uri, user), flowTokens: embedded !== null,
     authenticator, log: log.child({ part: 'registrar' }), now: Date.now,
   });
   undo.push(() => registrar.close());

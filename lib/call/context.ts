@@ -29,6 +29,8 @@ export interface CallRules {
   readonly judgeNewcomer: (facts: CallerFacts) => Denial | null;
   /** Signs in a peer's message that it went to the telephone network. */
   readonly judgeLeak: (facts: PeerMessageFacts) => readonly Leak[];
+  /** Whether a host in a SIP URI is ourselves. */
+  readonly isOwnHost: (host: string) => boolean;
   /** Why a Contact that a user registers is not to be used; null when it may be. */
   readonly judgeContact: (uri: SipUri, user: string) => string | null;
 }

@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.js';
 import type { CallExplanation, Explained } from '../policy/index.js';
 import { compilePolicy, explainBusinessInitiated, explainUserInitiated } from '../policy/index.js';
 import { compileRouting, selectRoute } from '../routing/index.js';
+import { machineAddresses } from '../sip/ownHosts.js';
 
 interface Options { readonly config: string; readonly number: string; readonly from?: string; readonly payload?: string; readonly peer?: string; readonly to?: string; readonly json?: boolean }
 
@@ -27,7 +28,7 @@ export function registerRouteCommand(program: Command): void {
 
 function explain({ config: path, number, from, payload, peer, to }: Options): CallExplanation {
   const config = loadConfig(path);
-  const policy = compilePolicy(config);
+  const policy = compilePolicy(config, machineAddresses());
   if (peer !== undefined && to !== undefined) return explainBusinessInitiated(policy, { peer, number, to });
   const routing = compileRouting(config);
   return explainUserInitiated(policy, (request) => selectRoute(routing, request), { number, user: from!, payload: payload ?? null });

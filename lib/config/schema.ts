@@ -101,6 +101,7 @@ export const numberSchema: Group = {
 /** Each entry of `peers`. */
 export const peerSchema: Group = {
   uri: leaf('Where calls to this peer are sent; required unless register is true.', is.orNull(is.peerUri), null),
+  hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer.', is.host),
   register: leaf('Its users register with us (true), each with an account below.', is.bool, false),
   accounts: tableOf('Who may register, by user. They are the on-net users of this peer.', is.account, { password: secret('Password.') }),
   registration: {

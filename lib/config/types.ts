@@ -146,6 +146,8 @@ export const pairLimits: Readonly<Record<PairLimit, number>> = Object.freeze({ l
 export interface PeerConfig {
   /** sip:host:port;transport=… where calls to this peer are sent; of a peer whose users register, a name that resolves nowhere. */
   readonly uri: string;
+  /** Further names and addresses that mean this peer in URIs. */
+  readonly hosts: readonly string[];
   /** Its users register with us and are called where they registered from. */
   readonly register: boolean;
   /** Who may register, by user; they are the peer's on-net users. */

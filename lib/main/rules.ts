@@ -7,6 +7,7 @@ import {
   compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, proveInSteps, type CompiledPolicy, type Proof,
 } from '../policy/index.js';
 import { compileRouting, selectRoute } from '../routing/index.js';
+import { hostKey, machineAddresses } from '../sip/ownHosts.js';
 import { sourceJudge } from '../sip/source.js';
 
 /**
@@ -15,7 +16,7 @@ import { sourceJudge } from '../sip/source.js';
  */
 export async function compileRules(config: Config): Promise<CallRules> {
   const routing = compileRouting(config);
-  const policy = compilePolicy(config);
+  const policy = compilePolicy(config, machineAddresses());
   const { faults } = await proven(policy);
   if (faults.length > 0) throw new WabError('CONFIG_INVALID', `\n${faults.map(formatPolicyFault).join('\n')}`);
   return {
@@ -27,6 +28,7 @@ export async function compileRules(config: Config): Promise<CallRules> {
     judgeCaller: (facts) => judgeCaller(policy, facts),
     judgeNewcomer: (facts) => judgeNewcomer(policy, facts),
     judgeLeak: (facts) => judgeLeak(policy, facts),
+    isOwnHost: (host) => policy.own.hosts.has(hostKey(host)),
     judgeContact: (uri, user) => objectsToContact(policy, uri, user),
   };
 }

@@ -1,6 +1,8 @@
 import ipaddr from 'ipaddr.js';
 import { metaSources } from '../config/metaSources.js';
 import type { Config, LeakSign, PeerConfig } from '../config/types.js';
+import type { OwnHosts } from '../sip/ownHosts.js';
+import { hostKey, ownHosts } from '../sip/ownHosts.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import { escapeUser, parseUri, uriParam } from '../sip/uri.js';
@@ -8,11 +10,17 @@ import { countryOf } from './numbers.js';
 import type { OnNetUsers, PatternCache, UserFault } from './pattern/users.js';
 import { canonicalUser, compileUsers } from './pattern/users.js';
 
+export { hostKey } from '../sip/ownHosts.js';
+
 export interface CompiledPeer {
   readonly name: string;
   readonly uri: string;
   readonly host: string;
   readonly port: number;
+  /** Its host and what else means it (`peers.*.hosts`). */
+  readonly hosts: ReadonlySet<string>;
+  /** Registered users are at our own hosts. */
+  readonly register: boolean;
   /** Calls to it leave over TLS. */
   readonly tls: boolean;
   /** The operator's statement; the peer is routable only when it is 'none'. */
@@ -34,8 +42,9 @@ export interface CompiledPolicy {
   readonly routes: ReadonlyMap<string, { readonly number: string; readonly targets: ReadonlySet<string> }>;
   /** ISO 3166 country of each business number; null where it has none. */
   readonly countries: ReadonlyMap<string, string | null>;
-  /** Hosts that are ourselves: the domain, advertised and listening addresses. */
-  readonly ownHosts: ReadonlySet<string>;
+  readonly own: OwnHosts;
+  /** Whether a SIP URI leads to ourselves. */
+  readonly isOwn: (uri: SipUri) => boolean;
   readonly isMeta: (host: string) => boolean;
   readonly isCarrier: (host: string) => boolean;
   /** The peer that nobody vouched for at this socket, or, where no peer is, at this host; null when there is none. */
@@ -49,8 +58,12 @@ const leakDefaults: Readonly<Record<LeakSign, 'enforce' | 'report'>> = {
   forwarded181: 'report', q850Provisional: 'report',
 };
 
-/** Never fails: what cannot be used allows nothing, and `prove` reports it. */
-export function compilePolicy(config: Config): CompiledPolicy {
+/**
+ * Never fails: what cannot be used allows nothing, and `prove` reports it.
+ * @param machine addresses of the machine it runs on (`machineAddresses`)
+ */
+export function compilePolicy(config: Config, machine: readonly string[] = []): CompiledPolicy {
+  const own = ownHosts(config, machine);
   const patterns: PatternCache = new Map();
   const peers = new Map(Object.entries(config.peers).map(([name, peer]) => [name, compilePeer(name, peer, patterns)]));
   const peersAt = new Map<string, CompiledPeer[]>();
@@ -61,9 +74,10 @@ export function compilePolicy(config: Config): CompiledPolicy {
       hosts.add(host);
       if (peer.pstn !== 'none') gatewayHosts.set(host, peer);
       // Where a gateway calls from may be a PBX's address; only where it is called makes a socket a gateway's.
-      if (peer.pstn !== 'none' && host !== peer.host) continue;
-      const socket = `${host}:${peer.port}`;
-      peersAt.set(socket, [...peersAt.get(socket) ?? [], peer]);
+      if (peer.pstn !== 'none' && !peer.hosts.has(host)) continue;
+      // A further name is written with the peer's port, or with none.
+      const ports = new Set(host !== peer.host && peer.hosts.has(host) ? [peer.port, 5060, 5061] : [peer.port]);
+      for (const port of ports) peersAt.set(`${host}:${port}`, [...peersAt.get(`${host}:${port}`) ?? [], peer]);
     }
   }
   return {
@@ -71,9 +85,9 @@ export function compilePolicy(config: Config): CompiledPolicy {
     routes: new Map(config.routes.map((route) => [route.name, {
       number: route.number, targets: new Set(route.to.map(({ peer, user }) => targetKey(peer, user))),
     }])),
-    ownHosts: ownHosts(config),
+    own, isOwn: isOwn(own, config),
     // Most questions are about hosts of the configuration: their answers are worked out now.
-    isMeta: remember(metaMatcher(config, new Set([...peers.values()].map((peer) => peer.host))), hosts),
+    isMeta: remember(metaMatcher(config, new Set([...own.hosts, ...[...peers.values()].flatMap((peer) => [...peer.hosts])])), hosts),
     isCarrier: remember(carrierMatcher(config.policy.carriers), hosts),
     countries: new Map(Object.keys(config.numbers).map((number) => [number, countryOf(number)])),
     gatewayAt: (host, port) => {
@@ -91,15 +105,15 @@ function remember(matches: (host: string) => boolean, hosts: ReadonlySet<string>
 
 /**
  * Meta by its names and published prefixes, and by the configured address and sources, which a private stand-in may share
- * with peers: those count only where no peer is.
+ * with peers and with us: those count only where nobody else is (`others`).
  */
-function metaMatcher({ meta }: Config, peerHosts: ReadonlySet<string>): (host: string) => boolean {
+function metaMatcher({ meta }: Config, others: ReadonlySet<string>): (host: string) => boolean {
   const isPublished = addressMatcher(metaSources);
   const isSource = addressMatcher(meta.sources);
   const name = hostKey(meta.host);
   const address = meta.address === null ? null : hostKey(meta.address);
   return (host) => host === name || /(^|\.)(meta\.vc|fbinfra\.net)$/.test(host) || isPublished(host)
-    || (!peerHosts.has(host) && (host === address || isSource(host)));
+    || (!others.has(host) && (host === address || isSource(host)));
 }
 
 function compilePeer(name: string, peer: PeerConfig, patterns: PatternCache): CompiledPeer {
@@ -107,15 +121,15 @@ function compilePeer(name: string, peer: PeerConfig, patterns: PatternCache): Co
   const { users, faults } = compileUsers(peer.users, patterns);
   return {
     name, uri: peer.uri, pstn: peer.pstn, users, userFaults: faults,
-    host: uri === null ? '' : hostKey(uri.host), port: uri === null ? 0 : portOf(uri), tls: uri !== null && isTls(uri),
+    host: uri === null ? '' : hostKey(uri.host), hosts: new Set([...(uri === null ? [] : [uri.host]), ...peer.hosts].map(hostKey)), register: peer.register, port: uri === null ? 0 : portOf(uri), tls: uri !== null && isTls(uri),
     mayTransferTo: new Set(peer.mayTransferTo), mayCall: peer.mayCall, country: peer.country,
   };
 }
 
-/** Where a peer is known to be: its URI, and a source that is a single address, as PBXs write their address into Contacts. */
+/** Where a peer is known to be: its URI, its further hosts, and a source that is a single address, as PBXs write their address into Contacts. */
 function hostsOf(peer: CompiledPeer, { sources }: PeerConfig): Set<string> {
   const single = sources.filter((source) => !source.includes('/') || /^[^:]*\/32$|\/128$/.test(source)).map((source) => source.replace(/\/.*$/, ''));
-  return new Set([peer.host, ...single.map(hostKey)]);
+  return new Set([peer.host, ...peer.hosts, ...single.map(hostKey)]);
 }
 
 /** Socket address of a URI without DNS: port as written, else the default of its transport (RFC 3261 §19.1.2). */
@@ -127,12 +141,6 @@ function isTls(uri: SipUri): boolean {
   return uri.scheme === 'sips' || uriParam(uri.params, 'transport')?.toLowerCase() === 'tls';
 }
 
-/** One spelling of a host: lower case, no final dot, IPv6 normalised and without brackets. */
-export function hostKey(host: string): string {
-  const bare = host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  return bare.includes(':') && ipaddr.IPv6.isValid(bare) ? ipaddr.process(bare).toString() : bare;
-}
-
 export function targetKey(peer: string, user: string): string {
   return `${peer}\u0000${canonicalUser(user)}`;
 }
@@ -142,13 +150,14 @@ export function uriOf(peer: CompiledPeer, user: string): string {
   return peer.uri.replace(/^sip:/i, `sip:${escapeUser(user)}@`);
 }
 
-function ownHosts(config: Config): Set<string> {
-  const listening = config.sip.listen.map((socket) => socket.replace(/^[a-z]+:/, '').replace(/:[0-9]+$/, ''));
-  const advertised = [config.sip.advertise.meta, config.sip.advertise.peers].filter((host) => host !== null);
-  const hosts = [config.domain, ...advertised, ...listening].map(hostKey).filter((host) => host !== '0.0.0.0' && host !== '::');
-  // A peer may share our address (another port): then the address alone does not say "us".
-  const peers = new Set(Object.values(config.peers).map(({ uri }) => hostKey(parseUri(uri)?.host ?? '')));
-  return new Set(hosts.filter((host) => !peers.has(host)));
+/** A peer may share our address (another port): then the address says "us" only with a port of ours, or with none. */
+function isOwn({ hosts, sockets }: OwnHosts, config: Config): (uri: SipUri) => boolean {
+  const peers = new Set(Object.values(config.peers).flatMap(({ uri, hosts: named }) => [hostKey(parseUri(uri)?.host ?? ''), ...named.map(hostKey)]));
+  const ports = new Set([...sockets].map((socket) => socket.replace(/^.*:/, '')));
+  return (uri) => {
+    const host = hostKey(uri.host);
+    return hosts.has(host) && (!peers.has(host) || uri.port === null || ports.has(String(uri.port)));
+  };
 }
 
 function carrierMatcher(carriers: readonly string[]): (host: string) => boolean {

@@ -40,7 +40,7 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
       if (policy.isCarrier(host)) return `Contact is at a carrier's host, ${host}`;
       const gateway = policy.gatewayAt(host, portOf(uri));
       // The peer's own host at another port is the peer, unless a gateway is known to be right there.
-      const shared = host === policy.peers.get(peer)?.host && `${gateway?.host}:${gateway?.port}` !== `${host}:${portOf(uri)}`;
+      const shared = policy.peers.get(peer)?.hosts.has(host) === true && `${gateway?.host}:${gateway?.port}` !== `${host}:${portOf(uri)}`;
       if (gateway !== null && !shared) return `Contact is at peer ${gateway.name}, whose pstn is not none`;
     }
     return null;

@@ -1,3 +1,4 @@
+import { parseUri, uriParam } from '../sip/uri.js';
 import type { TargetFacts, TargetOrigin } from './types.js';
 import type { CompiledPeer, CompiledPolicy } from './compile.js';
 import { hostKey, uriOf } from './compile.js';
@@ -109,6 +110,11 @@ function provePeer(policy: CompiledPolicy, peer: CompiledPeer, steps: readonly s
   if (policy.isCarrier(peer.host)) fault(`${at}.uri`, `${peer.host} is a carrier's by policy.carriers`);
   if (policy.isMeta(peer.host)) fault(`${at}.uri`, `${peer.host} is Meta's: a call would go from WhatsApp to WhatsApp`);
   if (isEnumZone(peer.host)) fault(`${at}.uri`, `${peer.host} stands for a telephone number`);
+  for (const host of peer.hosts) {
+    if (host === peer.host) continue;
+    const what = policy.isCarrier(host) ? "a carrier's by policy.carriers" : policy.isMeta(host) ? "Meta's" : policy.own.hosts.has(host) ? 'our own' : null;
+    if (what !== null) fault(`${at}.hosts`, `${host} is ${what}`);
+  }
   if (isOurselves(policy, peer)) fault(`${at}.uri`, `${peer.host}:${peer.port} is this service: a call would come back as one to WhatsApp`);
   const gateway = peer.pstn === 'none' ? policy.gatewayAt(peer.host, peer.port) : null;
   if (gateway !== null) fault(`${at}.uri`, `peer ${gateway.name}, whose pstn is not none but ${gateway.pstn}, is at the same address and port`);
@@ -189,11 +195,12 @@ function samples(peer: CompiledPeer): { readonly user: string; readonly entry: n
   ];
 }
 
-function isOurselves({ config }: CompiledPolicy, peer: CompiledPeer): boolean {
-  const { domain, sip } = config;
-  const sockets = sip.listen.map((socket) => /^[a-z]+:(.*):([0-9]+)$/.exec(socket)).filter((match) => match !== null);
-  const names = [domain, sip.advertise.meta, sip.advertise.peers].filter((name) => name !== null).map(hostKey);
-  return sockets.some(([, host, port]) => Number(port) === peer.port && (hostKey(host!) === peer.host || names.includes(peer.host)));
+function isOurselves({ config, own }: CompiledPolicy, peer: CompiledPeer): boolean {
+  const transport = uriParam(parseUri(peer.uri)?.params ?? [], 'transport')?.toLowerCase() ?? (peer.tls ? 'tls' : 'udp');
+  if (own.sockets.has(`${transport}:${peer.host}:${peer.port}`)) return true;
+  // By a name of ours, which leads to one of the sockets.
+  const named = own.hosts.has(peer.host) && ![...own.sockets].some((socket) => socket.includes(`:${peer.host}:`));
+  return named && config.sip.listen.some((socket) => socket.endsWith(`:${peer.port}`));
 }
 
 /** One fault a place and sentence: the first path to it is enough. */

@@ -129,14 +129,21 @@ function ask(policy: CompiledPolicy, facts: TargetFacts): Asked {
   if (uri === null) return { policy, facts, uri, user: '', userParams: [], host: '', own: false, peer: null, onNet: null };
   const { user, params } = splitUser(uri);
   const host = hostKey(uri.host);
-  const own = uri.scheme !== 'tel' && policy.ownHosts.has(host) && !policy.peersAt.has(`${host}:${portOf(uri)}`);
+  const own = uri.scheme !== 'tel' && policy.isOwn(uri) && !policy.peersAt.has(`${host}:${portOf(uri)}`);
   const peer = uri.scheme === 'tel' ? null : findPeer(policy, facts, uri, user ?? '', host, own);
   return { policy, facts, uri, user: user ?? '', userParams: params, host, own, peer, onNet: peer === null || !user ? null : findUser(peer.users, user) };
 }
 
-/** The peer at the target's socket; where several are, the one that was meant, or that has this user. For our own host the one that asked. */
+/**
+ * The peer at the target's socket; where several are, the one that was meant, or that has this user. At our own host live the users of whoever asked,
+ * and those who register with us.
+ */
 function findPeer(policy: CompiledPolicy, facts: TargetFacts, uri: SipUri, user: string, host: string, own: boolean): CompiledPeer | null {
-  if (own) return facts.by === null ? null : policy.peers.get(facts.by) ?? null;
+  if (own) {
+    const by = facts.by === null ? null : policy.peers.get(facts.by) ?? null;
+    if (by === null || findUser(by.users, user) !== null) return by;
+    return [...policy.peers.values()].find((peer) => peer.register && findUser(peer.users, user) !== null) ?? by;
+  }
   const here = policy.peersAt.get(`${host}:${portOf(uri)}`) ?? [];
   if (here.length === 1) return here[0]!;
   const asked = here.find(({ name }) => name === (facts.peer ?? facts.by)) ?? null;

@@ -3,7 +3,7 @@ import type { Logger } from '../observe/logger.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
-import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
+import { parseNameAddr, parseUri, splitHeaderValues } from '../sip/uri.js';
 import type { Authenticator, AuthResult } from './authenticator.js';
 import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
 import { applyRegister } from './bindings.js';
@@ -19,6 +19,8 @@ interface Home {
 
 export interface RegistrarOptions {
   readonly peers: () => Readonly<Record<string, PeerConfig>>;
+  /** Whether a host is ourselves: users are registered at no other (RFC 3261 §10.3). */
+  readonly owns: (host: string) => boolean;
   /** Why a Contact is not to be used; null when nothing speaks against it. */
   readonly objects: (uri: SipUri, user: string) => string | null;
   /** The SIP server names the flow of a REGISTER in a Path of its own; else a Path with a single Via is the UA's own invention. */
@@ -160,6 +162,12 @@ export class Registrar {
     const home = this.#homes.get(user) ?? null;
     const shown = this.#options.authenticator.take(req, res, (username) => (username === user ? home?.account.password ?? null : null));
     if (!shown.ok || home === null) return;
+    // RFC 3261 §10.3 steps 1 and 5: not valid for a domain of ours. Told to who has shown a password only.
+    const foreign = [parseUri(req.uri)?.host ?? '', parseNameAddr(req.get('To') ?? '')?.uri.host ?? ''].find((host) => !this.#options.owns(host));
+    if (foreign !== undefined) {
+      this.#options.log.warn({ peer: home.name, user, host: foreign }, `${user} registers at ${foreign}, which is not us: neither domain nor sip.advertise, nor an address of sip.listen`);
+      return this.#refuse(res, 404);
+    }
     if (!home.admits(req.source_address)) {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address }, `${user} may not register from ${req.source_address}: it is not in peers.${home.name}.sources`);
       return this.#refuse(res, 403);

@@ -162,7 +162,7 @@ t.test('what a registrar must refuse', async (t) => {
   t.equal((await register({ contact: 'mailto:a@b.example' })).status, 400);
   t.equal((await register({ headers: { Require: 'gruu' } })).status, 420);
   for (const contact of [
-    '<sip:+447700900199@127.0.0.1:5060>', '<sip:6001@127.0.0.1:5060;user=phone>', '<sip:6001;phone-context=+44@127.0.0.1>', '<sip:6001@pbx.example.net>', '<sip:+447700900101@wa.meta.vc;transport=tls>',
+    '<sip:+447700900199@127.0.0.1:5060>', '<sip:6002@127.0.0.1:5060;user=phone>', '<sip:6001;phone-context=+44@127.0.0.1>', '<sip:6001@pbx.example.net>', '<sip:+447700900101@wa.meta.vc;transport=tls>',
     '<sip:6001@127.0.0.1;maddr=192.0.2.1>', '<sip:6001@127.0.0.1?Route=%3Csip:x%3E>',
   ]) t.equal((await register({ contact })).status, 403, contact);
   t.equal((await register({ user: '6002' })).status, 403, "somebody else's address of record");

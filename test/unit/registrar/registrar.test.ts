@@ -33,7 +33,7 @@ function open(t: Test, options: { flowTokens?: boolean } = {}) {
     now: () => state.now, log: logger,
   });
   const registrar = new Registrar({
-    peers: () => state.peers, objects: (uri) => (uri.host === state.forbidden ? 'not there' : null), flowTokens: options.flowTokens ?? false,
+    peers: () => state.peers, owns: (host) => host === domain, objects: (uri) => (uri.host === state.forbidden ? 'not there' : null), flowTokens: options.flowTokens ?? false,
     authenticator, now: () => state.now, sweepInterval: 5, log: logger,
   });
   t.teardown(() => {
@@ -44,7 +44,7 @@ function open(t: Test, options: { flowTokens?: boolean } = {}) {
   const once = (headers: Record<string, string>, address: string): Promise<Answer> => new Promise((resolve) => {
     const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
     const get = (name: string): string | undefined => lower[name.toLowerCase()];
-    const req = { method: 'REGISTER', source_address: address, source_port: 5060, protocol: 'udp', headers: lower, get, has: (name: string) => get(name) !== undefined };
+    const req = { method: 'REGISTER', uri: `sip:${domain}`, source_address: address, source_port: 5060, protocol: 'udp', headers: lower, get, has: (name: string) => get(name) !== undefined };
     registrar.take(req as unknown as SipRequest, { send: (status: number, more?: { headers?: Record<string, string> }) => resolve({ status, headers: more?.headers ?? {} }) } as unknown as SipResponse);
   });
   const register = async (user: string, password: string, more: Record<string, string> = {}, address = '192.0.2.1'): Promise<Answer> => {

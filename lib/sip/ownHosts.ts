@@ -1,0 +1,50 @@
+import { networkInterfaces } from 'node:os';
+import ipaddr from 'ipaddr.js';
+import type { Config } from '../config/types.js';
+
+/** One spelling of a host: lower case, no final dot, IPv6 normalised and without brackets. */
+export function hostKey(host: string): string {
+  const bare = host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return bare.includes(':') && ipaddr.IPv6.isValid(bare) ? ipaddr.process(bare).toString() : bare;
+}
+
+/** Addresses of this machine, for those who listen on all of them. */
+export function machineAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address.replace(/%.*$/, '')));
+}
+
+/** "host", "host:port", "[v6]" or "[v6]:port" without the port. */
+function withoutPort(host: string): string {
+  return /^(\[[^\]]*\]|[^:]*):[0-9]+$/.exec(host)?.[1] ?? host;
+}
+
+/** Hosts that are ourselves, in the spelling of `hostKey`, and the ports that we listen on. */
+export interface OwnHosts {
+  /** Names and addresses: the domain, what is advertised, and the addresses we listen on. */
+  readonly hosts: ReadonlySet<string>;
+  /** "transport:host:port" of what we listen on, with each address of a wildcard. */
+  readonly sockets: ReadonlySet<string>;
+}
+
+/**
+ * Who we are in SIP, for everybody who has to know: the registrar (RFC 3261 §10.3), and policy for the targets of transfers, redirections and pick-ups.
+ * @param machine addresses of this machine, which a wildcard stands for (`machineAddresses`)
+ */
+export function ownHosts({ domain, sip }: Pick<Config, 'domain' | 'sip'>, machine: readonly string[]): OwnHosts {
+  const listening = sip.listen.flatMap((socket) => {
+    const [, transport = '', host = '', port = ''] = /^([a-z]+):(.*):([0-9]+)$/.exec(socket) ?? [];
+    return addressesOf(hostKey(host), machine).map((address) => ({ host: address, socket: `${transport}:${address}:${port}` }));
+  });
+  const advertised = [sip.advertise.meta, sip.advertise.peers].flatMap((host) => (host === null ? [] : [withoutPort(host)]));
+  // What drachtio-server listens on is known to it alone; most often it is where we reach it.
+  const servers = sip.server === 'drachtio' ? sip.drachtio.map(({ host }) => host) : [];
+  const hosts = new Set([domain, ...advertised, ...servers, ...listening.map(({ host }) => host)].map(hostKey));
+  return { hosts, sockets: new Set(listening.map(({ socket }) => socket)) };
+}
+
+/** Every address of a wildcard, and those of loopback always; `::` takes IPv4 too. */
+function addressesOf(host: string, machine: readonly string[]): readonly string[] {
+  if (host !== '0.0.0.0' && host !== '::') return [host];
+  const all = ['127.0.0.1', '::1', ...machine].map(hostKey);
+  return [...new Set(all)].filter((address) => host === '::' || !address.includes(':'));
+}
