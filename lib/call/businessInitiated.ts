@@ -6,7 +6,7 @@ import { maskDigits, maskUser } from '../observe/redact.js';
 import { Authorization } from '../sip/authorization.js';
 import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, isRefusal, whileConnected } from '../sip/drachtio.js';
+import { headerFacts, isRefusal, whileConnected, wholeBody } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, parseReason, quotedString, requires } from '../sip/headers.js';
 import { withUser } from '../routing/index.js';
 import { authorize } from '../sip/inDialog.js';
@@ -119,7 +119,7 @@ class BusinessInitiatedCall {
   #admit(): { number: string; user: string; numberConfig: NumberConfig; store: () => Promise<void>; place: Place } | null {
     const call = this.#call;
     const { config, judgeCaller } = this.#context.rules();
-    const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: this.#req.body };
+    const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: wholeBody(this.#req) };
     const verdict = judgeCaller(facts);
     this.#context.onVerdict(call, facts, verdict);
     call.facts.rule = verdict.rule;

@@ -1,6 +1,6 @@
 import type { PeerMessageFacts } from '../policy/types.js';
 import type { SipDialog, SipMessageView, SipRequest } from '../sip/drachtio.js';
-import { headerFacts } from '../sip/drachtio.js';
+import { headerFacts, wholeBody } from '../sip/drachtio.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
 
@@ -11,7 +11,7 @@ import type { CallContext } from './context.js';
  * @returns true when the call is over
  */
 export function watchMessage(context: CallContext, call: Call, peer: string, message: SipMessageView, status: number | null): boolean {
-  const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, headers: headerFacts(message), body: message.body };
+  const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, headers: headerFacts(message), body: wholeBody(message) };
   for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
     const told = `${peer} ${sign}`;
     if (call.signs.has(told)) continue;

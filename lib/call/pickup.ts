@@ -4,7 +4,7 @@ import { withUser } from '../routing/index.js';
 import { Authorization } from '../sip/authorization.js';
 import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, whileConnected } from '../sip/drachtio.js';
+import { headerFacts, whileConnected, wholeBody } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { authorize, hangUp } from '../sip/inDialog.js';
 import { parseNameAddr } from '../sip/uri.js';
@@ -59,7 +59,7 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
     origin: 'replaces', number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
     uri: user === '' ? peer.uri : withUser(peer.uri, user),
   };
-  const asNewcomer = { peer: peerName, uri: req.uri, headers: headerFacts(req), body: req.body };
+  const asNewcomer = { peer: peerName, uri: req.uri, headers: headerFacts(req), body: wholeBody(req) };
   const newcomer = judgeNewcomer(asNewcomer);
   const verdict = newcomer ?? judgeTarget(facts);
   context.onVerdict(call, newcomer === null ? facts : asNewcomer, verdict);

@@ -1,4 +1,5 @@
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
+import { objectsTo, type Objection } from '../sip/drachtio.js';
 import { tagOf } from '../sip/headers.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
 import type { CallContext } from './context.js';
@@ -63,13 +64,19 @@ export class CallService {
     }
     if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allowOfPeers } });
     if (this.#draining) return res.send(503, { headers: { 'Retry-After': '30' } });
-    if (source.kind === 'meta') {
-      return takeUserInitiated(this.#context, req, res, stack);
-    }
+    const objection = objectsTo(req);
+    if (source.kind === 'meta') return objection === null ? takeUserInitiated(this.#context, req, res, stack) : this.#object(req, res, objection);
     const identity = identifyPeer(this.#context, source, req, res);
-    if (identity.known && req.has('Replaces')) takePickup(this.#context, identity.peer, req, res, stack);
+    if (identity.known && objection !== null) this.#object(req, res, objection);
+    else if (identity.known && req.has('Replaces')) takePickup(this.#context, identity.peer, req, res, stack);
     else if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack, identity.account);
     else if (!identity.answered) this.#refuse(req, res, identity.why);
+  }
+
+  /** Somebody whom we know has sent what cannot be taken. */
+  #object(req: SipRequest, res: SipResponse, { status, reason, headers }: Objection): void {
+    this.#context.log.info({ method: req.method, source: req.source_address, status, reason }, 'a request cannot be taken as it is');
+    res.send(status, reason, { headers });
   }
 
   #refuse(req: SipRequest, res: SipResponse, why: string): void {

@@ -5,9 +5,10 @@
 import type { EventEmitter } from 'node:events';
 import { WabError } from '../errors.js';
 import { keyOf, parseNameAddr, parseUri, splitList } from '../sipserver/parser/index.js';
-import { cleanHeaderValue, tagOf } from './headers.js';
+import { tagOf } from './headers.js';
 import { Srf } from './srf.js';
 import { faultOf } from './srfReader.js';
+export { wholeBody } from './srfReader.js';
 import { patience } from '../util/patience.js';
 
 export type SipHeaders = Record<string, string>;
@@ -15,6 +16,7 @@ export type SipHeaders = Record<string, string>;
 /** What requests and responses share. Header values that came in several lines are joined by commas. */
 export interface SipMessageView {
   readonly headers: Readonly<Record<string, string>>;
+  /** Of INVITE, ACK, PRACK, UPDATE and their responses the session description in the body, '' where there is none; of others the body. */
   readonly body: string;
   /** Address and port the message came from, and 'udp', 'tcp' or 'tls'. */
   readonly source_address: string;
@@ -108,9 +110,10 @@ export function createStack(onRequest: (req: SipRequest, res: SipResponse) => vo
   const { app } = srf as unknown as { app: { handle: (req: SipRequest, res: SipResponse, next?: () => void) => void } };
   const handle = app.handle.bind(app);
   app.handle = (req, res, next) => {
-    const objection = objectsTo(req);
-    if (objection === null) handle(req, res, next);
-    else if (req.method !== 'ACK') res.send(objection.status, objection.reason);
+    // Within a dialog: who begins one is asked who they are first.
+    const objection = tagOf(req.get('To')) === null ? null : objectsTo(req);
+    if (objection === null || req.method === 'ACK') handle(req, res, next);
+    else res.send(objection.status, objection.reason, { headers: objection.headers });
   };
   // What comes in a dialog before anyone listens would be answered by drachtio-srf itself: 200 to a REFER, the old answer to a new offer.
   const dialogs = srf as unknown as { addDialog(dialog: Queueing): void };
@@ -137,12 +140,19 @@ function tellAtOnce(dialog: Queueing): void {
   };
 }
 
-/** What every request must hold before anybody looks at it; null when it does. */
-function objectsTo(req: SipRequest): { readonly status: number; readonly reason: string } | null {
+/** A refusal of what cannot be taken as it is. */
+export interface Objection {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: SipHeaders;
+}
+
+/** What every request must hold before anything is done with it; null when it does. */
+export function objectsTo(req: SipRequest): Objection | null {
   const fault = faultOf(req);
-  if (fault !== null) return { status: 400, reason: cleanHeaderValue(fault) };
+  if (fault !== null) return { ...fault, headers: fault.status === 415 ? { Accept: 'application/sdp, multipart/mixed' } : {} };
   // RFC 3261 §8.1.1.8: without a Contact nothing could be sent within the dialog. drachtio-srf would answer first and fail then.
-  if (req.method === 'INVITE' && tagOf(req.get('To')) === null && !namesContact(req.get('Contact'))) return { status: 400, reason: 'Missing Contact' };
+  if (req.method === 'INVITE' && tagOf(req.get('To')) === null && !namesContact(req.get('Contact'))) return { status: 400, reason: 'Missing Contact', headers: {} };
   return null;
 }
 

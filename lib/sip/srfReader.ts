@@ -3,6 +3,7 @@
  * what a stranger sends, and which throws on what it does not expect. This one stands on the SIP server's parser: linear, and it gives a message
  * for every text. What it could not read in it, `faultOf` tells.
  */
+import { readSession } from './body.js';
 import { closeQuote, parseCSeq, parseHead, parseNameAddr, parseParams, splitList, tagOf } from '../sipserver/parser/index.js';
 
 /** A message as drachtio-srf wants it: a request has `method` and `uri`, a response `status` and `reason`. */
@@ -14,16 +15,33 @@ export interface SrfMessage {
   readonly version: string;
   /** Long names in lower case; lines of one name are joined by commas (RFC 3261 §7.3.1). */
   readonly headers: Record<string, string>;
+  /** Of a message that negotiates a session: its session description, wherever in the body that stands. Of any other the body. */
   readonly body: string;
+  /** The body as it came, in one piece. */
+  readonly payload: readonly { readonly type: string | undefined; readonly content: string }[];
+}
+
+/** What must not be used, and with which status its sender is told so. */
+export interface Fault {
+  readonly status: 400 | 415;
+  readonly reason: string;
 }
 
 /** Key of the fault among the headers; no header line can have it, and drachtio-srf copies it along. */
 const fault = Symbol('what could not be read');
 
-/** Why a message must not be used, in words for the sender; null when it can be. */
-export function faultOf(message: { readonly headers: object }): string | null {
-  return (message.headers as { [fault]?: string })[fault] ?? null;
+/** Why a message must not be used; null when it can be. */
+export function faultOf(message: { readonly headers: object }): Fault | null {
+  return (message.headers as { [fault]?: Fault })[fault] ?? null;
 }
+
+/** The body of a message of drachtio-srf's as it came, with everything that stands beside the session description. */
+export function wholeBody(message: { readonly body: string; readonly payload?: SrfMessage['payload'] }): string {
+  return message.payload?.[0]?.content ?? message.body;
+}
+
+/** Methods whose requests and responses negotiate a session. */
+const negotiating: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'PRACK', 'UPDATE']);
 
 /** More than a SIP server hands on: it has limits of its own. */
 const limits = { headers: 2000 };
@@ -43,7 +61,11 @@ export function readMessage(text: string): SrfMessage {
   }
   const from = headers.get('from');
   if (from !== undefined) headers.set('from', closeQuote(from) ?? from);
-  const read = { version: '2.0', headers: toRecord(headers, why?.reason ?? null), body };
+  const session = negotiating.has(parseCSeq(headers.get('cseq') ?? '')?.method ?? '') ? readSession(headers, body) : null;
+  const wrong = why !== undefined ? { status: 400 as const, reason: why.reason } : session?.ok === false ? session : null;
+  const read = {
+    version: '2.0', headers: toRecord(headers, wrong), body: session?.ok === true ? session.sdp : body, payload: [{ type: headers.get('content-type'), content: body }],
+  };
   if (message === undefined || !message.isRequest) return { ...read, ...statusOf(message, headers.get('cseq') ?? '', bytes) };
   return { ...read, method: message.method, uri: plain(message.uri) };
 }
@@ -57,8 +79,8 @@ function statusOf(message: { readonly status: number; readonly reason: string } 
   return { status: accepted ? 200 : status, reason: message === undefined ? 'Unreadable Response' : Buffer.from(message.reason, 'latin1').toString('utf8') };
 }
 
-function toRecord(headers: ReadonlyMap<string, string>, why: string | null): Record<string, string> {
-  const record: Record<string | symbol, string> = Object.fromEntries(headers);
+function toRecord(headers: ReadonlyMap<string, string>, why: Fault | null): Record<string, string> {
+  const record: Record<string, string> & { [fault]?: Fault } = Object.fromEntries(headers);
   if (why !== null) record[fault] = why;
   return record;
 }

@@ -26,7 +26,7 @@ const invite = (...lines: string[]): string => ['INVITE sip:6001@127.0.0.1 SIP/2
   'Call-ID: 1', 'CSeq: 1 INVITE', ...lines].join('\r\n');
 
 t.test('drachtio-srf reads by it: names, joined lines, compact forms, folding, UTF-8, body', async (t) => {
-  const m = new SipMessage(`${invite('m: <sip:a@127.0.0.1:9;x=1>;q=0.5', 'DIVERSION: <tel:+1>', 'diversion: <sip:2@h>', 'Subject: voilà,', '  a folded line', 'Content-Type: text/plain', 'Content-Length: 8')}\r\n\r\nné\r\n\r\nx`);
+  const m = new SipMessage(`${invite('m: <sip:a@127.0.0.1:9;x=1>;q=0.5', 'DIVERSION: <tel:+1>', 'diversion: <sip:2@h>', 'Subject: voilà,', '  a folded line', 'Content-Type: application/sdp', 'Content-Length: 8')}\r\n\r\nné\r\n\r\nx`);
   t.equal(m.method, 'INVITE');
   t.equal(m.uri, 'sip:6001@127.0.0.1');
   t.equal(m.get('Diversion'), '<tel:+1>,<sip:2@h>');
