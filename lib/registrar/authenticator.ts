@@ -5,8 +5,8 @@ import type { SipRequest, SipResponse } from '../sip/drachtio.js';
 import { placeOf } from '../sip/place.js';
 import type { Guard } from './guard.js';
 
-/** `user`: whose password was shown. Else the request has been answered, or will be: with a challenge, or with a refusal. */
-export type Authenticated = { readonly ok: true; readonly user: string } | { readonly ok: false };
+/** `user`: whose password was shown; `asked`: when we made the nonce that it was shown for, milliseconds. Else the request has been answered, or will be: with a challenge, or with a refusal. */
+export type Authenticated = { readonly ok: true; readonly user: string; readonly asked: number } | { readonly ok: false };
 
 /** What happened, for metrics. */
 export type AuthResult = 'challenged' | 'wrongPassword' | 'banned';
@@ -59,7 +59,7 @@ export class Authenticator {
     if (verdict !== 'right') return this.#ask(res, bound, true);
     guard.success(address, shown.username);
     this.#options.authenticated?.(req);
-    return { ok: true, user: shown.username };
+    return { ok: true, user: shown.username, asked: now() - (shown.age ?? 0) };
   }
 
   /** Requests by what came of them, since the start. */

@@ -23,6 +23,8 @@ export interface Binding {
   readonly cseq: number;
   /** Milliseconds. */
   readonly registeredAt: number;
+  /** Of the REGISTER that refreshed it last. */
+  readonly refreshedAt: number;
   readonly expiresAt: number;
   /** +sip.instance and reg-id of a device that speaks RFC 5626, joined; null for others. */
   readonly device: string | null;
@@ -34,6 +36,8 @@ export interface RegisterFacts {
   readonly user: string;
   readonly callId: string;
   readonly cseq: number;
+  /** When we made the nonce that it answers, milliseconds. */
+  readonly asked: number;
   readonly expires: string | undefined;
   /** One Contact value each; empty: the request only asks what is registered. */
   readonly contacts: readonly string[];
@@ -93,8 +97,7 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     if (seconds > 0 && seconds < limits.minExpires) return { ok: false, status: 423, reason: 'Interval Too Brief', minExpires: limits.minExpires };
     const device = facts.outbound ? deviceOf(parsed.params) : null;
     const olds = bindings.filter((b) => (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device));
-    // An old request that comes late must not undo a newer one; §8.2.7 gives no other answer than 500.
-    if (olds.some((old) => old.callId === facts.callId && facts.cseq <= old.cseq && !added.includes(old))) return refuse(500, 'an older REGISTER than the last');
+    if (olds.some((old) => isLate(facts, old) && !added.includes(old))) return refuse(500, 'an older REGISTER than the last');
     bindings = bindings.filter((b) => !olds.includes(b));
     if (seconds === 0) {
       removed.push(...olds);
@@ -102,7 +105,7 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     }
     const binding: Binding = {
       user: facts.user, contact: parsed.uriText, uri: parsed.uri, source: facts.source, flow: facts.flow, path: facts.path, callId: facts.callId, cseq: facts.cseq,
-      registeredAt: olds[0]?.registeredAt ?? now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
+      registeredAt: olds[0]?.registeredAt ?? now, refreshedAt: now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
     };
     bindings = [...bindings, binding];
     if (olds.length === 0) added.push(binding);
@@ -113,10 +116,20 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
 }
 
 /** §10.3 step 6: a Contact of "*" stands alone and goes with Expires: 0. */
-function removeAll(live: readonly Binding[], { contacts, expires, callId, cseq }: RegisterFacts): RegisterOutcome {
+function removeAll(live: readonly Binding[], facts: RegisterFacts): RegisterOutcome {
+  const { contacts, expires } = facts;
   if (contacts.length !== 1 || expires?.trim() !== '0') return refuse(400, 'Contact: * goes with Expires: 0 and no other Contact');
-  if (live.some((b) => b.callId === callId && cseq <= b.cseq)) return refuse(500, 'an older REGISTER than the last');
+  if (live.some((b) => isLate(facts, b))) return refuse(500, 'an older REGISTER than the last');
   return { ok: true, bindings: [], added: [], removed: live, evicted: [] };
+}
+
+/**
+ * An old request that comes late must not undo a newer one (§10.3 step 7: it fails). A phone that was switched off
+ * counts from the beginning again, often in the Call-ID it had: what tells it from an old request is that it answers a nonce
+ * which we made after the last refresh, and which no older request can know.
+ */
+function isLate({ callId, cseq, asked }: RegisterFacts, binding: Binding): boolean {
+  return callId === binding.callId && cseq <= binding.cseq && asked <= binding.refreshedAt;
 }
 
 function refuse(status: number, reason: string): RegisterOutcome {

@@ -172,11 +172,11 @@ export class Registrar {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address }, `${user} may not register from ${req.source_address}: it is not in peers.${home.name}.sources`);
       return this.#refuse(res, 403);
     }
-    this.#apply(req, res, home, user);
+    this.#apply(req, res, home, user, shown.asked);
   }
 
-  #apply(req: SipRequest, res: SipResponse, home: Home, user: string): void {
-    const facts = factsOf(req, user, this.#options.flowTokens);
+  #apply(req: SipRequest, res: SipResponse, home: Home, user: string, asked: number): void {
+    const facts = factsOf(req, user, asked, this.#options.flowTokens);
     if (facts === null) return this.#refuse(res, 400);
     const { minExpires, maxExpires, maxContacts } = home.peer.registration;
     const now = this.#options.now();
@@ -225,7 +225,7 @@ function homesOf(peers: Readonly<Record<string, PeerConfig>>): ReadonlyMap<strin
 }
 
 /** Null when CSeq or Path cannot be read. */
-function factsOf(req: SipRequest, user: string, flowTokens: boolean): RegisterFacts | null {
+function factsOf(req: SipRequest, user: string, asked: number, flowTokens: boolean): RegisterFacts | null {
   const cseq = /^\s*([0-9]{1,10})\s+REGISTER\s*$/.exec(req.get('CSeq') ?? '');
   const read = splitHeaderValues(req.get('Path') ?? '').map((value) => ({ value, address: parseNameAddr(value) }));
   if (cseq === null || read.length > maxPath || read.some(({ address }) => address === null)) return null;
@@ -235,7 +235,7 @@ function factsOf(req: SipRequest, user: string, flowTokens: boolean): RegisterFa
   const speaks = direct || read.at(-1)?.address?.uri.params.some(({ name }) => name === 'ob') === true;
   const protocol = req.protocol.toLowerCase();
   return {
-    user, callId: req.get('Call-ID') ?? '', cseq: Number(cseq[1]), expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
+    user, callId: req.get('Call-ID') ?? '', cseq: Number(cseq[1]), asked, expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
     path: direct ? [] : read.map(({ value }) => value), outbound: tags.includes('outbound') && speaks,
     source: { protocol: protocol === 'tls' ? 'tls' : protocol === 'tcp' ? 'tcp' : 'udp', address: req.source_address, port: req.source_port },
     flow: direct && flowTokens ? read[0]?.address?.uriText ?? null : null,

@@ -5,7 +5,7 @@ import { parseUri } from '../../../lib/sip/uri.js';
 
 const limits: RegisterLimits = { minExpires: 60, maxExpires: 3600, maxContacts: 3, objects: () => null };
 const facts = (more: Partial<RegisterFacts> = {}): RegisterFacts => ({
-  user: '6001', callId: 'a', cseq: 1, expires: undefined, contacts: ['<sip:6001@10.0.0.1:5060>'], path: [], outbound: false, flow: null, userAgent: null,
+  user: '6001', callId: 'a', cseq: 1, asked: -1, expires: undefined, contacts: ['<sip:6001@10.0.0.1:5060>'], path: [], outbound: false, flow: null, userAgent: null,
   source: { protocol: 'udp', address: '192.0.2.1', port: 4000 }, ...more,
 });
 const ok = (outcome: RegisterOutcome): readonly Binding[] => {
@@ -52,6 +52,21 @@ t.test('an old REGISTER that comes late changes nothing', (t) => {
   t.match(apply(one, { cseq: 7, contacts: ['<sip:6001@10.0.0.1:5060>;expires=0'] }), { ok: false, status: 500 });
   t.match(apply(one, { cseq: 6, contacts: ['*'], expires: '0' }), { ok: false, status: 500 });
   t.ok(apply(one, { cseq: 1, callId: 'b' }).ok, 'another Call-ID: the phone has begun anew');
+  t.end();
+});
+
+t.test('B6: a phone that counts from 1 again answers a nonce that is newer than its last refresh, which an old REGISTER cannot', (t) => {
+  const one = ok(apply([], { cseq: 7, asked: 9_000 }, 10_000));
+  t.match(apply(one, { cseq: 1, asked: 9_000 }, 11_000), { ok: false, status: 500 }, 'the nonce of before');
+  t.match(apply(one, { cseq: 1, asked: 10_000 }, 11_000), { ok: false, status: 500 });
+  const again = apply(one, { cseq: 1, asked: 10_001, source: { protocol: 'tcp', address: '192.0.2.1', port: 4001 } }, 11_000);
+  t.match(ok(again), [{ cseq: 1, refreshedAt: 11_000, registeredAt: 10_000, source: { port: 4001 } }]);
+  t.match(apply(ok(again), { cseq: 8, asked: 9_000 }, 12_000), { ok: true }, 'a higher CSeq needs no newer nonce');
+  t.match(apply(one, { cseq: 1, asked: 20_000, contacts: ['*'], expires: '0' }, 21_000), { bindings: { length: 0 } });
+  t.match(apply(one, { cseq: 1, asked: 20_000, contacts: ['<sip:6001@10.0.0.1:5060>;expires=0'] }, 21_000), { bindings: { length: 0 } });
+  const flows = [1, 2].flatMap((id) => ok(apply([], { cseq: 5, outbound: true, contacts: [`<sip:6001@10.0.0.1>;+sip.instance="<urn:uuid:1>";reg-id=${id}`] }, 10_000)));
+  const rebooted = ok(apply(flows, { cseq: 1, asked: 20_000, outbound: true, contacts: ['<sip:6001@10.0.0.9>;+sip.instance="<urn:uuid:1>";reg-id=1'] }, 21_000));
+  t.same(rebooted.map(({ device, cseq }) => [device, cseq]), [['<urn:uuid:1> 2', 5], ['<urn:uuid:1> 1', 1]], 'RFC 5626: each flow by itself');
   t.end();
 });
 
