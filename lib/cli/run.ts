@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config/load.js';
 import { startService } from '../main.js';
+import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
 
 /** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains; a second one ends the calls) or SIGINT. SIGHUP reloads. */
@@ -10,6 +11,7 @@ export function registerRunCommand(program: Command): void {
     .action(async ({ config: path }: { config: string }) => {
       const config = loadConfig(path);
       const log = createLogger(config.log.level);
+      routeConsole(log);
       const service = await startService(config, log);
       process.stdout.write(`${JSON.stringify({ ready: true, listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
 

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WabError } from '../errors.js';
+import { printableJson } from './printable.js';
 
 /** The hash before the first line of a new log. */
 export const auditStart = '0'.repeat(64);
@@ -46,7 +47,7 @@ export async function openAudit(path: string, onError: (error: Error) => void): 
 
 /** One line, without its end. */
 export function chainLine(record: object, prev: string): { readonly line: string; readonly hash: string } {
-  const body = JSON.stringify({ ...record, prev });
+  const body = printableJson(JSON.stringify({ ...record, prev }));
   const hash = createHash('sha256').update(body).digest('hex');
   return { line: `${body.slice(0, -1)},"hash":"${hash}"}`, hash };
 }

@@ -1,5 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { WabError } from '../errors.js';
+import { printableJson } from './printable.js';
 
 /** Lines written at a time. */
 const batchLines = 500;
@@ -67,7 +68,7 @@ class FileLineWriter implements LineWriter {
 
   write(record: object): void {
     if (this.#closed) return;
-    this.#lines.push(`${JSON.stringify(record)}\n`);
+    this.#lines.push(`${printableJson(JSON.stringify(record))}\n`);
     if (this.#lines.length > this.#options.kept) {
       this.#lines.shift();
       this.#lost++;

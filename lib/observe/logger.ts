@@ -1,6 +1,7 @@
 import type { DestinationStream, Logger } from 'pino';
 import { pino } from 'pino';
 import type { LogLevel } from '../config/types.js';
+import { printableJson } from './printable.js';
 
 export type { Logger } from 'pino';
 
@@ -9,7 +10,10 @@ const secretKeys = ['password', 'secret', 'token', 'icePwd', 'ice-pwd'];
 /** And the places of secrets under names that mean other things elsewhere: header fields of a SIP message, the pair of sip.tls, keys of SRTP. */
 const secretPaths = ['headers.authorization', '*.headers.authorization', 'headers["proxy-authorization"]', '*.headers["proxy-authorization"]', 'digest.response', '*.digest.response', 'crypto.key', '*.crypto.key', 'srtp.key', '*.srtp.key'];
 
-/** The program's logger: JSON lines on standard output unless told otherwise; secrets are replaced (house rule 8). */
+/**
+ * The program's logger: JSON lines on standard output unless told otherwise; secrets are replaced (house rule 8), and what others wrote does
+ * nothing to a terminal.
+ */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     level,
@@ -17,5 +21,6 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     redact: { paths: [...secretKeys.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), ...secretPaths], censor: '…' },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  const out = destination ?? pino.destination(1);
+  return pino(options, { write: (line: string) => { out.write(printableJson(line)); } });
 }
