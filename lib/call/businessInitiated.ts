@@ -14,12 +14,13 @@ import { OutboundInvite } from '../sip/invite.js';
 import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { Call } from './call.js';
+import { capabilities, demandsTooMuch, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import { ourContact } from './locate.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { judgeRefusal, refusalText } from './metaRefusal.js';
-import { allowOfPeers, retrySoon } from './negotiation.js';
-import { mediaFailure, refuseOnEnd } from './refuse.js';
+import { retrySoon } from './negotiation.js';
+import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
 import { SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
@@ -77,9 +78,15 @@ class BusinessInitiatedCall {
     });
     // RFC 3311 §5.2: before our answer an UPDATE may refresh, but its offer comes too early.
     this.#req.on('update', (update: SipRequest, response: SipResponse) => {
-      if (update.body === '') response.send(200, { headers: { Allow: allowOfPeers } });
+      if (update.body === '') response.send(200, { headers: capabilities });
       else response.send(500, { headers: retrySoon() });
     });
+    const objection = demandsTooMuch(this.#req) ?? wentTooFar(this.#req);
+    if (objection !== null) {
+      this.#res.send(objection.status, { headers: objection.headers });
+      call.end({ by: 'peer', reason: 'refused', status: objection.status, text: objection.text });
+      return;
+    }
     const timer = this.#timer.take(this.#req);
     if (timer.tooSmall) {
       // RFC 4028 §9: the caller asks again with a longer interval; this attempt is over.
@@ -89,6 +96,7 @@ class BusinessInitiatedCall {
     }
     const admitted = this.#admit();
     if (admitted === null) return;
+    expireOn(call, this.#req, this.#res, { by: 'peer', reason: 'expired', status: 487, text: 'the invitation has expired' });
     const { number, user, numberConfig, store, place } = admitted;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
@@ -245,7 +253,7 @@ class BusinessInitiatedCall {
     let dialog: SipDialog;
     try {
       dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
-        localSdp: forPeer, headers: { ...timer, Allow: allowOfPeers, Contact: ourContact('wa-b2bua', this.#req.protocol), 'Content-Type': 'application/sdp' },
+        localSdp: forPeer, headers: { ...timer, ...capabilities, Contact: ourContact('wa-b2bua', this.#req.protocol), 'Content-Type': 'application/sdp' },
       }));
     } catch (error) {
       const status = isRefusal(error) ? error.status : 500;

@@ -2,9 +2,10 @@ import type { PeerLeg } from '../media/types.js';
 import type { SipRequest, SipResponse } from '../sip/drachtio.js';
 import { supports, tagOf } from '../sip/headers.js';
 import type { Call } from './call.js';
+import { capabilities, demandsTooMuch } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { EarlyMedia, Won } from './hunt.js';
-import { allowOfPeers, retrySoon } from './negotiation.js';
+import { retrySoon } from './negotiation.js';
 
 /** One fork of an INVITE of ours (RFC 3261 §12.1.2). */
 interface Fork {
@@ -55,7 +56,9 @@ export class EarlyDialogs {
 
   /** An UPDATE in one of them (RFC 3311 §5.2). */
   async update(request: SipRequest, response: SipResponse): Promise<void> {
-    const headers = { Allow: allowOfPeers };
+    const objection = demandsTooMuch(request);
+    if (objection !== null) return response.send(objection.status, { headers: objection.headers });
+    const headers = capabilities;
     if (request.body === '') return response.send(200, { headers });
     const fork = this.#forks.get(tagOf(request.get('From')) ?? '');
     // Our own offer is open until a reliable response has answered it.

@@ -11,12 +11,12 @@ import { OutboundInvite } from '../sip/invite.js';
 import { foundNobody } from '../sip/options.js';
 import { best, firstWon, lost, maySeekFurther, noTarget, redirectedTo, type Attempt as AnyAttempt, type Lost } from './attempt.js';
 import type { Call } from './call.js';
+import { capabilities } from './capabilities.js';
 import type { CallContext } from './context.js';
 import { EarlyDialogs } from './earlyDialogs.js';
 import { nobodyThere, silenceOf } from './lastResort.js';
 import { watchMessage } from './leaks.js';
 import { ourContact, type Destination } from './locate.js';
-import { allowOfPeers } from './negotiation.js';
 import { askForTimer, SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
@@ -235,7 +235,7 @@ export class Hunt {
       uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
       contact: ourContact(encodeURIComponent(this.#call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),
       headers: {
-        ...this.#plan.headers, ...destination.headers, Allow: allowOfPeers, Supported: 'timer, replaces, 100rel, norefersub', ...askForTimer(peer.sessionExpires, configuredCredentials(peer.auth) !== null),
+        ...this.#plan.headers, ...destination.headers, ...capabilities, ...askForTimer(peer.sessionExpires, configuredCredentials(peer.auth) !== null),
       },
       sdp: offer,
       credentials: configuredCredentials(peer.auth),

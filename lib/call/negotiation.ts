@@ -2,10 +2,8 @@ import type { PeerLeg } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { cseqNumber } from '../sip/headers.js';
+import { capabilities } from './capabilities.js';
 import type { SessionTimer } from './sessionTimer.js';
-
-/** Methods that a peer may use towards us, for Allow (RFC 3261 §20.5). */
-export const allowOfPeers = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY';
 
 /** How long a peer waits before it asks again, in seconds: RFC 3261 §14.2 and RFC 3311 §5.2 want a random 0 to 10. */
 export function retrySoon(): SipHeaders {
@@ -61,7 +59,7 @@ export class Negotiation {
     }
     const timer = this.#timer.take(request);
     if (timer.tooSmall) return response.send(422, { headers: timer.headers });
-    const headers = { ...timer.headers, Allow: allowOfPeers };
+    const headers = { ...timer.headers, ...capabilities };
     // RFC 3311 §5.1, RFC 4028 §7.4: an UPDATE without an offer only refreshes, and is answered without one.
     if (offerless && !invite) return response.send(200, { headers });
     this.#answering = true;

@@ -5,8 +5,9 @@ import { deliver } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
 import { hangUp, requestInDialog } from '../sip/inDialog.js';
 import type { Call } from './call.js';
+import { allowOfPeers, capabilities, demandsTooMuch } from './capabilities.js';
 import { InfoDigits } from './digits.js';
-import { allowOfPeers, Negotiation } from './negotiation.js';
+import { Negotiation } from './negotiation.js';
 import type { SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import { reasonOf, type Termination } from './termination.js';
@@ -170,7 +171,7 @@ export class PeerDialog {
     this.#answer('info', (request, response) => this.#digits.take(request, response));
     this.#answer('refer', (request, response) => this.#user.refer(this, request, response));
     // RFC 3261 §11.2: the same as outside a dialog.
-    this.#answer('options', (_request, response) => response.send(200, { headers: { Allow: allowOfPeers, Accept: 'application/sdp' } }));
+    this.#answer('options', (_request, response) => response.send(200, { headers: { ...capabilities, Accept: 'application/sdp' } }));
     this.#answer('message', (_request, response) => response.send(405, { headers: { Allow: allowOfPeers } }));
   }
 
@@ -178,6 +179,8 @@ export class PeerDialog {
   #answer(event: string, handle: (request: SipRequest, response: SipResponse) => void): void {
     this.#dialog.on(event, (request: SipRequest, response: SipResponse) => {
       try {
+        const objection = demandsTooMuch(request);
+        if (objection !== null) return response.send(objection.status, { headers: objection.headers });
         handle(request, response);
       } catch (error) {
         this.#call.log.error({ err: error, method: request.method }, 'a request within a peer dialog could not be handled');

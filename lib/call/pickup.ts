@@ -8,11 +8,11 @@ import { headerFacts, whileConnected, wholeBody } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import { authorize, hangUp } from '../sip/inDialog.js';
 import { parseNameAddr } from '../sip/uri.js';
+import { capabilities, demandsTooMuch, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from './hunt.js';
 import { ourContact } from './locate.js';
-import { allowOfPeers } from './negotiation.js';
 import { mediaFailure } from './refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from './sessionTimer.js';
@@ -33,6 +33,11 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
     context.log.warn({ peer: peerName, status, why, reason }, 'a pick-up was refused');
     res.send(status, { headers: { Reason: formatReason('SIP', status, why), ...(status === 503 ? { 'Retry-After': '5' } : {}) } });
   };
+  const objection = demandsTooMuch(req) ?? wentTooFar(req);
+  if (objection !== null) {
+    context.log.warn({ peer: peerName, status: objection.status, why: objection.text }, 'a pick-up was refused');
+    return res.send(objection.status, { headers: objection.headers });
+  }
   if (replaces === null) return refuse({ status: 400, why: 'Replaces cannot be read' });
   if (known === null || known.call.over || known.call.media === null) return refuse({ status: 481, why: 'no such dialog' });
   if (!known.call.mayBeSentOn()) return refuse({ status: 403, why: 'too many transfers and pick-ups in this call' });
@@ -45,7 +50,7 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
   if ('why' in admitted) return refuse(admitted);
   let cancelled = false;
   req.on('cancel', () => { cancelled = true; });
-  known.call.track(answer(context, known, replaces, peerName, admitted, req, res, stack, timer, { ...asked.headers, Allow: allowOfPeers }, () => cancelled));
+  known.call.track(answer(context, known, replaces, peerName, admitted, req, res, stack, timer, { ...asked.headers, ...capabilities }, () => cancelled));
 }
 
 interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place; readonly facts: TargetFacts }

@@ -1,6 +1,7 @@
 import { WabError } from '../errors.js';
-import type { SipHeaders, SipResponse } from '../sip/drachtio.js';
+import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
+import { after } from '../util/after.js';
 import type { Call } from './call.js';
 import type { Termination } from './termination.js';
 import { reasonOf } from './termination.js';
@@ -26,6 +27,16 @@ export function refuseOnEnd(call: Call, res: SipResponse, statusFor: (terminatio
 function retry(status: number, { reason }: Termination): SipHeaders {
   if (reason === 'nobodyThere') return { 'Retry-After': retryWhenBack };
   return status === 503 ? { 'Retry-After': retryAfter } : {};
+}
+
+/**
+ * An INVITE with Expires stands for so many seconds: if it has no final response by then, the call ends so (RFC 3261 §13.3.1, §20.19).
+ */
+export function expireOn(call: Call, req: SipRequest, res: SipResponse, termination: Termination): void {
+  const seconds = /^\s*(\d{1,10})\s*$/.exec(req.get('Expires') ?? '')?.[1];
+  if (seconds === undefined) return;
+  const timer = after(Number(seconds) * 1000, () => { if (!res.finalResponseSent) call.end(termination); });
+  call.own(() => clearTimeout(timer));
 }
 
 /** What a failure of the media engine means for the call it happened to. */

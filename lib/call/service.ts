@@ -2,8 +2,8 @@ import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { objectsTo, type Objection } from '../sip/drachtio.js';
 import { tagOf } from '../sip/headers.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
+import { allowOfPeers, capabilities, demandsTooMuch } from './capabilities.js';
 import type { CallContext } from './context.js';
-import { allowOfPeers } from './negotiation.js';
 import { identifyPeer } from './peerIdentity.js';
 import { takePickup } from './pickup.js';
 import type { Termination } from './termination.js';
@@ -51,7 +51,11 @@ export class CallService {
   #dispatch(req: SipRequest, res: SipResponse, stack: SipStack): void {
     const { judgeSource } = this.#context.rules();
     const source = judgeSource(req.source_address, req.protocol);
-    if (req.method === 'REGISTER' && source.kind !== 'meta' && this.#context.registrar.serves(req.source_address)) return this.#context.registrar.take(req, res);
+    if (req.method === 'REGISTER' && source.kind !== 'meta' && this.#context.registrar.serves(req.source_address)) {
+      // RFC 3327, RFC 5626: what our registrar does besides.
+      const objection = demandsTooMuch(req, ['path', 'outbound']);
+      return objection === null ? this.#context.registrar.take(req, res) : res.send(objection.status, { headers: objection.headers });
+    }
     const tagged = tagOf(req.get('To')) !== null;
     // RFC 3262 §3: the SIP server has found the response that it acknowledges, and refused it otherwise.
     if (tagged && req.method === 'PRACK') return res.send(200);
@@ -60,7 +64,10 @@ export class CallService {
     if (req.method === 'OPTIONS') {
       // A registered phone keeps its way through a NAT open so.
       if (source.kind === 'stranger' && this.#context.registrar.peerAt(req.source_address, req.source_port) === null) return this.#refuse(req, res, 'a stranger');
-      return res.send(this.#draining ? 503 : 200, { headers: { Allow: allowOfPeers, Accept: 'application/sdp' } });
+      const objection = source.kind === 'meta' ? null : demandsTooMuch(req);
+      if (objection !== null) return res.send(objection.status, { headers: objection.headers });
+      // What is said of extensions is true towards peers only: Meta gets none of them (META-SIP §1.2).
+      return res.send(this.#draining ? 503 : 200, { headers: { ...(source.kind === 'meta' ? { Allow: allowOfPeers } : capabilities), Accept: 'application/sdp' } });
     }
     if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allowOfPeers } });
     if (this.#draining) return res.send(503, { headers: { 'Retry-After': '30' } });

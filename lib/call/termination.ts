@@ -8,7 +8,7 @@ export type Termination =
   | { readonly by: 'user'; readonly reason: 'hangup' | 'cancelled'; readonly status: number; readonly text: string }
   | {
       readonly by: 'peer';
-      readonly reason: 'hangup' | 'cancelled' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
+      readonly reason: 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
       readonly status: number;
       readonly text: string;
     }

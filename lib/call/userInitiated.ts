@@ -12,12 +12,13 @@ import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/hea
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { Call } from './call.js';
+import { oneHopLess, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { Won } from './hunt.js';
 import { Hunt } from './hunt.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { readMetaRequest, type MetaRequest } from './metaRequest.js';
-import { mediaFailure, refuseOnEnd } from './refuse.js';
+import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
 import { numberFull, reasonOf, statusForMeta } from './termination.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
@@ -96,8 +97,11 @@ class UserInitiatedCall {
       call.end({ by: 'user', reason: 'cancelled', status: 487, text: parseReason(cancel.get('Reason'))?.text ?? 'the user gave up' });
     });
 
+    const objection = wentTooFar(this.#req);
+    if (objection !== null) return call.end({ by: 'meta', reason: 'other', status: objection.status, text: objection.text });
     const decision = this.#admit(number);
     if (decision === null) return;
+    expireOn(call, this.#req, this.#res, { by: 'meta', reason: 'other', status: 487, text: 'the invitation has expired' });
     call.state = 'routing';
     call.facts.route = decision.route;
 
@@ -128,7 +132,7 @@ class UserInitiatedCall {
     const display = this.#request.headers.userName ?? this.#request.displayName;
     return {
       from: `${display === null ? '' : `${quotedString(display)} `}<sip:${user}@${domain}>`,
-      headers: peerHeaders(this.#request.headers, this.#request.number!),
+      headers: { ...peerHeaders(this.#request.headers, this.#request.number!), ...oneHopLess(this.#req) },
     };
   }
 

@@ -101,10 +101,11 @@ export class RawPeer {
   async call(to: { host: string; port: number }, uri: string, { headers = [], body = '', type, edit }: Extra & { from?: string } = {}, from = `<sip:6001@${this.address}>`): Promise<SipMessage> {
     this.#remote = { address: to.host, port: to.port };
     const id = `${this.port}-${this.#cseq++}`;
-    const request = SipMessage.request('INVITE', uri).add('Via', `SIP/2.0/UDP ${this.address};branch=z9hG4bK-raw-${id}`).add('Max-Forwards', '70')
+    const request = SipMessage.request('INVITE', uri).add('Via', `SIP/2.0/UDP ${this.address};branch=z9hG4bK-raw-${id}`)
       .add('From', `${from};tag=raw-${id}`).add('To', `<${uri}>`).add('Call-ID', `raw-${id}`).add('CSeq', '1 INVITE');
     if (!headers.some(([name]) => name === 'Contact')) request.add('Contact', `<sip:6001@${this.address}>`);
-    for (const [name, value] of headers) request.add(name, value);
+    if (!headers.some(([name]) => name === 'Max-Forwards')) request.add('Max-Forwards', '70');
+    for (const [name, value] of headers) if (value !== '') request.add(name, value);
     request.setBody(body === '' ? sdp() : body, type ?? 'application/sdp');
     edit?.(request);
     const final = this.next('an answer to INVITE', (message) => message.status >= 200 && message.get('call-id') === `raw-${id}`);
@@ -112,6 +113,19 @@ export class RawPeer {
     const response = await final;
     this.#ack(request, response);
     return response;
+  }
+
+  /** Any other request outside a dialog; gives the final response. */
+  async outside(to: { host: string; port: number }, method: string, uri: string, { headers = [] }: Extra = {}): Promise<SipMessage> {
+    this.#remote = { address: to.host, port: to.port };
+    const id = `${this.port}-${this.#cseq++}`;
+    const request = SipMessage.request(method, uri).add('Via', `SIP/2.0/UDP ${this.address};branch=z9hG4bK-raw-${id}`)
+      .add('From', `<sip:6001@${this.address}>;tag=raw-${id}`).add('To', `<${uri}>`).add('Call-ID', `raw-${id}`).add('CSeq', `1 ${method}`);
+    if (!headers.some(([name]) => name === 'Max-Forwards')) request.add('Max-Forwards', '70');
+    for (const [name, value] of headers) request.add(name, value);
+    const final = this.next(`an answer to ${method}`, (message) => message.status >= 200 && message.get('call-id') === `raw-${id}`);
+    this.#send(request.add('Content-Length', '0'));
+    return await final;
   }
 
   close(): void {

@@ -27,6 +27,8 @@ export interface CallIdentity {
 
 /** Headers only some calls carry (META-SIP §7). */
 export interface CallExtras {
+  /** Headers of the INVITE that are otherwise than Meta's, or more. */
+  headers?: Record<string, string> | undefined;
   payload?: string | undefined;
   deeplinkPayload?: string | undefined;
   countryCode?: string | undefined;
@@ -107,6 +109,7 @@ export function inviteMessage(call: CallIdentity, extras: CallExtras, seq: numbe
   addIdentity(invite, call, extras);
   invite.add('Allow', ALLOW).add('User-Agent', 'Facebook SipGateway').add('Content-Type', 'application/sdp');
   invite.body = sdp;
+  for (const [name, value] of Object.entries(extras.headers ?? {})) invite.set(name, value);
   return invite;
 }
 
