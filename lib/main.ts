@@ -9,7 +9,7 @@ import { recheckCalls } from './call/recheck.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
 import { isLoopbackListen } from './config/checks.js';
-import type { Config } from './config/types.js';
+import { transports, type Config } from './config/types.js';
 import type { HttpAccess } from './http/access.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
@@ -27,15 +27,17 @@ import { Registrar } from './registrar/registrar.js';
 import { HealthMonitor } from './routing/healthMonitor.js';
 import { SipConnections } from './sip/connections.js';
 import { sendOptions, type OptionsOutcome } from './sip/options.js';
-import type { SipHeaders } from './sip/drachtio.js';
+import type { SipHeaders, SipRequest } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
-import { metaContactHost, metaProxy, startEmbedded } from './main/embedded.js';
+import { metaContactHost, metaProxy, sourcesOf, startEmbedded } from './main/embedded.js';
 import { compileRules, warnOfFixedKeys } from './main/rules.js';
 import { DailyCounters, RateWindows, Remembered } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
 const sipConnectTimeoutMs = 10_000;
+/** How long the SIP server serves those in full who have shown a password, seconds. */
+const authenticatedFor = 3600;
 /** An account is known where it has shown its password for so long; a phone may be off over a holiday. */
 const knownPlaceMs = 7 * 24 * 3600 * 1000;
 
@@ -106,7 +108,11 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   // Said where an operator looks, not only in the README.
   if (config.sip.server === 'drachtio') log.warn({ part: 'sip' }, "drachtio-server does not verify Meta's certificate and sends no server name: use the embedded server or a verifying TLS relay where that matters");
   const embedded = config.sip.server === 'embedded'
-    ? await startEmbedded(config, log, (entry) => history.record(entry), (address) => !guard.silent(address, Date.now())) : null;
+    ? await startEmbedded(config, log, {
+      record: (entry) => history.record(entry), allow: (address) => !guard.silent(address, Date.now()),
+      refused: (address) => strangerKnocked(address, 'tcp', guard, rules, log),
+      unknown: (address, transport) => strangerUnanswered(address, transport, rules, log),
+    }) : null;
   if (embedded !== null) undo.push(() => embedded.server.close());
   await media.start();
 
@@ -118,14 +124,22 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     peers: () => health.status(),
     registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),
   });
+  /** To the SIP server, whoever sent this from there is known for so many seconds. */
+  const knownNow = (req: SipRequest, seconds: number): void => {
+    const transport = transports.find((known) => known === req.protocol.toLowerCase());
+    if (transport !== undefined) embedded?.server.authenticated(transport, req.source_address, req.source_port, seconds);
+  };
   const authenticator = new Authenticator({
     digest: new DigestServer({ realm: config.domain, algorithms: config.sip.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     guard, log: log.child({ part: 'registrar' }), now: Date.now,
+    authenticated: (req) => knownNow(req, authenticatedFor),
   });
   undo.push(() => authenticator.close());
   const registrar = new Registrar({
     peers: () => rules.config.peers, owns: (host) => rules.isOwnHost(host), objects: (uri, user) => rules.judgeContact(uri, user), flowTokens: embedded !== null,
     authenticator, log: log.child({ part: 'registrar' }), now: Date.now,
+    // A little longer, so that a registration that is refreshed at the last moment is of somebody known.
+    registered: (req, seconds) => knownNow(req, seconds + 60),
   });
   undo.push(() => registrar.close());
   const askAt = (uri: string, proxy: string | null, headers: SipHeaders, timeout: number): Promise<OptionsOutcome | null> =>
@@ -193,6 +207,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       const compiled = await compileRules(next);
       warnOfFixedKeys(rules.config, next, log);
       rules = compiled;
+      embedded?.server.setSources(sourcesOf(next));
       media.reload?.(next.media);
       registrar.reload();
       health.reload();
@@ -225,9 +240,17 @@ function pageAccess(listen: string, config: () => Config): () => HttpAccess {
 
 /** Nobody we know sent a request. Over UDP that is nobody's fault, as anybody can write any address; nor is Meta's address banned, or a peer's. */
 function strangerKnocked(address: string, protocol: string, guard: Guard, { judgeSource }: CallRules, log: Logger): void {
-  if (protocol.toLowerCase() === 'udp' || judgeSource(address, 'tls').kind !== 'stranger') return;
+  if (protocol.toLowerCase() === 'udp' || transports.some((transport) => judgeSource(address, transport).kind !== 'stranger')) return;
   const { ban, what } = guard.fault(address, null, Date.now());
   if (ban !== null) log.error({ source: address, seconds: ban / 1000 }, `silence for ${what} for ${ban / 1000} s: too many requests of nobody we know; if it is yours, it must be in peers.*.sources`);
+}
+
+/** An operator whose PBX is not answered is to find the reason in the log. */
+function strangerUnanswered(source: string, transport: string, { judgeSource }: CallRules, log: Logger): void {
+  const as = transports.map((other) => judgeSource(source, other)).find(({ kind }) => kind !== 'stranger');
+  const why = as === undefined ? 'if it is yours, it must be in peers.*.sources'
+    : as.kind === 'peer' ? `it is an address of peer ${as.peer}, which is not known by ${transport}: see peers.${as.peer}.transports` : `it is an address of Meta, which speaks TLS only`;
+  log.warn({ source, transport }, `${source} is not answered over ${transport}, as nobody knows it: ${why}`);
 }
 
 function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics }): void {

@@ -1,18 +1,31 @@
-import type { Config, PeerConfig } from './types.js';
+import { transports, type Config, type PeerConfig, type Transport } from './types.js';
 
 /** Peers as they stand in the file. */
-export type RawPeers = Readonly<Record<string, Omit<PeerConfig, 'uri'> & { readonly uri: string | null }>>;
+export type RawPeers = Readonly<Record<string, Omit<PeerConfig, 'uri' | 'transports'> & { readonly uri: string | null; readonly transports: readonly (Transport | 'default')[] }>>;
 
 /** The host by which policy and routes know a peer whose users register: it resolves nowhere (RFC 2606 §2). */
 function registeredUri(name: string): string {
   return `sip:${name}.registered.invalid`;
 }
 
-/** Peers with the keys filled in that registration gives: where they are, and who their on-net users are. */
+/**
+ * An address proves who sends the less, the easier it is to write somebody else's: into a datagram anybody can. A peer is believed on the transport
+ * by which we reach it, and on those that prove more; a peer over UDP may turn to TCP for a long message by itself (RFC 3261 §18.1.1).
+ */
+function transportsOf({ uri, transports: given }: RawPeers[string]): readonly Transport[] {
+  const named = given.filter((transport) => transport !== 'default');
+  if (named.length > 0) return named;
+  const [, parameter] = /;transport=(\w+)/i.exec(uri ?? '') ?? [];
+  const own = /^sips:/i.test(uri ?? '') ? 'tls' : parameter?.toLowerCase() ?? 'udp';
+  return transports.slice(Math.max(0, transports.findIndex((transport) => transport === own)));
+}
+
+/** Peers with the keys filled in that follow from others: where they are, who their on-net users are, how they come. */
 export function fillPeers(peers: RawPeers): Config['peers'] {
   // Faults in the file may have left a peer out.
   return Object.fromEntries(Object.entries(peers).map(([name, peer]) => [name, {
     ...peer,
+    transports: transportsOf(peer),
     uri: peer.uri ?? (peer.register ? registeredUri(name) : ''),
     users: peer.register && peer.users.length === 0 ? Object.keys(peer.accounts) : peer.users,
   }]));

@@ -77,6 +77,20 @@ const sipLimits: Group = {
   unsentBytes: leaf('Bytes that wait for a peer that does not read; then its connection is closed.', is.integer(100_000, 100_000_000), 4_000_000),
   transactions: leaf('Transactions alive; over it requests get 503.', is.integer(10, 1_000_000), 60_000),
   dialogs: leaf('Dialogs alive; over it calls get 503.', is.integer(2, 1_000_000), 50_000),
+  strangers: {
+    messageBytes: leaf('Bytes of one message.', is.integer(1000, 65_535), 8192),
+    messagesPerSecond: leaf('Messages a second from one address.', is.integer(1, 100_000), 200),
+    bytesPerSecond: leaf('Bytes a second from one address; a packet counts as 256 at least.', is.integer(1000, 100_000_000), 400_000),
+    allMessagesPerSecond: leaf('Messages a second from all of them.', is.integer(1, 100_000), 1000),
+    allBytesPerSecond: leaf('Bytes a second from all of them.', is.integer(1000, 1_000_000_000), 2_000_000),
+    requestsPerSecond: leaf('INVITEs and REGISTERs a second that are looked at, from all of them.', is.integer(1, 100_000), 200),
+    transactions: leaf('Such requests waiting for their answer.', is.integer(1, 100_000), 500),
+    connections: leaf('Accepted connections, never more than half of those of all; registered phones count here.', is.integer(1, 100_000), 2000),
+    connectionsPerAddress: leaf('Accepted connections from one address that have shown no credentials.', is.integer(1, 100_000), 100),
+    connectionsPerSecond: leaf('Connections a second that are taken in, a fifth of it from one address.', is.integer(1, 100_000), 100),
+    handshakes: leaf('TLS handshakes in progress.', is.integer(1, 100_000), 100),
+    idleTimeout: leaf('Seconds after which a connection that has shown no credentials is closed.', is.integer(1, 3600), 60),
+  },
 };
 
 const credentials: Group = {
@@ -116,6 +130,7 @@ export const peerSchema: Group = {
     backAfter: leaf('Answers in a row after which it gets calls as before.', is.integer(1, 100), 1),
   },
   sources: listOf('Networks this peer calls from.', is.cidr),
+  transports: listOf("Transports on which its sources make it known; default: that of its uri, and those that prove more (udp, tcp, tls in this order).", is.oneOf('udp', 'tcp', 'tls'), ['default'], { word: 'default', min: 1 }),
   digest: leaf('Credentials this peer must show when it calls in; null: its address is enough.', passes, null, { optional: true, children: credentials }),
   pstn: leaf("The operator's statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown'),
   users: listOf('On-net users: patterns of bounded length matched whole, or literals.', is.pattern),

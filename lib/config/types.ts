@@ -26,6 +26,10 @@ export interface Config {
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 export type Keying = 'sdes' | 'dtls';
+/** What peers and Meta are reached by, from the one that proves least of who sends to the one that proves most. */
+export const transports = ['udp', 'tcp', 'tls'] as const;
+
+export type Transport = (typeof transports)[number];
 export type DigestAlgorithm = 'MD5' | 'SHA-256';
 
 export interface HttpConfig {
@@ -61,6 +65,24 @@ export interface SipConfig {
   readonly limits: SipLimitsConfig;
 }
 
+/** What those may have of the embedded server whom neither their address nor credentials make known, all of them together unless it says otherwise. */
+export interface StrangerLimitsConfig {
+  readonly messageBytes: number;
+  /** From one address, an IPv6 /64 counting as one. */
+  readonly messagesPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly allMessagesPerSecond: number;
+  readonly allBytesPerSecond: number;
+  readonly requestsPerSecond: number;
+  readonly transactions: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly connectionsPerSecond: number;
+  readonly handshakes: number;
+  /** Seconds. */
+  readonly idleTimeout: number;
+}
+
 /** Limits of the embedded SIP server; times in seconds. */
 export interface SipLimitsConfig {
   readonly messageBytes: number;
@@ -79,6 +101,7 @@ export interface SipLimitsConfig {
   readonly unsentBytes: number;
   readonly transactions: number;
   readonly dialogs: number;
+  readonly strangers: StrangerLimitsConfig;
 }
 
 export interface MetaConfig {
@@ -156,6 +179,8 @@ export interface PeerConfig {
   readonly health: HealthConfig;
   /** CIDRs this peer calls from. */
   readonly sources: readonly string[];
+  /** Transports on which `sources` make it known. */
+  readonly transports: readonly Transport[];
   /** Digest credentials this peer presents when it calls in. */
   readonly digest: { readonly username: string; readonly password: string } | null;
   /** The operator's statement; anything but 'none' makes the peer unroutable. */

@@ -3,11 +3,11 @@ import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
-import { startSipServer, startSipServerThread, type SipLimits, type SipServer } from '../sipserver/index.js';
+import { startSipServer, startSipServerThread, type GivenLimits, type SipServer, type SourceRules } from '../sipserver/index.js';
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
 export async function startEmbedded(
-  config: Config, log: Logger, record: (entry: TraceEntry) => void, allow: (address: string) => boolean,
+  config: Config, log: Logger, on: { record: (entry: TraceEntry) => void; allow: (address: string) => boolean; refused: (address: string) => void; unknown: (address: string, transport: string) => void },
 ): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');
@@ -25,8 +25,13 @@ export async function startEmbedded(
     limits: limitsOf(config.sip.limits),
     ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
     logger: log.child({ part: 'sipserver' }),
-    onMessage: record,
-    allow,
+    sources: sourcesOf(config),
+    onMessage: on.record,
+    allow: on.allow,
+    onRefused: on.refused,
+    onUnknown: on.unknown,
+    // The application in this process does not come back: when its connection is gone so are its calls, and their far ends are to know.
+    orphanTime: 0,
   }).catch((error: unknown) => { throw startError(config, error); });
   return { server, admin: { ...server.admin, secret } };
 }
@@ -42,11 +47,26 @@ function startError({ sip }: Config, error: unknown): unknown {
 const metaHosts = ['meta.vc', 'fbinfra.net'];
 
 /** The file's limits in the server's units. */
-function limitsOf(limits: SipLimitsConfig): Partial<SipLimits> {
-  const { handshakeTimeout, connectTimeout, firstMessageTimeout, messageTimeout, idleTimeout, ...rest } = limits;
+function limitsOf(limits: SipLimitsConfig): GivenLimits {
+  const { handshakeTimeout, connectTimeout, firstMessageTimeout, messageTimeout, idleTimeout, strangers: { idleTimeout: strangersIdle, ...strangers }, ...rest } = limits;
   return {
     ...rest, handshakeTime: handshakeTimeout * 1000, connectTime: connectTimeout * 1000, firstMessageTime: firstMessageTimeout * 1000,
-    messageTime: messageTimeout * 1000, idleTime: idleTimeout * 1000,
+    messageTime: messageTimeout * 1000, idleTime: idleTimeout * 1000, strangers: { ...strangers, idleTime: strangersIdle * 1000 },
+  };
+}
+
+/**
+ * Who is known to the embedded server by address and transport: Meta and the peers, as `sourceJudge` has it. A phone, and a trunk that has only a
+ * password, may be behind any address from which it may come; where there are none of these, nobody else is answered.
+ */
+export function sourcesOf({ meta, peers }: Pick<Config, 'meta' | 'peers'>): SourceRules {
+  const all = Object.values(peers);
+  const guests = all.filter(({ register, digest, sources }) => register || (digest !== null && sources.length === 0))
+    .flatMap(({ sources }) => (sources.length > 0 ? sources : ['0.0.0.0/0', '::/0']));
+  return {
+    // Meta speaks TLS only (META-SIP §3). Users who register are known by what they know, never by their address.
+    known: [{ networks: meta.sources, protocols: ['tls'] }, ...all.filter(({ register }) => !register).map(({ sources, transports }) => ({ networks: sources, protocols: transports }))],
+    guests: [...new Set(guests)],
   };
 }
 

@@ -26,6 +26,8 @@ export interface RegistrarOptions {
   /** The SIP server names the flow of a REGISTER in a Path of its own; else a Path with a single Via is the UA's own invention. */
   readonly flowTokens: boolean;
   readonly authenticator: Authenticator;
+  /** A device is registered from where this REGISTER came, for so many seconds. */
+  readonly registered?: (req: SipRequest, seconds: number) => void;
   readonly log: Logger;
   /** Milliseconds. */
   readonly now: () => number;
@@ -191,6 +193,8 @@ export class Registrar {
     for (const binding of outcome.removed) this.#log(binding, 'unregistered');
     for (const binding of outcome.evicted) this.#log(binding, `unregistered: more than ${maxContacts} devices, and this one was silent for longest`);
     this.#counts.ok += 1;
+    const here = outcome.bindings.filter(({ source }) => source.address === facts.source.address && source.port === facts.source.port);
+    if (here.length > 0) this.#options.registered?.(req, Math.max(...here.map(({ expiresAt }) => expiresAt - now)) / 1000);
     res.send(200, { headers: answerHeaders(req, facts, outcome.bindings, now) });
   }
 

@@ -26,17 +26,18 @@ export type Source = { readonly kind: 'meta' } | { readonly kind: 'peer'; readon
 
 export interface SourceRules {
   readonly metaSources: readonly string[];
-  readonly peers: Readonly<Record<string, { readonly sources: readonly string[] }>>;
+  readonly peers: Readonly<Record<string, { readonly sources: readonly string[]; readonly transports: readonly string[] }>>;
 }
 
 /** Compiles the rules; the first peer whose sources match wins. */
 export function sourceJudge(rules: SourceRules): (address: string, protocol: string) => Source {
   const isMeta = addressMatcher(rules.metaSources);
-  const peers = Object.entries(rules.peers).map(([peer, { sources }]) => ({ peer, matches: addressMatcher(sources) }));
+  const peers = Object.entries(rules.peers).map(([peer, { sources, transports }]) => ({ peer, transports, matches: addressMatcher(sources) }));
   return (address, protocol) => {
+    const transport = protocol.toLowerCase();
     // Meta speaks TLS only (META-SIP §3).
-    if (protocol.toLowerCase() === 'tls' && isMeta(address)) return { kind: 'meta' };
-    const found = peers.find(({ matches }) => matches(address));
+    if (transport === 'tls' && isMeta(address)) return { kind: 'meta' };
+    const found = peers.find(({ transports, matches }) => transports.includes(transport) && matches(address));
     return found === undefined ? { kind: 'stranger' } : { kind: 'peer', peer: found.peer };
   };
 }

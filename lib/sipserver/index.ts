@@ -26,6 +26,6 @@ export { startSipServer } from './server.js';
 export { startSipServerThread } from './thread.js';
 export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
 export { DEFAULT_LIMITS } from './transport/index.js';
-export type { SipLimits } from './transport/index.js';
+export type { GivenLimits, Protocol, SipLimits, SourceRules, StrangerLimits } from './transport/index.js';
 export type { Timers } from './transaction/index.js';
 export type { TargetRule } from './locate/index.js';

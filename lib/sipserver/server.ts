@@ -11,8 +11,8 @@ import type { Reserved } from './protocol/targets.js';
 import { Policy, SCANNERS } from './protocol/policy.js';
 import { DEFAULT_TIMERS, TransactionLayer } from './transaction/index.js';
 import type { Timers } from './transaction/index.js';
-import { DEFAULT_LIMITS, hostPort, Transports } from './transport/index.js';
-import type { Flow, SipLimits } from './transport/index.js';
+import { hostPort, Transports, withDefaults } from './transport/index.js';
+import type { Flow, GivenLimits, Protocol, SourceRules } from './transport/index.js';
 
 /** One message as it was on the wire. `text` is a binary string: one character per byte; `time` in ms since 1970. */
 export interface WireMessage { direction: 'in' | 'out'; transport: string; local: string; remote: string; text: string; time: number }
@@ -30,13 +30,22 @@ export interface SipServerOptions {
   targets?: Record<string, TargetRule>;
   /** Hosts (with what is below them) and networks (CIDRs) that no far end of a dialog may send us to but those that are there themselves. */
   reserved?: Reserved;
-  limits?: Partial<SipLimits>;
+  limits?: GivenLimits;
+  /**
+   * Who is known by his address, and from where somebody may come who shows credentials. Those nobody knows are served with little: see
+   * `StrangerLimits`. Left out: everybody is known, and it is for somebody else to decide who may send to us.
+   */
+  sources?: SourceRules;
   /** RFC 3261 timers, ms; for tests. */
   timers?: Partial<Timers>;
   /** Substrings of User-Agent values that get no answer; by default the known scanners. */
   scanners?: readonly string[];
   /** False for sources that get no answer and no connection. */
   allow?: (address: string) => boolean;
+  /** A stranger was refused a request; for TCP and TLS, where the address is proved. */
+  onRefused?: (address: string) => void;
+  /** Somebody whom nobody knows was not answered: told of ten in a minute, and of each once in an hour. */
+  onUnknown?: (address: string, protocol: Protocol) => void;
   /** How long calls of a drachtio client that is gone wait for one to come back, ms (default 32 s); then they are hung up. */
   orphanTime?: number;
   /**
@@ -49,7 +58,7 @@ export interface SipServerOptions {
   /** The name service; by default the system's. */
   names?: NameService;
   logger?: Log;
-  /** Every SIP message in and out, for a trace. */
+  /** SIP messages in and out, for a trace: those of whom we know, and what belongs to a dialog or transaction of ours. */
   onMessage?: (m: WireMessage) => void;
 }
 
@@ -61,6 +70,10 @@ export interface SipServer {
   readonly listening: string[];
   readonly admin: { host: string; port: number };
   stats(): SipServerStats;
+  /** Judges by these rules from now on. Throws on a network that cannot be read; then the old ones stay. */
+  setSources(rules: SourceRules): void;
+  /** Credentials were verified in a request from this connection, or UDP address and port: for so many seconds its holder is served in full. */
+  authenticated(protocol: Protocol, address: string, port: number, seconds: number): void;
   /** Closes every socket and forgets every call, without a word to the peers. May be called twice. */
   close(): Promise<void>;
 }
@@ -73,24 +86,27 @@ const SILENT: Log = { info() { /* no log */ }, warn() { /* no log */ }, error() 
  */
 export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   const log = o.logger ?? SILENT;
-  const limits = { ...DEFAULT_LIMITS, ...o.limits };
+  const limits = withDefaults(o.limits ?? {});
   const timers = { ...DEFAULT_TIMERS, ...o.timers };
   const targets = lowerKeys(o.targets ?? {});
   const advertised = o.advertise?.default;
-  const { onMessage, allow } = o;
-  const transports = new Transports({
-    limits, ...(o.tls === undefined ? {} : { tls: o.tls }),
+  const { onMessage, allow, onRefused, onUnknown } = o;
+  const transports: Transports = new Transports({
+    limits, ...(o.tls === undefined ? {} : { tls: o.tls }), ...(o.sources === undefined ? {} : { sources: o.sources }),
     handlers: {
       message: (bytes, flow) => { layer.receive(bytes, flow); },
       fault: (reason, head, flow) => { layer.unreadable(reason, head, flow); },
       ...(onMessage === undefined ? {} : { wire: (direction, flow, text) => { onMessage(wireMessage(direction, flow, text)); } }),
       ...(allow === undefined ? {} : { allow }),
+      ...(onUnknown === undefined ? {} : { unknown: onUnknown }),
+      concerns: (bytes) => layer.concerns(bytes),
+      busy: () => layer.serverCount + layer.clientCount + engine.legs.size > 0,
       trouble: (what, error) => { log.error({ error: error.message, stack: error.stack }, what); },
       renewed: () => { log.info({}, 'certificate read again'); },
     },
   });
-  const engine = new Engine({
-    secret: o.admin.secret, timers, log, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
+  const engine: Engine = new Engine({
+    secret: o.admin.secret, timers, log, guard: transports.guard, crowded: (is) => { transports.pause(is); }, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
     policy: new Policy(o.scanners ?? SCANNERS, limits.dialogs),
     hostports: () => ({
       advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),
@@ -100,8 +116,11 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
     isSelf: (hop) => isOurs(transports, hop), reserved: o.reserved ?? { hosts: [], networks: [] },
     isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });
-  const layer = new TransactionLayer({
-    timers, user: engine, maxTransactions: limits.transactions, maxHeaders: limits.headers,
+  const layer: TransactionLayer = new TransactionLayer({
+    timers, user: engine, guard: transports.guard, maxTransactions: limits.transactions, maxHeaders: limits.headers,
+    maxGuests: limits.strangers.transactions, question: () => transports.gate.question(),
+    ...(onMessage === undefined ? {} : { trace: (flow, text) => { onMessage(wireMessage('in', flow, text)); } }),
+    ...(onRefused === undefined ? {} : { refused: (flow) => { if (flow.protocol !== 'udp') onRefused(flow.remote.address); } }),
     udp: (address, port) => transports.udp({ address, port }),
   });
   const admin = createServer((socket) => { engine.connected(socket); });
@@ -112,7 +131,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({
-      transports, layer, targets, fault: (error) => { transports.fault('work under way', error); }, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
+      transports, layer, targets, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
       presence: new Presence(transports.points, advertised, targets),
     }));
     const bound = await listenAdmin(admin, o.admin.host, o.admin.port);
@@ -134,10 +153,16 @@ function running(listening: string[], bound: AddressInfo, { transports, layer, e
     admin: { host: bound.address, port: bound.port },
     stats: () => ({
       ...transports.counters, ...layer.counters,
-      connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking,
-      serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size, refusedDialogs: engine.policy.refusedDialogs,
+      connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking.known + transports.admission.handshaking.strangers,
+      strangersConnections: transports.admission.strangers, strangersTransactions: layer.guestCount, authenticatedUdp: transports.sources.authenticatedSize,
+      serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size, refusedDialogs: engine.policy.refusedDialogs, refusedBusy: engine.policy.refusedBusy,
       requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, registeredFlows: engine.flows.size, clients: engine.sessions.size,
     }),
+    setSources: (rules) => { transports.sources.replace(rules); },
+    authenticated: (protocol, address, port, seconds) => {
+      transports.authenticated(protocol, { address, port }, seconds);
+      layer.authenticated(protocol, { address, port });
+    },
     close: () => closing ??= (async () => {
       engine.close();
       layer.close();

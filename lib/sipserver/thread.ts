@@ -2,11 +2,13 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
+import { Sources } from './transport/sources.js';
+import type { Protocol, SourceRules } from './transport/index.js';
 
 /** What of the options can go to another thread, and which of the rest is wanted back. */
 export interface ThreadOptions {
-  options: Omit<SipServerOptions, 'logger' | 'onMessage' | 'allow' | 'names'>;
-  wants: { wire: boolean; allow: boolean };
+  options: Omit<SipServerOptions, 'logger' | 'onMessage' | 'allow' | 'onRefused' | 'onUnknown' | 'names'>;
+  wants: { wire: boolean; allow: boolean; refused: boolean; unknown: boolean };
 }
 
 export type LogLevel = 'info' | 'warn' | 'error' | 'debug';
@@ -17,17 +19,23 @@ export type FromThread =
   | { kind: 'wire'; message: WireMessage }
   | { kind: 'log'; level: LogLevel; facts: object; text: string }
   | { kind: 'stats'; stats: SipServerStats }
-  | { kind: 'judge'; address: string };
+  | { kind: 'judge'; address: string }
+  | { kind: 'refused'; address: string }
+  | { kind: 'unknown'; address: string; protocol: Protocol };
 
-export type ToThread = { kind: 'judged'; address: string; allowed: boolean } | { kind: 'close' };
+export type ToThread =
+  | { kind: 'judged'; address: string; allowed: boolean }
+  | { kind: 'sources'; rules: SourceRules }
+  | { kind: 'authenticated'; protocol: Protocol; address: string; port: number; seconds: number }
+  | { kind: 'close' };
 
 /**
  * Starts the server in a thread of its own. `allow` is asked from there: an address is let in until the answer has come, and asked about again
  * after a second. `stats` are up to half a second old. A name service cannot be given. Rejects as `startSipServer` does.
  */
 export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): Promise<SipServer> {
-  const { logger, onMessage, allow, ...options } = o;
-  const workerData: ThreadOptions = { options, wants: { wire: onMessage !== undefined, allow: allow !== undefined } };
+  const { logger, onMessage, allow, onRefused, onUnknown, ...options } = o;
+  const workerData: ThreadOptions = { options, wants: { wire: onMessage !== undefined, allow: allow !== undefined, refused: onRefused !== undefined, unknown: onUnknown !== undefined } };
   const worker = new Worker(new URL('./threadMain.js', import.meta.url), { workerData });
   const post = (message: ToThread): void => { worker.postMessage(message); };
   let stats: SipServerStats = {};
@@ -46,6 +54,8 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
         case 'wire': onMessage?.(message.message); break;
         case 'log': logger?.[message.level](message.facts, message.text); break;
         case 'stats': stats = message.stats; break;
+        case 'refused': onRefused?.(message.address); break;
+        case 'unknown': onUnknown?.(message.address, message.protocol); break;
         case 'judge': post({ kind: 'judged', address: message.address, allowed: allow?.(message.address) ?? true }); break;
       }
     });
@@ -55,6 +65,12 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
     return {
       listening, admin,
       stats: () => stats,
+      setSources: (rules) => {
+        // What is wrong with them is told here, not there.
+        new Sources(rules);
+        post({ kind: 'sources', rules });
+      },
+      authenticated: (protocol, address, port, seconds) => { post({ kind: 'authenticated', protocol, address, port, seconds }); },
       close: () => closing ??= (async () => {
         const ended = once(worker, 'exit');
         post({ kind: 'close' });

@@ -35,13 +35,18 @@ try {
     ...options, logger: { info: log('info'), warn: log('warn'), error: log('error'), debug: log('debug') },
     ...(wants.wire ? { onMessage: (message) => { tell({ kind: 'wire', message }); } } : {}),
     ...(wants.allow ? { allow } : {}),
+    ...(wants.refused ? { onRefused: (address) => { tell({ kind: 'refused', address }); } } : {}),
+    ...(wants.unknown ? { onUnknown: (address, protocol) => { tell({ kind: 'unknown', address, protocol }); } } : {}),
   });
   const telling = setInterval(() => { tell({ kind: 'stats', stats: server.stats() }); }, STATS_INTERVAL);
   port.on('message', (message: ToThread) => {
-    if (message.kind === 'judged') judged.set(message.address, { allowed: message.allowed, until: Date.now() + JUDGED_FOR });
-    else {
-      clearInterval(telling);
-      void server.close().then(() => { port.close(); });
+    switch (message.kind) {
+      case 'judged': judged.set(message.address, { allowed: message.allowed, until: Date.now() + JUDGED_FOR }); break;
+      case 'sources': server.setSources(message.rules); break;
+      case 'authenticated': server.authenticated(message.protocol, message.address, message.port, message.seconds); break;
+      case 'close':
+        clearInterval(telling);
+        void server.close().then(() => { port.close(); });
     }
   });
   tell({ kind: 'stats', stats: server.stats() });

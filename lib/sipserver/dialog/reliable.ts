@@ -3,7 +3,7 @@ import type { SipMessage } from '../parser/index.js';
 import { parseCSeq } from '../parser/index.js';
 import { lifetime } from '../transaction/index.js';
 import type { ServerTransaction, Timers } from '../transaction/index.js';
-import { after } from '../../util/after.js';
+import type { Guard } from '../transport/index.js';
 
 /** RFC 3262 §7.2: `RAck: response-number CSeq-number method`. What some write behind that (the method twice) is overlooked. */
 export function parseRAck(value: string): { rseq: number; seq: number; method: string } | undefined {
@@ -23,7 +23,7 @@ export class ReliableProvisionals {
   onQuiet: (() => void) | undefined;
 
   /** `never` is called when no PRACK has come within 64*T1: the INVITE is then refused with a 5xx (§3). */
-  constructor(private readonly tx: ServerTransaction, private readonly timers: Timers, private readonly never: () => void) {}
+  constructor(private readonly tx: ServerTransaction, private readonly timers: Timers, private readonly guard: Guard, private readonly never: () => void) {}
 
   /** Gives the response its RSeq and sends it, at once or after the one before is acknowledged. */
   send(response: SipMessage): void {
@@ -45,7 +45,7 @@ export class ReliableProvisionals {
       const quiet = this.onQuiet;
       this.onQuiet = undefined;
       // After the PRACK has been handed on: who waits for it is to see it first.
-      if (quiet !== undefined) setImmediate(quiet);
+      if (quiet !== undefined) this.guard.soon('reliable response', quiet);
     }
     return true;
   }
@@ -64,7 +64,7 @@ export class ReliableProvisionals {
     this.outstanding = response;
     if (!this.tx.respond(response)) return;
     this.arm(this.timers.T1);
-    this.end = after(lifetime(this.timers), () => {
+    this.end = this.guard.after(lifetime(this.timers), 'reliable response', () => {
       this.stop();
       this.never();
     });
@@ -73,9 +73,9 @@ export class ReliableProvisionals {
   // §3: at T1, doubling, without the bound of T2.
   private arm(interval: number): void {
     this.interval = interval;
-    this.retransmit = setTimeout(() => {
+    this.retransmit = this.guard.after(interval, 'reliable response', () => {
       if (this.outstanding === undefined || !this.tx.respond(this.outstanding)) return;
       this.arm(2 * this.interval);
-    }, interval);
+    });
   }
 }

@@ -50,7 +50,7 @@ export class Delivery implements ClientTransactionUser {
     if (this.stopped) return undefined;
     if (this.tx === undefined) {
       this.abandon();
-      setImmediate(() => { this.user.failed(487, 'Request Terminated', this); });
+      this.network.guard.soon('cancelled before it left', () => { this.user.failed(487, 'Request Terminated', this); });
       return 'unsent';
     }
     return this.tx.cancelWith(headers);

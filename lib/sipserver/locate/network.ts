@@ -1,6 +1,6 @@
 // What sending a request needs: the resolver, our addresses, and a flow to the hop.
 import { isIP } from 'node:net';
-import type { Flow, Transports } from '../transport/index.js';
+import type { Flow, Guard, Transports } from '../transport/index.js';
 import { parseUri } from '../parser/index.js';
 import type { TransactionLayer } from '../transaction/index.js';
 import type { NameService } from './dns.js';
@@ -16,8 +16,6 @@ export interface NetworkOptions {
   targets: Readonly<Record<string, TargetRule>>;
   /** UDP requests longer than this go over TCP first (RFC 3261 §18.1.1). */
   udpBytes: number;
-  /** Told of faults of our own in work that nobody waits for. */
-  fault(error: Error): void;
 }
 
 const AVOID_SECONDS = 30;
@@ -32,6 +30,7 @@ export class Network {
   readonly layer: TransactionLayer;
   readonly presence: Presence;
   readonly udpBytes: number;
+  readonly guard: Guard;
   private readonly resolving: ResolveOptions;
   private readonly avoided = new Map<string, number>();
 
@@ -39,13 +38,14 @@ export class Network {
     this.layer = o.layer;
     this.presence = o.presence;
     this.udpBytes = o.udpBytes;
+    this.guard = o.transports.guard;
     const available = new Set(o.transports.points.some((p) => p.protocol === 'udp') ? ['udp', 'tcp', 'tls'] as const : ['tcp', 'tls'] as const);
     this.resolving = { names: o.names, targets: o.targets, available, random: Math.random };
   }
 
   /** Lets work go on by itself; what it throws is reported, not lost. */
   spawn(work: Promise<unknown>): void {
-    work.catch((error: unknown) => { this.o.fault(error instanceof Error ? error : new Error(String(error))); });
+    work.catch((error: unknown) => { this.guard.fault('work under way', error); });
   }
 
   /** Where a request with this next-hop URI is tried, in order; what was found dead or overloaded a moment ago comes last. */

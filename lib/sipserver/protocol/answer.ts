@@ -122,7 +122,7 @@ export class Answers {
     if (tx.invite || tx.request.method === 'UPDATE') askedByUas(this.context, leg, tx.request, response);
     if (!tx.invite) return;
     leg.accepted?.stop();
-    leg.accepted = new AcceptedInvite(incoming.seq, tx, this.context.timers, () => {
+    leg.accepted = new AcceptedInvite(incoming.seq, tx, this.context.timers, this.context.guard, () => {
       // RFC 3261 §13.3.1.4: without an ACK the dialog is there, but the session is to be ended.
       this.context.hangUp(leg, 'ACK timeout', 'system-initiated-termination');
     });

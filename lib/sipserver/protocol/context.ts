@@ -2,6 +2,7 @@
 import type { DialogTable } from '../dialog/index.js';
 import type { Network } from '../locate/index.js';
 import type { Timers, TransactionLayer } from '../transaction/index.js';
+import type { Guard } from '../transport/index.js';
 import type { Cdr } from './cdr.js';
 import type { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
@@ -26,6 +27,7 @@ export interface Context {
   readonly flows: RegisteredFlows;
   readonly tokens: FlowTokens;
   readonly timers: Timers;
+  readonly guard: Guard;
   readonly log: Log;
   /** Ends a leg by a BYE of our own and tells its client (drachtio calls such a request unsolicited). */
   hangUp(leg: Leg, reason: string, cdr: 'session-expired' | 'system-initiated-termination' | 'system-error-initiated-termination'): void;

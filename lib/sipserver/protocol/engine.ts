@@ -6,7 +6,7 @@ import { DialogTable } from '../dialog/index.js';
 import { Delivery } from '../locate/index.js';
 import type { DeliveryUser, Hop, Network } from '../locate/index.js';
 import type { ServerTransaction, Timers, TransactionLayer, TransactionUser } from '../transaction/index.js';
-import type { Flow } from '../transport/index.js';
+import type { Flow, Guard } from '../transport/index.js';
 import { Answers } from './answer.js';
 import { Cdr } from './cdr.js';
 import type { CdrReason } from './cdr.js';
@@ -33,6 +33,9 @@ export interface EngineOptions {
   policy: Policy;
   timers: Timers;
   log: Log;
+  guard: Guard;
+  /** Whether too much waits for clients: accepted connections are read no further then. */
+  crowded(is: boolean): void;
   /** Reported to clients: `tls/host:port` of each listening point, as others see it and as it is bound. */
   hostports(): { advertised: string[]; local: string[] };
   isSelf(hop: Hop): boolean;
@@ -62,6 +65,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   readonly tokens: FlowTokens;
   readonly policy: Policy;
   readonly timers: Timers;
+  readonly guard: Guard;
   readonly log: Log;
   readonly uas: Uas;
   readonly uac: Uac;
@@ -69,6 +73,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   private readonly answers: Answers;
   private lastSession = 0;
   private closed = false;
+  private readonly crowdedSessions = new Set<Session>();
   private readonly orphans = new Set<NodeJS.Timeout>();
   private parts: { layer: TransactionLayer; network: Network } | undefined;
 
@@ -76,11 +81,12 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.policy = options.policy;
     this.timers = options.timers;
     this.log = options.log;
+    this.guard = options.guard;
     this.flows = new RegisteredFlows(options.followContacts);
     this.tokens = new FlowTokens(options.connection, options.isOurHost);
     this.uac = new Uac(this, options.isSelf, new Targets(options.reserved, options.isSelf));
     this.proxying = new Proxying(this, options.isOurHost);
-    this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify) });
+    this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify), subscribing: (notify) => this.uac.subscribing(notify) });
     this.answers = new Answers(this);
   }
 
@@ -115,6 +121,18 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     return this.policy.welcome(request);
   }
 
+  belongs(request: SipMessage): boolean {
+    return this.uas.belongs(request) || this.proxying.owns(request);
+  }
+
+  knowsCall(callId: string): boolean {
+    return this.legs.hasCall(callId);
+  }
+
+  ready(): boolean {
+    return this.crowdedSessions.size === 0;
+  }
+
   // From clients.
 
   /** A client has connected. */
@@ -124,7 +142,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
       return;
     }
     const session = new Session(++this.lastSession, socket, this);
-    const timer = setTimeout(() => { if (!session.authenticated) session.close(); }, AUTHENTICATION_TIME);
+    const timer = this.guard.after(AUTHENTICATION_TIME, 'client', () => { if (!session.authenticated) session.close(); });
     socket.once('close', () => { clearTimeout(timer); });
   }
 
@@ -136,8 +154,15 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     else this.obey(session, id, verb, tokens, message);
   }
 
+  sessionCrowded(session: Session, is: boolean): void {
+    if (is) this.crowdedSessions.add(session);
+    else this.crowdedSessions.delete(session);
+    this.options.crowded(this.crowdedSessions.size > 0);
+  }
+
   sessionClosed(session: Session): void {
     this.sessions.remove(session);
+    if (this.crowdedSessions.has(session)) this.sessionCrowded(session, false);
     if (!session.authenticated || this.closed) return;
     this.log.warn({ client: session.id }, 'drachtio client is gone');
     // Nobody will answer these any more.
@@ -252,7 +277,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
 
   /** Calls without a client are kept for one that comes back; if none does they are hung up. */
   private awaitClient(left: readonly Leg[]): void {
-    const timer = setTimeout(() => {
+    const timer = this.guard.after(this.options.orphanTime, 'calls without a client', () => {
       this.orphans.delete(timer);
       for (const leg of left) {
         if (leg.ended || leg.session !== undefined) continue;
@@ -260,7 +285,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
         if (heir !== undefined) leg.session = heir;
         else this.hangUp(leg, 'no application left to handle the call', 'system-error-initiated-termination');
       }
-    }, this.options.orphanTime);
+    });
     this.orphans.add(timer);
   }
 

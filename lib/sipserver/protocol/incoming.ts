@@ -1,6 +1,5 @@
 // One request from the network that a client answers.
 import { randomUUID } from 'node:crypto';
-import { after } from '../../util/after.js';
 import { parseCSeq, responseTo, SipMessage, tagOf } from '../parser/index.js';
 import { ReliableProvisionals } from '../dialog/index.js';
 import type { Presented } from '../locate/index.js';
@@ -37,7 +36,7 @@ export class Incoming implements ServerTransactionUser {
     tx.user = this;
     // A client that never answers must not leave the transaction here for ever (drachtio gives it 64 s for an INVITE).
     const patience = tx.invite ? 2 * lifetime(owner.context.timers) : lifetime(owner.context.timers);
-    this.timer = setTimeout(() => { this.refuse(500, 'Application Did Not Answer'); }, patience);
+    this.timer = owner.context.guard.after(patience, 'request under way', () => { this.refuse(500, 'Application Did Not Answer'); });
   }
 
   get request(): SipMessage {
@@ -60,12 +59,12 @@ export class Incoming implements ServerTransactionUser {
   /** The client has answered with this status: after a provisional one a final one must follow, some day. */
   touched(status = 200): void {
     clearTimeout(this.timer);
-    this.timer = status >= 200 ? undefined : after(LONGEST_RINGING, () => { this.refuse(500, 'Application Did Not Answer'); });
+    this.timer = status >= 200 ? undefined : this.owner.context.guard.after(LONGEST_RINGING, 'request under way', () => { this.refuse(500, 'Application Did Not Answer'); });
   }
 
   /** Sends provisional response `response` reliably (RFC 3262). */
   sendReliably(response: SipMessage): void {
-    this.reliable ??= new ReliableProvisionals(this.tx, this.owner.context.timers, () => { this.refuse(504, 'PRACK Timeout'); });
+    this.reliable ??= new ReliableProvisionals(this.tx, this.owner.context.timers, this.owner.context.guard, () => { this.refuse(504, 'PRACK Timeout'); });
     this.reliable.send(response);
   }
 

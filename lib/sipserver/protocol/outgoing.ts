@@ -33,6 +33,9 @@ function inOrder(leg: Leg, response: SipMessage): boolean {
   return true;
 }
 
+/** Most dialogs of one INVITE. A proxy forks to the devices of one user; whoever makes up more gets no more of us. */
+const MOST_FORKS = 16;
+
 export const CLIENT_GONE = 'the application is gone';
 
 export class Outgoing implements DeliveryUser {
@@ -69,6 +72,7 @@ export class Outgoing implements DeliveryUser {
     if (tag === undefined) return undefined;
     let leg = this.forks.get(tag);
     if (leg === undefined) {
+      if (this.forks.size >= MOST_FORKS && !this.giveWay(response)) return undefined;
       leg = new Leg({ role: 'uac', request: this.request, response, localContact: this.contact }, this.session);
       const by = this.delivery?.by;
       // RFC 5626 §5.3: a peer called by its flow is not reached in any other way later.
@@ -133,11 +137,25 @@ export class Outgoing implements DeliveryUser {
     this.owner.outgoingEnded(this);
   }
 
+  /** RFC 3261 §13.2.2.4: a 2xx is acknowledged, also of a fork that is one too many; an early one makes room for it. */
+  private giveWay(response: SipMessage): boolean {
+    if (response.status < 200) return false;
+    for (const [tag, leg] of this.forks) {
+      if (leg.confirmed) continue;
+      this.forks.delete(tag);
+      this.owner.context.forget(leg);
+      return true;
+    }
+    return false;
+  }
+
   private beginning(response: SipMessage, flow: Flow): void {
     const { status } = response;
     const { cdr, legs } = this.owner.context;
     const leg = status < 300 ? this.fork(response, flow) : undefined;
     if (status < 200) {
+      // One fork too many: RFC 3261 §12.1 has no provisional response with a tag outside a dialog.
+      if (leg === undefined && tagOf(response.get('to') ?? '') !== undefined) return;
       if (leg !== undefined && !inOrder(leg, response)) return;
       leg?.refresh(response);
       this.tell(response, flow, this.dialogId());

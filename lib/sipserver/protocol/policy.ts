@@ -25,6 +25,8 @@ const BEGINS: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE']);
 export class Policy {
   /** Requests refused since there were as many dialogs as may be. */
   refusedDialogs = 0;
+  /** Requests refused since too much waited for the application. */
+  refusedBusy = 0;
   private readonly scanners: readonly string[];
 
   /** `scanners`: parts of User-Agent values that get silence; `maxDialogs`: with as many alive, no request begins one more. */

@@ -89,6 +89,11 @@ export class Proxying {
     proxy.start();
   }
 
+  /** Whether a request is within a dialog that we record-routed. */
+  owns(request: SipMessage): boolean {
+    return this.mark.owns(request);
+  }
+
   /** A request within a dialog that we record-routed: taken, and sent on (RFC 3261 §16.4, §16.12). */
   relay(tx: ServerTransaction): boolean {
     const { request } = tx;

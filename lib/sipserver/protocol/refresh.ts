@@ -1,5 +1,4 @@
 // Session timers (RFC 4028): who refreshes a session, and what happens when nobody does.
-import { after } from '../../util/after.js';
 import { Delivery } from '../locate/index.js';
 import type { Hop } from '../locate/index.js';
 import { parseMinSE, parseSessionExpires, toSeconds } from '../parser/index.js';
@@ -50,7 +49,7 @@ export class SessionTimer {
   }
 
   private arm(seconds: number): void {
-    this.timer = after(seconds * this.context.timers.second, () => { this.due(); });
+    this.timer = this.context.guard.after(seconds * this.context.timers.second, 'session timer', () => { this.due(); });
   }
 
   private due(): void {

@@ -42,6 +42,10 @@ export class Uac implements OutgoingOwner {
     this.pending.delete(outgoing.id);
   }
 
+  subscribing(notify: SipMessage): boolean {
+    return [...this.pending.values()].some((o) => o.subscribedBy(notify));
+  }
+
   subscribed(notify: SipMessage): Leg | undefined {
     for (const o of this.pending.values()) {
       if (!o.subscribedBy(notify)) continue;

@@ -28,6 +28,8 @@ export interface Claims {
   proxied(tx: ServerTransaction): boolean;
   /** A NOTIFY ahead of the response to our SUBSCRIBE makes the dialog (RFC 6665 §4.4.1). */
   subscribed(notify: SipMessage): Leg | undefined;
+  /** Whether it would. */
+  subscribing(notify: SipMessage): boolean;
 }
 
 export class Uas implements IncomingOwner {
@@ -52,6 +54,12 @@ export class Uas implements IncomingOwner {
     this.pending.delete(incoming.id);
     const key = mergeKey(incoming.request);
     if (this.invites.get(key) === incoming) this.invites.delete(key);
+  }
+
+  /** Whether a request is part of a dialog: it has both tags right, or is the NOTIFY that makes one. */
+  belongs(request: SipMessage): boolean {
+    if (tagOf(request.get('to') ?? '') === undefined) return false;
+    return this.context.legs.ofRequest(request) !== undefined || (request.method === 'NOTIFY' && this.claims.subscribing(request));
   }
 
   /** A new request. */
@@ -94,7 +102,7 @@ export class Uas implements IncomingOwner {
     const { request } = tx;
     const { context } = this;
     const session = context.sessions.pick(request.method);
-    const fault = context.policy.judge(request, session !== undefined, context.legs.size);
+    const fault = context.policy.judge(request, session !== undefined, context.legs.standing);
     if (fault !== undefined) {
       this.refuse(tx, fault.status, fault.reason, fault.headers);
       return;
@@ -107,11 +115,13 @@ export class Uas implements IncomingOwner {
         return;
       }
     }
-    if (session === undefined) {
-      this.refuse(tx, 503, 'Service Unavailable');
+    if (session === undefined || session.overfull) {
+      if (session !== undefined) context.policy.refusedBusy++;
+      this.refuse(tx, 503, 'Service Unavailable', session === undefined ? [] : [['Retry-After', '5']]);
       return;
     }
     const incoming = new Incoming(this, tx, session, false);
+    if (tx.guest) incoming.localTag = context.layer.tagFor(request);
     this.pending.set(incoming.id, incoming);
     if (tx.invite) this.invites.set(mergeKey(request), incoming);
     const { protocol, remote, local } = tx.flow;
@@ -187,7 +197,7 @@ export class Uas implements IncomingOwner {
   }
 
   private refuse(tx: ServerTransaction, status: number, reason: string, headers: readonly [string, string][] = []): void {
-    const response = responseTo(tx.request, status, reason, randomToken());
+    const response = responseTo(tx.request, status, reason, tx.guest ? this.context.layer.tagFor(tx.request) : randomToken());
     for (const [name, value] of headers) response.add(name, value);
     tx.respond(response);
     if (tx.invite && tagOf(tx.request.get('to') ?? '') === undefined) this.context.cdr.stop('application', 'call-rejected', response);

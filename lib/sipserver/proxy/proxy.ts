@@ -7,7 +7,6 @@ import { randomToken } from '../transaction/index.js';
 import type { ServerTransaction, ServerTransactionUser } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
 import { better } from './forward.js';
-import { after } from '../../util/after.js';
 
 /** RFC 3261 §16.6 step 11: timer C, longer than three minutes. */
 const TIMER_C = 181_000;
@@ -167,7 +166,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     this.branches.set(delivery, branch);
     if (this.tx.invite) this.watch(branch, TIMER_C);
     const { provisionalTimeout, finalTimeout } = this.o;
-    if (provisionalTimeout > 0) branch.patience = after(provisionalTimeout, () => { this.abandon(branch); });
+    if (provisionalTimeout > 0) branch.patience = this.o.network.guard.after(provisionalTimeout, 'proxied request', () => { this.abandon(branch); });
     if (finalTimeout > 0) this.watch(branch, finalTimeout);
     delivery.start();
   }
@@ -230,7 +229,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
     // The application's own limit is not lengthened by a provisional response.
     if (this.o.finalTimeout > 0 && branch.timer !== undefined) return;
     clearTimeout(branch.timer);
-    branch.timer = after(this.o.finalTimeout > 0 ? this.o.finalTimeout : ms, () => { this.abandon(branch); });
+    branch.timer = this.o.network.guard.after(this.o.finalTimeout > 0 ? this.o.finalTimeout : ms, 'proxied request', () => { this.abandon(branch); });
   }
 
   private still(branch: Branch): void {

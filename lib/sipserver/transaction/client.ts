@@ -1,9 +1,8 @@
 // Client transactions: RFC 3261 §17.1 with the Accepted state of RFC 6026.
-import type { Flow, FlowUser } from '../transport/index.js';
+import type { Flow, FlowUser, Guard } from '../transport/index.js';
 import { parseCSeq, SipMessage } from '../parser/index.js';
 import { lifetime } from './timers.js';
 import type { Timers } from './timers.js';
-import { after } from '../../util/after.js';
 
 /** What a client transaction tells its user. `timedOut` and `transportFailed` come at most once, and nothing after them. */
 export interface ClientTransactionUser {
@@ -19,6 +18,7 @@ export interface ClientTransactionUser {
 
 export interface ClientOwner {
   readonly timers: Timers;
+  readonly guard: Guard;
   clientEnded(tx: ClientTransaction): void;
   /** Starts the transaction of a CANCEL; its response concerns nobody. */
   sendCancel(cancel: SipMessage, flow: Flow): void;
@@ -52,13 +52,14 @@ export class ClientTransaction implements FlowUser {
     this.state = 'calling';
     this.text = this.request.toString();
     this.flow.addUser(this);
+    this.flow.traced = true;
     if (!this.flow.send(this.text)) {
-      setImmediate(() => { this.fail(new Error(`${this.flow.protocol} connection is closed`)); });
+      this.owner.guard.soon('client transaction', () => { this.fail(new Error(`${this.flow.protocol} connection is closed`)); });
       return;
     }
     // §17.1.1.2, §17.1.2.2: timers A and E on UDP only; B and F everywhere.
     if (!this.reliable) this.arm(timers.T1);
-    this.end = after(lifetime(timers), () => { this.timeOut(); });
+    this.end = this.owner.guard.after(lifetime(timers), 'client transaction', () => { this.timeOut(); });
   }
 
   /** A response with this transaction's branch and method. */
@@ -147,7 +148,7 @@ export class ClientTransaction implements FlowUser {
     this.owner.sendCancel(this.cancel, this.flow);
     // §9.1: without a final response within 64*T1 the client takes the transaction as cancelled.
     clearTimeout(this.end);
-    this.end = after(lifetime(this.owner.timers), () => { this.timeOut(); });
+    this.end = this.owner.guard.after(lifetime(this.owner.timers), 'client transaction', () => { this.timeOut(); });
   }
 
   private timeOut(): void {
@@ -164,18 +165,18 @@ export class ClientTransaction implements FlowUser {
 
   private arm(interval: number): void {
     this.interval = interval;
-    this.retransmit = setTimeout(() => {
+    this.retransmit = this.owner.guard.after(interval, 'client transaction', () => {
       if (this.state !== 'calling' && !(this.state === 'proceeding' && !this.invite)) return;
       this.flow.send(this.text);
       // §17.1.1.2: timer A doubles without bound; timer E up to T2.
       this.arm(this.invite ? 2 * this.interval : Math.min(2 * this.interval, this.owner.timers.T2));
-    }, interval);
+    });
   }
 
   private until(ms: number): void {
     clearTimeout(this.end);
-    if (ms === 0) setImmediate(() => { this.terminate(); });
-    else this.end = setTimeout(() => { this.terminate(); }, ms);
+    if (ms === 0) this.owner.guard.soon('client transaction', () => { this.terminate(); });
+    else this.end = this.owner.guard.after(ms, 'client transaction', () => { this.terminate(); });
   }
 }
 

@@ -1,7 +1,7 @@
 // How messages find their transaction (RFC 3261 §17.1.3, §17.2.3).
 import { branchOf, parseCSeq, parseVia, tagOf } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 
 const COOKIE = 'z9hG4bK';
 
@@ -36,4 +36,15 @@ export function clientKey(response: SipMessage): string | undefined {
   const branch = via === undefined ? undefined : branchOf(via);
   const method = parseCSeq(response.get('cseq') ?? '')?.method;
   return branch === undefined || method === undefined ? undefined : `${branch} ${method}`;
+}
+
+/** To tags of answers without state: the same request gets the same one (RFC 3261 §8.2.7), and nobody can tell which. */
+export class StableTags {
+  private readonly key = randomBytes(32);
+
+  of(request: SipMessage): string {
+    const hash = createHmac('sha256', this.key);
+    for (const name of ['call-id', 'from', 'cseq']) hash.update(`${request.get(name) ?? ''}\n`);
+    return hash.update(request.list('via')[0]?.replace(/;\s*(?:received|rport)\s*(?:=[^;]*)?/gi, '') ?? '').digest('hex').slice(0, 24);
+  }
 }

@@ -1,55 +1,38 @@
 // The transaction layer: from bytes to the transaction they belong to, and new transactions to the user.
-import type { Flow } from '../transport/index.js';
+import { isKnown } from '../transport/index.js';
+import type { Address, Flow, Guard } from '../transport/index.js';
 import { checkRequest, checkResponse, parseMessage, responseTo, TOO_MANY_HEADERS } from '../parser/index.js';
 import type { Fault, SipMessage } from '../parser/index.js';
 import { ClientTransaction } from './client.js';
 import type { ClientOwner, ClientTransactionUser } from './client.js';
-import { clientKey, randomToken, serverKey } from './keys.js';
+import { CallIds, callIdOf } from './callIds.js';
+import { clientKey, randomToken, serverKey, StableTags } from './keys.js';
+import { Door, turnAway } from './door.js';
+import type { DoorOwner } from './door.js';
 import { ServerTransaction } from './server.js';
 import type { ServerOwner } from './server.js';
 import { replyFlow, stampVia } from './via.js';
+import type { LayerOptions, TransactionCounters } from './options.js';
 import type { Timers } from './timers.js';
 
-/** Who the transactions are for. None of these may throw. */
-export interface TransactionUser {
-  /** A new request other than ACK and CANCEL. The user sets `tx.user` and answers. */
-  request(tx: ServerTransaction): void;
-  /** An ACK of a 2xx. */
-  ack(ack: SipMessage, flow: Flow): void;
-  /** A response that no transaction waits for. */
-  stray(response: SipMessage, flow: Flow): void;
-  /** False drops a request without an answer (scanners). Asked before a transaction is made. */
-  welcome(request: SipMessage, flow: Flow): boolean;
-}
-
-export interface LayerOptions {
-  timers: Timers;
-  user: TransactionUser;
-  /** Most transactions alive; a request beyond is answered 503, without a transaction. */
-  maxTransactions: number;
-  maxHeaders: number;
-  /** A way to `address:port` over UDP, for responses that do not go to the source port (RFC 3261 §18.2.2). */
-  udp(address: string, port: number): Flow | undefined;
-}
-
-export interface TransactionCounters {
-  malformed: number;
-  refused: number;
-  tooManyHeaders: number;
-  silenced: number;
-  strayResponses: number;
-  retransmissionsIn: number;
-}
-
-export class TransactionLayer implements ServerOwner, ClientOwner {
+export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   readonly timers: Timers;
-  readonly counters: TransactionCounters = { malformed: 0, refused: 0, tooManyHeaders: 0, silenced: 0, strayResponses: 0, retransmissionsIn: 0 };
+  readonly guard: Guard;
+  readonly counters: TransactionCounters = {
+    malformed: 0, refused: 0, tooManyHeaders: 0, silenced: 0, strayResponses: 0, retransmissionsIn: 0, strangersAnswered: 0, strangersRefused: 0, strangersDropped: 0,
+  };
   private readonly servers = new Map<string, ServerTransaction>();
   private readonly clients = new Map<string, ClientTransaction>();
+  /** Of all transactions but those of guests. */
+  private readonly callIds = new CallIds();
+  private readonly tags = new StableTags();
+  private readonly door: Door;
   private closed = false;
 
   constructor(private readonly options: LayerOptions) {
     this.timers = options.timers;
+    this.guard = options.guard;
+    this.door = new Door(this, options);
   }
 
   get serverCount(): number {
@@ -60,19 +43,26 @@ export class TransactionLayer implements ServerOwner, ClientOwner {
     return this.clients.size;
   }
 
+  /** Requests of strangers that wait for the application. */
+  get guestCount(): number {
+    return this.door.size;
+  }
+
   /** Takes one framed message from a transport. */
   receive(bytes: Buffer, flow: Flow): void {
     if (this.closed) return;
     const { message, fault } = parseMessage(bytes, { headers: this.options.maxHeaders });
     if (fault?.reason === TOO_MANY_HEADERS) this.counters.tooManyHeaders++;
-    if (message === undefined) this.counters.malformed++;
-    else if (message.isRequest) this.receiveRequest(message, fault, flow);
-    else if (fault !== undefined || checkResponse(message) !== undefined) this.counters.malformed++;
-    else this.receiveResponse(message, flow);
+    if (message?.isRequest === true) this.receiveRequest(message, fault, flow, bytes);
+    else if (message === undefined || fault !== undefined || checkResponse(message) !== undefined) {
+      this.counters.malformed++;
+      if (!isKnown(flow)) turnAway(flow);
+    } else this.receiveResponse(message, flow, bytes);
   }
 
   /** Takes the beginning of a message whose stream cannot be read on; a request that shows who asked is told why. */
   unreadable(reason: 'too large' | 'no length', head: Buffer, flow: Flow): void {
+    if (flow.source === 'stranger') return;
     const { message } = parseMessage(head, { headers: this.options.maxHeaders });
     if (this.closed || message === undefined || !message.isRequest || !this.options.user.welcome(message, flow)) return;
     // RFC 3261 §21.5.7, §18.3.
@@ -80,11 +70,18 @@ export class TransactionLayer implements ServerOwner, ClientOwner {
     else this.reject(message, flow, 400, 'Bad Content-Length');
   }
 
+  /** Whether a message that is not parsed yet may belong to something that is going on. */
+  concerns(bytes: Buffer): boolean {
+    const callId = callIdOf(bytes);
+    return callId !== undefined && (this.callIds.has(callId) || this.options.user.knowsCall(callId));
+  }
+
   /** Starts a client transaction. The request has its Via on top, with a branch of its own. */
   send(request: SipMessage, flow: Flow, user: ClientTransactionUser): ClientTransaction {
     const key = clientKey(request) ?? randomToken();
     const tx = new ClientTransaction(key, request, flow, user, this);
     this.clients.set(key, tx);
+    this.callIds.add(request.get('call-id') ?? '');
     tx.start();
     return tx;
   }
@@ -95,10 +92,23 @@ export class TransactionLayer implements ServerOwner, ClientOwner {
 
   serverEnded(tx: ServerTransaction): void {
     if (this.servers.get(tx.key) === tx) this.servers.delete(tx.key);
+    if (!this.door.left(tx)) this.callIds.remove(tx.request.get('call-id') ?? '');
   }
 
   clientEnded(tx: ClientTransaction): void {
     if (this.clients.get(tx.key) === tx) this.clients.delete(tx.key);
+    this.callIds.remove(tx.request.get('call-id') ?? '');
+  }
+
+  serverAdopted(tx: ServerTransaction): void {
+    this.door.left(tx);
+    this.callIds.add(tx.request.get('call-id') ?? '');
+    this.options.trace?.(tx.flow, tx.request.toString());
+  }
+
+  /** Credentials were verified in a request from there: what waits of it is served like that of anybody known. */
+  authenticated(protocol: string, remote: Address): void {
+    this.door.authenticated(protocol, remote);
   }
 
   /** Ends all transactions without a word to anybody. */
@@ -109,54 +119,96 @@ export class TransactionLayer implements ServerOwner, ClientOwner {
   }
 
   /** Answers a request outside any transaction (RFC 3261 §8.2.7). Not for ACK. */
-  reject(request: SipMessage, flow: Flow, status: number, reason: string, headers: readonly [string, string][] = []): void {
+  reject(request: SipMessage, flow: Flow, status: number, reason: string | undefined, headers: readonly [string, string][] = []): void {
     if (request.method === 'ACK' || !request.has('via')) return;
-    const response = responseTo(request, status, reason, randomToken());
+    const response = responseTo(request, status, reason, this.tagFor(request));
     for (const [name, value] of headers) response.add(name, value);
     this.replyTo(request, flow)?.send(response.toString());
   }
 
-  private receiveResponse(response: SipMessage, flow: Flow): void {
-    const key = clientKey(response);
-    const tx = key === undefined ? undefined : this.clients.get(key);
-    if (tx !== undefined) tx.receive(response, flow);
-    else {
-      this.counters.strayResponses++;
-      this.options.user.stray(response, flow);
-    }
+  tagFor(request: SipMessage): string {
+    return this.tags.of(request);
   }
 
-  private receiveRequest(request: SipMessage, parseFault: Fault | undefined, flow: Flow): void {
+  open(request: SipMessage, flow: Flow, guest: boolean): ServerTransaction | undefined {
+    const reply = this.replyTo(request, flow);
+    if (reply === undefined) return undefined;
+    const tx = new ServerTransaction(serverKey(request, request.method), request, flow, reply, this, guest);
+    this.servers.set(tx.key, tx);
+    if (!guest) this.callIds.add(request.get('call-id') ?? '');
+    return tx;
+  }
+
+  private get full(): boolean {
+    return this.servers.size - this.door.size + this.clients.size >= this.options.maxTransactions;
+  }
+
+  private receiveResponse(response: SipMessage, flow: Flow, bytes: Buffer): void {
+    const key = clientKey(response);
+    const tx = key === undefined ? undefined : this.clients.get(key);
+    if (tx !== undefined) {
+      this.belongs(flow, bytes);
+      tx.receive(response, flow);
+      return;
+    }
+    this.counters.strayResponses++;
+    if (isKnown(flow)) this.options.user.stray(response, flow);
+    else turnAway(flow);
+  }
+
+  private receiveRequest(request: SipMessage, parseFault: Fault | undefined, flow: Flow, bytes: Buffer): void {
     const fault = parseFault ?? checkRequest(request);
     if (fault !== undefined) this.counters.malformed++;
     if (!this.options.user.welcome(request, flow)) {
       this.counters.silenced++;
+      if (!isKnown(flow)) turnAway(flow);
       return;
     }
+    const way = this.wayOf(request, fault, flow);
+    if (way === 'ours') this.belongs(flow, bytes);
     stampVia(request, flow);
-    if (fault !== undefined) {
-      this.reject(request, flow, fault.status, fault.reason);
-      return;
-    }
-    if (request.method === 'ACK') this.receiveAck(request, flow);
+    if (way === 'knock') this.door.knock(request, fault, flow);
+    else if (fault !== undefined) this.reject(request, flow, fault.status, fault.reason);
+    else if (request.method === 'ACK') this.receiveAck(request, flow);
     else if (request.method === 'CANCEL') this.receiveCancel(request, flow);
     else this.receiveNew(request, flow);
   }
 
+  /**
+   * 'ours': sent by nobody we know, but part of a dialog or transaction that is going on, by both tags or by a branch. 'serve': of somebody known,
+   * or to do with what a guest has asked before. 'knock': new, of nobody we know.
+   */
+  private wayOf(request: SipMessage, fault: Fault | undefined, flow: Flow): 'serve' | 'ours' | 'knock' {
+    if (isKnown(flow)) return 'serve';
+    if (fault !== undefined) return 'knock';
+    const { method } = request;
+    const invite = method === 'ACK' || method === 'CANCEL' ? this.servers.get(serverKey(request, 'INVITE')) : undefined;
+    if (invite !== undefined) return !invite.guest ? 'ours' : method === 'CANCEL' ? 'serve' : 'knock';
+    if (this.servers.has(serverKey(request, method))) return 'serve';
+    return this.options.user.belongs(request) ? 'ours' : 'knock';
+  }
+
+  /** What a stranger sent is part of something of ours. */
+  private belongs(flow: Flow, bytes: Buffer): void {
+    if (isKnown(flow)) return;
+    flow.traced = true;
+    flow.proved();
+    this.options.trace?.(flow, bytes.toString('latin1'));
+  }
+
   private receiveNew(request: SipMessage, flow: Flow): void {
-    const key = serverKey(request, request.method);
-    const known = this.servers.get(key);
+    const known = this.servers.get(serverKey(request, request.method));
     if (known !== undefined) {
       this.counters.retransmissionsIn++;
       known.repeated();
       return;
     }
-    if (this.servers.size + this.clients.size >= this.options.maxTransactions) {
+    if (this.full) {
       this.counters.refused++;
       this.reject(request, flow, 503, 'Too Many Transactions', [['Retry-After', '5']]);
       return;
     }
-    const tx = this.open(key, request, flow);
+    const tx = this.open(request, flow, false);
     if (tx === undefined) return;
     if (tx.invite) tx.armTrying();
     this.options.user.request(tx);
@@ -169,35 +221,29 @@ export class TransactionLayer implements ServerOwner, ClientOwner {
     else tx.acknowledged();
   }
 
+  /** §9.2: 200 when there is a transaction to cancel, whatever its state, else 481. A CANCEL that cancels nothing is worth no transaction. */
   private receiveCancel(cancel: SipMessage, flow: Flow): void {
-    const key = serverKey(cancel, 'CANCEL');
-    const known = this.servers.get(key);
+    const known = this.servers.get(serverKey(cancel, 'CANCEL'));
     if (known !== undefined) {
       known.repeated();
       return;
     }
-    const tx = this.open(key, cancel, flow);
-    if (tx === undefined) return;
-    // §9.2: 200 when there is a transaction to cancel, whatever its state, else 481.
     const target = this.servers.get(serverKey(cancel, 'INVITE'));
     if (target === undefined) {
-      tx.respond(responseTo(cancel, 481, undefined, randomToken()));
+      this.reject(cancel, flow, 481, undefined);
       return;
     }
-    tx.respond(responseTo(cancel, 200, 'OK', target.localTag ?? randomToken()));
+    const answer = responseTo(cancel, 200, 'OK', target.localTag ?? this.tagFor(cancel));
+    // Cancelling twice is as good as once, so it can do without a transaction of its own.
+    if (target.guest || this.full) this.replyTo(cancel, flow)?.send(answer.toString());
+    else this.open(cancel, flow, false)?.respond(answer);
     target.cancelledBy(cancel, flow);
   }
 
-  private open(key: string, request: SipMessage, flow: Flow): ServerTransaction | undefined {
-    const reply = this.replyTo(request, flow);
-    if (reply === undefined) return undefined;
-    const tx = new ServerTransaction(key, request, flow, reply, this);
-    this.servers.set(key, tx);
-    return tx;
-  }
-
   private replyTo(request: SipMessage, flow: Flow): Flow | undefined {
-    return replyFlow(request, flow, this.options.udp);
+    const reply = replyFlow(request, flow, this.options.udp);
+    if (reply !== undefined && flow.traced) reply.traced = true;
+    return reply;
   }
 }
 

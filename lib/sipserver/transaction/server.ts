@@ -1,5 +1,6 @@
 // Server transactions: RFC 3261 §17.2 with the Accepted state of RFC 6026.
-import type { Flow, FlowUser } from '../transport/index.js';
+import { isKnown } from '../transport/index.js';
+import type { Flow, FlowUser, Guard } from '../transport/index.js';
 import { SipMessage, tagOf } from '../parser/index.js';
 import { lifetime } from './timers.js';
 import type { Timers } from './timers.js';
@@ -16,7 +17,10 @@ export interface ServerTransactionUser {
 
 export interface ServerOwner {
   readonly timers: Timers;
+  readonly guard: Guard;
   serverEnded(tx: ServerTransaction): void;
+  /** A guest's transaction is served like any other from now on. */
+  serverAdopted(tx: ServerTransaction): void;
 }
 
 type State = 'trying' | 'proceeding' | 'accepted' | 'completed' | 'confirmed' | 'terminated';
@@ -27,6 +31,8 @@ export class ServerTransaction implements FlowUser {
   /** Last status sent; 0 before any. */
   status = 0;
   readonly invite: boolean;
+  /** When it began, ms. */
+  readonly since = Date.now();
   /** RFC 3261 §18.2.2: where the response goes. */
   private readonly reply: Flow;
   private last = '';
@@ -35,19 +41,36 @@ export class ServerTransaction implements FlowUser {
   private first: NodeJS.Timeout | undefined;         // 100 (Trying)
   private interval = 0;
 
+  /** `guest`: of somebody nobody knows. It gets one final response, is not repeated and not kept; unless it is adopted before that. */
   constructor(
-    readonly key: string, readonly request: SipMessage, readonly flow: Flow, reply: Flow, private readonly owner: ServerOwner,
+    readonly key: string, readonly request: SipMessage, readonly flow: Flow, reply: Flow, private readonly owner: ServerOwner, public guest = false,
   ) {
     this.invite = request.method === 'INVITE';
     this.reply = reply;
     reply.addUser(this);
   }
 
+  /** Whoever sent it is known now, or the application has taken the request on. */
+  adopt(): void {
+    if (!this.guest) return;
+    this.guest = false;
+    this.flow.traced = this.reply.traced = true;
+    this.owner.serverAdopted(this);
+    if (this.invite && this.state === 'trying') this.armTrying();
+  }
+
+  /** Gives it up without an answer. */
+  abandon(error: Error): void {
+    const user = this.user;
+    this.terminate();
+    user?.transportFailed(this, error);
+  }
+
   /** RFC 3261 §17.2.1: 100 (Trying) unless the user answers in time. */
   armTrying(): void {
     const { trying } = this.owner.timers;
     if (trying === 0) this.sendTrying();
-    else this.first = setTimeout(() => { this.sendTrying(); }, trying);
+    else this.first = this.owner.guard.after(trying, 'server transaction', () => { this.sendTrying(); });
   }
 
   private sendTrying(): void {
@@ -63,6 +86,14 @@ export class ServerTransaction implements FlowUser {
   /** Sends a response. False when the transaction has had its final one, or the way back is closed (the user is told by that). */
   respond(response: SipMessage): boolean {
     if (this.reply.closed) return false;
+    if (this.guest && (response.status < 300 || isKnown(this.flow))) this.adopt();
+    if (this.guest) {
+      if (this.state !== 'trying') return false;
+      this.status = response.status;
+      const sent = this.transmit(response);
+      this.terminate();
+      return sent;
+    }
     // RFC 6026 §7.1: a proxy passes on every 2xx of an INVITE.
     if (this.state === 'accepted' && response.status >= 200 && response.status < 300) return this.transmit(response);
     if (this.state !== 'trying' && this.state !== 'proceeding') return false;
@@ -151,16 +182,16 @@ export class ServerTransaction implements FlowUser {
 
   private arm(interval: number): void {
     this.interval = interval;
-    this.retransmit = setTimeout(() => {
+    this.retransmit = this.owner.guard.after(interval, 'server transaction', () => {
       if (this.state !== 'completed') return;
       this.reply.send(this.last);
       this.arm(Math.min(2 * this.interval, this.owner.timers.T2));
-    }, interval);
+    });
   }
 
   private until(ms: number, then: () => void): void {
     clearTimeout(this.end);
-    if (ms === 0) setImmediate(then);
-    else this.end = setTimeout(then, ms);
+    if (ms === 0) this.owner.guard.soon('server transaction', then);
+    else this.end = this.owner.guard.after(ms, 'server transaction', then);
   }
 }

@@ -1,110 +1,77 @@
 // Listening for TCP and TLS connections, with admission before any work is done for the peer.
+import { constants } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
+import { FAIR_TIME } from './admission.js';
+import type { Admission, Place } from './admission.js';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address } from './flow.js';
+import type { Guard } from './guard.js';
 import type { Pem } from './identity.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 
-/** Who may still connect: counted over all listening points of one server. */
-export class Admission {
-  open = 0;
-  handshaking = 0;
-  private readonly byAddress = new Map<string, number>();
+interface Handshake { socket: Socket; since: number; place: Place }
 
-  /** `dropIdle` ends one connection that has not brought a message yet; false when there is none that had the time to. */
-  constructor(private readonly limits: SipLimits, private readonly counters: TransportCounters,
-    private readonly allowed: (address: string) => boolean, private readonly dropIdle: () => boolean) {}
-
-  /**
-   * Takes the connection in, or says why not by a counter. Each true must be met by one `leave`. When all places are taken, the oldest of
-   * those that do nothing with theirs gives way: a peer in earnest needs one for a moment only, so whoever holds them all keeps nobody out.
-   * `dropHandshake` is given for TLS, and likewise ends a handshake in progress.
-   */
-  enter(address: string, dropHandshake: (() => boolean) | undefined): boolean {
-    const here = this.byAddress.get(address) ?? 0;
-    if (!this.allowed(address)) this.counters.refusedConnections++;
-    else if (here >= this.limits.connectionsPerAddress) this.counters.refusedPerAddress++;
-    else if (this.open >= this.limits.connections && dropHandshake?.() !== true && !this.dropIdle()) this.counters.refusedConnections++;
-    else if (this.handshaking >= this.limits.handshakes && dropHandshake?.() === false) this.counters.refusedHandshakes++;
-    else {
-      this.open++;
-      this.byAddress.set(address, here + 1);
-      return true;
-    }
-    return false;
-  }
-
-  leave(address: string): void {
-    this.open--;
-    const here = this.byAddress.get(address) ?? 0;
-    if (here <= 1) this.byAddress.delete(address);
-    else this.byAddress.set(address, here - 1);
-  }
+export interface AcceptorOptions {
+  limits: SipLimits;
+  counters: TransportCounters;
+  admission: Admission;
+  guard: Guard;
+  /** Whether the address makes its holder known. */
+  knows(address: string): boolean;
+  /** False closes a connection before anything is done for it: nobody from there can have business here now. */
+  expects(address: string): boolean;
+  /** Gets each connection that may carry SIP (for TLS: after its handshake). */
+  ready(socket: Socket, remote: Address, place: Place): void;
+  /** The listening socket is in trouble. */
+  failed(error: Error): void;
+  refuseAlpn: boolean;
 }
 
-interface Handshake { socket: Socket; since: number }
-
-/** What a connection may do nothing for before it has to give way, ms. */
-export const FAIR_TIME = 1000;
+/** TLS 1.2 at least, and no renegotiation: each costs us a handshake, and none has a use in SIP (RFC 8446 has done away with it). */
+const SECURE = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const;
 
 export class Acceptor {
   private constructor(private readonly server: Server, private readonly tls: TlsServer | undefined, readonly local: Address,
-    private readonly handshakes: Map<string, Handshake>) {}
+    private readonly handshakes: Handshakes) {}
 
-  /** Binds; `ready` gets each connection that may carry SIP (for TLS: after its handshake). Rejects with the system's error. */
-  static async bind(
-    at: { address: string; port: number }, pem: Pem | undefined, limits: SipLimits, counters: TransportCounters, admission: Admission,
-    ready: (socket: Socket, remote: Address) => void, failed: (error: Error) => void,
-    refuseAlpn = false,
-  ): Promise<Acceptor> {
-    const handshakes = new Map<string, Handshake>();
-    const dropHandshake = (): boolean => {
-      const [oldest] = handshakes;
-      if (oldest === undefined || Date.now() - oldest[1].since < FAIR_TIME) return false;
-      done(oldest[0]);
-      oldest[1].socket.destroy();
-      counters.droppedHandshakes++;
-      return true;
-    };
-    const done = (key: string): void => { if (handshakes.delete(key)) admission.handshaking--; };
-    // TLS 1.2 at least; no ALPN; no client certificate asked for (META-SIP.md §1 row 9, §3 "mTLS").
+  /** Binds; rejects with the system's error. `pem` is given for TLS. */
+  static async bind(at: { address: string; port: number }, pem: Pem | undefined, o: AcceptorOptions): Promise<Acceptor> {
+    const { admission, counters, guard } = o;
+    const handshakes = new Handshakes(admission, counters);
+    // No ALPN; no client certificate asked for (META-SIP.md §1 row 9, §3 "mTLS").
     const tls = pem === undefined ? undefined
-      : createTlsServer({ ...pem, minVersion: 'TLSv1.2', requestCert: false, handshakeTimeout: limits.handshakeTime, ...(refuseAlpn ? { ALPNCallback: () => undefined } : {}) });
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (socket) => {
-      const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
-      if (remote.port === 0 || !admission.enter(remote.address, tls === undefined ? undefined : dropHandshake)) {
-        socket.on('error', () => { /* being refused anyway */ });
-        socket.destroy();
-        return;
-      }
-      socket.once('close', () => { admission.leave(remote.address); });
-      if (tls === undefined) {
-        ready(socket, remote);
-        return;
-      }
-      admission.handshaking++;
-      const key = hostPort(remote);
-      handshakes.set(key, { socket, since: Date.now() });
-      socket.once('close', () => { done(key); });
+      : createTlsServer({ ...pem, ...SECURE, requestCert: false, handshakeTimeout: o.limits.handshakeTime, ...(o.refuseAlpn ? { ALPNCallback: () => undefined } : {}) });
+    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, guard.wrap('new connection', (socket) => {
       socket.on('error', () => { /* 'close' follows */ });
-      tls.emit('connection', socket);
-    });
-    if (tls !== undefined) {
-      tls.on('secureConnection', (socket: TLSSocket) => {
-        const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
-        done(hostPort(remote));
-        if (remote.port === 0) socket.destroy();
-        else ready(socket, remote);
-      });
-      tls.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-        if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') counters.handshakeTimeouts++;
-        else counters.failedHandshakes++;
+      const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+      const place = remote.port === 0 || !o.expects(remote.address) ? undefined
+        : admission.enter(remote.address, o.knows(remote.address), tls === undefined ? undefined : (known, urgent) => handshakes.drop(known, urgent));
+      if (place === undefined) {
         socket.destroy();
-      });
-    }
+        return;
+      }
+      socket.once('close', () => { place.leave(); });
+      if (tls === undefined) {
+        o.ready(socket, remote, place);
+        return;
+      }
+      handshakes.begin(remote, socket, place);
+      tls.emit('connection', socket);
+    }));
+    tls?.on('secureConnection', guard.wrap('connection after its handshake', (socket: TLSSocket) => {
+      const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+      const done = handshakes.end(hostPort(remote));
+      if (remote.port === 0 || done === undefined) socket.destroy();
+      else o.ready(socket, remote, done.place);
+    }));
+    tls?.on('tlsClientError', guard.wrap('failed handshake', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') counters.handshakeTimeouts++;
+      else counters.failedHandshakes++;
+      socket.destroy();
+    }));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: at.address, port: at.port, backlog: 1024, exclusive: true }, () => {
@@ -112,7 +79,7 @@ export class Acceptor {
         resolve();
       });
     });
-    server.on('error', failed);
+    server.on('error', o.failed);
     const bound = server.address();
     if (bound === null || typeof bound === 'string') throw new Error('listening socket has no address');
     return new Acceptor(server, tls, { address: plainAddress(bound.address), port: bound.port }, handshakes);
@@ -120,11 +87,52 @@ export class Acceptor {
 
   /** New connections get this certificate; those that are up keep theirs. */
   renew(pem: Pem): void {
-    this.tls?.setSecureContext({ ...pem, minVersion: 'TLSv1.2' });
+    this.tls?.setSecureContext({ ...pem, ...SECURE });
   }
 
   async close(): Promise<void> {
-    for (const { socket } of this.handshakes.values()) socket.destroy();
+    this.handshakes.close();
     await new Promise<void>((resolve) => { this.server.close(() => { resolve(); }); });
+  }
+}
+
+/** TLS handshakes in progress on one listening point, oldest first, by class. */
+class Handshakes {
+  private readonly known = new Map<string, Handshake>();
+  private readonly strangers = new Map<string, Handshake>();
+
+  constructor(private readonly admission: Admission, private readonly counters: TransportCounters) {}
+
+  begin(remote: Address, socket: Socket, place: Place): void {
+    const key = hostPort(remote);
+    (place.known ? this.known : this.strangers).set(key, { socket, since: Date.now(), place });
+    this.admission.handshaking[place.known ? 'known' : 'strangers']++;
+    socket.once('close', () => { this.end(key); });
+  }
+
+  end(key: string): Handshake | undefined {
+    const ended = this.known.get(key) ?? this.strangers.get(key);
+    if (ended === undefined) return undefined;
+    (ended.place.known ? this.known : this.strangers).delete(key);
+    this.admission.handshaking[ended.place.known ? 'known' : 'strangers']--;
+    return ended;
+  }
+
+  /** `urgent`: also one that has not had its fair time. */
+  drop(known: boolean, urgent: boolean): boolean {
+    const [oldest] = known ? this.known : this.strangers;
+    if (oldest === undefined || (!urgent && Date.now() - oldest[1].since < FAIR_TIME)) return false;
+    const [key, { socket, place }] = oldest;
+    this.end(key);
+    // At once, so that who comes in its stead finds it free.
+    place.leave();
+    socket.destroy();
+    if (known) this.counters.droppedHandshakes++;
+    else this.counters.strangersDroppedHandshakes++;
+    return true;
+  }
+
+  close(): void {
+    for (const { socket } of [...this.known.values(), ...this.strangers.values()]) socket.destroy();
   }
 }

@@ -3,6 +3,7 @@ import { connect as tcpConnect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { checkServerIdentity, connect as tlsConnect, createSecureContext, rootCertificates } from 'node:tls';
 import type { SecureContext } from 'node:tls';
+import { constants } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
 /** Where a connection goes. `host` is what the certificate must name and what SNI carries; `address` is what we connect to. */
@@ -17,6 +18,9 @@ export interface ConnectTarget {
   localAddress?: string | undefined;
 }
 
+/** No renegotiation: a far end that asks for it has no good reason. */
+const SECURE = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const;
+
 export class ConnectTimeout extends Error {}
 
 /** Secure contexts by CA file: making one parses every root certificate, so it is done once for each file. */
@@ -27,8 +31,8 @@ export class TrustStore {
     const key = ca ?? '';
     let context = this.contexts.get(key);
     if (context === undefined) {
-      context = ca === undefined ? Promise.resolve(createSecureContext({ minVersion: 'TLSv1.2' }))
-        : readFile(ca).then((extra) => createSecureContext({ minVersion: 'TLSv1.2', ca: [...rootCertificates, extra.toString('latin1')] }));
+      context = ca === undefined ? Promise.resolve(createSecureContext(SECURE))
+        : readFile(ca).then((extra) => createSecureContext({ ...SECURE, ca: [...rootCertificates, extra.toString('latin1')] }));
       context.catch(() => { this.contexts.delete(key); });
       this.contexts.set(key, context);
     }

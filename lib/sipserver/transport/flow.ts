@@ -1,5 +1,7 @@
 // A flow is a way to one peer: a TCP or TLS connection, or a pair of UDP addresses (RFC 5626 §2).
 
+import type { SourceClass } from './sources.js';
+
 export type Protocol = 'udp' | 'tcp' | 'tls';
 
 export interface Address { address: string; port: number }
@@ -19,12 +21,24 @@ export interface Flow {
   readonly closed: boolean;
   /** True when a request may find the connection gone that was good a moment ago: something was sent on it before. Always false on UDP. */
   readonly used: boolean;
+  /** Who is at the far end, now. A connection of ours leads to somebody known: we chose whom. */
+  readonly source: SourceClass;
+  /** Messages on it are for the trace: the far end is known, or they belong to something of ours. */
+  traced: boolean;
+  /** Something came by it that only a party to a dialog or transaction of ours can send: its place is kept longer. */
+  proved(): void;
   /** Sends one message (binary string). False when the flow is closed or overfull. */
   send(text: string): boolean;
   /** Registers for `flowClosed`; on a UDP flow it is told of ICMP errors where the system reports them. */
   addUser(user: FlowUser): void;
   removeUser(user: FlowUser): void;
   close(): void;
+}
+
+/** True when whoever is there is served in full. */
+export function isKnown(flow: Flow): boolean {
+  const { source } = flow;
+  return source === 'known' || source === 'authenticated';
 }
 
 /** `host:port`, with an IPv6 address in brackets. */

@@ -3,7 +3,7 @@
 /** What `push` found, in order. `fault` is final: the stream cannot be read on. */
 export type Frame =
   | { kind: 'message'; bytes: Buffer }
-  | { kind: 'ping' }                       // CRLF CRLF: to be answered by one CRLF
+  | { kind: 'ping'; count: number }        // so many times CRLF CRLF: one CRLF answers them all
   | { kind: 'fault'; reason: 'too large' | 'no length'; head: Buffer };
 
 const CR = 13;
@@ -22,7 +22,8 @@ export class StreamFramer {
   private half = false;        // one CRLF seen, which a second would make a ping
   private broken = false;
 
-  constructor(private readonly maxBytes: number) {}
+  /** `maxBytes` may change between two messages. */
+  constructor(public maxBytes: number) {}
 
   /** True while a message has begun and is not whole. */
   get pending(): boolean {
@@ -86,15 +87,17 @@ export class StreamFramer {
     this.length = rest;
   }
 
-  /** Passes over CRLFs before a message; reports each second one in a row as a ping, also when they come one at a time. */
+  /** Passes over CRLFs before a message; reports each second one in a row as a ping, those in one piece together, also when they come one at a time. */
   private skipKeepAlive(start: number, frames: Frame[]): number {
     if (this.total >= 0) return start;
     let at = start;
+    let pings = 0;
     while (this.length - at >= 2 && this.buffer[at] === CR && this.buffer[at + 1] === LF) {
       at += 2;
       this.half = !this.half;
-      if (!this.half) frames.push({ kind: 'ping' });
+      if (!this.half) pings++;
     }
+    if (pings > 0) frames.push({ kind: 'ping', count: pings });
     if (at < this.length && this.buffer[at] !== CR) this.half = false;
     this.scanned = Math.max(this.scanned, at);
     return at;

@@ -1,4 +1,5 @@
 // No callback of a socket, timer or stream may end the process: what it throws is counted and told.
+import { after } from '../../util/after.js';
 
 /** How often a fault of the same place is told, ms; the others are only counted. */
 const TELL_EVERY = 60_000;
@@ -31,6 +32,16 @@ export class Guard {
     } catch (error) {
       this.fault(place, error);
     }
+  }
+
+  /** A timer whose callback cannot throw. */
+  after(ms: number, place: string, body: () => void): NodeJS.Timeout {
+    return after(ms, () => { this.run(place, body); });
+  }
+
+  /** The same after what is under way. */
+  soon(place: string, body: () => void): void {
+    setImmediate(() => { this.run(place, body); });
   }
 
   /** For what a promise was rejected with. */

@@ -17,11 +17,13 @@
  * before `connect` resolves; accepted ones are TLS 1.2+ and not asked for a certificate.
  */
 export { Transports } from './transports.js';
-export type { ListeningPoint, TransportHandlers, TransportOptions } from './transports.js';
+export type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';
 export type { ConnectTarget } from './connector.js';
-export { hostPort, parseListen, plainAddress } from './flow.js';
+export { hostPort, isKnown, parseListen, plainAddress } from './flow.js';
 export type { Address, Flow, FlowUser, Protocol } from './flow.js';
 export { StreamFramer } from './framer.js';
 export type { Frame } from './framer.js';
-export { DEFAULT_LIMITS } from './limits.js';
-export type { SipLimits, TransportCounters } from './limits.js';
+export { Guard } from './guard.js';
+export { DEFAULT_LIMITS, withDefaults } from './limits.js';
+export type { GivenLimits, SipLimits, StrangerLimits, TransportCounters } from './limits.js';
+export type { SourceClass, SourceRules } from './sources.js';

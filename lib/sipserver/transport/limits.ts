@@ -18,7 +18,27 @@ export interface SipLimits {
   addresses: number;               // source addresses remembered for the rate
   transactions: number;            // server and client transactions alive
   dialogs: number;                 // dialogs alive; a request that would begin one more is answered 503
+  strangers: StrangerLimits;       // those that neither their address nor credentials make known
 }
+
+/** What all of those nobody knows may have together; `PerAddress` and the first two rates: what one address (IPv6: one /64) may. */
+export interface StrangerLimits {
+  messageBytes: number;            // one message of theirs
+  messagesPerSecond: number;       // from one address
+  bytesPerSecond: number;          // from one address; a packet counts as 256 at least
+  allMessagesPerSecond: number;    // from all of them
+  allBytesPerSecond: number;       // from all of them
+  requestsPerSecond: number;       // INVITEs and REGISTERs that the application is asked about
+  transactions: number;            // such requests waiting for their answer
+  connections: number;             // accepted connections; never more than half of all places
+  connectionsPerAddress: number;   // from one address
+  connectionsPerSecond: number;    // taken in
+  handshakes: number;              // TLS handshakes in progress
+  idleTime: number;                // a connection by which nothing was proved for so long is closed, ms
+}
+
+/** Limits of which some are given. */
+export type GivenLimits = Partial<Omit<SipLimits, 'strangers'>> & { strangers?: Partial<StrangerLimits> };
 
 export const DEFAULT_LIMITS: Readonly<SipLimits> = {
   messageBytes: 65_535,
@@ -37,7 +57,25 @@ export const DEFAULT_LIMITS: Readonly<SipLimits> = {
   addresses: 20_000,
   transactions: 60_000,
   dialogs: 50_000,
+  strangers: {
+    messageBytes: 8_192,
+    messagesPerSecond: 200,
+    bytesPerSecond: 400_000,
+    allMessagesPerSecond: 1_000,
+    allBytesPerSecond: 2_000_000,
+    requestsPerSecond: 200,
+    transactions: 500,
+    connections: 2_000,
+    connectionsPerAddress: 100,
+    connectionsPerSecond: 100,
+    handshakes: 100,
+    idleTime: 60_000,
+  },
 };
+
+export function withDefaults(given: GivenLimits): SipLimits {
+  return { ...DEFAULT_LIMITS, ...given, strangers: { ...DEFAULT_LIMITS.strangers, ...given.strangers } };
+}
 
 /** How often each limit (and each transport fault) was met since the start. */
 export interface TransportCounters {
@@ -61,7 +99,17 @@ export interface TransportCounters {
   connectTimeouts: number;
   /** Datagrams of addresses that are not let in; their connections count as refused. */
   silencedAddresses: number;
-  /** Messages whose handling threw: always 0 unless there is a bug. */
+  /** Messages of strangers that concern nothing of ours and got no answer, those beyond what strangers may send, and keep-alives beyond that. */
+  strangersSilenced: number;
+  strangersRateDropped: number;
+  /** Connections and handshakes of strangers that found no place, and those that gave way. */
+  strangersRefusedConnections: number;
+  strangersDroppedConnections: number;
+  strangersRefusedHandshakes: number;
+  strangersDroppedHandshakes: number;
+  /** Connections of theirs by which nothing was proved in time. */
+  strangersIdleClosed: number;
+  /** Callbacks that threw: always 0 unless there is a bug. */
   faults: number;
 }
 
@@ -69,6 +117,7 @@ export function newCounters(): TransportCounters {
   return {
     received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, droppedHandshakes: 0, droppedConnections: 0, failedHandshakes: 0,
     handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, connectTimeouts: 0,
-    silencedAddresses: 0, faults: 0,
+    silencedAddresses: 0, strangersSilenced: 0, strangersRateDropped: 0, strangersRefusedConnections: 0, strangersDroppedConnections: 0, strangersRefusedHandshakes: 0,
+    strangersDroppedHandshakes: 0, strangersIdleClosed: 0, faults: 0,
   };
 }

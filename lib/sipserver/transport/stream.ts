@@ -2,13 +2,23 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser, Protocol } from './flow.js';
+import { isKnown } from './flow.js';
 import { StreamFramer } from './framer.js';
+import type { Guard } from './guard.js';
 import type { SipLimits, TransportCounters } from './limits.js';
+import type { SourceClass, Sources } from './sources.js';
 
 /** What a connection tells its owner. */
 export interface StreamOwner {
   readonly limits: SipLimits;
   readonly counters: TransportCounters;
+  readonly guard: Guard;
+  readonly sources: Sources;
+  /** So many bytes, and so many keep-alives, came from a stranger, or keep-alives from anybody: false when that is too much. */
+  streamBytes(flow: StreamFlow, bytes: number): boolean;
+  streamPings(flow: StreamFlow, count: number): boolean;
+  /** See `Flow.proved`. */
+  streamProved(flow: StreamFlow): void;
   streamMessage(flow: StreamFlow, bytes: Buffer): void;
   /** The stream cannot be framed any more; it is closed after this call. `head` holds what arrived of the message. */
   streamFault(flow: StreamFlow, reason: 'too large' | 'no length', head: Buffer): void;
@@ -24,6 +34,12 @@ export class StreamFlow implements Flow {
   /** When the peer was last heard of. */
   lastHeard: number;
   readonly openedAt: number;
+  traced: boolean;
+  /** Credentials were verified in a request by this connection; that counts until then. */
+  authenticatedUntil = 0;
+  /** When something came that only a party to a dialog or transaction of ours can send. */
+  private lastProved: number;
+  private paused = false;
   private messageSince = 0;       // when the message being read began; 0 when none is
   private messages = 0;
   private readonly users = new Set<FlowUser>();
@@ -36,14 +52,36 @@ export class StreamFlow implements Flow {
     readonly verifiedHost: string | undefined, now: number,
   ) {
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
-    this.lastActivity = this.lastHeard = this.openedAt = now;
+    this.lastActivity = this.lastHeard = this.openedAt = this.lastProved = now;
+    this.traced = !accepted;
     this.framer = new StreamFramer(owner.limits.messageBytes);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => { this.read(chunk); });
-    socket.on('error', (error) => { this.failure ??= error; });
+    const { guard } = owner;
+    socket.on('data', (chunk: Buffer) => { guard.run('data of a connection', () => { this.read(chunk); }); });
+    // Some errors of TLS close nothing by themselves.
+    socket.on('error', guard.wrap('error of a connection', (error) => { this.destroy(error); }));
     // A peer that ends its side cannot be answered sensibly later: the connection goes as a whole.
     socket.on('end', () => { socket.end(); });
-    socket.on('close', () => { this.finish(this.failure); });
+    socket.on('close', guard.wrap('end of a connection', () => { this.finish(this.failure); }));
+  }
+
+  get source(): SourceClass {
+    if (!this.accepted) return 'known';
+    const judged = this.owner.sources.byAddress(this.protocol, this.remote.address);
+    return judged !== 'known' && this.authenticatedUntil > Date.now() ? 'authenticated' : judged;
+  }
+
+  proved(): void {
+    this.lastProved = Date.now();
+    this.owner.streamProved(this);
+  }
+
+  /** Reads nothing more until told otherwise. */
+  pause(is: boolean): void {
+    if (this.closed || is === this.paused) return;
+    this.paused = is;
+    if (is) this.socket.pause();
+    else this.socket.resume();
   }
 
   send(text: string): boolean {
@@ -76,12 +114,19 @@ export class StreamFlow implements Flow {
   /** Called about once a second: closes a connection that has broken a time limit. */
   check(now: number): void {
     const { limits, counters } = this.owner;
-    if (this.messageSince > 0 && now - this.messageSince > limits.messageTime) {
+    if (this.paused) {
+      // What we do not read is not late.
+      this.lastActivity = this.lastProved = now;
+      if (this.messageSince > 0) this.messageSince = now;
+    } else if (this.messageSince > 0 && now - this.messageSince > limits.messageTime) {
       counters.slowMessages++;
       this.destroy(new Error('message arrives too slowly'));
     } else if (this.accepted && this.messages === 0 && now - this.openedAt > limits.firstMessageTime) {
       counters.firstMessageTimeouts++;
       this.destroy(new Error('no message on a new connection'));
+    } else if (now - this.lastProved > limits.strangers.idleTime && !isKnown(this)) {
+      counters.strangersIdleClosed++;
+      this.close();
     } else if (now - this.lastActivity > limits.idleTime) {
       counters.idleClosed++;
       this.close();
@@ -106,14 +151,23 @@ export class StreamFlow implements Flow {
   private read(chunk: Buffer): void {
     if (this.closed) return;
     const now = Date.now();
+    const { limits } = this.owner;
+    const known = isKnown(this);
+    if (!known && !this.owner.streamBytes(this, chunk.length)) {
+      this.destroy(new Error('too much from a stranger'));
+      return;
+    }
+    this.framer.maxBytes = known ? limits.messageBytes : limits.strangers.messageBytes;
     this.lastActivity = this.lastHeard = now;
     for (const frame of this.framer.push(chunk)) {
       if (this.closed) return;
       if (frame.kind === 'message') {
         this.messages++;
         this.owner.streamMessage(this, frame.bytes);
-      } else if (frame.kind === 'ping') this.send('\r\n');
-      else {
+      } else if (frame.kind === 'ping') {
+        // RFC 5626 §4.4.1: a pong says that the flow is alive; one says it as well as many.
+        if (this.owner.streamPings(this, frame.count)) this.send('\r\n');
+      } else {
         this.owner.streamFault(this, frame.reason, frame.head);
         this.close();
         return;

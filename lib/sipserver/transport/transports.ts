@@ -1,68 +1,42 @@
 // All transports of one server: listening points, connections, and the pool of connections of ours.
 import type { Socket } from 'node:net';
 import { isIPv6 } from 'node:net';
-import { Acceptor, Admission, FAIR_TIME } from './acceptor.js';
-import { ConnectTimeout, openConnection, TrustStore } from './connector.js';
+import { AcceptedConnections } from './accepted.js';
+import { Acceptor } from './acceptor.js';
+import { Admission, FAIR_TIME } from './admission.js';
+import type { Place } from './admission.js';
 import type { ConnectTarget } from './connector.js';
-import { hostPort, parseListen, plainAddress } from './flow.js';
+import { hostPort, isKnown, parseListen, plainAddress } from './flow.js';
 import type { Address, Flow, Protocol } from './flow.js';
+import { StrangerGate } from './gate.js';
 import { Guard } from './guard.js';
 import { TlsIdentity } from './identity.js';
-import type { IdentityFiles } from './identity.js';
-import { DEFAULT_LIMITS, newCounters } from './limits.js';
+import { newCounters, withDefaults } from './limits.js';
 import type { SipLimits, TransportCounters } from './limits.js';
+import type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';
+import { ConnectionPool } from './pool.js';
 import { RateLimiter } from './rate.js';
+import { Sources } from './sources.js';
 import { StreamFlow } from './stream.js';
 import type { StreamOwner } from './stream.js';
+import { stunAnswer } from './stun.js';
 import { UdpPoint } from './udp.js';
 import type { DatagramOwner, UdpFlow } from './udp.js';
-
-/** Where the transports deliver. None of these may throw. */
-export interface TransportHandlers {
-  /** One whole message, framed but not parsed. */
-  message(bytes: Buffer, flow: Flow): void;
-  /** A connection that cannot be framed any more; it is closed after this call, so an answer can still be sent. */
-  fault?(reason: 'too large' | 'no length', head: Buffer, flow: Flow): void;
-  /** Every message that came in or went out, for traces. `text` is a binary string. */
-  wire?(direction: 'in' | 'out', flow: Flow, text: string): void;
-  closed?(flow: Flow, error: Error | undefined): void;
-  /** False silences an address: its datagrams are dropped, its connections refused. */
-  allow?(address: string): boolean;
-  /** Faults that concern no single call: a listening socket in trouble, a certificate that does not load. */
-  trouble?(what: string, error: Error): void;
-  /** The certificate was read again. */
-  renewed?(): void;
-}
-
-export interface TransportOptions {
-  handlers: TransportHandlers;
-  limits?: Partial<SipLimits>;
-  tls?: IdentityFiles;
-  /** Ends a TLS handshake that offers ALPN with alert 120 (RFC 7301 §3.2), as wa.meta.vc does; for its stand-in. Otherwise ALPN is ignored. */
-  refuseAlpn?: boolean;
-  /** How often the certificate files are looked at, ms. */
-  certificateInterval?: number;
-}
-
-export interface ListeningPoint { protocol: Protocol; local: Address }
-
-/** A connection of ours, coming up or there. */
-interface Pooled { coming: Promise<StreamFlow>; flow: StreamFlow | undefined }
 
 export class Transports implements StreamOwner, DatagramOwner {
   readonly limits: SipLimits;
   readonly counters: TransportCounters = newCounters();
   readonly points: ListeningPoint[] = [];
   readonly admission: Admission;
+  readonly sources: Sources;
+  readonly gate: StrangerGate;
   readonly guard = new Guard(() => { this.counters.faults++; }, (place, error) => { this.handlers.trouble?.(place, error); });
   private readonly handlers: TransportHandlers;
   private readonly acceptors: Acceptor[] = [];
   private readonly udpPoints: UdpPoint[] = [];
   private readonly streams = new Map<number, StreamFlow>();
-  private readonly acceptedBy = new Map<string, StreamFlow>();
-  private readonly pool = new Map<string, Pooled>();
-  private readonly opening = new Set<Socket>();
-  private readonly trust = new TrustStore();
+  private readonly theirs = new AcceptedConnections();
+  private readonly pool: ConnectionPool;
   private readonly rate: RateLimiter;
   private identity: TlsIdentity | undefined;
   private ticker: NodeJS.Timeout | undefined;
@@ -71,9 +45,21 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   constructor(private readonly options: TransportOptions) {
     this.handlers = options.handlers;
-    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.limits = withDefaults(options.limits ?? {});
+    this.sources = new Sources(options.sources);
+    this.gate = new StrangerGate(this.limits, this.counters, (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
+    this.pool = new ConnectionPool(this.limits, this.counters, (socket, target) => {
+      const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
+      const flow = new StreamFlow(this.nextFlowId(), target.protocol, false, socket, this, remote, target.protocol === 'tls' ? target.host : undefined, Date.now());
+      this.streams.set(flow.id, flow);
+      return flow;
+    });
     this.rate = new RateLimiter(this.limits.messagesPerSecond, this.limits.addresses);
-    this.admission = new Admission(this.limits, this.counters, (address) => this.handlers.allow?.(address) ?? true, () => this.dropIdle());
+    this.admission = new Admission(this.limits, this.counters, {
+      allowed: (address) => this.handlers.allow?.(address) ?? true,
+      inTime: (address) => this.gate.connection(address),
+      drop: (which, urgent) => (which === 'stranger' ? this.gate.drop(urgent) : this.dropSilent()),
+    });
     this.ticker = setInterval(this.guard.wrap('transport timer', () => { this.tick(); }), 1000);
     this.ticker.unref();
   }
@@ -93,13 +79,17 @@ export class Transports implements StreamOwner, DatagramOwner {
     } else {
       const pem = at.protocol === 'tls' ? (await this.loadIdentity()).pem : undefined;
       const protocol = at.protocol;
-      const acceptor = await Acceptor.bind(at, pem, this.limits, this.counters, this.admission,
-        (socket, remote) => {
-          const flow = new StreamFlow(this.nextFlowId(), protocol, true, socket, this, remote, undefined, Date.now());
-          this.streams.set(flow.id, flow);
-          this.acceptedBy.set(`${protocol} ${hostPort(remote)}`, flow);
+      const acceptor = await Acceptor.bind(at, pem, {
+        limits: this.limits, counters: this.counters, admission: this.admission, guard: this.guard, refuseAlpn: this.options.refuseAlpn ?? false,
+        knows: (address) => this.sources.byAddress(protocol, address) === 'known',
+        expects: (address) => {
+          const expected = this.sources.byAddress(protocol, address) !== 'stranger' || this.handlers.busy?.() === true;
+          if (!expected) this.gate.uncalledFor(address, protocol);
+          return expected;
         },
-        (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); }, this.options.refuseAlpn);
+        ready: (socket, remote, place) => { this.take(protocol, socket, remote, place); },
+        failed: (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); },
+      });
       this.acceptors.push(acceptor);
       local = acceptor.local;
     }
@@ -113,18 +103,7 @@ export class Transports implements StreamOwner, DatagramOwner {
    * (RFC 5923 §8: an accepted one proves nothing about who is behind it). `fresh`: a new one in any case. Rejects with the reason why it did not come up.
    */
   connect(target: ConnectTarget, fresh = false): Promise<Flow> {
-    if (this.shut) return Promise.reject(new Error('server is closing'));
-    const key = `${target.protocol} ${target.host} ${target.address} ${target.port} ${target.ca ?? ''}`;
-    const known = this.pool.get(key);
-    if (!fresh && known !== undefined && (known.flow === undefined || Date.now() - known.flow.lastHeard < this.limits.reuseTime)) return known.coming;
-    const entry: Pooled = { coming: this.open(target), flow: undefined };
-    this.pool.set(key, entry);
-    const gone = (): void => { if (this.pool.get(key) === entry) this.pool.delete(key); };
-    entry.coming.then((flow) => {
-      entry.flow = flow;
-      flow.addUser({ flowClosed: gone });
-    }, gone);
-    return entry.coming;
+    return this.pool.connect(target, fresh);
   }
 
   /** A UDP flow to a peer, for a response or a message that nobody waits on; undefined when there is no socket of its address family. */
@@ -139,13 +118,25 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   /** An accepted connection whose far end is exactly this socket; for requests to a peer that gave this very address as its own. */
   accepted(protocol: Protocol, remote: Address): Flow | undefined {
-    const flow = this.acceptedBy.get(`${protocol} ${hostPort(remote)}`);
+    const flow = this.theirs.find(protocol, remote);
     return flow?.closed === false ? flow : undefined;
   }
 
   /** The connection of this number, if it is up. */
   connection(id: number): Flow | undefined {
     return this.streams.get(id);
+  }
+
+  /** Credentials were verified in a request from there: whoever is at this connection, or UDP address, is known for so many seconds. */
+  authenticated(protocol: Protocol, remote: Address, seconds: number): void {
+    const until = Date.now() + seconds * 1000;
+    if (protocol === 'udp') this.sources.authenticate(remote, until);
+    else this.theirs.authenticate(protocol, remote, until);
+  }
+
+  /** Stops, or goes on, reading what accepted connections bring. */
+  pause(is: boolean): void {
+    this.theirs.pause(is);
   }
 
   /** Connections that are up, ours and accepted. */
@@ -160,14 +151,9 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.identity?.close();
     for (const point of this.udpPoints) point.close();
     const closing = this.acceptors.map((a) => a.close());
-    for (const socket of this.opening) socket.destroy();
+    this.pool.close();
     for (const stream of [...this.streams.values()]) stream.close();
     await Promise.all(closing);
-  }
-
-  /** Reports a fault of our own. */
-  fault(what: string, error: Error): void {
-    this.guard.fault(what, error);
   }
 
   nextFlowId(): number {
@@ -176,11 +162,26 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   streamMessage(flow: StreamFlow, bytes: Buffer): void {
     // A source may be silenced while its connection is up; one that we opened is to a far end of our own choice.
-    if (flow.accepted && this.handlers.allow?.(flow.remote.address) === false) {
-      flow.close();
-      return;
-    }
-    this.deliver(flow, bytes);
+    if (flow.accepted && this.handlers.allow?.(flow.remote.address) === false) flow.close();
+    else if (isKnown(flow)) this.deliver(flow, bytes);
+    else if (this.gate.message(flow, bytes)) this.hand(flow, bytes);
+    // What is not answered on a connection is not asked again: its sender is to know.
+    else flow.close();
+  }
+
+  streamBytes(flow: StreamFlow, bytes: number): boolean {
+    return this.gate.bytes(flow, bytes);
+  }
+
+  streamPings(flow: StreamFlow, count: number): boolean {
+    if (!isKnown(flow)) return this.gate.pings(flow, count);
+    if (this.rate.allow(flow.remote.address, Date.now(), count)) return true;
+    this.counters.rateDropped++;
+    return false;
+  }
+
+  streamProved(flow: StreamFlow): void {
+    this.gate.proved(flow);
   }
 
   streamFault(flow: StreamFlow, reason: 'too large' | 'no length', head: Buffer): void {
@@ -195,8 +196,8 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   streamClosed(flow: StreamFlow, error: Error | undefined): void {
     this.streams.delete(flow.id);
-    const key = `${flow.protocol} ${hostPort(flow.remote)}`;
-    if (this.acceptedBy.get(key) === flow) this.acceptedBy.delete(key);
+    this.gate.closed(flow);
+    this.theirs.closed(flow);
     this.handlers.closed?.(flow, error);
   }
 
@@ -205,7 +206,13 @@ export class Transports implements StreamOwner, DatagramOwner {
       this.counters.silencedAddresses++;
       return;
     }
-    this.deliver(flow, bytes);
+    const known = isKnown(flow);
+    const pong = stunAnswer(bytes, flow.remote.address, flow.remote.port);
+    if (bytes.length > (known ? this.limits : this.limits.strangers).messageBytes) this.counters.tooLarge++;
+    else if (pong !== undefined) {
+      if (known ? this.withinRate(flow) : this.gate.message(flow, bytes)) flow.reply(pong);
+    } else if (known) this.deliver(flow, bytes);
+    else if (this.gate.message(flow, bytes)) this.hand(flow, bytes);
   }
 
   datagramSent(flow: UdpFlow, text: string): void {
@@ -222,43 +229,35 @@ export class Transports implements StreamOwner, DatagramOwner {
       ?? this.udpPoints.find((p) => isIPv6(p.local.address) === v6);
   }
 
+  /** A message of somebody known. */
   private deliver(flow: Flow, bytes: Buffer): void {
-    if (!this.rate.allow(flow.remote.address, Date.now())) {
-      this.counters.rateDropped++;
-      return;
-    }
-    this.counters.received++;
+    if (!this.withinRate(flow)) return;
     this.handlers.wire?.('in', flow, bytes.toString('latin1'));
+    this.hand(flow, bytes);
+  }
+
+  private hand(flow: Flow, bytes: Buffer): void {
+    this.counters.received++;
     // A fault of ours in one message must not end the server for all others.
     this.guard.run('message could not be handled', () => { this.handlers.message(bytes, flow); });
   }
 
-  private sentOut(flow: Flow, text: string): void {
-    this.counters.sent++;
-    this.handlers.wire?.('out', flow, text);
+  private withinRate(flow: Flow): boolean {
+    if (this.rate.allow(flow.remote.address, Date.now())) return true;
+    this.counters.rateDropped++;
+    return false;
   }
 
-  private async open(target: ConnectTarget): Promise<StreamFlow> {
-    let coming: Socket | undefined;
-    try {
-      const socket = await openConnection(target, this.trust, this.limits.connectTime, (s) => {
-        coming = s;
-        this.opening.add(s);
-        if (this.shut) s.destroy();
-      });
-      const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
-      const verified = target.protocol === 'tls' ? target.host : undefined;
-      const flow = new StreamFlow(this.nextFlowId(), target.protocol, false, socket, this, remote, verified, Date.now());
-      this.streams.set(flow.id, flow);
-      // Nothing is lost between 'connect' and here, but the peer may be gone again.
-      if (socket.destroyed) throw new Error('connection closed at once');
-      return flow;
-    } catch (error) {
-      if (error instanceof ConnectTimeout) this.counters.connectTimeouts++;
-      throw error;
-    } finally {
-      if (coming !== undefined) this.opening.delete(coming);
-    }
+  private sentOut(flow: Flow, text: string): void {
+    this.counters.sent++;
+    if (flow.traced || isKnown(flow)) this.handlers.wire?.('out', flow, text);
+  }
+
+  private take(protocol: Protocol, socket: Socket, remote: Address, place: Place): void {
+    const flow = new StreamFlow(this.nextFlowId(), protocol, true, socket, this, remote, undefined, Date.now());
+    this.streams.set(flow.id, flow);
+    this.theirs.add(flow, place);
+    if (!place.known) this.gate.opened(flow);
   }
 
   private async loadIdentity(): Promise<TlsIdentity> {
@@ -274,7 +273,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   /** Ends the oldest accepted connection that has brought no message. */
-  private dropIdle(): boolean {
+  private dropSilent(): boolean {
     const now = Date.now();
     for (const stream of this.streams.values()) {
       if (!stream.accepted || stream.spoken) continue;
@@ -288,6 +287,8 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   private tick(): void {
     const now = Date.now();
+    this.sources.sweep(now);
+    this.theirs.check(now);
     for (const stream of this.streams.values()) stream.check(now);
     for (const point of this.udpPoints) point.check(now);
   }

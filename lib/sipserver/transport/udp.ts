@@ -6,13 +6,11 @@ import { isIPv6 } from 'node:net';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser } from './flow.js';
 import type { Guard } from './guard.js';
-import type { SipLimits, TransportCounters } from './limits.js';
-import { stunAnswer } from './stun.js';
+import type { SourceClass, Sources } from './sources.js';
 
 /** What a UDP point tells its owner. */
 export interface DatagramOwner {
-  readonly limits: SipLimits;
-  readonly counters: TransportCounters;
+  readonly sources: Sources;
   readonly guard: Guard;
   nextFlowId(): number;
   datagram(flow: UdpFlow, bytes: Buffer): void;
@@ -34,6 +32,7 @@ export class UdpFlow implements Flow {
   readonly accepted = true;
   readonly verifiedHost = undefined;
   readonly used = false;
+  traced = false;
   private users: Set<FlowUser> | undefined;
 
   /** `socket` is connected to `remote` when `connected` says so. */
@@ -44,8 +43,21 @@ export class UdpFlow implements Flow {
     return this.point.closed;
   }
 
+  get source(): SourceClass {
+    return this.point.sourceOf(this.remote);
+  }
+
+  proved(): void {
+    // Any datagram stands for itself.
+  }
+
   send(text: string): boolean {
     return this.point.transmit(this, this.socket, text);
+  }
+
+  /** Sends what is no SIP message. */
+  reply(bytes: Buffer): void {
+    this.point.reply(this, bytes);
   }
 
   addUser(user: FlowUser): void {
@@ -80,7 +92,7 @@ export class UdpPoint {
 
   private constructor(private readonly socket: Socket, readonly local: Address, private readonly owner: DatagramOwner) {
     this.hear(socket);
-    socket.on('error', (error) => { owner.datagramError(this, error); });
+    socket.on('error', owner.guard.wrap('error of a UDP socket', (error) => { owner.datagramError(this, error); }));
   }
 
   /** Binds a socket; rejects with the system's error when the address is taken. */
@@ -125,6 +137,15 @@ export class UdpPoint {
     }
   }
 
+  sourceOf(remote: Address): SourceClass {
+    return this.owner.sources.ofDatagram(remote, Date.now());
+  }
+
+  /** By the point's own socket. */
+  reply(flow: UdpFlow, bytes: Buffer): void {
+    this.send(flow, this.socket, bytes);
+  }
+
   transmit(flow: UdpFlow, socket: Socket, text: string): boolean {
     if (!this.send(flow, socket, Buffer.from(text, 'latin1'))) return false;
     this.owner.datagramSent(flow, text);
@@ -135,7 +156,7 @@ export class UdpPoint {
   private send(flow: UdpFlow, socket: Socket, bytes: Buffer): boolean {
     // Nobody can be sent to at port 0, though a datagram can come from there (RFC 768).
     if (this.closed || flow.remote.port === 0) return false;
-    const done = (error: Error | null): void => { if (error !== null) flow.failed(error); };
+    const done = (error: Error | null): void => { if (error !== null) this.owner.guard.run('failure of a datagram', () => { flow.failed(error); }); };
     try {
       if (flow.connected) socket.send(bytes, done);
       else socket.send(bytes, flow.remote.port, flow.remote.address, done);
@@ -175,7 +196,7 @@ export class UdpPoint {
     const flow = new UdpFlow(this.owner.nextFlowId(), this, socket, true, { address: plainAddress(socket.address().address), port: this.local.port }, remote);
     this.hear(socket);
     // ICMP: port, host or network unreachable.
-    socket.on('error', (error) => { flow.failed(error); });
+    socket.on('error', this.owner.guard.wrap('ICMP error', (error) => { flow.failed(error); }));
     return flow;
   }
 
@@ -184,11 +205,7 @@ export class UdpPoint {
     socket.on('message', this.owner.guard.wrap('datagram', (bytes: Buffer, from: RemoteInfo) => {
       // Port 0 means "no answer wanted" (RFC 768): no SIP element sends from there.
       if (this.closed || bytes.length < SHORTEST || from.port === 0) return;
-      const flow = this.flowTo({ address: plainAddress(from.address), port: from.port });
-      const pong = stunAnswer(bytes, from.address, from.port);
-      if (pong !== undefined) this.send(flow, this.socket, pong);
-      else if (bytes.length > this.owner.limits.messageBytes) this.owner.counters.tooLarge++;
-      else this.owner.datagram(flow, bytes);
+      this.owner.datagram(this.flowTo({ address: plainAddress(from.address), port: from.port }), bytes);
     }));
   }
 }

@@ -34,7 +34,7 @@ async function until(condition: () => boolean): Promise<void> {
 const options = (port: number, peer: Peer): string => request('OPTIONS', `sip:a@127.0.0.1:${port}`, peer.udp(port)).toString();
 
 /** For each limit: a small value, how it is met, and the counters that then stand. */
-const cases: Record<keyof Omit<SipLimits, 'addresses' | 'reuseTime'>, [value: number, meet: Meet, counters: Record<string, number>]> = {
+const cases: Record<keyof Omit<SipLimits, 'addresses' | 'reuseTime' | 'strangers'>, [value: number, meet: Meet, counters: Record<string, number>]> = {
   messageBytes: [1000, async (t, { port }, peer) => {
     const big = `${options(port('tcp'), peer).replace(/Content-Length: 0/, 'X-Big: 1\r\nContent-Length: 2000')}${'x'.repeat(2000)}`;
     peer.udp(port('udp')).send(big);
@@ -126,7 +126,7 @@ const cases: Record<keyof Omit<SipLimits, 'addresses' | 'reuseTime'>, [value: nu
   }, { refusedDialogs: 1, dialogs: 1 }],
 };
 
-t.same([...Object.keys(cases), 'addresses', 'reuseTime'].sort(), Object.keys(DEFAULT_LIMITS).sort(), 'no limit is left out; those two are shown in the tests of rate and connections');
+t.same([...Object.keys(cases), 'addresses', 'reuseTime', 'strangers'].sort(), Object.keys(DEFAULT_LIMITS).sort(), 'no limit is left out; those three are shown in the tests of rate, connections and attacks');
 
 for (const [name, [value, meet, counters]] of Object.entries(cases)) {
   t.test(`${name} = ${value}`, async (t) => {

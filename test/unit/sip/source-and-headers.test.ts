@@ -5,7 +5,7 @@ import { addressMatcher, sourceJudge } from '../../../lib/sip/source.js';
 t.test('a source address decides who it is; Meta only over TLS, first matching peer wins', (t) => {
   const judge = sourceJudge({
     metaSources: ['31.13.24.0/21', '2a03:2880::/32'],
-    peers: { pbx: { sources: ['10.0.0.7/32', '31.13.24.1'] }, all: { sources: ['10.0.0.0/8'] } },
+    peers: { pbx: { sources: ['10.0.0.7/32', '31.13.24.1'], transports: ['udp', 'tcp', 'tls'] }, secure: { sources: ['10.2.0.0/16'], transports: ['tls'] }, all: { sources: ['10.0.0.0/8'], transports: ['tcp', 'tls'] } },
   });
   t.same(judge('31.13.25.1', 'tls'), { kind: 'meta' });
   t.same(judge('::ffff:31.13.25.1', 'TLS'), { kind: 'meta' });
@@ -14,6 +14,10 @@ t.test('a source address decides who it is; Meta only over TLS, first matching p
   t.same(judge('31.13.24.1', 'udp'), { kind: 'peer', peer: 'pbx' });
   t.same(judge('10.0.0.7', 'tcp'), { kind: 'peer', peer: 'pbx' });
   t.same(judge('10.1.1.1', 'tcp'), { kind: 'peer', peer: 'all' });
+  t.same(judge('10.1.1.1', 'udp'), { kind: 'stranger' }, 'M1: whoever writes its address into a datagram is not the peer');
+  t.same(judge('10.2.1.1', 'TLS'), { kind: 'peer', peer: 'secure' });
+  t.same(judge('10.2.1.1', 'tcp'), { kind: 'peer', peer: 'all' });
+  t.same(judge('10.2.1.1', 'udp'), { kind: 'stranger' });
   t.same(judge('192.0.2.1', 'tls'), { kind: 'stranger' });
   t.same(judge('not an address', 'tls'), { kind: 'stranger' });
   t.ok(addressMatcher(['::1'])('[::1]'));

@@ -5,6 +5,7 @@ import { responseTo, SipMessage } from '../../../lib/sipserver/parser/index.js';
 import { DEFAULT_TIMERS, newBranch, TransactionLayer } from '../../../lib/sipserver/transaction/index.js';
 import type { ClientTransactionUser, ServerTransaction, TransactionUser } from '../../../lib/sipserver/transaction/index.js';
 import { AcceptedInvite } from '../../../lib/sipserver/dialog/index.js';
+import { Guard } from '../../../lib/sipserver/transport/index.js';
 import type { Flow, FlowUser } from '../../../lib/sipserver/transport/index.js';
 
 /** The timers of the RFC: the clock of this test is its own. */
@@ -32,16 +33,22 @@ function seeded(seed: number): () => number {
   };
 }
 
+const guard = new Guard(() => { /* told below */ }, (place, error) => { t.fail(`${place}: ${error.message}`); });
+
 class LossyFlow implements Flow {
   readonly protocol = 'udp' as const;
   readonly accepted = true;
   readonly verifiedHost = undefined;
   readonly closed = false;
   readonly used = false;
+  readonly source = 'known';
+  traced = false;
   sent = 0;
   to: ((bytes: Buffer) => void) | undefined;
   constructor(readonly id: number, readonly local: { address: string; port: number }, readonly remote: { address: string; port: number },
     private readonly loss: number, private readonly random: () => number) {}
+
+  proved(): void { /* nothing to keep */ }
 
   send(text: string): boolean {
     this.sent++;
@@ -71,13 +78,16 @@ function run(loss: number, count: number, method: 'INVITE' | 'OPTIONS', status: 
       handled.set(id, (handled.get(id) ?? 0) + 1);
       tx.user = { cancelled() { /* none is */ }, transportFailed() { /* cannot */ }, unacknowledged() { unacknowledged++; } };
       tx.respond(responseTo(tx.request, status, undefined, 'tag'));
-      if (method === 'INVITE' && status < 300) acceptedInvites.set(id, new AcceptedInvite(1, tx, TIMERS, () => { unacknowledged++; }));
+      if (method === 'INVITE' && status < 300) acceptedInvites.set(id, new AcceptedInvite(1, tx, TIMERS, guard, () => { unacknowledged++; }));
     },
     ack(ack) { acceptedInvites.get(ack.get('call-id') ?? '')?.stop(); },
     stray() { /* late ones */ },
     welcome: () => true,
+    belongs: () => false,
+    knowsCall: () => false,
+    ready: () => true,
   };
-  const options = { timers: TIMERS, maxTransactions: 1e6, maxHeaders: 100, udp: () => undefined };
+  const options = { timers: TIMERS, guard, maxTransactions: 1e6, maxHeaders: 100, maxGuests: 10, question: () => true, udp: () => undefined };
   const uas = new TransactionLayer({ ...options, user: server });
   const uac = new TransactionLayer({ ...options, user: { ...server, request() { /* a client only */ } } });
   there.to = (bytes) => { uas.receive(bytes, back); };

@@ -5,6 +5,7 @@ import { responseTo, SipMessage } from '../../../lib/sipserver/parser/index.js';
 import { AcceptedInvite, ReliableProvisionals } from '../../../lib/sipserver/dialog/index.js';
 import { DEFAULT_TIMERS, newBranch, TransactionLayer } from '../../../lib/sipserver/transaction/index.js';
 import type { ServerTransaction } from '../../../lib/sipserver/transaction/index.js';
+import { Guard } from '../../../lib/sipserver/transport/index.js';
 import type { Flow, Protocol } from '../../../lib/sipserver/transport/index.js';
 
 mock.timers.enable({ apis: ['setTimeout', 'setImmediate', 'Date'] });
@@ -15,7 +16,7 @@ function flow(protocol: Protocol, log: string[]): Flow {
   const begun = Date.now();
   return {
     id: 1, protocol, local: { address: '192.0.2.1', port: 5060 }, remote: { address: '192.0.2.2', port: 5060 }, accepted: false, verifiedHost: undefined,
-    closed: false, used: false, addUser() { /* nothing breaks */ }, removeUser() { /* see above */ }, close() { /* stays */ },
+    closed: false, used: false, source: 'known', traced: false, proved() { /* nothing to keep */ }, addUser() { /* nothing breaks */ }, removeUser() { /* see above */ }, close() { /* stays */ },
     send(text) {
       log.push(`${Date.now() - begun} ${text.slice(0, text.startsWith('SIP/2.0') ? 11 : text.indexOf(' '))}`);
       return true;
@@ -23,10 +24,12 @@ function flow(protocol: Protocol, log: string[]): Flow {
   };
 }
 
+const guard = new Guard(() => { /* none */ }, (place, error) => { t.fail(`${place}: ${error.message}`); });
+
 function layer(request?: (tx: ServerTransaction) => void): TransactionLayer {
   return new TransactionLayer({
-    timers: DEFAULT_TIMERS, maxTransactions: 100, maxHeaders: 100, udp: () => undefined,
-    user: { request: (tx) => request?.(tx), ack() { /* not here */ }, stray() { /* not here */ }, welcome: () => true },
+    timers: DEFAULT_TIMERS, guard, maxTransactions: 100, maxHeaders: 100, maxGuests: 10, question: () => true, udp: () => undefined,
+    user: { request: (tx) => request?.(tx), ack() { /* not here */ }, stray() { /* not here */ }, welcome: () => true, belongs: () => false, knowsCall: () => false, ready: () => true },
   });
 }
 
@@ -107,7 +110,7 @@ t.test('a 2xx is repeated at T1, doubling up to T2, on every transport; a reliab
   let never = 0;
   const transactions = layer((tx) => {
     tx.respond(responseTo(tx.request, 200, undefined, 'x'));
-    new AcceptedInvite(1, tx, DEFAULT_TIMERS, () => { never++; });
+    new AcceptedInvite(1, tx, DEFAULT_TIMERS, guard, () => { never++; });
   });
   transactions.receive(message('INVITE').toBuffer(), flow('tls', log));
   pass(40_000);
@@ -116,7 +119,7 @@ t.test('a 2xx is repeated at T1, doubling up to T2, on every transport; a reliab
 
   const reliable: string[] = [];
   const other = layer((tx) => {
-    new ReliableProvisionals(tx, DEFAULT_TIMERS, () => { never++; }).send(responseTo(tx.request, 183, undefined, 'x'));
+    new ReliableProvisionals(tx, DEFAULT_TIMERS, guard, () => { never++; }).send(responseTo(tx.request, 183, undefined, 'x'));
   });
   other.receive(message('INVITE').toBuffer(), flow('udp', reliable));
   pass(40_000);

@@ -120,7 +120,7 @@ t.test('limits on connections', async (t) => {
   await once(big.resume(), 'close');
   t.equal(counters.tooLarge, 1);
   await a.until(() => a.transports.connections === 0);
-  t.match(a.transports.admission, { open: 0, handshaking: 0 });
+  t.match(a.transports.admission, { open: 0, handshaking: { known: 0, strangers: 0 } });
 });
 
 t.test('messages a second, and addresses that are not wanted', async (t) => {

@@ -1,0 +1,111 @@
+// What comes from strangers, before anything is done for them: their budgets, and their connections in the order in which they give way.
+import { FAIR_TIME } from './admission.js';
+import type { Flow, Protocol } from './flow.js';
+import type { SipLimits, TransportCounters } from './limits.js';
+import { RateLimiter, StrangerBudget } from './rate.js';
+import { placeOf } from './sources.js';
+import type { StreamFlow } from './stream.js';
+
+/** Of how many senders who got no answer it is told in a minute, and in an hour of each of them once. */
+const TOLD_A_MINUTE = 10;
+const TOLD_AGAIN = 3_600_000;
+const MOST_TOLD = 1000;
+
+export class StrangerGate {
+  private readonly budget: StrangerBudget;
+  /** Their connections; the one by which something was proved last stands last. */
+  private readonly streams = new Map<number, StreamFlow>();
+
+  private readonly news = new RateLimiter(TOLD_A_MINUTE, 1);
+  /** Place → when it was told of. */
+  private readonly told = new Map<string, number>();
+
+  /** `concerns` tells whether a message may belong to a dialog or transaction of ours, whoever sent it; `unknown` hears of some who got no answer. */
+  constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly concerns: (bytes: Buffer) => boolean,
+    private readonly unknown: (address: string, protocol: Protocol) => void) {
+    this.budget = new StrangerBudget(limits.strangers, limits.addresses);
+  }
+
+  /** True when the message of a stranger may be read. What concerns us is, also beyond the budget: nobody else can know its Call-ID. */
+  message(flow: Flow, bytes: Buffer): boolean {
+    if (flow.source === 'stranger') {
+      if (this.concerns(bytes)) return true;
+      this.counters.strangersSilenced++;
+      this.tell(flow.remote.address, flow.protocol);
+      return false;
+    }
+    const now = Date.now();
+    const place = placeOf(flow.remote.address);
+    // Bytes of a connection are counted as they arrive.
+    const within = this.budget.message(place, now) && (flow.protocol !== 'udp' || this.budget.received(place, bytes.length, now));
+    if (within || this.concerns(bytes)) return true;
+    this.counters.strangersRateDropped++;
+    return false;
+  }
+
+  /** The same for keep-alives. */
+  pings(flow: Flow, count: number): boolean {
+    const within = flow.source === 'guest' && this.budget.message(placeOf(flow.remote.address), Date.now(), count);
+    if (!within) this.counters.strangersRateDropped++;
+    return within;
+  }
+
+  /** Bytes have arrived on a connection of theirs. */
+  bytes(flow: Flow, bytes: number): boolean {
+    const within = this.budget.received(placeOf(flow.remote.address), bytes, Date.now());
+    if (!within) this.counters.strangersRateDropped++;
+    return within;
+  }
+
+  /** The application is to be asked about a request of theirs. */
+  question(): boolean {
+    return this.budget.question(Date.now());
+  }
+
+  /** A connection of somebody who could only have business here if something were going on. */
+  uncalledFor(address: string, protocol: Protocol): void {
+    this.counters.strangersRefusedConnections++;
+    this.tell(address, protocol);
+  }
+
+  connection(address: string): boolean {
+    return this.budget.connection(placeOf(address), Date.now());
+  }
+
+  opened(stream: StreamFlow): void {
+    this.streams.set(stream.id, stream);
+  }
+
+  closed(stream: StreamFlow): void {
+    this.streams.delete(stream.id);
+  }
+
+  proved(stream: StreamFlow): void {
+    if (this.streams.delete(stream.id)) this.streams.set(stream.id, stream);
+  }
+
+  /** Ends the connection that has proved nothing for longest; `urgent`: also one that is new, in the end one that has authenticated. */
+  drop(urgent: boolean): boolean {
+    const now = Date.now();
+    const choice = this.first((s) => s.source !== 'authenticated' && (urgent || now - s.openedAt >= FAIR_TIME)) ?? (urgent ? this.first(() => true) : undefined);
+    if (choice === undefined) return false;
+    this.counters.strangersDroppedConnections++;
+    choice.destroy(new Error('gave way to a new connection'));
+    return true;
+  }
+
+  /** Who expected an answer in vain may be somebody's PBX: it is told, and not so often that the telling becomes a burden. */
+  private tell(address: string, protocol: Protocol): void {
+    const now = Date.now();
+    const key = `${protocol} ${placeOf(address)}`;
+    if (now - (this.told.get(key) ?? -Infinity) < TOLD_AGAIN || !this.news.allow('', now / 60)) return;
+    if (this.told.size >= MOST_TOLD) this.told.clear();
+    this.told.set(key, now);
+    this.unknown(address, protocol);
+  }
+
+  private first(test: (stream: StreamFlow) => boolean): StreamFlow | undefined {
+    for (const stream of this.streams.values()) if (test(stream)) return stream;
+    return undefined;
+  }
+}
