@@ -8,6 +8,7 @@ import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
+import { UserNames } from './call/userNames.js';
 import { isLoopbackListen } from './config/checks.js';
 import { transports, type Config } from './config/types.js';
 import type { HttpAccess } from './http/access.js';
@@ -40,6 +41,8 @@ const sipConnectTimeoutMs = 10_000;
 const authenticatedFor = 3600;
 /** An account is known where it has shown its password for so long; a phone may be off over a holiday. */
 const knownPlaceMs = 7 * 24 * 3600 * 1000;
+/** Which names are one user is known for so long after a call; numbers are given to others some time. */
+const knownNameMs = 90 * 24 * 3600 * 1000;
 
 /** A running service. */
 export interface Service {
@@ -97,8 +100,10 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   undo.push(() => audit.close());
 
   const knownPlaces = new Remembered({ prefix: 'k', capacity: 200_000, lifetime: knownPlaceMs, now: Date.now });
-  const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }), beside: [knownPlaces] });
+  const knownNames = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
+  const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }), beside: [knownPlaces, knownNames] });
   undo.push(() => daily.close());
+  const userNames = new UserNames(knownNames);
 
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
     webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => connections.pick(),
@@ -150,7 +155,8 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     rules: () => rules,
     media, table, log, dialogs: new DialogIndex(),
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
-    limits: new BusinessLimits({ table, daily, rates: new RateWindows(1000, () => performance.now()) }),
+    limits: new BusinessLimits({ table, daily, rates: new RateWindows(1000, () => performance.now()), names: userNames }),
+    userNames,
     authenticator,
     registrar,
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),

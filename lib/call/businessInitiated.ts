@@ -7,7 +7,7 @@ import { Authorization } from '../sip/authorization.js';
 import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { headerFacts, isRefusal, whileConnected, wholeBody } from '../sip/drachtio.js';
-import { cleanHeaderValue, formatReason, parseReason, quotedString, requires } from '../sip/headers.js';
+import { cleanHeaderValue, formatReason, parseReason, quotedString, readMetaHeaders, requires } from '../sip/headers.js';
 import { withUser } from '../routing/index.js';
 import { authorize } from '../sip/inDialog.js';
 import { OutboundInvite } from '../sip/invite.js';
@@ -22,6 +22,7 @@ import { judgeRefusal, refusalText } from './metaRefusal.js';
 import { retrySoon } from './negotiation.js';
 import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
 import { SessionTimer } from './sessionTimer.js';
+import type { WantedPlaces } from './limits.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
 import { reasonOf, statusForPeer } from './termination.js';
@@ -149,7 +150,7 @@ class BusinessInitiatedCall {
       call.end({ by: 'us', reason: 'overload', status: 503, text: `limits.maxCalls (${config.limits.maxCalls}) is reached` });
       return null;
     }
-    const places = this.#context.limits.take(call, { peer: this.#peerName, peerConfig: this.#peer, number, numberConfig, user });
+    const places = this.#context.limits.take(call, { peer: this.#peerName, peerConfig: this.#peer, account: this.#account(), number, numberConfig, user });
     if (places.refused !== null) {
       call.facts.rule = places.refused.rule;
       call.end(places.refused);
@@ -160,6 +161,12 @@ class BusinessInitiatedCall {
       return null;
     }
     return { number, user, numberConfig, store: places.store, place: places.peerPlace };
+  }
+
+  #account(): WantedPlaces['account'] {
+    const { account } = this.#call.facts;
+    const config = account === null ? undefined : this.#peer.accounts[account];
+    return account === null || config === undefined ? null : { user: account, config };
   }
 
   async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string, ring: () => void): Promise<SipDialog | null> {
@@ -189,7 +196,12 @@ class BusinessInitiatedCall {
     });
     const outcome = await invite.outcome;
     clearTimeout(timer);
-    if (outcome.kind === 'answered') return outcome.dialog;
+    if (outcome.kind === 'answered') {
+      // META-SIP §7: the 200 says which ids the user has.
+      const { userId, parentUserId } = readMetaHeaders(outcome.dialog.res);
+      this.#context.userNames.learn(user, userId, parentUserId);
+      return outcome.dialog;
+    }
     if (outcome.kind === 'failed') {
       call.end({ by: 'us', reason: 'metaUnreachable', status: 503, text: `Meta could not be reached: ${outcome.error.message}` });
     } else {
@@ -276,7 +288,7 @@ class BusinessInitiatedCall {
       route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music,
       from: `<sip:${user ?? 'anonymous'}@${config.domain}>`, headers: { 'X-WA-Number': number ?? '' },
     });
-    const caller = parseNameAddr(this.#req.get('From') ?? '')?.uri.user ?? '';
+    const caller = this.#call.facts.account ?? parseNameAddr(this.#req.get('From') ?? '')?.uri.user ?? '';
     bridge.connect(bridge.adopt({
       target: { peer: this.#peerName, user: caller, uri: caller === '' ? this.#peer.uri : withUser(this.#peer.uri, caller) },
       rule: this.#call.facts.rule ?? '', config: this.#peer, dialog, leg, place, timer: this.#timer, offeredIn: this.#req.body === '' ? this.#req : null,

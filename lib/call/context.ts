@@ -17,6 +17,7 @@ import type { BusinessLimits } from './limits.js';
 import type { Located } from './locate.js';
 import type { CallRecord } from './record.js';
 import type { CallTable } from './table.js';
+import type { UserNames } from './userNames.js';
 
 /** The rules of one configuration, compiled; replaced as a whole when it is reloaded. */
 export interface CallRules {
@@ -63,6 +64,8 @@ export interface CallContext {
   readonly onStranger: (address: string, protocol: string) => void;
   /** Every verdict on a real call. `enforced`, of a sign of a leak: whether it ends the call. */
   readonly onVerdict: (call: Call, facts: JudgedFacts, verdict: Verdict, enforced?: boolean) => void;
+  /** Which names are one WhatsApp user. */
+  readonly userNames: UserNames;
   /** Places of business-initiated calls. */
   readonly limits: BusinessLimits;
   readonly onEnded: (call: Call, record: CallRecord) => void;

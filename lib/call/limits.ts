@@ -1,14 +1,17 @@
-import type { NumberConfig, PeerConfig } from '../config/types.js';
+import type { AccountConfig, NumberConfig, PeerConfig } from '../config/types.js';
 import { pairLimits } from '../config/types.js';
 import type { DailyCounters, RateWindows } from '../state/index.js';
 import type { Call } from './call.js';
 import type { CallTable, Place } from './table.js';
 import { numberFull, peerFull, type Termination } from './termination.js';
+import type { UserNames } from './userNames.js';
 
 /** A business-initiated call that wants to begin. */
 export interface WantedPlaces {
   readonly peer: string;
   readonly peerConfig: PeerConfig;
+  /** The user who calls, of a peer whose users register; null for other peers. User names are unique across peers. */
+  readonly account: { readonly user: string; readonly config: AccountConfig } | null;
   /** Business number, E.164 with '+'. */
   readonly number: string;
   readonly numberConfig: NumberConfig;
@@ -25,64 +28,75 @@ interface Objection { readonly reason: string; readonly rule: string; readonly s
 
 /**
  * The limits of business-initiated calls, kept before Meta has to refuse (META-SIP §9): one live call for each pair of business
- * number and user, calls at once, new calls and connected calls in 24 hours, calls per second; and the peers' own.
+ * number and user, calls at once, new calls and connected calls in 24 hours, calls per second; and the peers' and accounts' own.
  * A call takes all its places in one step, so nothing can come between, and gives each back once.
  */
 export class BusinessLimits {
   readonly #table: CallTable;
   readonly #daily: DailyCounters;
   readonly #rates: RateWindows;
+  readonly #names: UserNames;
 
-  constructor(parts: { readonly table: CallTable; readonly daily: DailyCounters; /** Of one second. */ readonly rates: RateWindows }) {
+  constructor(parts: { readonly table: CallTable; readonly daily: DailyCounters; /** Of one second. */ readonly rates: RateWindows; readonly names: UserNames }) {
     this.#table = parts.table;
     this.#daily = parts.daily;
     this.#rates = parts.rates;
+    this.#names = parts.names;
   }
 
   /** 403 where trying again soon cannot help, 503 with Retry-After where it can (RFC 3261 §21.4.4, §21.5.4). */
   take(call: Call, wanted: WantedPlaces): Places {
-    const { peer, number, user } = wanted;
+    const { peer, number, user, account } = wanted;
     const objection = this.#objection(wanted);
     if (objection !== null) return { refused: { ...objection, by: 'policy' } };
 
     const peerPlace = this.#table.takePeer(peer, wanted.peerConfig.maxConcurrentCalls);
     const places = [
       peerPlace, this.#table.takeNumber(number, wanted.numberConfig.maxConcurrentCalls),
+      account === null ? null : this.#table.takeAccount(account.user),
     ];
-    const pair = this.#table.takePair(number, user, 1);
+    const pair = this.#table.takePair(number, this.#names.keyOf(user), 1);
     this.#rates.take(`peer ${peer}`);
     this.#rates.take(`number ${number}`);
-    const counted = this.#daily.add(newCalls(number));
+    const counted = [newCalls(number), ...(account === null ? [] : [accountCalls(account.user)])].map((key) => this.#daily.add(key));
     call.own((termination) => {
       for (const place of places) place?.release();
       // Meta counts what reached it; an outage must not use up the day.
-      if (call.attempts.length === 0 || termination.reason === 'metaUnreachable') counted.undo();
+      if (call.attempts.length === 0 || termination.reason === 'metaUnreachable') for (const one of counted) one.undo();
       if (termination.by === 'meta' || termination.by === 'user') pair?.release();
     });
     // Where Meta did not end it, Meta has the pair's call until our BYE or CANCEL is through.
     void call.ended.then(() => pair?.release());
-    return { refused: null, store: () => counted.store(), peerPlace: peerPlace ?? { release: () => undefined } };
+    return { refused: null, store: async () => void await Promise.all(counted.map((one) => one.store())), peerPlace: peerPlace ?? { release: () => undefined } };
   }
 
   /** Meta answered: the call counts against the pair's daily limit. */
   connected(number: string, user: string): void {
-    void this.#daily.add(pairCalls(number, user)).store();
+    void this.#daily.add(pairCalls(number, this.#names.keyOf(user))).store();
   }
 
-  #objection({ peer, peerConfig, number, numberConfig, user }: WantedPlaces): Objection | null {
+  #objection({ peer, peerConfig, number, numberConfig, user, account }: WantedPlaces): Objection | null {
     const ofNumber = (key: string): string => `numbers."${number}".${key}`;
     const { pairLimit, newCallsPerDay, maxConcurrentCalls, callsPerSecond } = numberConfig;
     const perPair = pairLimits[pairLimit];
+    const names = this.#names.all(user);
 
-    const pairFree = this.#daily.freeAt(pairCalls(number, user), perPair);
+    const pairFree = this.#daily.freeAt(names.map((name) => pairCalls(number, name)), perPair);
     if (pairFree !== null) return { reason: 'limit.pairDaily', rule: ofNumber('pairLimit'), status: 403, text: `${perPair} connected calls to this user in 24 h; the next after ${time(pairFree)}` };
     const numberFree = this.#daily.freeAt(newCalls(number), newCallsPerDay);
     if (numberFree !== null) return { reason: 'limit.numberDaily', rule: ofNumber('newCallsPerDay'), status: 403, text: `${newCallsPerDay} new calls in 24 h; the next after ${time(numberFree)}` };
 
+    const perDay = account?.config.callsPerDay ?? null;
+    const accountFree = account === null || perDay === null ? null : this.#daily.freeAt(accountCalls(account.user), perDay);
+    const ofAccount = (key: string): string => `peers.${peer}.accounts.${account?.user}.${key}`;
+    if (accountFree !== null) return { reason: 'limit.accountDaily', rule: ofAccount('callsPerDay'), status: 403, text: `${account?.user} has placed ${perDay} calls in 24 h; the next after ${time(accountFree)}` };
+
     const busy = (reason: string, rule: string, text: string): Objection => ({ reason, rule, status: 503, text });
-    if (this.#table.onPair(number, user) > 0) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
+    if (names.some((name) => this.#table.onPair(number, name) > 0)) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
     if (this.#table.onNumber(number) >= maxConcurrentCalls) return numberFull(number, maxConcurrentCalls);
     if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return peerFull(peer, peerConfig.maxConcurrentCalls);
+    const atOnce = account?.config.maxConcurrentCalls ?? null;
+    if (account !== null && atOnce !== null && this.#table.onAccount(account.user) >= atOnce) return busy('limit.account', ofAccount('maxConcurrentCalls'), `${account.user} has ${atOnce} calls of its own already`);
     if (!this.#rates.free(`peer ${peer}`, peerConfig.callsPerSecond)) return busy('limit.peerRate', `peers.${peer}.callsPerSecond`, `peer ${peer} began ${peerConfig.callsPerSecond} calls within a second`);
     if (!this.#rates.free(`number ${number}`, callsPerSecond)) return busy('limit.numberRate', ofNumber('callsPerSecond'), `${number} began ${callsPerSecond} calls within a second`);
     return null;
@@ -90,5 +104,6 @@ export class BusinessLimits {
 }
 
 const newCalls = (number: string): string => `n ${number}`;
+const accountCalls = (user: string): string => `a ${user}`;
 const pairCalls = (number: string, user: string): string => `p ${number} ${user}`;
 const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16)}Z`;

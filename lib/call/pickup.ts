@@ -24,8 +24,9 @@ type Refusal = { readonly status: number; readonly why: string; readonly reason?
 /**
  * An INVITE with Replaces from a peer (RFC 3891): another of its users takes a WhatsApp user over, from a phone that rings (directed
  * pick-up) or from one that talks (the end of an attended transfer, call retrieve). Policy judges who picks up (house rule 2).
+ * `account`: the user who does, of a peer whose users register; only what was verified says so.
  */
-export function takePickup(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack): void {
+export function takePickup(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
   const replaces = parseReplaces(req.get('Replaces') ?? '');
   // RFC 3891 §3: a malformed or second Replaces is a bad request; no such dialog is 481.
   const known = replaces === null ? null : context.dialogs.find(replaces);
@@ -46,7 +47,7 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
   const timer = new SessionTimer();
   const asked = timer.take(req);
   if (asked.tooSmall) return res.send(422, { headers: asked.headers });
-  const admitted = admit(context, known, peerName, req);
+  const admitted = admit(context, known, peerName, req, account);
   if ('why' in admitted) return refuse(admitted);
   let cancelled = false;
   req.on('cancel', () => { cancelled = true; });
@@ -55,11 +56,11 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
 
 interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place; readonly facts: TargetFacts }
 
-function admit(context: CallContext, known: KnownDialog, peerName: string, req: SipRequest): Admitted | Refusal {
+function admit(context: CallContext, known: KnownDialog, peerName: string, req: SipRequest, account: string | null): Admitted | Refusal {
   const { config, judgeTarget, judgeNewcomer } = context.rules();
   const { call } = known;
   const peer = config.peers[peerName]!;
-  const user = parseNameAddr(req.get('From') ?? '')?.uri.user ?? '';
+  const user = account ?? parseNameAddr(req.get('From') ?? '')?.uri.user ?? '';
   const facts: TargetFacts = {
     origin: 'replaces', number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
     uri: user === '' ? peer.uri : withUser(peer.uri, user),

@@ -75,7 +75,7 @@ export class CallService {
     if (source.kind === 'meta') return objection === null ? takeUserInitiated(this.#context, req, res, stack) : this.#object(req, res, objection);
     const identity = identifyPeer(this.#context, source, req, res);
     if (identity.known && objection !== null) this.#object(req, res, objection);
-    else if (identity.known && req.has('Replaces')) takePickup(this.#context, identity.peer, req, res, stack);
+    else if (identity.known && req.has('Replaces')) takePickup(this.#context, identity.peer, req, res, stack, identity.account);
     else if (identity.known) takeBusinessInitiated(this.#context, identity.peer, req, res, stack, identity.account);
     else if (!identity.answered) this.#refuse(req, res, identity.why);
   }

@@ -6,6 +6,7 @@ export class CallTable {
   readonly #perNumber = new Map<string, number>();
   readonly #perPeer = new Map<string, number>();
   readonly #perPair = new Map<string, number>();
+  readonly #perAccount = new Map<string, number>();
   readonly #onRemoved: (call: Call) => void;
 
   /** @param onRemoved told of each call as it leaves the table */
@@ -46,6 +47,15 @@ export class CallTable {
   /** The same for a business number and a WhatsApp user together, whoever called. */
   takePair(number: string, user: string, limit: number): Place | null {
     return take(this.#perPair, `${number} ${user}`, limit);
+  }
+
+  /** The same for calls that a registered user has placed. */
+  takeAccount(user: string): Place | null {
+    return take(this.#perAccount, user, Infinity);
+  }
+
+  onAccount(user: string): number {
+    return this.#perAccount.get(user) ?? 0;
   }
 
   onPair(number: string, user: string): number {

@@ -156,8 +156,9 @@ class UserInitiatedCall {
       call.end(numberFull(this.#request.number, number.maxConcurrentCalls));
       return null;
     }
+    this.#context.userNames.learn(this.#request.user, this.#request.headers.userId, this.#request.headers.parentUserId);
     // Never refused here: it is Meta's to keep a user to one call. A business-initiated call has to wait for it.
-    const pair = this.#context.table.takePair(this.#request.number, this.#request.user, Infinity);
+    const pair = this.#context.table.takePair(this.#request.number, this.#context.userNames.keyOf(this.#request.user), Infinity);
     call.own(() => {
       place.release();
       pair?.release();

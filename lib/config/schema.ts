@@ -117,7 +117,11 @@ export const peerSchema: Group = {
   uri: leaf('Where calls to this peer are sent; required unless register is true.', is.orNull(is.peerUri), null),
   hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer.', is.host),
   register: leaf('Its users register with us (true), each with an account below.', is.bool, false),
-  accounts: tableOf('Who may register, by user. They are the on-net users of this peer.', is.account, { password: secret('Password.') }),
+  accounts: tableOf('Who may register, by user. They are the on-net users of this peer.', is.account, {
+    password: secret('Password.'),
+    maxConcurrentCalls: leaf('Calls at once that it may place; null: as many as its peer.', is.orNull(is.integer(0, 100_000)), null),
+    callsPerDay: leaf('New calls that it may place in 24 h; null: as many as the number.', is.orNull(is.integer(0, 10_000_000)), null),
+  }),
   registration: {
     minExpires: leaf('Seconds; a shorter registration is refused with 423.', is.integer(10, 3600), 60),
     maxExpires: leaf('Seconds; a longer registration is shortened.', is.integer(60, 86_400), 3600),

@@ -211,6 +211,10 @@ export interface PeerConfig {
 
 export interface AccountConfig {
   readonly password: string;
+  /** Calls at once that it may place; null: as many as its peer. */
+  readonly maxConcurrentCalls: number | null;
+  /** New calls that it may place in 24 h; null: as many as the number. */
+  readonly callsPerDay: number | null;
 }
 
 export interface RegistrationConfig {

@@ -6,6 +6,7 @@ export { explainBusinessInitiated, explainUserInitiated } from './explain.js';
 export type { CallExplanation, Explained } from './explain.js';
 export { judgeLeak } from './leak.js';
 export type { Leak } from './leak.js';
+export { isBsuid } from './numbers.js';
 export { formatPolicyFault, prove, proveInSteps } from './proof.js';
 export type { PolicyFault, Proof } from './proof.js';
 export { explainTarget, judgeTarget } from './target.js';

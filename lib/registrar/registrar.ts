@@ -68,12 +68,13 @@ export class Registrar {
 
   /** The configuration has changed: what is registered by its rules no more is forgotten. */
   reload(): void {
+    const before = this.#homes;
     this.#homes = homesOf(this.#options.peers());
     this.#places = [...new Set([...this.#homes.values()].map(({ admits }) => admits))];
     for (const [user, bindings] of this.#bindings) {
       const home = this.#homes.get(user);
       for (const binding of bindings) {
-        const why = home === undefined ? 'the account is gone' : !home.admits(binding.source.address) ? 'its address is not in sources any more' : this.#options.objects(binding.uri, user);
+        const why = home === undefined ? 'the account is gone' : home.account.password !== before.get(user)?.account.password ? 'its password is another now' : !home.admits(binding.source.address) ? 'its address is not in sources any more' : this.#options.objects(binding.uri, user);
         if (why !== null) this.forget(binding, why);
       }
     }

@@ -52,11 +52,12 @@ export class DailyCounters implements JournalContent {
     return this.#current(key).reduce((sum, run) => sum + run.count, 0);
   }
 
-  /** When fewer than `limit` will be left, in milliseconds since 1970; null when it is so now. */
-  freeAt(key: string, limit: number): number | null {
-    let over = this.count(key) - limit;
+  /** When fewer than `limit` will be left of the events of all these keys together, in milliseconds since 1970; null when it is so now. */
+  freeAt(keys: string | readonly string[], limit: number): number | null {
+    const runs = (typeof keys === 'string' ? [keys] : keys).flatMap((key) => this.#current(key));
+    let over = runs.reduce((sum, run) => sum + run.count, 0) - limit;
     if (over < 0) return null;
-    for (const { second, count } of this.#current(key)) {
+    for (const { second, count } of runs.sort((a, b) => a.second - b.second)) {
       over -= count;
       if (over < 0) return (second + secondsPerDay) * 1000;
     }

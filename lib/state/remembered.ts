@@ -30,6 +30,11 @@ export class Remembered implements StatePart {
     this.#options = options;
   }
 
+  /** Entries in memory, those that have lapsed too. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get(key: string): string | null {
     const entry = this.#entries.get(key);
     return entry !== undefined && entry.second > this.#lapsed() ? entry.value : null;

@@ -95,6 +95,20 @@ t.test('a reload forgets what its rules allow no more, and keeps the rest', asyn
   t.same(users(), [], 'an account that is gone');
 });
 
+t.test('L10: an account with a new password keeps no device that registered by the old one', async (t) => {
+  const { registrar, state, log, register } = open(t);
+  await register('6001', 'one');
+  await register('6002', 'two', { Contact: '<sip:6002@10.0.0.2>' });
+  state.peers = peersOf({ phones: { ...phones, accounts: { 6001: { password: 'new' }, 6002: { password: 'two' } } } });
+  registrar.reload();
+  t.same(registrar.all().map(({ user }) => user), ['6002']);
+  t.match(log.at(-1), /unregistered: its password is another now/);
+  t.equal((await register('6001', 'one')).status, 403);
+  t.equal((await register('6001', 'new')).status, 200);
+  registrar.reload();
+  t.equal(registrar.all().length, 2);
+});
+
 t.test('answers to guesses are held back, and not given any more once it is closed', async (t) => {
   const { registrar, authenticator, register, log } = open(t);
   t.equal((await register('6001', 'guess')).status, 403);
