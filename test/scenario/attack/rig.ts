@@ -89,7 +89,7 @@ export async function open(t: Test, pbxTransport: 'udp' | 'tcp'): Promise<Rig> {
     overlay: {
       meta: { address: places.meta, sources: [`${places.meta}/32`], challenge: [], ringTimeout: 5 },
       peers: {
-        pbx: { uri: `sip:${places.pbx}:${pbxPort};transport=${pbxTransport}`, sources: [`${places.pbx}/32`], mayCall: [number] },
+        pbx: { uri: `sip:${places.pbx}:${pbxPort};transport=${pbxTransport}`, sources: [`${places.pbx}/32`], mayCall: [number], maxConcurrentCalls: 10_000 },
         phones: { register: true, pstn: 'none', accounts: { 6101: { password: 'never shown' } }, health: { interval: 0 }, mayCall: [number] },
       },
       routes: [{ name: 'main', number, to: [{ peer: 'pbx', user: '6001' }], ringTimeout: 3 }],
