@@ -33,7 +33,7 @@ class NoMedia extends EventEmitter {
 }
 
 const config = loadConfig(path);
-const service = await startService(config, createLogger(config.log.level), mode === '--no-media' ? { media: new NoMedia() } : {});
+const service = await startService(config, createLogger(config.log.level, process.stderr), mode === '--no-media' ? { media: new NoMedia() } : {});
 console.log(JSON.stringify({ listening: service.listening, http: service.http }));
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'stop') break;
