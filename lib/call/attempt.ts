@@ -1,3 +1,4 @@
+import type { StopOn } from '../config/types.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { Termination } from './termination.js';
 
@@ -30,9 +31,9 @@ export function firstWon<W>(attempts: readonly Promise<Attempt<W>>[]): Promise<A
   });
 }
 
-/** A busy or declining user has answered the question; everything else says something of the path to them only. */
-export function maySeekFurther(status: number): boolean {
-  return status !== 486 && status !== 487 && status < 600;
+/** Whether the next target may be tried: `stopOn` are a person's answers that stand (`routes.*.stopOn`); everything else says something of the path only. */
+export function maySeekFurther({ by, reason }: Termination, stopOn: readonly StopOn[]): boolean {
+  return by !== 'peer' || !stopOn.some((stop) => stop === reason);
 }
 
 /** Of several refusals the most telling (RFC 3261 §16.7 step 6, a person's answer before a machine's). */
@@ -40,7 +41,9 @@ export function best(failures: readonly Termination[]): Termination | undefined 
   const rank = (t: Termination): number => {
     const order = ['declined', 'busy', 'noAnswer', 'refused', 'badSdp', 'unreachable'];
     const at = t.by === 'peer' ? order.indexOf(t.reason) : -1;
-    return at === -1 ? order.length : at;
+    if (at !== -1) return at;
+    // A peer that was passed over says less than one that was tried.
+    return t.reason === 'nobodyThere' ? order.length + 1 : order.length;
   };
   return [...failures].sort((a, b) => rank(a) - rank(b))[0];
 }

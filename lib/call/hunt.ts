@@ -1,4 +1,4 @@
-import type { PeerConfig } from '../config/types.js';
+import type { PeerConfig, StopOn } from '../config/types.js';
 import { WabError } from '../errors.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { TargetFacts, TargetVerdict } from '../policy/types.js';
@@ -20,7 +20,8 @@ import { ourContact, type Destination } from './locate.js';
 import { askForTimer, SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
-import { peerFull, peerRefusal } from './termination.js';
+import { peerFull } from './termination.js';
+import { peerRefusal } from './peerRefusal.js';
 import { tellOf } from './tellOf.js';
 import { beginTry, type Try } from './tries.js';
 import { after } from '../util/after.js';
@@ -28,6 +29,8 @@ import { after } from '../util/after.js';
 export interface HuntPlan {
   readonly targets: readonly RouteTarget[];
   readonly strategy: 'failover' | 'ring-all';
+  /** Answers after which no further target is tried. */
+  readonly stopOn: readonly StopOn[];
   /** Seconds each target may ring. */
   readonly ringTimeout: number;
   readonly route: string | null;
@@ -131,19 +134,19 @@ export class Hunt {
   }
 
   async #inOrder(): Promise<{ won: Won } | { failed: Termination }> {
-    let last: Termination | null = null;
+    const failures: Termination[] = [];
     const queue = this.#plan.targets.map((target, index) => ({ target, origin: index === 0 ? this.#plan.origin : 'failover' as const, lastResort: false }));
     for (const { target, origin, lastResort } of queue) {
       const attempt = await this.#attempt({ ...target, origin, by: this.#plan.by }, lastResort);
       if (attempt.won) return { won: attempt.result };
-      // A peer that was passed over says less than one that refused.
-      if (last === null || last.reason === 'nobodyThere' || attempt.termination.reason !== 'nobodyThere') last = attempt.termination;
+      failures.unshift(attempt.termination);
       this.#call.log.info({ peer: target.peer, user: target.user, ended: attempt.termination }, 'a target did not take the call');
       if (!attempt.goOn || this.#stopped !== null) break;
       // It gets what nobody else takes.
       if (attempt.passedOver === true) queue.push({ target, origin, lastResort: true });
     }
-    return { failed: last ?? noTarget };
+    // The most telling; of two that tell as much, the later.
+    return { failed: best(failures) ?? noTarget };
   }
 
   async #ringAll(): Promise<{ won: Won } | { failed: Termination }> {
@@ -295,7 +298,7 @@ export class Hunt {
       this.#winner = { target, rule, config: peer, dialog: outcome.dialog, leg, place, timer, offeredIn: null };
       return { won: true, result: this.#winner };
     }
-    if (outcome.response !== null && watchMessage(this.#context, this.#call, target.peer, outcome.response, outcome.status)) return lost(peerRefusal(outcome.status, outcome.reason), false);
+    if (outcome.response !== null && watchMessage(this.#context, this.#call, target.peer, outcome.response, outcome.status)) return lost(peerRefusal(outcome.status, outcome.reason, outcome.response), false);
     if (outcome.status >= 300 && outcome.status < 400) {
       begun.redirected(outcome.status, outcome.reason);
       return this.#redirected(target.peer, outcome.response);
@@ -303,9 +306,11 @@ export class Hunt {
     if (outcome.status === 401 || outcome.status === 407 || (outcome.status === 403 && outcome.authenticated)) {
       this.#call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
     }
-    // RFC 3261 §16.7 step 5: a 6xx is the user's answer on all devices.
-    if (outcome.status >= 600) for (const other of group) other.cancel(formatReason('SIP', outcome.status, outcome.reason));
-    return lost(peerRefusal(outcome.status, outcome.reason), maySeekFurther(outcome.status));
+    const refusal = peerRefusal(outcome.status, outcome.reason, outcome.response);
+    // RFC 3261 §16.7 step 5: a 6xx is the user's answer on all devices, where it is an answer of theirs.
+    const everywhere = outcome.status >= 600 && (refusal.reason === 'declined' || refusal.reason === 'busy');
+    if (everywhere) for (const other of group) other.cancel(formatReason('SIP', outcome.status, outcome.reason));
+    return lost(refusal, maySeekFurther(refusal, this.#plan.stopOn));
   }
 
   async #takeAnswer(leg: PeerLeg, dialog: SipDialog, sdp: string): Promise<Attempt | null> {

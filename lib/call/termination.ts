@@ -33,16 +33,6 @@ export function peerFull(peer: string, limit: number): Extract<Termination, { by
   return { by: 'policy', reason: 'limit.peer', rule: `peers.${peer}.maxConcurrentCalls`, status: 503, text: `peer ${peer} carries its ${limit} calls already` };
 }
 
-/** What a peer's final refusal, or the SIP server's own (408, 503), means for the call. */
-export function peerRefusal(status: number, reason: string): Termination {
-  const text = `${status} ${reason}`.trim();
-  if (status === 486 || status === 600) return { by: 'peer', reason: 'busy', status, text };
-  if (status === 603 || status === 607) return { by: 'peer', reason: 'declined', status, text };
-  if (status === 408 || status === 480 || status === 487) return { by: 'peer', reason: 'noAnswer', status, text };
-  if (status >= 500 && status < 600) return { by: 'peer', reason: 'unreachable', status, text };
-  return { by: 'peer', reason: 'refused', status, text };
-}
-
 /**
  * The status Meta gets for a termination before the answer. Meta's user interface is only known to react to being
  * answered or refused at once (META-SIP §2.4, §5.3), so a peer's status that means nothing to it becomes 480.
@@ -53,7 +43,8 @@ export function statusForMeta(termination: Termination): number {
   if (termination.by !== 'peer') return termination.status;
   // RFC 8197: 607 is a refusal by the person who is called, as 603 is; Meta is known to understand that one.
   if (termination.reason === 'declined') return 603;
-  if (termination.reason === 'busy') return termination.status;
+  // A PBX may say busy by another status and a Reason.
+  if (termination.reason === 'busy') return termination.status === 600 ? 600 : 486;
   return 480;
 }
 

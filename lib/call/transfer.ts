@@ -142,7 +142,7 @@ export class Transfer {
   async #call(target: Pick<Party, 'peer' | 'user' | 'uri'>, by: string, origin: 'refer' | 'replaces', more: SipHeaders): Promise<{ won: Won } | { failed: Termination }> {
     const { call, context, media, manner } = this.#bridge;
     const hunt = this.#hunt = new Hunt(call, context, media, {
-      targets: [{ peer: target.peer, user: target.user, uri: target.uri }], strategy: 'failover', ringTimeout: manner.ringTimeout,
+      targets: [{ peer: target.peer, user: target.user, uri: target.uri }], strategy: 'failover', stopOn: [], ringTimeout: manner.ringTimeout,
       route: manner.route, origin, by, from: manner.from, headers: { ...manner.headers, ...more }, ready: Promise.resolve(), early: null,
     }, (_target, response) => this.#subscription.progress(response.status, response.reason));
     if (this.#abandoned !== null) hunt.stop(this.#abandoned);

@@ -1,7 +1,7 @@
 import type { SchemaObj } from 'convict';
 import * as is from './checks.js';
 import type { Check } from './checks.js';
-import { apiScopes, leakSigns } from './types.js';
+import { apiScopes, leakSigns, stopOns } from './types.js';
 
 /**
  * The schema of the file, in convict's form (doc, format, default) and with what convict lacks:
@@ -163,6 +163,7 @@ export const routeSchema: Group = {
   payload: leaf('Only for calls whose button or link payload matches this pattern; null: any call.', is.orNull(is.pattern), null),
   to: rowsOf('Targets, in order.', { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) }, { required: true, min: 1 }),
   strategy: leaf('failover or ring-all.', is.oneOf('failover', 'ring-all'), 'failover'),
+  stopOn: listOf("Answers of a person that end the hunt: busy, declined; []: none does.", is.oneOf(...stopOns), ['declined']),
   ringTimeout: leaf('Seconds each target may ring.', is.integer(1, 600), 45),
   answerFirst: leaf('Answer Meta at once and play music while the targets ring.', is.bool, false),
   answerOnEarlyMedia: leaf('Answer Meta when a target that rings sends media of its own, so that the user hears it.', is.bool, false),

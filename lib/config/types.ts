@@ -240,6 +240,11 @@ export interface HealthConfig {
 
 export type PeerCodec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
 
+/** Answers of a person that may end a hunt: busy (486, 600), declined (603). */
+export const stopOns = ['busy', 'declined'] as const;
+
+export type StopOn = (typeof stopOns)[number];
+
 export interface RouteConfig {
   readonly name: string;
   readonly number: string;
@@ -247,6 +252,8 @@ export interface RouteConfig {
   readonly payload: string | null;
   readonly to: readonly { readonly peer: string; readonly user: string }[];
   readonly strategy: 'failover' | 'ring-all';
+  /** Answers of a person after which no further target is tried. */
+  readonly stopOn: readonly StopOn[];
   /** Seconds each target may ring. */
   readonly ringTimeout: number;
   /** Answer Meta at once and play music while the targets ring. */

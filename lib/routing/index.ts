@@ -54,7 +54,7 @@ export function selectRoute(routing: CompiledRouting, request: RouteRequest): Ro
     const matched = payload === null || (request.payload !== null && request.payload.length <= maxPayload && accepts(payload, request.payload));
     const why = payload === null ? 'takes any call to this number' : `payload ${JSON.stringify(request.payload)} ${matched ? 'matches' : 'does not match'} ${route.payload}`;
     considered.push({ route: route.name, matched, why });
-    if (matched) return { found: true, route: route.name, targets, strategy: route.strategy, ringTimeout: route.ringTimeout, considered };
+    if (matched) return { found: true, route: route.name, targets, strategy: route.strategy, stopOn: route.stopOn, ringTimeout: route.ringTimeout, considered };
   }
   return { found: false, considered };
 }

@@ -1,3 +1,5 @@
+import type { StopOn } from '../config/types.js';
+
 /** What routing looks at in a user-initiated call. Plain data. */
 export interface RouteRequest {
   /** Business number, E.164 with '+'. */
@@ -22,6 +24,8 @@ export type RouteDecision =
       readonly route: string;
       readonly targets: readonly RouteTarget[];
       readonly strategy: 'failover' | 'ring-all';
+      /** Answers after which no further target is tried. */
+      readonly stopOn: readonly StopOn[];
       /** Seconds each target may ring. */
       readonly ringTimeout: number;
       /** Every route looked at, in order, and why it was taken or passed over; for `wa-b2bua route`. */

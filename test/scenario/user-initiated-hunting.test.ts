@@ -3,9 +3,9 @@ import { number } from '../helpers/service.js';
 import { openStage, pause } from './harness.js';
 
 /** Two targets in order, the second always an echo. */
-const afterFirst = (answer: string, ringTimeout = 20): Parameters<typeof openStage>[0] => ({
+const afterFirst = (answer: string, ringTimeout = 20, stopOn = ['declined']): Parameters<typeof openStage>[0] => ({
   peers: { first: { answer }, second: { answer: 'echo' } },
-  overlay: { routes: [{ name: 'main', number, to: [{ peer: 'first', user: '6001' }, { peer: 'second', user: '6002' }], ringTimeout }] },
+  overlay: { routes: [{ name: 'main', number, to: [{ peer: 'first', user: '6001' }, { peer: 'second', user: '6002' }], ringTimeout, stopOn }] },
 });
 
 for (const [answer, why] of [['error', '500'], ['overload', '503'], ['timeout', '408'], ['unavailable', '480'], ['notfound', '404'], ['badsdp', 'SDP nobody can use'], ['nosdp', 'a 200 without SDP']] as const) {
@@ -22,8 +22,8 @@ for (const [answer, why] of [['error', '500'], ['overload', '503'], ['timeout', 
 }
 
 for (const [answer, status, reason] of [['busy', 486, 'busy'], ['decline', 603, 'declined']] as const) {
-  t.test(`a person's answer stands: no further peer after ${status}`, async (t) => {
-    const stage = await openStage(afterFirst(answer));
+  t.test(`a person's answer stands where the route says so: no further peer after ${status}`, async (t) => {
+    const stage = await openStage(afterFirst(answer, 20, ['busy', 'declined']));
     t.teardown(() => stage.close());
     const report = await stage.call();
     t.equal(report.status, status);

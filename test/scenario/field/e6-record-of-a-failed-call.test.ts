@@ -11,7 +11,7 @@ t.test('E6: every target that was tried stands in the record, with what became o
       one: { media, answer: 'delay=0.5,unavailable', config: { health } }, two: { media, answer: 'notfound', config: { health } }, three: { media, answer: 'delay=0.3,busy', config: { health } },
       four: { media, config: { health } },
     },
-    overlay: { routes: [{ name: 'main', number, to: [{ peer: 'one', user: '6001' }, { peer: 'two', user: '7002' }, { peer: 'two', user: '6002' }, { peer: 'three', user: '6003' }, { peer: 'four', user: '6004' }] }], peers: { two: { users: ['6[0-9]{3}', '7002'] } } },
+    overlay: { routes: [{ name: 'main', number, stopOn: ['busy'], to: [{ peer: 'one', user: '6001' }, { peer: 'two', user: '7002' }, { peer: 'two', user: '6002' }, { peer: 'three', user: '6003' }, { peer: 'four', user: '6004' }] }], peers: { two: { users: ['6[0-9]{3}', '7002'] } } },
   });
   t.teardown(() => stage.close());
   t.equal((await stage.call({ media: 'none' })).status, 486);
