@@ -24,5 +24,7 @@ ENV NODE_ENV=production
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "dist/lib/cli/main.js"]
+# Paths in the configuration that do not begin with / are below it.
+WORKDIR /var/lib/wa-b2bua
+ENTRYPOINT ["node", "/opt/wa-b2bua/dist/lib/cli/main.js"]
 CMD ["run", "-c", "/etc/wa-b2bua/wa-b2bua.yaml"]

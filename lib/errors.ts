@@ -13,6 +13,9 @@ export const errorTable = {
   PORT_IN_USE: { status: 500, text: 'a listening address is already in use' },
   ADDRESS_UNUSABLE: { status: 500, text: 'a listening address cannot be opened' },
   FILE_UNREADABLE: { status: 500, text: 'a file cannot be read' },
+  FILE_UNWRITABLE: { status: 500, text: 'a file cannot be written' },
+  FILE_IN_USE: { status: 500, text: 'a file is in use by another process' },
+  CERTIFICATE_UNUSABLE: { status: 500, text: 'a certificate or its key cannot be used' },
 } as const satisfies Record<string, { status: number; text: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
@@ -22,11 +25,14 @@ export class WabError extends Error {
   readonly code: ErrorCode;
   /** SIP status that answers the request this error ended. */
   readonly status: number;
+  /** What the message says beyond the table's text. */
+  readonly detail: string;
 
   constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
     super(`${errorTable[code].text}: ${detail}`, options);
     this.name = 'WabError';
     this.code = code;
+    this.detail = detail;
     this.status = errorTable[code].status;
   }
 }

@@ -3,6 +3,7 @@ import { Call } from './call/call.js';
 import type { CallContext, CallRules } from './call/context.js';
 import { DialogIndex } from './call/dialogIndex.js';
 import { CallHistory } from './call/history.js';
+import type { LiveCalls } from './call/liveCalls.js';
 import type { CallRecord } from './call/record.js';
 import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
@@ -11,12 +12,12 @@ import { CallTable } from './call/table.js';
 import { UserNames } from './call/userNames.js';
 import { isLoopbackListen } from './config/checks.js';
 import { transports, type Config } from './config/types.js';
+import { readVersion } from './config/version.js';
 import type { HttpAccess } from './http/access.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { createMediaEngine } from './media/index.js';
 import type { MediaEngine } from './media/types.js';
-import { openAudit, type AuditLog } from './observe/audit.js';
-import { noWriter, openLineWriter, type LineWriter } from './observe/lineWriter.js';
+import type { LineWriter } from './observe/lineWriter.js';
 import type { Logger } from './observe/logger.js';
 import { Metrics } from './observe/metrics.js';
 import { locate } from './call/locate.js';
@@ -30,9 +31,11 @@ import { SipConnections } from './sip/connections.js';
 import { sendOptions, type OptionsOutcome } from './sip/options.js';
 import type { SipHeaders, SipRequest } from './sip/drachtio.js';
 import { DigestServer } from './sip/digestServer.js';
+import { checkCertificate, watchCertificate } from './main/certificate.js';
 import { metaContactHost, metaProxy, sourcesOf, startEmbedded } from './main/embedded.js';
+import { openFiles } from './main/files.js';
 import { compileRules, warnOfFixedKeys } from './main/rules.js';
-import { DailyCounters, RateWindows, Remembered } from './state/index.js';
+import { RateWindows, Remembered } from './state/index.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
@@ -86,23 +89,17 @@ export async function startService(config: Config, log: Logger, parts: ServicePa
 
 async function build(config: Config, log: Logger, parts: ServiceParts, undo: (() => Promise<void> | void)[]): Promise<Service> {
   let rules = await compileRules(config);
-  const table: CallTable = new CallTable((call) => history.ended(call));
+  const table: CallTable = new CallTable((call) => history.ended(call), (call) => live.begin(call));
   const history = new CallHistory(table, () => rules);
 
-  const cdr = config.cdr.file === null ? noWriter : await openLineWriter(config.cdr.file, {
-    onTrouble: (message) => log.error({ part: 'cdr' }, message), onRecovered: (message) => log.info({ part: 'cdr' }, message),
-  });
-  undo.push(() => cdr.close());
-
-  const { audit: auditFile } = config.policy;
-  const audit: Pick<AuditLog, 'write' | 'reopen' | 'close'> = auditFile === null ? noWriter
-    : await openAudit(auditFile, (error) => log.error({ err: error.message }, `the audit log ${auditFile} cannot be written; its lines wait`));
-  undo.push(() => audit.close());
-
+  const version = readVersion();
+  log.info({ version, node: process.version, hash: config.hash }, `wa-b2bua ${version} starts`);
+  await checkCertificate(config, log);
+  const certificate = watchCertificate(config, log);
+  undo.push(() => certificate.close());
   const knownPlaces = new Remembered({ prefix: 'k', capacity: 200_000, lifetime: knownPlaceMs, now: Date.now });
   const knownNames = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
-  const daily = await DailyCounters.open({ file: /^file:(.+)$/.exec(config.state)?.[1] ?? null, now: Date.now, log: log.child({ part: 'state' }), beside: [knownPlaces, knownNames] });
-  undo.push(() => daily.close());
+  const { cdr, audit, daily, live, left } = await openFiles(config, log, [knownPlaces, knownNames], undo);
   const userNames = new UserNames(knownNames);
 
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
@@ -122,7 +119,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   await media.start();
 
   const metrics = new Metrics({
-    liveCalls: () => table.size,
+    version, liveCalls: () => table.size, certificateExpires: () => certificate.expiresIn(),
     sipUp: () => connections.healthy,
     mediaUp: () => media.healthy,
     sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
@@ -140,6 +137,10 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     authenticated: (req) => knownNow(req, authenticatedFor),
   });
   undo.push(() => authenticator.close());
+  for (const record of left) {
+    metrics.ended(record.direction, record.termination, record.setupMs, record.durationMs);
+    log.error({ call: record.id, number: record.number, durationMs: record.durationMs }, 'a call was up when the process before died; its record says so');
+  }
   const registrar = new Registrar({
     peers: () => rules.config.peers, owns: (host) => rules.isOwnHost(host), objects: (uri, user) => rules.judgeContact(uri, user), flowTokens: embedded !== null,
     authenticator, log: log.child({ part: 'registrar' }), now: Date.now,
@@ -171,7 +172,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       audit.write(record);
       call.log.debug(record, 'policy');
     },
-    onEnded: (call, record) => finish(call, record, { cdr, metrics }),
+    onEnded: (call, record) => finish(call, record, { cdr, metrics, live }),
   };
   const calls = new CallService(context);
   const connections = new SipConnections(
@@ -196,7 +197,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     ladder: (id) => history.ladder(id),
     messages: (id) => history.messages(id),
     media: async (id) => await table.all().find((call) => call.id === id)?.media?.stats() ?? null,
-    status: () => ({ sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()), calls: table.size }),
+    status: () => ({ version, sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()), calls: table.size }),
   });
   if (http !== null) undo.push(() => http.close());
 
@@ -259,8 +260,10 @@ function strangerUnanswered(source: string, transport: string, { judgeSource }: 
   log.warn({ source, transport }, `${source} is not answered over ${transport}, as nobody knows it: ${why}`);
 }
 
-function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics }): void {
+function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics; live: LiveCalls }): void {
   to.cdr.write(record);
+  // Not before the record is on the disk: a process that is killed in between has the call in one of the two.
+  void to.cdr.flushed().then((done) => { if (done) to.live.end(record.id); });
   to.metrics.ended(record.direction, record.termination, record.setupMs, record.durationMs);
   call.log.info({ termination: record.termination, setupMs: record.setupMs, durationMs: record.durationMs, rule: record.rule }, 'call ended');
 }

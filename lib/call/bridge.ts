@@ -87,6 +87,7 @@ export class Bridge implements PeerDialogUser {
     // A business-initiated call has a target once it has been transferred: before, its record names the WhatsApp user and the peer.
     const caller = call.direction === 'business-initiated' && dialog === this.#first;
     Object.assign(call.facts, { peer, target: caller ? null : user, rule, peerCallId: dialog.callId });
+    call.news();
     this.#current = dialog;
     this.media.connect(dialog.leg);
     this.#hold(dialog);

@@ -65,6 +65,7 @@ export class Call {
   readonly #connections = new Set<{ readonly connection: object }>();
   readonly #onEnded: (call: Call, record: CallRecord) => void;
   readonly #showUser: (user: string) => string;
+  #hear: (() => void) | null = null;
   #termination: Termination | null = null;
   #resolveEnded!: () => void;
 
@@ -118,6 +119,7 @@ export class Call {
   /** Adds to the transfers of the record. */
   sentOn(record: TransferRecord): void {
     if (this.facts.transfers.length < mostTransfers) this.facts.transfers.push(record);
+    this.news();
   }
 
   /** The call's own course; a failure of ours in it ends the call, and no other notices (house rule 7). */
@@ -162,6 +164,17 @@ export class Call {
   answered(): void {
     this.state = 'answered';
     this.answeredAt = Date.now();
+    this.news();
+  }
+
+  /** `hear` is told when something has happened that its record tells. */
+  onNews(hear: () => void): void {
+    this.#hear = hear;
+  }
+
+  /** Its facts have changed. */
+  news(): void {
+    this.#hear?.();
   }
 
   /** Ends the call; the first reason counts, later ones are ignored. */
@@ -182,8 +195,17 @@ export class Call {
     } catch (error) {
       this.log.warn({ err: (error as Error).message }, 'the media of this call could not be closed cleanly');
     }
+    this.#onEnded(this, this.recordOf(termination, endedAt, stats));
+    await legs;
+    // A leg whose 200 was under way is ended only when it is up, by work that adds work.
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    this.#resolveEnded();
+  }
+
+  /** Its record if it ends, or ended, with this at `endedAt` (milliseconds since 1970). */
+  recordOf(termination: Termination, endedAt: number, media: CallMediaStats | null): CallRecord {
     const { facts } = this;
-    const record: CallRecord = {
+    return {
       id: this.id,
       time: new Date(this.startedAt).toISOString(),
       direction: this.direction,
@@ -199,13 +221,8 @@ export class Call {
       durationMs: this.answeredAt === null ? null : endedAt - this.answeredAt,
       metaDuration: facts.metaDuration,
       transfers: facts.transfers,
-      media: stats,
+      media,
     };
-    this.#onEnded(this, record);
-    await legs;
-    // A leg whose 200 was under way is ended only when it is up, by work that adds work.
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    this.#resolveEnded();
   }
 
   async #close(closer: LegCloser, termination: Termination): Promise<void> {

@@ -346,7 +346,9 @@ export class Hunt {
 
   /** A call that fails has been somewhere too. Its record names the target that it went to last; that of a transfer names who has the call. */
   #tellCall({ peer, user }: RouteTarget, rule: string, callId: string): void {
-    if (this.#plan.origin === 'route') Object.assign(this.#call.facts, { peer, target: user, rule, peerCallId: callId });
+    if (this.#plan.origin !== 'route') return;
+    Object.assign(this.#call.facts, { peer, target: user, rule, peerCallId: callId });
+    this.#call.news();
   }
 
   #judge(asked: Pick<TargetFacts, 'origin' | 'peer' | 'by' | 'uri'>): TargetVerdict {

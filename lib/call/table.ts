@@ -8,10 +8,12 @@ export class CallTable {
   readonly #perPair = new Map<string, number>();
   readonly #perAccount = new Map<string, number>();
   readonly #onRemoved: (call: Call) => void;
+  readonly #onAdded: (call: Call) => void;
 
-  /** @param onRemoved told of each call as it leaves the table */
-  constructor(onRemoved: (call: Call) => void = () => undefined) {
+  /** Told of each call as it leaves the table, and as it comes into it. */
+  constructor(onRemoved: (call: Call) => void = () => undefined, onAdded: (call: Call) => void = () => undefined) {
     this.#onRemoved = onRemoved;
+    this.#onAdded = onAdded;
   }
 
   get size(): number {
@@ -20,6 +22,7 @@ export class CallTable {
 
   add(call: Call): void {
     this.#calls.set(call.id, call);
+    this.#onAdded(call);
   }
 
   remove(call: Call): void {

@@ -1,45 +1,90 @@
 import type { Command } from 'commander';
+import { judgeCa, judgeCertificate } from '../config/certificate.js';
+import { isLoopbackListen } from '../config/checks.js';
 import { ConfigFaults } from '../config/faults.js';
-import { keyLines, loadConfig } from '../config/load.js';
+import { judgeRecords, judgeSounds } from '../config/files.js';
+import type { Judgement } from '../config/judgement.js';
+import { loadConfig, readAgain } from '../config/load.js';
+import type { Config } from '../config/types.js';
 import type { Proof } from '../policy/index.js';
 import { compilePolicy, prove } from '../policy/index.js';
+import { countryWarnings } from '../policy/warnings.js';
 import { routingFaults } from '../routing/index.js';
+import { routeWarnings } from '../routing/warnings.js';
 
-interface Fault { readonly path: string; readonly line: number | null; readonly message: string; readonly steps: readonly string[] }
+interface Place { readonly path: string; readonly line: number | null; readonly message: string }
 
-interface Checked { readonly ok: boolean; readonly faults: readonly Fault[]; readonly proof: Omit<Proof, 'faults'> | null }
+interface Fault extends Place { readonly steps: readonly string[] }
 
-/** `wa-b2bua check -c FILE [--json]`: every fault with its key path; proves that no path reaches the telephone network. Exit status 0 or 1. */
+interface Checked { readonly ok: boolean; readonly faults: readonly Fault[]; readonly warnings: readonly Place[]; readonly proof: Omit<Proof, 'faults'> | null }
+
+/**
+ * `wa-b2bua check -c FILE [--strict] [--json]`: every fault with its key path; proves that no path reaches the telephone network; and warnings: what
+ * can be used and is probably not what was meant, or not there on this machine. Exit status 0 or 1; with --strict 1 for a warning too.
+ */
 export function registerCheckCommand(program: Command): void {
   program.command('check').description('validate a configuration and prove that no path in it reaches the telephone network')
-    .requiredOption('-c, --config <file>', 'configuration file').option('--json', 'machine-readable output')
-    .action(({ config: path, json }: { config: string; json?: boolean }) => {
-      const checked = check(path);
+    .requiredOption('-c, --config <file>', 'configuration file').option('--strict', 'exit status 1 for warnings too').option('--json', 'machine-readable output')
+    .action(async ({ config: path, json, strict }: { config: string; json?: boolean; strict?: boolean }) => {
+      const checked = await check(path);
       process.stdout.write(json === true ? `${JSON.stringify(checked)}\n` : print(path, checked));
-      process.exitCode = checked.ok ? 0 : 1;
+      process.exitCode = checked.ok && (strict !== true || checked.warnings.length === 0) ? 0 : 1;
     });
 }
 
-function check(path: string): Checked {
+async function check(path: string): Promise<Checked> {
   try {
     const config = loadConfig(path);
     const { faults: leaks, ...proof } = prove(compilePolicy(config));
-    const faults = [...routingFaults(config).map((fault) => ({ ...fault, steps: [] })), ...leaks];
-    const lineOf = keyLines(path);
-    return { ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: lineOf(fault.path) })), proof };
+    const { lineOf, warnings } = readAgain(path);
+    const files = await judgeFiles(config);
+    const faults = [
+      ...routingFaults(config).map((fault) => ({ ...fault, steps: [] })), ...leaks,
+      ...files.filter(({ kind }) => kind === 'bad').map((judged) => ({ ...sentence(judged), steps: [] })),
+    ];
+    const more = [
+      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...pageWarnings(config),
+      ...files.filter(({ kind, level }) => level !== 'ok' && kind !== 'bad').map(sentence),
+    ];
+    return {
+      ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: lineOf(fault.path) })),
+      warnings: [...warnings, ...more.map((warning) => ({ ...warning, line: lineOf(warning.path) }))], proof,
+    };
   } catch (error) {
     const faults = error instanceof ConfigFaults ? error.faults : [{ path: '', line: null, message: (error as Error).message }];
-    return { ok: false, faults: faults.map((fault) => ({ ...fault, steps: [] })), proof: null };
+    return { ok: false, faults: faults.map((fault) => ({ ...fault, steps: [] })), warnings: [], proof: null };
   }
 }
 
-function print(path: string, { faults, proof }: Checked): string {
-  if (faults.length > 0) return faults.map((fault) => `${printFault(path, fault)}\n`).join('');
-  return `${path}: good. No path leads anywhere but to an on-net user: ${proof!.targets} route targets, ${proof!.peers} peers within reach, `
-    + `${proof!.transfers} ways to send a call on, ${proof!.probes} forbidden targets refused; ${proof!.listedNumbers} on-net users are telephone numbers that you listed.\n`;
+/** Certificate, key and the files that calls read and write, as they are on this machine. */
+async function judgeFiles(config: Config): Promise<readonly Judgement[]> {
+  const { server, listen, tls } = config.sip;
+  const shown = server === 'embedded' && tls.cert !== null && tls.key !== null && listen.some((socket) => socket.startsWith('tls:'));
+  const all = await Promise.all([shown ? judgeCertificate(config, Date.now()) : [], judgeCa(config), judgeSounds(config), judgeRecords(config)]);
+  return all.flat();
 }
 
-function printFault(file: string, { path, line, message, steps }: Fault): string {
-  const place = [line === null ? file : `${file}:${line}`, path, message].filter((part) => part !== '').join(': ');
-  return steps.length === 0 ? place : `${place}\n    path: ${steps.join(' -> ')}`;
+function sentence({ key, text, todo }: Judgement): { path: string; message: string } {
+  return { path: key, message: `${text}${todo === null ? '' : `: ${todo}`}` };
+}
+
+function pageWarnings({ http }: Config): { path: string; message: string }[] {
+  return http.listen === null || isLoopbackListen(http.listen) ? []
+    : [{ path: 'http.listen', message: 'is beyond loopback and has no TLS: tokens and what the pages say cross the network in the clear unless a TLS proxy stands in front' }];
+}
+
+function print(path: string, { faults, warnings, proof }: Checked): string {
+  const warned = warnings.map((warning) => `${place(path, warning, 'warning: ')}\n`).join('');
+  if (faults.length > 0 || proof === null) return faults.map((fault) => `${printFault(path, fault)}\n`).join('') + warned;
+  const stated = proof.statedExtensions === 0 ? '' : `; ${proof.statedExtensions} are on-net because you state so (extensions)`;
+  return `${warned}${path}: good. No path leads anywhere but to an on-net user: ${proof.targets} route targets, ${proof.peers} peers within reach, `
+    + `${proof.transfers} ways to send a call on, ${proof.probes} forbidden targets refused; ${proof.listedNumbers} on-net users are telephone numbers that you listed${stated}.\n`;
+}
+
+function printFault(file: string, { steps, ...fault }: Fault): string {
+  return steps.length === 0 ? place(file, fault, '') : `${place(file, fault, '')}\n    path: ${steps.join(' -> ')}`;
+}
+
+function place(file: string, { path, line, message }: Place, kind: string): string {
+  return [line === null ? file : `${file}:${line}`, path, `${kind}${message}`].filter((part) => part !== '').join(': ');
 }

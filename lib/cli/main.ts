@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { readVersion } from '../config/version.js';
 import { WabError } from '../errors.js';
 import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
@@ -11,6 +12,7 @@ import { registerSipserverCommand } from './sipserver.js';
 
 const program = new Command('wa-b2bua')
   .description('SIP back-to-back user agent between Meta\'s WhatsApp calling and the SIP systems of a business')
+  .version(readVersion())
   .showHelpAfterError();
 registerRunCommand(program);
 registerCheckCommand(program);

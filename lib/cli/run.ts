@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config/load.js';
+import { readVersion } from '../config/version.js';
 import { startService } from '../main.js';
 import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
@@ -13,7 +14,7 @@ export function registerRunCommand(program: Command): void {
       const log = createLogger(config.log.level);
       routeConsole(log);
       const service = await startService(config, log);
-      process.stdout.write(`${JSON.stringify({ ready: true, listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
+      process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
 
       process.on('SIGHUP', () => {
         void Promise.resolve().then(() => service.reload(loadConfig(path))).catch((error: Error) => {

@@ -107,6 +107,26 @@ export const peerUri: Check = text('sip:host, with :port and ;transport=udp, tcp
 });
 /** A bearer token (RFC 6750 §2.1), long enough not to be guessed. */
 export const bearerToken: Check = text('at least 16 characters of A-Z a-z 0-9 - . _ ~ + /', (v) => /^[A-Za-z0-9\-._~+/]{16,512}=*$/.test(v));
+/** A range of extensions: two numbers of the same two to six digits, without a leading 0, which is an outside line in most places. */
+export const extensionRange: Check = text('a range of extensions of two to six digits such as "9000-9999"', (v) => {
+  const match = /^([1-9][0-9]{1,5})-([1-9][0-9]{1,5})$/.exec(v);
+  return match?.[1] !== undefined && match[2] !== undefined && match[1].length === match[2].length && Number(match[1]) <= Number(match[2]);
+});
+/** An on-net user: a pattern or a literal, and not a pattern of another language. */
+export const onNetUser: Check = (value) => {
+  if (typeof value !== 'string') return pattern(value);
+  const meant = fromAsterisk(value);
+  return meant === null ? pattern(value) : `must be a regular expression: for what Asterisk writes ${value}, write "${meant}"`;
+};
+
+/** The same users as an Asterisk pattern (_6XXX), as a regular expression of bounded length; null when it is none. */
+function fromAsterisk(value: string): string | null {
+  const [, letters, open] = /^_([0-9*#+XZN]{1,32})([.!]?)$/.exec(value) ?? [];
+  if (letters === undefined || (!/[XZN]/.test(letters) && open === '')) return null;
+  const sets: Readonly<Record<string, string>> = { X: '[0-9]', Z: '[1-9]', N: '[2-9]', '*': '\\*', '+': '\\+', '#': '#' };
+  const parts = [...letters.matchAll(/([XZN])\1*|[^XZN]/g)].map(([run]) => `${sets[run[0] ?? ''] ?? run}${run.length > 1 ? `{${run.length}}` : ''}`);
+  return `${parts.join('')}${open === '.' ? '[0-9]{1,3}' : open === '!' ? '[0-9]{0,3}' : ''}`;
+}
 /** RE2-like pattern; its syntax is judged by policy and routing, which own the engine. */
 export const pattern: Check = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
 /** redis:// is a name set aside for several nodes that share their counts; it is refused until it works. */

@@ -68,13 +68,20 @@ export function parseConfig(text: string, { env, path }: { readonly env: Env; re
   return deepFreeze(config);
 }
 
-/** Finds the line of a key path (`peers.pbx.users[1]`), or of the nearest key above it, in a file that loads; null when none is in the file. */
-export function keyLines(path: string, env: Env = process.env): (keyPath: string) => number | null {
+/** What else a file that loads tells. */
+export interface FileReading {
+  /** The line of a key path (`peers.pbx.users[1]`), or of the nearest key above it; null when none is in the file. */
+  readonly lineOf: (keyPath: string) => number | null;
+  /** What is good for the program and probably not what was meant. */
+  readonly warnings: readonly ConfigFault[];
+}
+
+export function readAgain(path: string, env: Env = process.env): FileReading {
   const counter = new LineCounter();
   const doc = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
   const reader = new Reader(doc, counter, env);
   reader.read(doc.contents, schema, '');
-  return (keyPath) => nearestLine(reader, keyPath);
+  return { lineOf: (keyPath) => nearestLine(reader, keyPath), warnings: reader.warnings };
 }
 
 /** What is wrong, by the parser's code; its own sentences repeat parts of the file. */

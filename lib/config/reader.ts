@@ -22,6 +22,8 @@ const shorthands: ReadonlySet<string> = new Set(['media.rtpengine.interface']);
  */
 export class Reader {
   readonly faults: ConfigFault[] = [];
+  /** What can be used, and is probably not meant. */
+  readonly warnings: ConfigFault[] = [];
   /** Line of each key path that is in the file, for checks across keys. */
   readonly lines = new Map<string, number>();
 
@@ -159,12 +161,19 @@ export class Reader {
       this.fault(path, `${complaint ?? 'must be a single value'}, not ${isSeq(node) ? 'a list' : 'a mapping'}`);
       return faulty;
     }
+    if (node !== null && isScalar(node)) this.lookForBareName(node, path);
     const value = node === null ? null : this.expand(node as Scalar, leaf, path);
     if (value === faulty) return faulty;
     const complaint = leaf.check(value);
     if (complaint === null) return value;
     this.fault(path, `${complaint}${shown(node as Scalar | null, leaf)}`);
     return faulty;
+  }
+
+  /** $NAME, as a shell has it, is text here. The value is not shown: it may be a secret that looks so. */
+  private lookForBareName(node: Scalar, path: string): void {
+    if (typeof node.value !== 'string' || !/^\$[A-Za-z_][A-Za-z0-9_]{2,}$/.test(node.value)) return;
+    this.warnings.push({ path, line: this.line(node), message: 'looks like an environment variable without braces, and is taken as it stands: write ${NAME} for the value of NAME' });
   }
 
   /** ${NAME} becomes the variable's value, $${ a literal ${. A value that came from the environment may stand for a number or a boolean. */

@@ -43,6 +43,7 @@ export function checkRegister(peers: RawPeers, report: (path: string, message: s
     // It becomes a label of a host name (RFC 1035 §2.3.1, with _).
     if (!/^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(name)) report(at, 'with register: true the name of the peer must be letters, digits, _ and - only');
     if (peer.uri !== null) report(`${at}.uri`, 'must be left out with register: true: its users are called where they registered from');
+    if (peer.extensions.length > 0) report(`${at}.extensions`, 'must be left out with register: true: its accounts are its users');
     if (peer.users.length > 0) report(`${at}.users`, 'must be left out with register: true: its accounts are its users');
     if (Object.keys(peer.accounts).length === 0) report(`${at}.accounts`, 'must name a user with register: true');
     if (peer.digest !== null) report(`${at}.digest`, 'is not used with register: true: each account has a password of its own');

@@ -137,7 +137,8 @@ export const peerSchema: Group = {
   transports: listOf("Transports on which its sources make it known; default: that of its uri, and those that prove more (udp, tcp, tls in this order).", is.oneOf('udp', 'tcp', 'tls'), ['default'], { word: 'default', min: 1 }),
   digest: leaf('Credentials this peer must show when it calls in; null: its address is enough.', passes, null, { optional: true, children: credentials }),
   pstn: leaf("The operator's statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown'),
-  users: listOf('On-net users: patterns of bounded length matched whole, or literals.', is.pattern),
+  users: listOf('On-net users: patterns of bounded length matched whole, or literals.', is.onNetUser),
+  extensions: listOf('Ranges of extensions that you state to be on-net and never dialled out, though a pattern of them could match a telephone number.', is.extensionRange),
   auth: {
     username: leaf('User name for when this peer challenges us.', is.orNull(is.nonEmpty), null),
     password: leaf('Its password.', is.orNull(is.nonEmpty), null, { secret: true, sensitive: true }),

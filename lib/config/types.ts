@@ -187,6 +187,8 @@ export interface PeerConfig {
   readonly pstn: string;
   /** On-net users: whole-string patterns of bounded length, or literals. */
   readonly users: readonly string[];
+  /** The operator's statement that these are on-net extensions, such as 9000-9999. */
+  readonly extensions: readonly string[];
   /** Credentials for when this peer challenges us. */
   readonly auth: { readonly username: string | null; readonly password: string | null };
   readonly maxConcurrentCalls: number;

@@ -23,8 +23,4 @@ export function fail(check: string, text: string, todo: string): Finding {
   return { check, level: 'fail', text, todo };
 }
 
-/** The sentence in an error: its code is shorter and better known than its message. */
-export function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code ?? message;
-}
+export { reasonOf } from '../config/judgement.js';

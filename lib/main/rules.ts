@@ -57,6 +57,7 @@ export function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
     'cdr.file': ({ cdr }) => cdr.file,
     'policy.audit': ({ policy }) => policy.audit,
     state: ({ state }) => state,
+    log: ({ log: { level, fullNumbers } }) => ({ level, fullNumbers }),
   };
   for (const [key, read] of Object.entries(fixed)) {
     if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);

@@ -10,8 +10,8 @@ export const auditStart = '0'.repeat(64);
 
 /** After a failed write. */
 const retryMs = 1000;
-/** Records that wait while the disk does not take them; beyond it the newest are lost, and counted in the log itself. */
-const maxWaiting = 100_000;
+/** Bytes of records that wait while the disk does not take them; beyond it the newest are lost, and counted in the log itself. */
+const maxWaitingBytes = 16_000_000;
 const maxBatch = 500;
 const tailChunk = 65_536;
 
@@ -47,7 +47,12 @@ export async function openAudit(path: string, onError: (error: Error) => void): 
 
 /** One line, without its end. */
 export function chainLine(record: object, prev: string): { readonly line: string; readonly hash: string } {
-  const body = printableJson(JSON.stringify({ ...record, prev }));
+  return chainText(JSON.stringify(record), prev);
+}
+
+/** The same for a record that is JSON already, of one member at least. */
+function chainText(json: string, prev: string): { readonly line: string; readonly hash: string } {
+  const body = printableJson(`${json.slice(0, -1)},"prev":"${prev}"}`);
   const hash = createHash('sha256').update(body).digest('hex');
   return { line: `${body.slice(0, -1)},"hash":"${hash}"}`, hash };
 }
@@ -56,7 +61,9 @@ class ChainedFile implements AuditLog {
   head = auditStart;
   readonly #path: string;
   readonly #onError: (error: Error) => void;
-  readonly #waiting: object[] = [];
+  /** JSON of the records. */
+  readonly #waiting: string[] = [];
+  #waitingBytes = 0;
   readonly #stop = new AbortController();
   #file: FileHandle | null = null;
   #lost = 0;
@@ -72,28 +79,38 @@ class ChainedFile implements AuditLog {
   }
 
   async start(): Promise<void> {
-    this.#file = await open(this.#path, 'a+');
+    this.#file = await open(this.#path, 'a+', 0o640);
     const tail = await readTail(this.#file);
     if (tail.head !== null) this.head = tail.head;
     // Of a batch that failed, these lines are there after all.
-    this.#waiting.splice(0, this.#unsure.indexOf(this.head) + 1);
+    this.#taken(this.#unsure.indexOf(this.head) + 1);
     this.#unsure = [];
     if (tail.torn === '') return;
     // Ends the torn line; the record after it names its hash, so that it does not read as a change.
     if (!tail.ended) await this.#file.appendFile('\n');
-    await this.#append([{ time: new Date().toISOString(), kind: 'resumed', torn: sha256(tail.torn) }]);
+    await this.#append([JSON.stringify({ time: new Date().toISOString(), kind: 'resumed', torn: sha256(tail.torn) })]);
   }
 
   write(record: object): void {
     if (this.#closing !== null) return;
-    if (this.#waiting.length >= maxWaiting) {
+    const json = JSON.stringify(record);
+    if (this.#waitingBytes + json.length > maxWaitingBytes) {
       this.#lost += 1;
     } else {
-      if (this.#lost > 0) this.#waiting.push({ time: new Date().toISOString(), kind: 'lost', lines: this.#lost });
+      if (this.#lost > 0) this.#wait(JSON.stringify({ time: new Date().toISOString(), kind: 'lost', lines: this.#lost }));
       this.#lost = 0;
-      this.#waiting.push(record);
+      this.#wait(json);
     }
     this.#begin();
+  }
+
+  #wait(json: string): void {
+    this.#waiting.push(json);
+    this.#waitingBytes += json.length;
+  }
+
+  #taken(count: number): void {
+    for (const json of this.#waiting.splice(0, count)) this.#waitingBytes -= json.length;
   }
 
   reopen(): Promise<void> {
@@ -139,7 +156,7 @@ class ChainedFile implements AuditLog {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting.slice(0, maxBatch);
         await this.#append(batch);
-        this.#waiting.splice(0, batch.length);
+        this.#taken(batch.length);
       }
       return true;
     } catch (error) {
@@ -151,10 +168,10 @@ class ChainedFile implements AuditLog {
     }
   }
 
-  async #append(records: readonly object[]): Promise<void> {
+  async #append(records: readonly string[]): Promise<void> {
     let { head } = this;
     const chained = records.map((record) => {
-      const made = chainLine(record, head);
+      const made = chainText(record, head);
       head = made.hash;
       return made;
     });

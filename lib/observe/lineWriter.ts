@@ -10,6 +10,8 @@ export interface LineWriter {
   write(record: object): void;
   /** Opens the file anew by its name, for log rotation. Lines already given go to the old file. */
   reopen(): Promise<void>;
+  /** Resolves when every line given so far has been written, or cannot be for now: false then. */
+  flushed(): Promise<boolean>;
   /** Lines written before are on disk when it resolves, or have been reported as lost. May be called twice. */
   close(): Promise<void>;
 }
@@ -36,7 +38,7 @@ export async function openLineWriter(path: string, options: LineWriterOptions): 
 }
 
 /** For a configuration without a file. */
-export const noWriter: LineWriter = { write: () => undefined, reopen: () => Promise.resolve(), close: () => Promise.resolve() };
+export const noWriter: LineWriter = { write: () => undefined, reopen: () => Promise.resolve(), flushed: () => Promise.resolve(true), close: () => Promise.resolve() };
 
 class FileLineWriter implements LineWriter {
   readonly #path: string;
@@ -82,6 +84,11 @@ class FileLineWriter implements LineWriter {
       await this.#release();
       if (!this.#closed) await this.#flush();
     });
+  }
+
+  async flushed(): Promise<boolean> {
+    await this.#inTurn(() => this.#flush());
+    return !this.#failing && this.#rest === null;
   }
 
   close(): Promise<void> {

@@ -2,7 +2,10 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 /** Live figures, asked when the page is read. */
 export interface MetricSources {
+  readonly version: string;
   liveCalls(): number;
+  /** Seconds until the certificate ends; null when there is none. */
+  certificateExpires(): Promise<number | null>;
   sipUp(): boolean;
   mediaUp(): boolean;
   /** Counters of the embedded SIP server; null when there is none. */
@@ -31,6 +34,15 @@ export class Metrics {
     this.#duration = new Histogram({
       name: 'wab_call_seconds', help: 'From the answer to the end', labelNames: ['direction'], registers,
       buckets: [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600],
+    });
+    new Gauge({ name: 'wab_build_info', help: 'Always 1; the version is a label', labelNames: ['version', 'node'], registers }).set({ version: sources.version, node: process.version }, 1);
+    new Gauge({
+      name: 'wab_certificate_expires_seconds', help: 'Seconds until the certificate that Meta sees ends; negative afterwards', registers,
+      async collect() {
+        const seconds = await sources.certificateExpires();
+        if (seconds === null) this.remove();
+        else this.set(seconds);
+      },
     });
     gauge('wab_live_calls', 'Calls in progress', () => sources.liveCalls());
     gauge('wab_sip_up', '1 when a SIP server is connected', () => Number(sources.sipUp()));

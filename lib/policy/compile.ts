@@ -118,7 +118,7 @@ function metaMatcher({ meta }: Config, others: ReadonlySet<string>): (host: stri
 
 function compilePeer(name: string, peer: PeerConfig, patterns: PatternCache): CompiledPeer {
   const uri = parseUri(peer.uri);
-  const { users, faults } = compileUsers(peer.users, patterns);
+  const { users, faults } = compileUsers(peer.users, patterns, peer.extensions);
   return {
     name, uri: peer.uri, pstn: peer.pstn, users, userFaults: faults,
     host: uri === null ? '' : hostKey(uri.host), hosts: new Set([...(uri === null ? [] : [uri.host]), ...peer.hosts].map(hostKey)), register: peer.register, port: uri === null ? 0 : portOf(uri), tls: uri !== null && isTls(uri),

@@ -3,6 +3,7 @@ import type { TargetFacts, TargetOrigin } from './types.js';
 import type { CompiledPeer, CompiledPolicy } from './compile.js';
 import { hostKey, uriOf } from './compile.js';
 import { isEnumZone } from './reading.js';
+import { emergency } from './pattern/telephone.js';
 import { judgeTarget } from './target.js';
 
 /** A way from WhatsApp to something that is not an on-net user, or back. */
@@ -30,6 +31,8 @@ export interface Proof {
   readonly peers: number;
   /** On-net users that are telephone numbers, each written out by the operator. */
   readonly listedNumbers: number;
+  /** Extensions that the operator stated to be on-net by the range. */
+  readonly statedExtensions: number;
   /** Targets outside the configuration that were tried from every peer, and refused. */
   readonly probes: number;
 }
@@ -79,7 +82,8 @@ export function* proveInSteps(policy: CompiledPolicy): Generator<undefined, Proo
   }
   proveUnreached(policy, reached, faults);
   const listed = [...reached.keys()].flatMap((name) => [...policy.peers.get(name)!.users.literals.values()]).filter(({ number }) => number);
-  return { faults: unique(faults), targets, transfers, peers: reached.size, listedNumbers: listed.length, probes };
+  const stated = [...reached.keys()].flatMap((name) => policy.peers.get(name)?.users.extensions ?? []).reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  return { faults: unique(faults), targets, transfers, peers: reached.size, listedNumbers: listed.length, statedExtensions: stated, probes };
 }
 
 function proveRoutes(policy: CompiledPolicy, faults: PolicyFault[], reached: Map<string, readonly string[]>): number {
@@ -93,7 +97,7 @@ function proveRoutes(policy: CompiledPolicy, faults: PolicyFault[], reached: Map
       // The loader refuses names that are not there.
       if (peer === undefined) return;
       const verdict = judgeTarget(policy, { origin: i === 0 ? 'route' : 'failover', number: route.number, route: route.name, peer: name, by: null, uri: uriOf(peer, user) });
-      if (!verdict.allow) faults.push({ path, message: `${verdict.code}: ${verdict.text}`, steps: [...steps, `${user} at peer ${name}`] });
+      if (!verdict.allow) faults.push({ path, message: `${verdict.code}: ${verdict.text}${verdict.code === 'target.gateway' ? howToVouch(peer) : ''}`, steps: [...steps, `${user} at peer ${name}`] });
       if (peer.pstn === 'none' && !reached.has(name)) reached.set(name, [...steps, `peer ${name}`]);
     });
   });
@@ -117,7 +121,7 @@ function provePeer(policy: CompiledPolicy, peer: CompiledPeer, steps: readonly s
   }
   if (isOurselves(policy, peer)) fault(`${at}.uri`, `${peer.host}:${peer.port} is this service: a call would come back as one to WhatsApp`);
   const gateway = peer.pstn === 'none' ? policy.gatewayAt(peer.host, peer.port) : null;
-  if (gateway !== null) fault(`${at}.uri`, `peer ${gateway.name}, whose pstn is not none but ${gateway.pstn}, is at the same address and port`);
+  if (gateway !== null) fault(`${at}.uri`, `peer ${gateway.name}, whose pstn is not none but ${gateway.pstn}, is at the same address and port${howToVouch(gateway)}`);
 }
 
 /** A right of `peer` to send calls to `to`: asked for one user of each entry, in each way. */
@@ -125,14 +129,14 @@ function proveTransfer(policy: CompiledPolicy, peer: CompiledPeer, to: CompiledP
   if (to.pstn !== 'none') {
     if (to === peer) return;
     const path = `peers.${peer.name}.mayTransferTo[${policy.config.peers[peer.name]!.mayTransferTo.indexOf(to.name)}]`;
-    faults.push({ path, message: `peer ${peer.name} may send calls to peer ${to.name}, whose pstn is not none but ${to.pstn}`, steps });
+    faults.push({ path, message: `peer ${peer.name} may send calls to peer ${to.name}, whose pstn is not none but ${to.pstn}${howToVouch(to)}`, steps });
     return;
   }
   for (const { user, entry } of samples(to)) {
     for (const origin of origins) {
       const verdict = judgeTarget(policy, transferFacts(policy, peer, origin, uriOf(to, user)));
       const expected = verdict.allow && (verdict.peer === peer.name || peer.mayTransferTo.has(verdict.peer));
-      if (!expected) faults.push({ path: `peers.${to.name}.users[${entry}]`, message: `${verdict.code}: ${verdict.text}`, steps: [...steps, `${user} at peer ${to.name}`] });
+      if (!expected) faults.push({ path: `peers.${to.name}.${entry}`, message: `${verdict.code}: ${verdict.text}`, steps: [...steps, `${user} at peer ${to.name}`] });
     }
   }
 }
@@ -171,7 +175,7 @@ function proveCallers(policy: CompiledPolicy, faults: PolicyFault[], reached: Ma
       continue;
     }
     faults.push({
-      path: `peers.${peer.name}.mayCall`, message: `peer ${peer.name} may call WhatsApp users, and its pstn is not none but ${peer.pstn}`,
+      path: `peers.${peer.name}.mayCall`, message: `peer ${peer.name} may call WhatsApp users, and its pstn is not none but ${peer.pstn}${howToVouch(peer)}`,
       steps: ['telephone network', `peer ${peer.name}`, `number ${number}`, 'WhatsApp user'],
     });
   }
@@ -187,12 +191,18 @@ function proveUnreached(policy: CompiledPolicy, reached: ReadonlyMap<string, rea
   }
 }
 
+/** What to write where nobody has said anything of a peer yet. */
+function howToVouch({ name, pstn }: CompiledPeer): string {
+  return pstn === 'unknown' ? `: write peers.${name}.pstn: none if it has no way to the telephone network` : '';
+}
+
 /** One user of each good entry. */
-function samples(peer: CompiledPeer): { readonly user: string; readonly entry: number }[] {
+function samples(peer: CompiledPeer): { readonly user: string; readonly entry: string }[] {
   return [
-    ...[...peer.users.literals.values()].map(({ written, index }) => ({ user: written, entry: index })),
-    ...peer.users.patterns.map(({ sample, index }) => ({ user: sample, entry: index })),
-  ];
+    ...[...peer.users.literals.values()].map(({ written, index }) => ({ user: written, entry: `users[${index}]` })),
+    ...peer.users.patterns.map(({ sample, index }) => ({ user: sample, entry: `users[${index}]` })),
+    ...peer.users.extensions.flatMap(({ from, to, index }) => [from, to].map((user) => ({ user: String(user), entry: `extensions[${index}]` }))),
+  ].filter(({ user }) => !emergency.has(user));
 }
 
 function isOurselves({ config, own }: CompiledPolicy, peer: CompiledPeer): boolean {

@@ -116,8 +116,8 @@ export function explainTarget(policy: CompiledPolicy, facts: TargetFacts): reado
   }
   if (asked.peer === null || asked.onNet === null || asked.uri === null) answers.push({ code: onNetRule, rule: onNetRule, answer: 'skip', text: 'no on-net user' });
   else {
-    const rule = userRule(asked.peer, asked.onNet.index);
-    answers.push({ code: onNetRule, rule, answer: 'allow', text: onNetText(asked.peer, asked.onNet.index, asked.onNet.written, policy) });
+    const rule = userRule(asked.peer, asked.onNet);
+    answers.push({ code: onNetRule, rule, answer: 'allow', text: onNetText(asked.peer, asked.onNet, policy) });
   }
   return answers;
 }
@@ -151,19 +151,22 @@ function findPeer(policy: CompiledPolicy, facts: TargetFacts, uri: SipUri, user:
   return here.find(({ users }) => findUser(users, user) !== null) ?? asked;
 }
 
-function userRule(peer: CompiledPeer, index: number): string {
-  return `peers.${peer.name}.users[${index}]`;
+type OnNet = NonNullable<Asked['onNet']>;
+
+function userRule(peer: CompiledPeer, { list, index }: OnNet): string {
+  return `peers.${peer.name}.${list}[${index}]`;
 }
 
-function onNetText(peer: CompiledPeer, index: number, user: string, policy: CompiledPolicy): string {
-  return `${user} is on-net at peer ${peer.name} (pstn: none) by ${JSON.stringify(policy.config.peers[peer.name]!.users[index])}`;
+function onNetText(peer: CompiledPeer, { list, index, written }: OnNet, policy: CompiledPolicy): string {
+  const entry = JSON.stringify(policy.config.peers[peer.name]?.[list][index]);
+  return `${written} is on-net at peer ${peer.name} (pstn: none) by ${list === 'users' ? entry : `the statement extensions: ${entry}`}`;
 }
 
 function allowed({ policy, peer, onNet }: Asked): TargetVerdict {
   // The rules have seen to both; that nothing was found must never read as "allowed".
   if (peer === null || onNet === null || peer.pstn !== 'none') return deny('default', 403, 'no rule allows it');
   return {
-    allow: true, code: onNetRule, rule: userRule(peer, onNet.index), text: onNetText(peer, onNet.index, onNet.written, policy),
+    allow: true, code: onNetRule, rule: userRule(peer, onNet), text: onNetText(peer, onNet, policy),
     peer: peer.name, user: onNet.written, uri: uriOf(peer, onNet.written),
   };
 }

@@ -59,7 +59,8 @@ export function selectRoute(routing: CompiledRouting, request: RouteRequest): Ro
   return { found: false, considered };
 }
 
-function buildPayload(pattern: string): Automaton {
+/** @throws PatternError when it cannot be used. */
+export function buildPayload(pattern: string): Automaton {
   return build(parsePattern(pattern, anyCodePoint), { mode: 'search', universe: anyCodePoint });
 }
 

@@ -101,7 +101,9 @@ export class DailyCounters implements JournalContent {
   take(line: string): boolean {
     const match = /^([^\t]+)\t(\d{1,12})\t(-?\d{1,9})$/.exec(line);
     if (match === null) return false;
-    if (Number(match[2]) > this.#lapsed()) this.#put(match[1]!, Number(match[2]), Number(match[3]));
+    // Of a clock that ran ahead: as if it were now, so that it lapses in a day.
+    const second = Math.min(Number(match[2]), this.#latest());
+    if (second > this.#lapsed()) this.#put(match[1]!, second, Number(match[3]));
     return true;
   }
 
@@ -123,11 +125,28 @@ export class DailyCounters implements JournalContent {
   #current(key: string): readonly Run[] {
     const runs = this.#runs.get(key);
     if (runs === undefined) return [];
+    this.#pullBack(runs);
     const lapsed = this.#lapsed();
     const first = runs.findIndex(({ second }) => second > lapsed);
     if (first !== 0) runs.splice(0, first < 0 ? runs.length : first);
     if (runs.length === 0) this.#runs.delete(key);
     return runs;
+  }
+
+  /** What the clock counted while it ran ahead, before it was set back, becomes now. */
+  #pullBack(runs: Run[]): void {
+    const latest = this.#latest();
+    while (runs.length > 0 && (runs[runs.length - 1] as Run).second > latest) {
+      const { count } = runs.pop() as Run;
+      const last = runs[runs.length - 1];
+      if (last !== undefined && last.second >= latest) last.count += count;
+      else runs.push({ second: latest, count });
+    }
+  }
+
+  /** The second that an event of now is held to. */
+  #latest(): number {
+    return Math.ceil(this.#now() / 1000);
   }
 
   #lapsed(): number {

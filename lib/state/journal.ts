@@ -137,7 +137,9 @@ export class Journal {
    */
   async #rewrite(): Promise<void> {
     const path = `${this.#path}.new`;
-    const copy: Copy = this.#copy = { file: await open(path, 'w', 0o600), done: new Set(), tail: [header] };
+    // Whatever is there is of a process that died, or a trap: it is neither written to nor followed.
+    await unlink(path).catch(() => undefined);
+    const copy: Copy = this.#copy = { file: await open(path, 'wx', 0o600), done: new Set(), tail: [header] };
     try {
       let written = 0;
       const flush = async (): Promise<void> => {

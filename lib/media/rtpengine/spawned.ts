@@ -3,6 +3,7 @@ import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
 import { Instance } from './instance.js';
+import { overlapping } from './others.js';
 import { checkInterfaces, EngineProcess, engineVersion } from './process.js';
 
 /** Restart delays in milliseconds; the last one repeats. */
@@ -35,6 +36,9 @@ export class SpawnedInstance extends Instance {
   async start(): Promise<void> {
     this.version = await engineVersion(this.#config.program);
     await checkInterfaces(this.#config);
+    for (const { pid, first, last } of await overlapping(this.#config, null)) {
+      this.logger.warn({ key: 'media.rtpengine.ports', pid }, `another rtpengine (process ${pid}) gives out the UDP ports ${first}-${last} on the same address: give each service a range of its own in media.rtpengine.ports`);
+    }
     // Another program may take the control port between our finding it free and the engine's binding it.
     for (let attempt = 1; !this.present; attempt += 1) {
       try {

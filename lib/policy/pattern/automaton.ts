@@ -239,6 +239,33 @@ export function common(a: Automaton, b: Automaton): string | null {
   return null;
 }
 
+/** Pairs of states that are looked at before an inclusion is given up as unknown. */
+const maxPairs = 200_000;
+
+/** Whether `b` accepts everything that `a` does; false also where that takes too long to know. */
+export function includesAll(b: Automaton, a: Automaton): boolean {
+  const codes = representatives(a, b);
+  const width = b.accept.length + 1;
+  const dead = b.accept.length;
+  const seen = new Set<number>([0]);
+  const todo: number[] = [0];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    const [x, y] = [Math.floor(at / width), at % width];
+    if (a.accept[x] === 1 && (y === dead || b.accept[y] !== 1)) return false;
+    for (const [, inA, inB] of codes) {
+      const toA = a.next[x * a.starts.length + inA] ?? -1;
+      if (toA < 0) continue;
+      const toB = y === dead ? -1 : b.next[y * b.starts.length + inB] ?? -1;
+      const pair = toA * width + (toB < 0 ? dead : toB);
+      if (seen.has(pair)) continue;
+      if (seen.size >= maxPairs) return false;
+      seen.add(pair);
+      todo.push(pair);
+    }
+  }
+  return true;
+}
+
 /** A shortest text that it accepts; '' also when it accepts nothing. */
 export function shortest(automaton: Automaton): string {
   return common(automaton, automaton) ?? '';

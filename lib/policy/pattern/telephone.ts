@@ -8,17 +8,18 @@ import { parsePattern, printableAscii } from './syntax.js';
  * but only when it is written out; a pattern that shares one text with this grammar is refused. Four to six digits that
  * do not begin like an access code are left to internal numbering: that is what extensions look like everywhere.
  */
-const grammar = [
-  '\\++[0-9]+', // international, ITU-T E.123
-  '[0-9]{7,}', // E.164 and national numbers, and NANP local ones; with any access code (00, 011, 0011, 810, 9 …) before them
-  '0[0-9]+', // trunk prefix 0 or an outside line, international prefix 00
-  '1[0-9]{1,2}', // emergency and service codes of two and three digits: 15, 17, 18, 110, 112, 118, 119, 190 …
-  '9[0-9]{2}', // 911, 999, and the other emergency codes 9xx
-  '[2-8]11', // N11 of the NANP
-  '9(112|911|999|000)', // the usual outside line and an emergency code; with 0 for a line, see above
-  '116[0-9]{3}|118[0-9]{2,3}', // harmonised services of social value (EU 116), directory enquiries
-  '10111|10177', // emergency codes of South Africa
+const kinds: readonly { readonly pattern: string; readonly is: string }[] = [
+  { pattern: '\\++[0-9]+', is: 'an international number' }, // ITU-T E.123
+  { pattern: '[0-9]{7,}', is: 'seven digits and more are a telephone number' }, // E.164 and national numbers, and NANP local ones; with any access code (00, 011, 0011, 810, 9 …) before them
+  { pattern: '0[0-9]+', is: 'a leading 0 is an outside line or a trunk prefix' }, // and the international prefix 00
+  { pattern: '1[0-9]{1,2}', is: 'two and three digits that begin with 1 are emergency and service codes' }, // 15, 17, 18, 110, 112, 118, 119, 190 …
+  { pattern: '9[0-9]{2}', is: 'three digits that begin with 9 are emergency codes' }, // 911, 999 …
+  { pattern: '[2-8]11', is: 'a service code of North America' }, // N11 of the NANP
+  { pattern: '9(112|911|999|000)', is: '9 for an outside line and an emergency code' }, // with 0 for a line, see above
+  { pattern: '116[0-9]{3}|118[0-9]{2,3}', is: 'a service code of Europe' }, // harmonised services of social value (EU 116), directory enquiries
+  { pattern: '10111|10177', is: 'an emergency code of South Africa' },
 ];
+const grammar = kinds.map(({ pattern }) => pattern);
 
 /** How numbers are written that are to be dialled with something more. */
 const dialStrings = [
@@ -44,6 +45,11 @@ export const telephone: readonly Automaton[] = [
   build(parsePattern('\\+([-.() ]*[0-9]){7}', printableAscii), { mode: 'search', universe: printableAscii }),
 ];
 
+/** Why plain digits read as a telephone number; null when they are written in another way. */
+export function reasonOfNumber(digits: string): string | null {
+  return kinds.find(({ pattern }) => new RegExp(`^(?:${pattern})$`).test(digits))?.is ?? null;
+}
+
 /** Whether a user part (escapes resolved) reads as a telephone number, in whatever script its digits are. */
 export function readsAsNumber(user: string): boolean {
   const text = toAscii(user);
@@ -51,7 +57,7 @@ export function readsAsNumber(user: string): boolean {
 }
 
 /** Emergency codes that no PBX gives to an extension. */
-const emergency: ReadonlySet<string> = new Set(['112', '911', '999', '000']);
+export const emergency: ReadonlySet<string> = new Set(['112', '911', '999', '000']);
 
 /**
  * Whether a user reads as a number of the telephone network and not as an extension: short numbers in a From or a

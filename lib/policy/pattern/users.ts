@@ -1,13 +1,15 @@
 import type { Automaton } from './automaton.js';
 import { accepts, build, common, longest, shortest } from './automaton.js';
 import { PatternError, parsePattern, printableAscii } from './syntax.js';
-import { readsAsNumber, telephone } from './telephone.js';
+import { findExtension, readExtensions, type ExtensionRange } from './extensions.js';
+import { readsAsNumber, reasonOfNumber, telephone } from './telephone.js';
 
 /** The on-net users of a peer, ready for look-up. */
 export interface OnNetUsers {
   /** By the one spelling of a literal: the literal as written, its place in the list, and whether it is a telephone number. */
   readonly literals: ReadonlyMap<string, { readonly written: string; readonly index: number; readonly number: boolean }>;
   readonly patterns: readonly (CompiledPattern & { readonly index: number })[];
+  readonly extensions: readonly ExtensionRange[];
 }
 
 interface CompiledPattern {
@@ -43,7 +45,7 @@ export function canonicalUser(user: string): string {
   return /^[+*]?[0-9\-.()*]+$/.test(user) && /[0-9]/.test(user) ? user.replace(/[-.()]/g, '') : user;
 }
 
-export function compileUsers(entries: readonly string[], cache: PatternCache = new Map()): { readonly users: OnNetUsers; readonly faults: readonly UserFault[] } {
+export function compileUsers(entries: readonly string[], cache: PatternCache = new Map(), extensions: readonly string[] = []): { readonly users: OnNetUsers; readonly faults: readonly UserFault[] } {
   const literals = new Map<string, { written: string; index: number; number: boolean }>();
   const patterns: (CompiledPattern & { index: number })[] = [];
   const faults: UserFault[] = [];
@@ -65,7 +67,7 @@ export function compileUsers(entries: readonly string[], cache: PatternCache = n
     if ('automaton' in result) patterns.push({ index, ...result });
     else faults.push({ index, ...result });
   });
-  return { users: { literals, patterns }, faults };
+  return { users: { literals, patterns, extensions: readExtensions(extensions) }, faults };
 }
 
 function literalFault(text: string): string | null {
@@ -85,21 +87,40 @@ function compileUserPattern(text: string): CompiledPattern | Omit<UserFault, 'in
   }
   const length = longest(automaton);
   const number = telephone.map((numbers) => common(automaton, numbers)).find((text) => text !== null) ?? null;
-  if (number !== null) return { message: `could match the telephone number ${JSON.stringify(number)}; list numbers one by one`, counterExample: number };
+  if (number !== null) return { message: `could match the telephone number ${JSON.stringify(number)}${whyAndHow(text, number)}`, counterExample: number };
   if (length === null) return { message: 'matches users of any length; say how long they can be, e.g. {1,16} for + or *', counterExample: null };
   if (length < 1) return { message: length < 0 ? 'matches nothing' : 'matches the empty user only', counterExample: null };
   if (accepts(automaton, '')) return { message: 'matches the empty user too', counterExample: null };
   return { automaton, sample: shortest(automaton) };
 }
 
-/** The entry that makes this user on-net, or null. `written` is how the peer knows the user. */
-export function findUser(users: OnNetUsers, user: string): { readonly index: number; readonly written: string; readonly literal: boolean } | null {
+/** Why a pattern is refused, and how its users can be on-net all the same. */
+function whyAndHow(pattern: string, number: string): string {
+  const reason = reasonOfNumber(number);
+  const range = rangeOf(pattern);
+  const how = range === null ? 'list numbers one by one' : `if all of these are extensions of this peer and never dialled out, state so with extensions: ["${range}"]; else list numbers one by one`;
+  return `${reason === null ? '' : ` (${reason})`}; ${how}`;
+}
+
+/** A pattern of digits and [0-9] alone, as the range that it is; null when it is another, or longer than extensions can be. */
+function rangeOf(pattern: string): string | null {
+  const match = /^([1-9][0-9]{0,4})((?:\[0-9\](?:\{[1-5]\})?|\\d(?:\{[1-5]\})?)+)$/.exec(pattern);
+  if (match === null) return null;
+  const [, first = '', rest = ''] = match;
+  const digits = [...rest.matchAll(/(?:\[0-9\]|\\d)(?:\{([1-5])\})?/g)].reduce((sum, [, count]) => sum + Number(count ?? 1), 0);
+  return first.length + digits > 6 ? null : `${first}${'0'.repeat(digits)}-${first}${'9'.repeat(digits)}`;
+}
+
+/** The entry that makes this user on-net, and the list that it is in; null when there is none. `written` is how the peer knows the user. */
+export function findUser(users: OnNetUsers, user: string): { readonly list: 'users' | 'extensions'; readonly index: number; readonly written: string; readonly literal: boolean } | null {
   if (!plainUser.test(user)) return null;
   const canonical = canonicalUser(user);
   const literal = users.literals.get(canonical);
-  if (literal !== undefined) return { ...literal, literal: true };
+  if (literal !== undefined) return { ...literal, list: 'users', literal: true };
+  const extension = findExtension(users.extensions, canonical);
+  if (extension !== null) return { list: 'extensions', index: extension.index, written: canonical, literal: false };
   // A pattern never holds a number (see above), but the check stands on its own.
   if (readsAsNumber(canonical)) return null;
   const pattern = users.patterns.find(({ automaton }) => accepts(automaton, canonical));
-  return pattern === undefined ? null : { index: pattern.index, written: canonical, literal: false };
+  return pattern === undefined ? null : { list: 'users', index: pattern.index, written: canonical, literal: false };
 }

@@ -1,0 +1,111 @@
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { rootCertificates } from 'node:tls';
+import { bad, fine, missing, poor, reasonOf, unfit, type Judgement } from './judgement.js';
+import type { Config } from './types.js';
+
+const day = 86_400_000;
+/** Before it ends, so many days are left to renew it. */
+const renewDays = 14;
+
+/** What Meta wants of the certificate (META-SIP §3): valid now, for `domain`, by a public CA, with its chain; and meta.ca. `now` in milliseconds. */
+export async function judgeCertificate({ domain, sip, meta }: Pick<Config, 'domain' | 'sip' | 'meta'>, now: number): Promise<readonly Judgement[]> {
+  const { cert, key } = sip.tls;
+  if (cert === null || key === null) return [unfit('sip.tls', 'there is none', 'set sip.tls.cert and sip.tls.key: Meta speaks TLS only')];
+  const chain = await readChain('sip.tls.cert', cert);
+  if ('level' in chain) return [chain];
+  const privateKey = await readKey(key);
+  if ('level' in privateKey) return [privateKey];
+  const [leaf] = chain.certificates;
+  if (leaf === undefined) return [];
+  const trusted = [...rootCertificates, ...(meta.ca === null ? [] : [await readFile(meta.ca, 'utf8').catch(() => '')])];
+  return [
+    leaf.checkPrivateKey(privateKey.key) ? fine('sip.tls.key', 'certificate and key belong together') : bad('sip.tls.key', `${key} is not the key of ${cert}`, 'put the key there that the certificate was asked for with'),
+    leaf.checkHost(domain) !== undefined ? fine('sip.tls.cert', `names ${domain}`)
+      : unfit('sip.tls.cert', `does not name ${domain} (its names: ${leaf.subjectAltName ?? 'none'})`, `get one whose subjectAltName has DNS:${domain}, or set domain to a name it has`),
+    judgeDates(leaf, now),
+    judgeChain(chain.certificates, trusted),
+  ];
+}
+
+/** meta.ca, where it is given: a file with certificates. */
+export async function judgeCa({ meta }: Pick<Config, 'meta'>): Promise<readonly Judgement[]> {
+  if (meta.ca === null) return [];
+  const chain = await readChain('meta.ca', meta.ca);
+  return 'level' in chain ? [chain] : [];
+}
+
+/** When the first certificate of a file ends, in milliseconds since 1970; null when there is none to read. */
+export async function certificateEnd(path: string): Promise<number | null> {
+  const chain = await readChain('sip.tls.cert', path);
+  const [leaf] = 'level' in chain ? [] : chain.certificates;
+  return leaf === undefined ? null : Date.parse(leaf.validTo);
+}
+
+async function readChain(key: string, path: string): Promise<{ certificates: readonly X509Certificate[] } | Judgement> {
+  try {
+    const blocks = (await readFile(path, 'latin1')).match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+    if (blocks.length === 0) return bad(key, `${path} holds no certificate`, 'it must be a PEM file: the certificate first, then its intermediates');
+    return { certificates: blocks.map((block) => new X509Certificate(block)) };
+  } catch (error) {
+    return unreadable(key, path, error, 'a certificate', `correct ${key}, or let the user of the service read the file`);
+  }
+}
+
+async function readKey(path: string): Promise<{ key: KeyObject } | Judgement> {
+  try {
+    return { key: createPrivateKey(await readFile(path)) };
+  } catch (error) {
+    return unreadable('sip.tls.key', path, error, 'a private key', 'correct sip.tls.key: a PEM file without a passphrase that the user of the service may read');
+  }
+}
+
+/** A file that the system does not give is missing here, perhaps not elsewhere; one that cannot be understood is so everywhere. */
+function unreadable(key: string, path: string, error: unknown, what: string, todo: string): Judgement {
+  if (typeof (error as NodeJS.ErrnoException).syscall === 'string') return missing(key, `${path} cannot be read: ${reasonOf(error)}`, todo);
+  return bad(key, `${path} cannot be read: it does not hold ${what} in PEM (${reasonOf(error)})`, todo);
+}
+
+function judgeDates(leaf: X509Certificate, now: number): Judgement {
+  const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
+  const days = Math.floor((to - now) / day);
+  const key = 'sip.tls.cert';
+  if (now > to) return unfit(key, `expired on ${leaf.validTo}`, 'renew it; a running service takes the new files by itself');
+  if (now < from) return unfit(key, `not valid before ${leaf.validFrom}`, 'wait, or set the clock of this machine');
+  if (days < renewDays) return poor(key, `valid for ${days} more days`, 'renew it now; a running service takes the new files by itself');
+  return fine(key, `valid for ${days} more days`);
+}
+
+/** Each certificate issued by the next, the last by a CA that is trusted (RFC 5280 §6.1). */
+function judgeChain(certificates: readonly X509Certificate[], trusted: readonly string[]): Judgement {
+  const key = 'sip.tls.cert';
+  for (const [i, certificate] of certificates.entries()) {
+    const next = certificates[i + 1];
+    if (next !== undefined && !issued(certificate, next)) return unfit(key, `certificate ${i + 2} of the file did not issue certificate ${i + 1}`, 'put them in order: the certificate first, each followed by its issuer');
+  }
+  const last = certificates.at(-1);
+  if (last === undefined) return unfit(key, 'there is none', 'set sip.tls.cert');
+  const known = trusted.some((pem) => {
+    try {
+      const root = new X509Certificate(pem);
+      return root.fingerprint256 === last.fingerprint256 || issued(last, root);
+    } catch {
+      return false;
+    }
+  });
+  if (known) return fine(key, `its chain of ${certificates.length} leads to a known CA`);
+  if (issued(last, last)) return unfit(key, 'it is self-signed, or by a CA of your own', 'get one of a public CA: Meta accepts no other');
+  return unfit(key, `its chain ends at ${nameOf(last)}, issued by ${issuerOf(last)}`, 'add the intermediate certificates of your CA to sip.tls.cert (many call that file fullchain.pem)');
+}
+
+function issued(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+function nameOf(certificate: X509Certificate): string {
+  return certificate.subject.replaceAll('\n', ', ');
+}
+
+function issuerOf(certificate: X509Certificate): string {
+  return certificate.issuer.replaceAll('\n', ', ');
+}
