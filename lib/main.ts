@@ -114,6 +114,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       record: (entry) => history.record(entry), allow: (address) => !guard.silent(address, Date.now()),
       refused: (address) => strangerKnocked(address, 'tcp', guard, rules, log),
       unknown: (address, transport) => strangerUnanswered(address, transport, rules, log),
+      flowGone: (token) => registrar.flowGone(token),
     }) : null;
   if (embedded !== null) undo.push(() => embedded.server.close());
   await media.start();

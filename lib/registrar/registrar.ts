@@ -43,6 +43,7 @@ const supported: ReadonlySet<string> = new Set(['path', 'outbound']);
 /** RFC 5626 §4.4.1: a phone that knows it keeps its connection alive at least as often, seconds. */
 const flowTimer = '120';
 const maxPath = 8;
+const goneFlows = 1000;
 
 /**
  * Registrar (RFC 3261 §10.3, RFC 3327, RFC 5626) of the peers with `register: true`: which devices each of their users has, and where they are reached.
@@ -55,6 +56,8 @@ export class Registrar {
   #places: readonly ((address: string) => boolean)[];
   /** By user; user names are unique across peers (config). */
   readonly #bindings = new Map<string, readonly Binding[]>();
+  /** Tokens of connections that have closed; none is given twice. */
+  readonly #gone = new Set<string>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #counts = { ok: 0, refused: 0 };
 
@@ -127,6 +130,17 @@ export class Registrar {
     this.#log(binding, `unregistered: ${why}`);
   }
 
+  /**
+   * The connection of this token has closed (RFC 5626 §5.3): what was registered by it is reached no more, other flows of the same device stay.
+   * A REGISTER may still be on its way from it.
+   */
+  flowGone(token: string): void {
+    this.#gone.add(token);
+    const [oldest] = this.#gone;
+    if (oldest !== undefined && this.#gone.size > goneFlows) this.#gone.delete(oldest);
+    for (const binding of this.all()) if (tokenOf(binding.flow) === token) this.forget(binding, 'its connection has closed');
+  }
+
   /** For the status page: users and their devices. */
   status(): object[] {
     return this.all().map((b) => ({
@@ -189,6 +203,7 @@ export class Registrar {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address, status: outcome.status }, `registration of ${user} refused: ${outcome.reason}`);
       return this.#refuse(res, outcome.status, outcome.minExpires === undefined ? {} : { 'Min-Expires': String(outcome.minExpires) });
     }
+    if (this.#gone.has(tokenOf(facts.flow) ?? '')) return this.#refuse(res, 480);
     this.#store(user, outcome.bindings);
     for (const binding of outcome.added) this.#log(binding, 'registered');
     for (const binding of outcome.removed) this.#log(binding, 'unregistered');
@@ -227,6 +242,11 @@ function homesOf(peers: Readonly<Record<string, PeerConfig>>): ReadonlyMap<strin
     const admits = peer.sources.length === 0 ? (): boolean => true : addressMatcher(peer.sources);
     return Object.entries(peer.accounts).map(([user, account]): [string, Home] => [user, { name, peer, account, admits }]);
   }));
+}
+
+/** The user part of a flow's URI, which is its token. */
+function tokenOf(flow: string | null): string | null {
+  return /^sips?:([^@]+)@/.exec(flow ?? '')?.[1] ?? null;
 }
 
 /** Null when CSeq or Path cannot be read. */

@@ -46,6 +46,8 @@ export interface SipServerOptions {
   onRefused?: (address: string) => void;
   /** Somebody whom nobody knows was not answered: told of ten in a minute, and of each once in an hour. */
   onUnknown?: (address: string, protocol: Protocol) => void;
+  /** A connection by which somebody registered has closed: the user part of the URI in the Path that its REGISTERs were given. */
+  onFlowGone?: (token: string) => void;
   /** How long calls of a drachtio client that is gone wait for one to come back, ms (default 32 s); then they are hung up. */
   orphanTime?: number;
   /**
@@ -90,7 +92,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   const timers = { ...DEFAULT_TIMERS, ...o.timers };
   const targets = lowerKeys(o.targets ?? {});
   const advertised = o.advertise?.default;
-  const { onMessage, allow, onRefused, onUnknown } = o;
+  const { onMessage, allow, onRefused, onUnknown, onFlowGone } = o;
   const transports: Transports = new Transports({
     limits, ...(o.tls === undefined ? {} : { tls: o.tls }), ...(o.sources === undefined ? {} : { sources: o.sources }),
     handlers: {
@@ -112,7 +114,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
     }),
-    connection: (id) => transports.connection(id),
+    connection: (id) => transports.connection(id), flowGone: (token) => { onFlowGone?.(token); },
     isSelf: (hop) => isOurs(transports, hop), reserved: o.reserved ?? { hosts: [], networks: [] },
     isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });

@@ -7,8 +7,8 @@ import type { Protocol, SourceRules } from './transport/index.js';
 
 /** What of the options can go to another thread, and which of the rest is wanted back. */
 export interface ThreadOptions {
-  options: Omit<SipServerOptions, 'logger' | 'onMessage' | 'allow' | 'onRefused' | 'onUnknown' | 'names'>;
-  wants: { wire: boolean; allow: boolean; refused: boolean; unknown: boolean };
+  options: Omit<SipServerOptions, 'logger' | 'onMessage' | 'allow' | 'onRefused' | 'onUnknown' | 'onFlowGone' | 'names'>;
+  wants: { wire: boolean; allow: boolean; refused: boolean; unknown: boolean; flowGone: boolean };
 }
 
 export type LogLevel = 'info' | 'warn' | 'error' | 'debug';
@@ -21,6 +21,7 @@ export type FromThread =
   | { kind: 'stats'; stats: SipServerStats }
   | { kind: 'judge'; address: string }
   | { kind: 'refused'; address: string }
+  | { kind: 'flowGone'; token: string }
   | { kind: 'unknown'; address: string; protocol: Protocol };
 
 export type ToThread =
@@ -34,8 +35,8 @@ export type ToThread =
  * after a second. `stats` are up to half a second old. A name service cannot be given. Rejects as `startSipServer` does.
  */
 export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): Promise<SipServer> {
-  const { logger, onMessage, allow, onRefused, onUnknown, ...options } = o;
-  const workerData: ThreadOptions = { options, wants: { wire: onMessage !== undefined, allow: allow !== undefined, refused: onRefused !== undefined, unknown: onUnknown !== undefined } };
+  const { logger, onMessage, allow, onRefused, onUnknown, onFlowGone, ...options } = o;
+  const workerData: ThreadOptions = { options, wants: { wire: onMessage !== undefined, allow: allow !== undefined, refused: onRefused !== undefined, unknown: onUnknown !== undefined, flowGone: onFlowGone !== undefined } };
   const worker = new Worker(new URL('./threadMain.js', import.meta.url), { workerData });
   const post = (message: ToThread): void => { worker.postMessage(message); };
   let stats: SipServerStats = {};
@@ -55,6 +56,7 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
         case 'log': logger?.[message.level](message.facts, message.text); break;
         case 'stats': stats = message.stats; break;
         case 'refused': onRefused?.(message.address); break;
+        case 'flowGone': onFlowGone?.(message.token); break;
         case 'unknown': onUnknown?.(message.address, message.protocol); break;
         case 'judge': post({ kind: 'judged', address: message.address, allowed: allow?.(message.address) ?? true }); break;
       }

@@ -35,6 +35,7 @@ try {
     ...options, logger: { info: log('info'), warn: log('warn'), error: log('error'), debug: log('debug') },
     ...(wants.wire ? { onMessage: (message) => { tell({ kind: 'wire', message }); } } : {}),
     ...(wants.allow ? { allow } : {}),
+    ...(wants.flowGone ? { onFlowGone: (token) => { tell({ kind: 'flowGone', token }); } } : {}),
     ...(wants.refused ? { onRefused: (address) => { tell({ kind: 'refused', address }); } } : {}),
     ...(wants.unknown ? { onUnknown: (address, protocol) => { tell({ kind: 'unknown', address, protocol }); } } : {}),
   });

@@ -43,6 +43,8 @@ export interface EngineOptions {
   reserved: Reserved;
   /** The connection of this number, if it is up. */
   connection(id: number): Flow | undefined;
+  /** A connection whose token clients were given has closed. */
+  flowGone(token: string): void;
   /** True when host and port of the URI are this server's. */
   isOurHost(uri: string): boolean;
   /** Requests for a Contact registered over TCP or TLS go down that connection. */
@@ -83,7 +85,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.log = options.log;
     this.guard = options.guard;
     this.flows = new RegisteredFlows(options.followContacts);
-    this.tokens = new FlowTokens(options.connection, options.isOurHost);
+    this.tokens = new FlowTokens(options.connection, options.isOurHost, (token) => { options.flowGone(token); });
     this.uac = new Uac(this, options.isSelf, new Targets(options.reserved, options.isSelf));
     this.proxying = new Proxying(this, options.isOurHost);
     this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify), subscribing: (notify) => this.uac.subscribing(notify) });

@@ -12,9 +12,13 @@ import { hopOf } from './nat.js';
  */
 export class FlowTokens {
   private readonly key = randomBytes(32);
+  private readonly named = new WeakSet<Flow>();
 
-  /** `connection` finds a connection that is up by its number; `isOurHost` tells whether a URI names this server. */
-  constructor(private readonly connection: (id: number) => Flow | undefined, private readonly isOurHost: (uri: string) => boolean) {}
+  /**
+   * `connection` finds a connection that is up by its number; `isOurHost` tells whether a URI names this server; `gone` hears of each connection
+   * that was named, by its token, when it has closed.
+   */
+  constructor(private readonly connection: (id: number) => Flow | undefined, private readonly isOurHost: (uri: string) => boolean, private readonly gone: (token: string) => void) {}
 
   /**
    * The Path value (RFC 3327) of a REGISTER from this flow, to be given as `proxy` with requests for the Contact registered; undefined for one
@@ -26,7 +30,12 @@ export class FlowTokens {
     const name = flow.protocol === 'udp' ? `${remote.address} ${remote.port} ${local.address} ${local.port}` : String(flow.id);
     const text = Buffer.from(name).toString('base64url');
     const transport = flow.protocol === 'udp' ? '' : `;transport=${flow.protocol}`;
-    return `<sip:${text}.${this.mac(text).toString('base64url')}@${at.host}:${at.port}${transport};lr;ob>`;
+    const token = `${text}.${this.mac(text).toString('base64url')}`;
+    if (flow.protocol !== 'udp' && !this.named.has(flow)) {
+      this.named.add(flow);
+      flow.addUser({ flowClosed: () => { this.gone(token); } });
+    }
+    return `<sip:${token}@${at.host}:${at.port}${transport};lr;ob>`;
   }
 
   /** The hop that such a URI names; 'gone' when its connection is, or the token is not ours; undefined for any other URI. */
