@@ -178,7 +178,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const calls = new CallService(context);
   const connections = new SipConnections(
     embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }),
-    { request: (req, res, stack) => calls.take(req, res, stack), message: embedded === null ? (entry) => history.record(entry) : null },
+    { request: (req, res, stack) => calls.take(req, res, stack), message: embedded === null ? (entry) => history.recordUnjudged(entry) : null },
   );
   connections.on('down', (address, stack) => {
     for (const call of table.all()) {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/types.js';
 import { drawLadder } from '../observe/ladder.js';
 import { maskNumbers, maskUser, redactSip } from '../observe/redact.js';
-import { TraceStore, type TraceEntry } from '../observe/trace.js';
+import { headerValue, TraceStore, type TraceEntry } from '../observe/trace.js';
 import { addressMatcher, type Source } from '../sip/source.js';
 import type { Call } from './call.js';
 import type { CallTable } from './table.js';
@@ -9,6 +9,9 @@ import type { CallTable } from './table.js';
 /** Finished calls that can still be asked for, and SIP messages kept for each Call-ID. */
 const recentCalls = 500;
 const messagesPerCallId = 64;
+const kept = { calls: recentCalls * 2, messages: messagesPerCallId, bytes: 64 * 1024 * 1024, messageBytes: 8192 };
+/** Messages of those nobody knows, until a call begins with them. */
+const unjudged = { ...kept, calls: 200, bytes: 1024 * 1024 };
 
 export interface HistoryRules {
   readonly config: Config;
@@ -25,16 +28,26 @@ interface Known {
 export class CallHistory {
   readonly #rules: () => HistoryRules;
   readonly #table: CallTable;
-  readonly #trace = new TraceStore({ calls: recentCalls * 2, messages: messagesPerCallId });
+  readonly #trace: TraceStore;
+  readonly #strangers = new TraceStore(unjudged);
   /** Finished calls, oldest first. */
   readonly #recent = new Map<string, Known>();
 
   constructor(table: CallTable, rules: () => HistoryRules) {
     this.#table = table;
     this.#rules = rules;
+    this.#trace = new TraceStore(kept, () => new Set(table.all().flatMap((call) => known(call).callIds)));
   }
 
-  /** A SIP message as it crossed the wire. */
+  /** The same from a SIP server that does not ask who sends: what comes from those nobody knows has little room of its own. */
+  recordUnjudged(entry: TraceEntry): void {
+    const { direction, transport, remote, text } = entry;
+    const stranger = direction === 'in' && this.#rules().judgeSource(remote.replace(/:\d+$/, ''), transport).kind === 'stranger';
+    const store = stranger && !this.#trace.has(headerValue(text, 'call-id', 'i') ?? '') ? this.#strangers : this.#trace;
+    store.record(entry);
+  }
+
+  /** A SIP message as it crossed the wire, of somebody known or of a call. */
   record(entry: TraceEntry): void {
     this.#trace.record(entry);
   }
@@ -50,7 +63,7 @@ export class CallHistory {
   /** The ladder; null when the call is not known. */
   ladder(id: string): string | null {
     const call = this.#find(id);
-    return call === null ? null : this.#masked(drawLadder(this.#trace.messages(call.callIds), this.#namer()), call);
+    return call === null ? null : this.#masked(drawLadder(this.#messages(call), this.#namer()), call);
   }
 
   /** The messages in full, secrets hidden; null when the call is not known. */
@@ -58,12 +71,16 @@ export class CallHistory {
     const call = this.#find(id);
     if (call === null) return null;
     const nameOf = this.#namer();
-    const blocks = this.#trace.messages(call.callIds).map((entry) => {
+    const blocks = this.#messages(call).map((entry) => {
       const { time, direction, transport, local, remote, text } = entry;
       const ends = direction === 'in' ? `${remote} -> ${local}` : `${local} -> ${remote}`;
       return `#### ${new Date(time).toISOString()} ${transport} ${ends} (${direction === 'in' ? 'from' : 'to'} ${nameOf(entry)})\n${redactSip(text).replaceAll('\r\n', '\n').trimEnd()}\n`;
     });
     return this.#masked(blocks.join('\n'), call);
+  }
+
+  #messages({ callIds }: Known): TraceEntry[] {
+    return [...this.#strangers.messages(callIds), ...this.#trace.messages(callIds)].sort((a, b) => a.time - b.time);
   }
 
   #find(id: string): Known | null {

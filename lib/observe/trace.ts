@@ -11,45 +11,87 @@ export interface TraceEntry {
 }
 
 export interface TraceLimits {
-  /** Call-IDs kept; the oldest goes first. */
+  /** Call-IDs kept besides those of live calls; the oldest goes first. */
   readonly calls: number;
-  /** Messages kept for one Call-ID; later ones are only counted. */
+  /** Messages kept for one Call-ID; later ones are left out. */
   readonly messages: number;
+  /** Bytes kept in all; a message is counted with what it takes beside its text. */
+  readonly bytes: number;
+  /** Bytes kept of one message; what is left out is said in its stead. */
+  readonly messageBytes: number;
 }
 
 interface Kept {
-  entries: TraceEntry[];
-  dropped: number;
+  readonly entries: TraceEntry[];
+  bytes: number;
 }
 
-/** The SIP messages of the latest calls, by Call-ID, in bounded memory. */
+/** What a message takes besides its text. */
+const overhead = 300;
+
+/** The SIP messages of the latest calls, by Call-ID, in bounded memory. Those of live calls are never given up for others. */
 export class TraceStore {
   readonly #limits: TraceLimits;
+  readonly #live: () => ReadonlySet<string>;
+  /** In the order in which they began. */
   readonly #calls = new Map<string, Kept>();
+  #bytes = 0;
 
-  constructor(limits: TraceLimits) {
+  /** @param live the Call-IDs of live calls */
+  constructor(limits: TraceLimits, live: () => ReadonlySet<string> = () => new Set()) {
     this.#limits = limits;
+    this.#live = live;
+  }
+
+  /** Bytes kept, at most `limits.bytes`. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   record(entry: TraceEntry): void {
     const callId = headerValue(entry.text, 'call-id', 'i');
     if (callId === null) return;
-    let kept = this.#calls.get(callId);
-    if (kept === undefined) {
-      if (this.#calls.size >= this.#limits.calls) {
-        const oldest = this.#calls.keys().next();
-        if (!oldest.done) this.#calls.delete(oldest.value);
-      }
-      this.#calls.set(callId, (kept = { entries: [], dropped: 0 }));
-    }
-    if (kept.entries.length < this.#limits.messages) kept.entries.push(entry);
-    else kept.dropped++;
+    const known = this.#calls.get(callId);
+    if (known !== undefined && known.entries.length >= this.#limits.messages) return;
+    const text = cut(entry.text, this.#limits.messageBytes);
+    const size = text.length + overhead;
+    if ((known === undefined && this.#calls.size >= this.#limits.calls) || this.#bytes + size > this.#limits.bytes) this.#makeRoom(callId);
+    // Live calls alone fill it.
+    if (this.#bytes + size > this.#limits.bytes) return;
+    const kept = known ?? { entries: [], bytes: 0 };
+    if (known === undefined) this.#calls.set(callId, kept);
+    kept.entries.push(text === entry.text ? entry : { ...entry, text });
+    kept.bytes += size;
+    this.#bytes += size;
+  }
+
+  has(callId: string): boolean {
+    return this.#calls.has(callId);
   }
 
   /** The messages of these Call-IDs in order of time. */
   messages(callIds: readonly string[]): TraceEntry[] {
     return callIds.flatMap((id) => this.#calls.get(id)?.entries ?? []).sort((a, b) => a.time - b.time);
   }
+
+  /** Gives up a tenth, so that not every message has to look for what may go. */
+  #makeRoom(spared: string): void {
+    const live = this.#live();
+    const [calls, bytes] = [0.9 * this.#limits.calls, 0.9 * this.#limits.bytes];
+    let others = [...this.#calls.keys()].filter((id) => !live.has(id)).length;
+    for (const [id, kept] of this.#calls) {
+      if (others <= calls && this.#bytes <= bytes) return;
+      if (id === spared || live.has(id)) continue;
+      this.#calls.delete(id);
+      this.#bytes -= kept.bytes;
+      others -= 1;
+    }
+  }
+}
+
+/** The message without what is too much of it; a copy, as a part of a string keeps all of it in memory. */
+function cut(text: string, most: number): string {
+  return text.length <= most ? text : Buffer.from(`${text.slice(0, most)}\r\n[${text.length - most} bytes left out]\r\n`, 'latin1').toString('latin1');
 }
 
 /** The value of the first such header of a message, without parsing the rest. */

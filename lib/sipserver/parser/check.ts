@@ -3,13 +3,22 @@ import type { Fault } from './parse.js';
 import type { SipMessage } from './message.js';
 import { hasEmptyPart, isBalanced, toNumber } from './text.js';
 import { parseUri, schemeOf } from './uri.js';
-import { closeQuote, parseCSeq, parseNameAddr, parseVia } from './values.js';
+import { closeQuote, parseCSeq, parseNameAddr, parseVia, tagOf } from './values.js';
 
 /** Headers that may stand only once (RFC 3261 §7.3.1; RFC 4475 §3.3.8, §3.3.9). */
 const SINGLE = ['call-id', 'cseq', 'from', 'to', 'max-forwards', 'content-length', 'content-type'] as const;
 
 /** Headers whose elements are addresses that we route by. Others are the application's to judge. */
 const ADDRESSES = ['contact', 'route', 'record-route'] as const;
+
+/**
+ * `callid` of RFC 3261 §25.1: word [ "@" word ]. Besides that "=", which Meta's Call-IDs end in (base64). No "|" and no ";": these part the names of
+ * dialogs from what stands beside them, in the client protocol and in Replaces (RFC 3891 §6.1).
+ */
+const CALL_ID = /^[\w.!%*+`'~()<>:\\"/[\]?{}=-]+(?:@[\w.!%*+`'~()<>:\\"/[\]?{}=-]+)?$/;
+
+/** A tag is a token (§25.1); besides, what base64 has, as some make theirs so. */
+const TAG = /^[\w.!%*+`'~=/:@-]+$/;
 
 /** The first fault of a request, with the status it is answered with; undefined when there is none. */
 export function checkRequest(m: SipMessage): Fault | undefined {
@@ -62,7 +71,11 @@ function checkCommon(m: SipMessage): Fault | undefined {
     if (n > 1) return { status: 400, reason: `Several ${key} Headers` };
     if (n === 0 && (key === 'call-id' || key === 'cseq' || key === 'from' || key === 'to')) return { status: 400, reason: `Missing ${key}` };
   }
-  if (m.get('call-id') === '') return bad('Call-ID');
+  if (!CALL_ID.test(m.get('call-id') ?? '')) return bad('Call-ID');
+  for (const key of ['from', 'to'] as const) {
+    const tag = tagOf(m.get(key) ?? '');
+    if (tag !== undefined && !TAG.test(tag)) return bad(`${key === 'from' ? 'From' : 'To'} tag`);
+  }
   const via = m.list('via')[0];
   if (via === undefined) return { status: 400, reason: 'Missing Via' };
   for (const line of m.lines('via')) if (hasEmptyPart(line)) return bad('Via');

@@ -39,12 +39,28 @@ const message = (direction: 'in' | 'out', remote: string, time: number, text: st
   ({ direction, remote, time, text, transport: 'udp', local: '127.0.0.1:5060' });
 
 t.test('the trace keeps the latest calls and a bounded number of messages', (t) => {
-  const store = new TraceStore({ calls: 2, messages: 2 });
+  const store = new TraceStore({ calls: 2, messages: 2, bytes: 100_000, messageBytes: 1000 });
   for (const id of ['a', 'b', 'c']) for (let i = 0; i < 3; i++) store.record(message('in', 'r', i, `OPTIONS sip:x SIP/2.0\r\ni: ${id}\r\n\r\n`));
   t.same(store.messages(['a']), []);
   t.equal(store.messages(['b', 'c']).length, 4);
   store.record(message('in', 'r', 9, 'no call id\r\n\r\nCall-ID: body\r\n'));
   t.equal(headerValue('A\r\nCall-Id : x y \r\n\r\n', 'call-id', 'i'), 'x y');
+  t.end();
+});
+
+t.test('H2: the trace is bounded in bytes; live calls stay, whatever else comes', (t) => {
+  const live = new Set(['live']);
+  const store = new TraceStore({ calls: 10, messages: 8, bytes: 20_000, messageBytes: 1000 }, () => live);
+  store.record(message('in', 'r', 1, 'INVITE sip:x SIP/2.0\r\nCall-ID: live\r\n\r\n'));
+  for (let i = 0; i < 1000; i++) store.record(message('in', 'r', i, `ACK sip:x SIP/2.0\r\nCall-ID: s${i}\r\n\r\n${'x'.repeat(60_000)}`));
+  t.ok(store.bytes <= 20_000, `${store.bytes}`);
+  t.equal(store.messages(['live']).length, 1, 'not pushed out by others');
+  const [last] = store.messages(['s999']);
+  t.ok(last !== undefined && last.text.length < 1100);
+  t.match(last?.text, /bytes left out\]/);
+  for (let i = 0; i < 8; i++) { live.add(`l${i}`); for (let n = 0; n < 8; n++) store.record(message('in', 'r', i, `INFO sip:x SIP/2.0\r\nCall-ID: l${i}\r\n\r\n${'y'.repeat(900)}`)); }
+  t.ok(store.bytes <= 20_000, 'live calls alone are bounded too');
+  t.equal(store.messages(['live']).length, 1);
   t.end();
 });
 
