@@ -7,7 +7,6 @@ import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
 import { registerRouteCommand } from './route.js';
 import { registerRunCommand } from './run.js';
-import { registerSimulateCommands } from './simulate.js';
 import { registerSipserverCommand } from './sipserver.js';
 
 const program = new Command('wa-b2bua')
@@ -19,7 +18,8 @@ registerCheckCommand(program);
 registerRouteCommand(program);
 registerAuditCommand(program);
 registerDoctorCommand(program);
-registerSimulateCommands(program);
+// The stand-ins and what they stand on (werift) are loaded for their own command and for the help only, never by the service.
+if ([undefined, 'simulate', 'help', '-h', '--help'].includes(process.argv[2])) (await import('./simulate.js')).registerSimulateCommands(program);
 registerSipserverCommand(program);
 
 program.parseAsync().catch((error: unknown) => {
