@@ -13,6 +13,9 @@ export interface AuthValue {
   readonly repeated: boolean;
 }
 
+/** More schemes than anybody has in one message. */
+const mostValues = 100;
+
 const isTokenChar = (c: string): boolean => /[A-Za-z0-9!#$%&'*+.^_`|~-]/.test(c);
 /** What follows the name of a scheme that has no parameters, such as Basic (RFC 7235 §2.1). */
 const token68 = /[A-Za-z0-9\-._~+/]+=*[ \t]*(?=,|$)/y;
@@ -33,7 +36,7 @@ export function parseAuthValues(value: string): AuthValue[] {
   };
   for (skip(); i < value.length; skip()) {
     const name = token();
-    if (name === '') return [];
+    if (name === '' || out.length > mostValues) return [];
     let j = i;
     while (j < value.length && /\s/.test(value[j]!)) j++;
     if (value[j] !== '=') {

@@ -71,10 +71,10 @@ export function readsAsFullNumber(user: string): boolean {
 
 /** Compatibility forms and digits of other scripts become ASCII; signs and invisible characters become '-'; letters stay. */
 function toAscii(text: string): string {
-  return /^[\u0000-\u007f]*$/.test(text) ? text : [...text.normalize('NFKC')].map((char) => {
+  return /^[\u0000-\u007f]*$/.test(text) ? text : text.normalize('NFKC').replace(/[^\u0020-\u007e]/gu, (char) => {
     if (/\p{Nd}/u.test(char)) return digitValue(char.codePointAt(0)!);
-    return /[\u0020-\u007e]|\p{L}/u.test(char) ? char : '-';
-  }).join('');
+    return /\p{L}/u.test(char) ? char : '-';
+  });
 }
 
 /** Decimal digits stand in runs of ten from zero to nine (Unicode, stability of Nd). */
