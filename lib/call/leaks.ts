@@ -1,6 +1,8 @@
 import type { PeerMessageFacts } from '../policy/types.js';
 import type { SipDialog, SipMessageView, SipRequest } from '../sip/drachtio.js';
 import { headerFacts, wholeBody } from '../sip/drachtio.js';
+import { tagOf } from '../sip/headers.js';
+import { parseNameAddr } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallContext } from './context.js';
 
@@ -8,10 +10,12 @@ import type { CallContext } from './context.js';
  * Looks at one message of a peer for signs that it took the call to the telephone network (META-SIP §10). Each sign is told once for a
  * call; a sure one ends it.
  * @param status of a response; null for a request
+ * @param remote user at the peer's side when its dialog began; null where there is none yet
  * @returns true when the call is over
  */
-export function watchMessage(context: CallContext, call: Call, peer: string, message: SipMessageView, status: number | null): boolean {
-  const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, headers: headerFacts(message), body: wholeBody(message) };
+export function watchMessage(context: CallContext, call: Call, peer: string, message: SipMessageView, status: number | null, remote: string | null = null): boolean {
+  const parties = [call.facts.user, remote].filter((party) => party !== null);
+  const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, parties, headers: headerFacts(message), body: wholeBody(message) };
   for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
     const told = `${peer} ${sign}`;
     if (call.signs.has(told)) continue;
@@ -26,8 +30,10 @@ export function watchMessage(context: CallContext, call: Call, peer: string, mes
 
 /** Watches what a peer sends in its dialog; answers nothing, which is up to the leg. */
 export function watchDialog(context: CallContext, call: Call, peer: string, dialog: SipDialog): void {
+  const ends = [dialog.res.get('From'), dialog.res.get('To')].filter((end) => tagOf(end) === dialog.sip.remoteTag);
+  const remote = parseNameAddr(ends[0] ?? '')?.uri.user ?? null;
   const watch = (request: SipRequest): void => {
-    if (!call.over) watchMessage(context, call, peer, request, null);
+    if (!call.over) watchMessage(context, call, peer, request, null, remote);
   };
   for (const event of ['modify', 'update', 'info', 'refer', 'ack'] as const) dialog.on(event, watch);
 }

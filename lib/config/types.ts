@@ -284,7 +284,7 @@ export interface PolicyConfig {
 }
 
 /** Signs, seen on the peer leg after hand-over, that the peer went out to the PSTN. */
-export const leakSigns = ['forwarded181', 'divertedToNumber', 'contactAtGateway', 'q850Provisional', 'isupBody', 'carrierMedia'] as const;
+export const leakSigns = ['forwarded181', 'divertedToNumber', 'contactAtGateway', 'q850Provisional', 'isupBody', 'carrierMedia', 'connectedNumber'] as const;
 
 export type LeakSign = (typeof leakSigns)[number];
 

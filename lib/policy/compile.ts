@@ -54,7 +54,7 @@ export interface CompiledPolicy {
 
 // Sure signs end the call; signs that a PBX also gives for an internal forward are reported (issue "A PSTN policy").
 const leakDefaults: Readonly<Record<LeakSign, 'enforce' | 'report'>> = {
-  divertedToNumber: 'enforce', contactAtGateway: 'enforce', isupBody: 'enforce', carrierMedia: 'enforce',
+  divertedToNumber: 'enforce', contactAtGateway: 'enforce', isupBody: 'enforce', carrierMedia: 'enforce', connectedNumber: 'enforce',
   forwarded181: 'report', q850Provisional: 'report',
 };
 

@@ -2,7 +2,7 @@ import type { LeakSign } from '../config/types.js';
 import type { CompiledPolicy } from './compile.js';
 import { hostKey, portOf } from './compile.js';
 import { hasIsup, headerValues, mediaHosts, mentions, pstnMention } from './origin.js';
-import { findUser } from './pattern/users.js';
+import { canonicalUser, findUser } from './pattern/users.js';
 import type { Denial, PeerMessageFacts } from './types.js';
 
 /** A sign that a peer went out to the PSTN after a call was handed to it. */
@@ -25,6 +25,19 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
       for (const mention of mentions(facts.headers, header)) {
         const text = pstnMention(policy, mention, known);
         if (text !== null) return text;
+      }
+    }
+    return null;
+  },
+  connectedNumber: (policy, facts) => {
+    // RFC 3325 §9.1, RFC 4916 §4.4: who the user talks with now. Remote-Party-ID is its forerunner; the From of a request in a dialog may change.
+    const users = policy.peers.get(facts.peer)?.users;
+    const parties = new Set((facts.parties ?? []).map(bareNumber));
+    const known = (user: string): boolean => parties.has(bareNumber(user)) || Object.hasOwn(policy.config.numbers, `+${bareNumber(user)}`) || (users !== undefined && findUser(users, user) !== null);
+    for (const header of ['p-asserted-identity', 'remote-party-id', ...facts.status === null ? ['from'] : []]) {
+      for (const mention of mentions(facts.headers, header)) {
+        const text = pstnMention(policy, mention, known);
+        if (text !== null) return `connected to a telephone number: ${text}`;
       }
     }
     return null;
@@ -57,6 +70,11 @@ const signs: Readonly<Record<LeakSign, Sign>> = {
     return provisional && headerValues(headers, 'reason').some((value) => /(^|,)\s*q\.850\s*(;|$)/i.test(value)) ? 'a provisional response gives a Q.850 cause' : null;
   },
 };
+
+/** One spelling of a number with and without '+'. */
+function bareNumber(user: string): string {
+  return canonicalUser(user).replace(/^\+/, '');
+}
 
 /** Every sign in a message a peer sent on its leg, those that end the call first. Pure. */
 export function judgeLeak(policy: CompiledPolicy, facts: PeerMessageFacts): readonly Leak[] {

@@ -89,6 +89,8 @@ export interface PeerMessageFacts {
   readonly status: number | null;
   /** IP address it came from; null where the SIP server does not say. */
   readonly source: string | null;
+  /** Users who are in the call as far as is known: the WhatsApp user, and who the peer's side was when its dialog began. Left out: nobody. */
+  readonly parties?: readonly string[];
   readonly headers: HeaderFacts;
   readonly body: string;
 }

@@ -10,6 +10,10 @@ type Row = readonly [what: string, facts: Partial<PeerMessageFacts>, signs: read
 
 const rows: readonly Row[] = [
   ['an ordinary 200', {}, []], ['an ordinary 180', { status: 180, body: '' }, []], ['an ordinary re-INVITE', { status: null }, []],
+  ['a new From (RFC 4916)', { status: null, headers: { from: ['<sip:+15551234567@10.0.0.7>;tag=x'] } }, ['connectedNumber']], ['the From of an extension', { status: null, headers: { from: ['<sip:6002@10.0.0.7>;tag=x'] } }, []],
+  ['our own From in a response', { headers: { from: ['<sip:+15551234567@sbc.example.net>;tag=x'] } }, []],
+  ['the From of whoever was there from the beginning', { status: null, parties: ['+15551234567'], headers: { from: ['<sip:15551234567@10.0.0.7>;tag=x'] } }, []],
+  ['a connected number in a 200', { headers: { 'p-asserted-identity': ['<sip:6001@10.0.0.7>, <tel:+15551234567>'] } }, ['connectedNumber']],
   ['181', { status: 181 }, ['forwarded181']], ['182', { status: 182 }, []],
   ['Diversion to a number', { headers: { diversion: ['<sip:+12025550123@10.0.0.7>'] } }, ['divertedToNumber']], ['Diversion to tel:', { headers: { diversion: ['<tel:6001>'] } }, []], ['Diversion to tel: of nobody', { headers: { diversion: ['<tel:5999>'] } }, ['divertedToNumber']],
   ['Diversion to an on-net user', { headers: { diversion: ['<sip:6002@10.0.0.7>'] } }, []], ['Diversion to an extension that is not listed', { headers: { diversion: ['<sip:5002@10.0.0.7>'] } }, []], ['Diversion to an on-net number', { headers: { diversion: ['<sip:+442079460000@10.0.0.7>'] } }, []],
