@@ -3,14 +3,16 @@ import { audioCodec, isAudioCodec } from './codecs.js';
 import { readSdp, unacceptable } from './read.js';
 import { SDES_SUITE } from './security.js';
 import type { EnginePort } from './meta.js';
-import { flowOf, replies } from './direction.js';
-import type { AudioSection, Flow, SdpCodec, Section, SessionDescription } from './types.js';
+import { flowOf, isNowhere, replies } from './direction.js';
+import type { AudioSection, Flow, SdesKey, SdpCodec, Section, SessionDescription } from './types.js';
 
 /** What a peer may speak: lib/media's PeerMediaProfile without the rest. */
 export interface PeerSdpProfile {
   readonly codecs: readonly PeerCodec[];
   readonly srtp: 'none' | 'sdes';
   readonly dtmf: 'rfc4733' | 'info';
+  /** Why no media is to be sent to this address and port, in words; null, or left out: nothing speaks against it. */
+  readonly refuses?: (address: string, port: number) => string | null;
 }
 
 /** What a peer offered or answered, checked. */
@@ -65,18 +67,30 @@ function ownSection(port: EnginePort, profile: PeerSdpProfile, codecs: SdpCodec[
     codecs,
     ptime: 20,
     maxptime: null,
-    sdes: profile.srtp === 'sdes' ? port.sdes.filter((key) => key.suite === SDES_SUITE).slice(0, 1) : [],
+    sdes: ownKeys(port, profile),
     ice: null,
     dtls: null,
   };
 }
 
+/** The keys that our own description names; none without SRTP. */
+function ownKeys(port: Pick<EnginePort, 'sdes'>, profile: PeerSdpProfile): readonly SdesKey[] {
+  return profile.srtp === 'sdes' ? port.sdes.filter((key) => key.suite === SDES_SUITE).slice(0, 1) : [];
+}
+
 /**
- * Reads a peer's answer to an offer of ours with one audio section.
- * @throws WabError 'SDP_UNACCEPTABLE' when refused with port 0, in clear where SRTP was offered, or with a codec we did not offer.
+ * Reads a peer's answer to an offer of ours with one audio section. `port`: the engine's, whose keys the offer named; null: not known.
+ * @throws WabError 'SDP_UNACCEPTABLE' when refused with port 0, in clear where SRTP was offered, with a codec we did not offer, or with a key
+ * line that answers none of ours: its tag and suite are those of the line that was chosen (RFC 4568 §5.1.2, §5.1.3)
  */
-export function readPeerAnswer(text: string, profile: PeerSdpProfile): PeerMedia {
-  return pickPeer(readSdp(text), profile, 'answer');
+export function readPeerAnswer(text: string, profile: PeerSdpProfile, port: Pick<EnginePort, 'sdes'> | null): PeerMedia {
+  const media = pickPeer(readSdp(text), profile, 'answer');
+  const [theirs] = media.audio.sdes;
+  const ours = port === null ? [] : ownKeys(port, profile);
+  if (theirs !== undefined && ours.length > 0 && !ours.some(({ tag, suite }) => tag === theirs.tag && suite === theirs.suite)) {
+    throw unacceptable(`answer: a=crypto:${theirs.tag} ${theirs.suite} answers none of our lines (${ours.map(({ tag, suite }) => `${tag} ${suite}`).join(', ')})`);
+  }
+  return media;
 }
 
 /** Reads a peer's offer; its own order of codecs counts among those of the profile (RFC 3264 §6.1). @throws WabError 'SDP_UNACCEPTABLE'. */
@@ -99,6 +113,8 @@ function pickPeer(session: SessionDescription, profile: PeerSdpProfile, kind: 'o
 
 function judge(audio: AudioSection, profile: PeerSdpProfile): Omit<PeerMedia, 'session' | 'index'> | string {
   if (audio.port === 0) return 'audio refused with port 0';
+  const objection = isNowhere(audio.address) ? null : profile.refuses?.(audio.address, audio.port) ?? null;
+  if (objection !== null) return `no media is sent there: ${objection}`;
   const secure = audio.protocol.startsWith('RTP/SAVP');
   if (audio.protocol.startsWith('UDP/TLS')) return 'DTLS-SRTP is not spoken with peers';
   if (profile.srtp === 'sdes' && !secure) return 'the peer wants plain RTP where srtp: sdes is configured';

@@ -70,7 +70,7 @@ const readers: readonly Reader[] = [
   ['judgeRefusal', (s) => judgeRefusal(403, s), 'sip server ', 'No approved', 'the app '], ['e164', (s) => e164(s), '+', '+44'],
   ['readSdp', (s) => { try { return readSdp(s); } catch { return null; } }, 'v=0\r\n', sdp, `${sdp}a=rtpmap:`, `${sdp}a=candidate:`, `${sdp}a=crypto:`, `${sdp}a=fmtp:0 `, `${sdp}a=fingerprint:`, `${sdp}a=ssrc-group:`, `${sdp}a=simulcast:`],
   ['readMetaOffer', (s) => { try { return readMetaOffer(s, 'sdes'); } catch { return null; } }, sdp, `${sdp}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:`],
-  ['readPeerAnswer', (s) => { try { return readPeerAnswer(s, { codecs: ['PCMU'], srtp: 'none', dtmf: 'rfc4733' }); } catch { return null; } }, sdp],
+  ['readPeerAnswer', (s) => { try { return readPeerAnswer(s, { codecs: ['PCMU'], srtp: 'none', dtmf: 'rfc4733' }, null); } catch { return null; } }, sdp],
   ['hasIsup', (s) => hasIsup({ 'content-type': [s] }, `isup${s}`), 'Content-Type:', '\r\nc:'], ['mediaHosts', (s) => mediaHosts(s), 'c=IN IP4 ', 'a=candidate:', 'a=candidate:1 1 udp 1 '],
   ['mentions', (s) => mentions({ diversion: [s] }, 'diversion').map((one) => readMention(one)), '<sip:', '"', '<sip:+1'], ['canonicalUser', (s) => canonicalUser(s), '+', '%'], ['readsAsNumber', (s) => [readsAsNumber(s), readsAsFullNumber(s)], '+1', '00'],
   ['readDialled', (s) => readDialled(s, 'GB'), '+', '0'], ['redactSip', (s) => redactSip(s), 'a=crypto:', 'Authorization: Digest response="', 'Authorization: Basic ', 'sip:a:', 'k=', 'a=key-mgmt:'],

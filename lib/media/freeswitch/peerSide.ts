@@ -43,7 +43,7 @@ export class FreeswitchPeerSide implements PeerSide {
 
   /** Also a second one: a 183 and the 200 both carry it, and so does an ACK when we repeat the offer for a peer that asks for one. */
   async takeAnswer(text: string): Promise<PeerSideResult> {
-    const media = readPeerAnswer(text, this.#profile);
+    const media = readPeerAnswer(text, this.#profile, this.#port);
     const before = this.#taken;
     if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media) };
     const keepsInner = before !== null && sameCodecs(before.result.media, media);

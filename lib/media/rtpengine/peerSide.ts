@@ -83,7 +83,7 @@ export class RtpenginePeerSide implements PeerSide {
   }
 
   async takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult> {
-    const media = readPeerAnswer(text, this.#profile);
+    const media = readPeerAnswer(text, this.#profile, this.#port);
     if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media) };
     const map = payloadMap(this.#named, media);
     if (!this.#turned) {

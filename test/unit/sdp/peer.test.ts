@@ -17,16 +17,16 @@ t.test('offers carry the configured codecs in order, events at 8000, ptime 20', 
 });
 
 t.test('answers: static payload types without rtpmap, events, the first codec that was offered', async (t) => {
-  t.match(readPeerAnswer(peerPcmuAnswer, profile), { codec: { name: 'PCMU', payloadType: 0 }, events: { payloadType: 101 }, flow: { listens: true, sends: true }, reply: 'sendrecv' });
-  t.match(readPeerAnswer('v=0\r\nm=audio 18000 RTP/AVP 8\r\nc=IN IP4 192.0.2.9\r\n', profile), { codec: { name: 'PCMA' }, events: null });
-  t.match(readPeerAnswer(peerPcmuAnswer.replace('AVP 0 101', 'AVP 18 9 0 101'), profile), { codec: { name: 'G722', clockRate: 8000 } });
+  t.match(readPeerAnswer(peerPcmuAnswer, profile, null), { codec: { name: 'PCMU', payloadType: 0 }, events: { payloadType: 101 }, flow: { listens: true, sends: true }, reply: 'sendrecv' });
+  t.match(readPeerAnswer('v=0\r\nm=audio 18000 RTP/AVP 8\r\nc=IN IP4 192.0.2.9\r\n', profile, null), { codec: { name: 'PCMA' }, events: null });
+  t.match(readPeerAnswer(peerPcmuAnswer.replace('AVP 0 101', 'AVP 18 9 0 101'), profile, null), { codec: { name: 'G722', clockRate: 8000 } });
 });
 
 t.test('every form of hold is read', async (t) => {
   for (const [change, listens, sends, reply] of [
     ['a=sendonly', false, true, 'recvonly'], ['a=inactive', false, false, 'inactive'], ['a=recvonly', true, false, 'sendonly'], ['a=sendrecv', true, true, 'sendrecv'],
   ] as const) {
-    for (const read of [readPeerOffer, readPeerAnswer]) {
+    for (const read of [readPeerOffer, (text: string, by: typeof profile) => readPeerAnswer(text, by, null)]) {
       t.match(read(peerPcmuAnswer.replace('a=sendrecv', change), profile), { flow: { listens, sends }, reply }, change);
       const session = peerPcmuAnswer.replace('a=sendrecv\r\n', '').replace('t=0 0', `t=0 0\r\n${change}`);
       t.match(read(session, profile), { flow: { listens, sends }, reply }, `${change} at session level`);
@@ -46,9 +46,9 @@ t.test('refusals name the reason', async (t) => {
     [peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP'), /SRTP where srtp: none/],
     [peerPcmuAnswer.replace('RTP/AVP', 'UDP/TLS/RTP/SAVP'), /DTLS/],
     ['', /does not begin/],
-  ] as const) t.throws(() => readPeerAnswer(text, profile), { code: 'SDP_UNACCEPTABLE', message: expected });
-  t.throws(() => readPeerAnswer(peerPcmuAnswer, { ...profile, srtp: 'sdes' }), { message: /plain RTP where srtp: sdes/ });
-  t.throws(() => readPeerAnswer(peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP'), { ...profile, srtp: 'sdes' }), { message: /no usable/ });
+  ] as const) t.throws(() => readPeerAnswer(text, profile, null), { code: 'SDP_UNACCEPTABLE', message: expected });
+  t.throws(() => readPeerAnswer(peerPcmuAnswer, { ...profile, srtp: 'sdes' }, null), { message: /plain RTP where srtp: sdes/ });
+  t.throws(() => readPeerAnswer(peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP'), { ...profile, srtp: 'sdes' }, null), { message: /no usable/ });
 });
 
 t.test('a second audio section is used when the first does not fit an offer, and the others are refused', async (t) => {
@@ -64,4 +64,24 @@ t.test('events beside Opus: 8000 preferred, 48000 taken, none is none', async (t
   t.match(readPeerOffer(opus('a=rtpmap:97 telephone-event/48000\r\na=rtpmap:98 telephone-event/8000\r\n'), profile), { codec: { name: 'opus' }, events: { payloadType: 98 } });
   t.match(readPeerOffer(opus('a=rtpmap:97 telephone-event/48000\r\n'), profile), { events: { payloadType: 97, clockRate: 48000 } });
   t.match(readPeerOffer(opus(''), profile), { events: null });
+});
+
+t.test('A10: an SDES answer names one of our lines, by tag and suite', async (t) => {
+  const key = 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5';
+  const secure = { ...profile, srtp: 'sdes' as const };
+  const port = { sdes: [{ tag: 1, suite: 'AES_CM_128_HMAC_SHA1_80', key }] };
+  const answer = (crypto: string): string => peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP').replace(/\r\n$/, `\r\na=crypto:${crypto} inline:${key}\r\n`);
+  t.match(readPeerAnswer(answer('1 AES_CM_128_HMAC_SHA1_80'), secure, port), { audio: { sdes: [{ tag: 1 }] } });
+  t.throws(() => readPeerAnswer(answer('2 AES_CM_128_HMAC_SHA1_80'), secure, port), { code: 'SDP_UNACCEPTABLE', message: /a=crypto:2 .* answers none of our lines \(1 / });
+  t.throws(() => readPeerAnswer(answer('1 AES_CM_128_HMAC_SHA1_32'), secure, port), { code: 'SDP_UNACCEPTABLE' });
+  t.throws(() => readPeerAnswer(answer('0 AES_CM_128_HMAC_SHA1_80'), secure, port), { code: 'SDP_UNACCEPTABLE' });
+  t.match(readPeerOffer(answer('7 AES_CM_128_HMAC_SHA1_80'), secure), { audio: { sdes: [{ tag: 7 }] } }, 'an offer has whatever tags it likes');
+});
+
+t.test('L1: a description whose media would go where none may go is refused, on hold it is not', async (t) => {
+  const strict = { ...profile, refuses: (address: string) => (address === '192.0.2.9' || address.startsWith('198.') ? null : `${address} is somewhere else`) };
+  const at = (address: string): string => peerPcmuAnswer.replace(/c=IN IP4 \S+/, `c=IN IP4 ${address}`);
+  t.match(readPeerOffer(at('198.51.100.1'), strict), { audio: { address: '198.51.100.1' } });
+  for (const read of [readPeerOffer, (text: string, by: typeof strict) => readPeerAnswer(text, by, null)]) t.throws(() => read(at('224.0.0.1'), strict), { code: 'SDP_UNACCEPTABLE', message: /somewhere else/ });
+  t.match(readPeerOffer(at('0.0.0.0'), strict), { flow: { listens: false } });
 });
