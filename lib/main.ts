@@ -9,6 +9,7 @@ import { BusinessLimits } from './call/limits.js';
 import { recheckCalls } from './call/recheck.js';
 import { CallService } from './call/service.js';
 import { CallTable } from './call/table.js';
+import { UnansweredCalls } from './call/unanswered.js';
 import { UserNames } from './call/userNames.js';
 import { isLoopbackListen } from './config/checks.js';
 import { transports, type Config } from './config/types.js';
@@ -153,6 +154,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     (connections.healthy ? sendOptions(connections.pick(), { uri, proxy, headers, from: `sip:${config.domain}`, timeout }) : Promise.resolve(null));
   const health = new HealthMonitor({ peers: () => rules.config.peers, ask: (uri, timeout) => askAt(uri, null, {}, timeout), log: log.child({ part: 'health' }), now: Date.now });
   undo.push(() => health.close());
+  const unanswered = new UnansweredCalls(() => rules.config, log.child({ part: 'calls' }));
   const context: CallContext = {
     rules: () => rules,
     media, table, log, dialogs: new DialogIndex(),
@@ -173,7 +175,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       audit.write(record);
       call.log.debug(record, 'policy');
     },
-    onEnded: (call, record) => finish(call, record, { cdr, metrics, live }),
+    onEnded: (call, record) => finish(call, record, { cdr, metrics, live, unanswered }),
   };
   const calls = new CallService(context);
   const connections = new SipConnections(
@@ -261,10 +263,11 @@ function strangerUnanswered(source: string, transport: string, { judgeSource }: 
   log.warn({ source, transport }, `${source} is not answered over ${transport}, as nobody knows it: ${why}`);
 }
 
-function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics; live: LiveCalls }): void {
+function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: Metrics; live: LiveCalls; unanswered: UnansweredCalls }): void {
   to.cdr.write(record);
   // Not before the record is on the disk: a process that is killed in between has the call in one of the two.
   void to.cdr.flushed().then((done) => { if (done) to.live.end(record.id); });
+  to.unanswered.ended(call, record);
   to.metrics.ended(record.direction, record.termination, record.setupMs, record.durationMs);
   call.log.info({ termination: record.termination, setupMs: record.setupMs, durationMs: record.durationMs, rule: record.rule }, 'call ended');
 }

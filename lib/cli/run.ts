@@ -4,6 +4,7 @@ import { readVersion } from '../config/version.js';
 import { startService } from '../main.js';
 import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
+import { maskLine } from '../observe/redact.js';
 
 /** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains; a second one ends the calls) or SIGINT. SIGHUP reloads. */
 export function registerRunCommand(program: Command): void {
@@ -11,13 +12,18 @@ export function registerRunCommand(program: Command): void {
     .requiredOption('-c, --config <file>', 'configuration file')
     .action(async ({ config: path }: { config: string }) => {
       const config = loadConfig(path);
-      const log = createLogger(config.log.level);
+      let numbers: ReadonlySet<string> = new Set(Object.keys(config.numbers));
+      const log = createLogger(config.log.level, undefined, config.log.fullNumbers ? undefined : (line) => maskLine(line, numbers));
       routeConsole(log);
       const service = await startService(config, log);
       process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
 
       process.on('SIGHUP', () => {
-        void Promise.resolve().then(() => service.reload(loadConfig(path))).catch((error: Error) => {
+        void Promise.resolve().then(async () => {
+          const next = loadConfig(path);
+          await service.reload(next);
+          numbers = new Set(Object.keys(next.numbers));
+        }).catch((error: Error) => {
           log.error({ err: error.message }, 'the new configuration is not valid; the old one stays in force');
         });
       });

@@ -102,7 +102,7 @@ const credentials: Group = {
 export const numberSchema: Group = {
   password: secret("Meta's sip_user_password of this number."),
   keying: leaf('SRTP keys by sdes or dtls, as set on the number at Meta.', is.oneOf('sdes', 'dtls'), 'sdes'),
-  environment: leaf('production or sandbox.', is.oneOf('production', 'sandbox'), 'production'),
+  environment: leaf('production or sandbox (a test number of Meta): how many calls in a row may stay unanswered before Meta asks the user, and takes the permission back.', is.oneOf('production', 'sandbox'), 'production'),
   // META-SIP.md §9: 1000 concurrent calls per number.
   maxConcurrentCalls: leaf('Calls at once.', is.integer(1, 100_000), 1000),
   g711: leaf('PCMA and PCMU are enabled on the number at Meta.', is.bool, false),

@@ -149,6 +149,7 @@ export interface NumberConfig {
   /** Meta's sip_user_password. */
   readonly password: string;
   readonly keying: Keying;
+  /** Which of Meta's limits of calls that are not taken hold: see unansweredLimits. */
   readonly environment: 'production' | 'sandbox';
   readonly maxConcurrentCalls: number;
   /** PCMA/PCMU enabled on the number at Meta. */
@@ -165,6 +166,11 @@ export interface NumberConfig {
 export type PairLimit = 'launch' | 'october2025' | 'december2025';
 
 export const pairLimits: Readonly<Record<PairLimit, number>> = Object.freeze({ launch: 5, october2025: 10, december2025: 100 });
+
+/** Meta's limits of calls in a row that a user did not take, by the environment of the number. META-SIP.md §9. */
+export const unansweredLimits: Readonly<Record<NumberConfig['environment'], { readonly asks: number; readonly revokes: number }>> = Object.freeze({
+  production: { asks: 2, revokes: 4 }, sandbox: { asks: 5, revokes: 10 },
+});
 
 export interface PeerConfig {
   /** sip:host:port;transport=… where calls to this peer are sent; of a peer whose users register, a name that resolves nowhere. */

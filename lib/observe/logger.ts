@@ -12,9 +12,9 @@ const secretPaths = ['headers.authorization', '*.headers.authorization', 'header
 
 /**
  * The program's logger: JSON lines on standard output unless told otherwise; secrets are replaced (house rule 8), and what others wrote does
- * nothing to a terminal.
+ * nothing to a terminal. `show` makes of each line what is written, to hide users' numbers.
  */
-export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
+export function createLogger(level: LogLevel, destination?: DestinationStream, show: (line: string) => string = (line) => line): Logger {
   const options = {
     level,
     base: { name: 'wa-b2bua' },
@@ -22,5 +22,5 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   const out = destination ?? pino.destination(1);
-  return pino(options, { write: (line: string) => { out.write(printableJson(line)); } });
+  return pino(options, { write: (line: string) => { out.write(printableJson(show(line))); } });
 }

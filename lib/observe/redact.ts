@@ -43,6 +43,17 @@ export function maskNumbers(text: string, keep: ReadonlySet<string>): string {
 }
 
 /**
+ * Hides the middle of every user in a log line: telephone numbers with their '+' or its escape, and BSUIDs ("GB.13491208655302741918"); business
+ * numbers in `keep` stay.
+ */
+export function maskLine(line: string, keep: ReadonlySet<string>): string {
+  return line.replace(/(?:\+|%2B)[1-9]\d{6,14}(?!\d)/gi, (text) => {
+    const number = text.replace(/^%2B/i, '+');
+    return keep.has(number) ? text : maskUser(number);
+  }).replace(/\b[A-Z]{2}(?:\.ENT)?\.(?=[A-Za-z]*\d)[A-Za-z0-9]{10,128}\b/g, maskUser);
+}
+
+/**
  * Hides the middle of everything that reads as a telephone number or BSUID, with or without '+', separators and escapes; business
  * numbers in `keep` ("+44…") and IPv4 addresses stay. For text that has been judged, not for SIP that must stay as it is.
  */
