@@ -88,7 +88,7 @@ export class RtpenginePeerSide implements PeerSide {
     const map = payloadMap(this.#named, media);
     if (!this.#turned) {
       const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
-      if (this.#passes(media) || numberedAlike(this.#named, media)) return this.#result(media, map, remote, ANCHOR_EVENTS);
+      if (this.#passes(media) || numberedAlike(this.#named, media)) return this.#result(media, map, remote, [ANCHOR_EVENTS]);
     }
     const known = this.#port;
     const { port, towardsAnchor, events } = await this.#turn(media, map, true);
@@ -110,7 +110,7 @@ export class RtpenginePeerSide implements PeerSide {
   }
 
   /** The peer's description as an offer to the engine, answered by the anchor. Gives the engine's port for the peer, and what the anchor is to know. */
-  async #turn(media: PeerMedia, { takes }: PayloadMap, again: boolean): Promise<{ port: EnginePort; towardsAnchor: AudioSection; events: number | null }> {
+  async #turn(media: PeerMedia, { takes }: PayloadMap, again: boolean): Promise<{ port: EnginePort; towardsAnchor: AudioSection; events: readonly number[] }> {
     const passes = this.#passes(media);
     const section = this.#forEngine(media);
     // Further numbers of the same codec and of the events; those that mean something else already are left out.
@@ -123,9 +123,10 @@ export class RtpenginePeerSide implements PeerSide {
     const audio = towardsAnchor.codecs.find((codec) => codec.name === this.#codec);
     if (!audio) throw new WabError('MEDIA_REFUSED', `the engine does not transcode ${media.codec.name} to ${this.#codec}`);
     const events = passes ? null : towardsAnchor.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === clockRate(this.#codec)) ?? null;
-    const port = await this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, events ? [audio, events] : [audio])), { 'rtcp-mux': ['demux'], ICE: 'remove' });
+    const [own = audio, ownEvents = null] = passes ? [audio] : this.#steady(audio, events);
+    const port = await this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, chosenCodecs({ codec: own, events: ownEvents }))), { 'rtcp-mux': ['demux'], ICE: 'remove' });
     this.#turned = true;
-    return { port, towardsAnchor: { ...towardsAnchor, codecs: [audio] }, events: events?.payloadType ?? null };
+    return { port, towardsAnchor: { ...towardsAnchor, codecs: [own, audio] }, events: [ownEvents, events].flatMap((one) => one?.payloadType ?? []) };
   }
 
   /** The same stream once more, with packets of `ms` towards the peer: two lengths make the engine transcode (rtpengine README, "ptime"). */
@@ -134,7 +135,7 @@ export class RtpenginePeerSide implements PeerSide {
       ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
     });
     const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
-    return this.#result(media, payloadMap(this.#named, media), remote, ANCHOR_EVENTS, ms);
+    return this.#result(media, payloadMap(this.#named, media), remote, [ANCHOR_EVENTS], ms);
   }
 
   async figures(): Promise<EngineFigures | null> {
@@ -145,7 +146,7 @@ export class RtpenginePeerSide implements PeerSide {
     return this.#call.close();
   }
 
-  #result(media: PeerMedia, map: PayloadMap, towardsAnchor: AudioSection, transcodedEvents: number | null, repacketised: number | null = null): PeerSideResult {
+  #result(media: PeerMedia, map: PayloadMap, towardsAnchor: AudioSection, transcodedEvents: readonly number[], repacketised: number | null = null): PeerSideResult {
     const passes = this.#passes(media);
     const unit = media.events?.clockRate === 48_000 ? 48_000 : 8000;
     return {
@@ -156,6 +157,16 @@ export class RtpenginePeerSide implements PeerSide {
     };
   }
 
+  /**
+   * The anchor's answer to numbers that the engine chose. Each time it chooses others, and what it knew before goes on under those of then: with
+   * numbers of ours that never change, nothing comes under one that means something else by now. An answer of which some are the engine's it does not take.
+   */
+  #steady(audio: SdpCodec, events: SdpCodec | null): SdpCodec[] {
+    const ours = chosenCodecs({ codec: { ...audio, payloadType: this.#anchorAudio().payloadType }, events: events && { ...events, payloadType: ANCHOR_EVENTS } });
+    const chosen = chosenCodecs({ codec: audio, events });
+    return chosen.some(({ payloadType }) => ours.some((one) => one.payloadType === payloadType)) ? chosen : ours;
+  }
+
   /** rtpengine 12.5 converts what it once offered to convert, events under our number, though an answer has hidden them since. */
   #passedFormat(map: PayloadMap, unit: EventUnit): StreamFormat {
     const format = passedFormat(this.#codec, map, unit);
@@ -164,19 +175,20 @@ export class RtpenginePeerSide implements PeerSide {
     return { ...format, takes: { audio, events: [...events, { type: ANCHOR_EVENTS, unit: clockRate(this.#codec) }] } };
   }
 
-  /** Numbers of the engine's towards the anchor; those of a first answer stay in use beside those of a turned one. An event it does not know it passes on as it came. */
-  #transcodedFormat(map: PayloadMap, towardsAnchor: AudioSection, events: number | null, wireUnit: EventUnit): StreamFormat {
+  /** `engineEvents`: what the engine and the anchor call events between them, the one to send first. An event that the engine does not know it passes on as it came. */
+  #transcodedFormat({ sends, takes }: PayloadMap, towardsAnchor: AudioSection, engineEvents: readonly number[], wireUnit: EventUnit): StreamFormat {
     const first = this.#anchorAudio().payloadType;
-    const audioType = towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? first;
+    const numbers = towardsAnchor.codecs.filter((codec) => codec.name === this.#codec).map(({ payloadType }) => payloadType);
+    const [audioType = first] = numbers;
+    const [eventType = null] = sends.events === null ? [] : engineEvents;
     const unit = clockRate(this.#codec);
-    const eventType = map.sends.events === null ? null : events;
-    const audio = audioType === ANCHOR_EVENTS || events === first ? [audioType] : [...new Set([audioType, first])];
-    const converted = eventType === null ? [] : [...new Set([eventType, ANCHOR_EVENTS])].filter((type) => !audio.includes(type));
-    const passed = map.takes.events.filter((type) => !audio.includes(type) && !converted.includes(type));
-    return {
-      codec: this.#codec, audioType, eventType, eventUnit: unit,
-      takes: { audio, events: [...converted.map((type) => ({ type, unit })), ...passed.map((type) => ({ type, unit: wireUnit }))] },
-    };
+    // What the first answer agreed on stays in use beside what came later.
+    const events = new Map<number, EventUnit>();
+    for (const type of takes.events) events.set(type, wireUnit);
+    for (const type of eventType === null ? [] : [ANCHOR_EVENTS, ...engineEvents]) events.set(type, unit);
+    const audio = [...new Set([audioType, first, ...numbers])].filter((type) => type === audioType || !events.has(type));
+    events.delete(audioType);
+    return { codec: this.#codec, audioType, eventType, eventUnit: unit, takes: { audio, events: [...events].map(([type, one]) => ({ type, unit: one })) } };
   }
 
   /** The peer speaks what the anchor speaks. */

@@ -33,6 +33,8 @@ export interface MediaSession {
   rtcp: MediaAddress;
   /** True when nothing may be sent before there are keys. */
   secured: boolean;
+  /** Payload types to send under, where the far end named others than those we take (RFC 3264 §6.1). */
+  sends?: { payloadType: number; dtmf: number } | undefined;
 }
 
 export type SourceKind = 'tone' | 'echo' | 'silence' | 'none';
@@ -194,13 +196,13 @@ export class RtpEndpoint implements Paced {
     this.frames++;
     const event = session.dtmf === undefined ? undefined : this.dtmfOut?.next(this.timestamp);
     if (event !== undefined && session.dtmf !== undefined) {
-      this.transmit(session, { ...event, payloadType: session.dtmf.payloadType, sequence: this.sequence, ssrc: this.ssrc });
+      this.transmit(session, { ...event, payloadType: session.sends?.dtmf ?? session.dtmf.payloadType, sequence: this.sequence, ssrc: this.ssrc });
       this.marker = true;
     } else {
       this.changeTone(now);
       const payload = this.source?.next();
       if (payload !== undefined) {
-        this.transmit(session, { payload, payloadType: session.payloadType, marker: this.marker, timestamp: this.timestamp, sequence: this.sequence, ssrc: this.ssrc });
+        this.transmit(session, { payload, payloadType: session.sends?.payloadType ?? session.payloadType, marker: this.marker, timestamp: this.timestamp, sequence: this.sequence, ssrc: this.ssrc });
         this.marker = false;
       }
     }

@@ -2,6 +2,7 @@
 import type { SourceKind } from '../media/endpoint.js';
 import type { DigestAlgorithm } from '../sip/digest.js';
 import type { Direction } from '../sip/sdp.js';
+import type { Renumbering } from './sdp.js';
 
 export interface PeerBehaviour {
   /** What the caller hears once answered. */
@@ -18,6 +19,8 @@ export interface PeerBehaviour {
   sdp: 'good' | 'bad' | 'none';
   /** Direction of the first description: `sendonly` is an announcement, `inactive` a call that begins on hold. */
   first: Direction;
+  /** Answers have payload numbers of their own; see Renumbering. */
+  renumber: Renumbering | null;
   /** 183 with SDP, and audio, instead of 180. */
   early: boolean;
   /** Two 200s with different To tags, as from two phones behind a forking proxy. */
@@ -35,7 +38,7 @@ export interface PeerBehaviour {
 export interface PeerChallenge { status: 401 | 407; algorithms: DigestAlgorithm[]; realm: string; username: string; password: string }
 
 export const ECHO: Readonly<PeerBehaviour> = {
-  source: 'echo', slowMs: 0, ringMs: 0, status: undefined, redirect: undefined, sdp: 'good', first: 'sendrecv', early: false, fork: false, vanish: false,
+  source: 'echo', slowMs: 0, ringMs: 0, status: undefined, redirect: undefined, sdp: 'good', first: 'sendrecv', renumber: null, early: false, fork: false, vanish: false,
   hangUpMs: undefined, digits: true, challenge: undefined,
 };
 
@@ -51,6 +54,7 @@ export const BEHAVIOUR_HELP = [
   'delay=SECONDS                     ring so long, then go on',
   'slow=SECONDS                      no response at all for so long',
   'first=DIRECTION                   the first description is sendonly, recvonly or inactive',
+  'renumber | renumber=own           answers have other payload numbers than offers; sends under those offered, or its own',
   'early                             183 with audio instead of 180',
   'redirect=URI                      302 with this Contact',
   'badsdp | nosdp                    answer 200 with SDP nobody can use, or with none',
@@ -87,6 +91,9 @@ function apply(behaviour: PeerBehaviour, word: string, value: string): boolean {
     case 'first':
       behaviour.first = DIRECTIONS.find((direction) => direction === value) ?? 'sendrecv';
       return behaviour.first === value;
+    case 'renumber':
+      behaviour.renumber = value === 'own' ? 'own' : 'offered';
+      return value === '' || value === 'own';
     case 'redirect':
       behaviour.status = 302;
       behaviour.redirect = value;

@@ -7,8 +7,8 @@ import type { Pacer } from '../media/pacer.js';
 import type { FrameBank } from '../media/source.js';
 import { newMasterKey } from '../media/srtp.js';
 import type { Direction } from '../sip/sdp.js';
-import { agree, answerDirection, badAnswer, peerAnswer, peerOffer } from './sdp.js';
-import type { Agreed, PeerMedia, PeerSrtp } from './sdp.js';
+import { agree, answerDirection, badAnswer, peerAnswer, peerOffer, renumbered } from './sdp.js';
+import type { Agreed, PeerMedia, PeerSrtp, Renumbering } from './sdp.js';
 
 export interface CallMediaOptions {
   address: string;
@@ -24,6 +24,7 @@ export interface CallMediaOptions {
   source: SourceKind;
   /** Direction of our first description. */
   first: Direction;
+  renumber: Renumbering | null;
   onDigit: (digit: string) => void;
 }
 
@@ -57,7 +58,7 @@ export class CallMedia {
       if (this.closed) this.endpoint.close();
     }
     this.description = {
-      local: this.endpoint?.local ?? { address: options.address, port: PORT_OF_NOBODY }, codecs: options.codecs, srtp: options.srtp, dtmf: options.dtmf,
+      local: this.endpoint?.local ?? { address: options.address, port: PORT_OF_NOBODY }, codecs: options.codecs, srtp: options.srtp, dtmf: options.dtmf, renumber: options.renumber,
       master: newMasterKey(), sessionId: randomInt(1, 2 ** 31), ptime: 20,
     };
   }
@@ -72,7 +73,8 @@ export class CallMedia {
   answer(offer: string, wanted: Direction = this.wanted): string {
     const media = this.need();
     this.wanted = wanted;
-    this.use(agree(offer, media), false);
+    const found = agree(offer, media);
+    this.use(media.renumber === null ? found : renumbered(found, media.renumber), false);
     const { agreed } = this;
     if (agreed === undefined) throw new Error('nothing agreed');
     return peerAnswer(media, ++this.version, agreed, this.direction);

@@ -23,7 +23,7 @@ import { InboundCall } from './inbound.js';
 import { OutboundCall } from './outbound.js';
 import { Registration } from './registration.js';
 import type { RegisterAnswer, RegisterOptions } from './registration.js';
-import type { PeerSrtp } from './sdp.js';
+import type { PeerSrtp, Renumbering } from './sdp.js';
 
 export interface PeerOptions {
   /** `udp:HOST:PORT`, `tcp:…`, `tls:…`, one or several; port 0 takes a free one. Default `udp:127.0.0.1:0`. */
@@ -65,6 +65,8 @@ export interface CallOptions {
   source?: SourceKind | undefined;
   /** Direction of the first description of ours. */
   first?: Direction | undefined;
+  /** How answers of ours are numbered; see Renumbering. */
+  renumber?: Renumbering | undefined;
   delayedOffer?: boolean | undefined;
   hangUpMs?: number | undefined;
 }
@@ -152,7 +154,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     const flow = await this.flowTo(uri, options.via);
     const point = this.points.find((p) => p.protocol === flow.protocol) ?? this.point();
     const from = options.from ?? `<sip:${this.options.user ?? 'pbx'}@${hostPort(point.local)}>`;
-    const behaviour = { ...ECHO, source: options.source ?? 'tone', first: options.first ?? ECHO.first };
+    const behaviour = { ...ECHO, source: options.source ?? 'tone', first: options.first ?? ECHO.first, renumber: options.renumber ?? null };
     const media = this.mediaFor(behaviour, options.codecs, (digit) => { call.heardDigit(digit); });
     const call: OutboundCall = new OutboundCall(this.partsFor(media, options.auth), {
       uri, from: `${from};tag=${newTag()}`, to: options.to ?? `<${uri}>`, callId: randomUUID(), headers: options.headers ?? {},
@@ -223,7 +225,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
       address: options.mediaAddress ?? this.point().local.address.replace(/^0\.0\.0\.0$/, '127.0.0.1'), pacer: this.pacer,
       bank: options.media === 'light' ? this.bank : undefined, sockets: options.media !== 'none', codecs: codecs ?? options.codecs ?? ['PCMU', 'PCMA', 'opus'],
       srtp: options.srtp ?? 'none', dtmf: options.dtmf === null ? undefined : options.dtmf ?? 101, tones: options.tones ?? [1000, 1300],
-      expect: options.expect ?? [], source: behaviour.source, first: behaviour.first, onDigit,
+      expect: options.expect ?? [], source: behaviour.source, first: behaviour.first, renumber: behaviour.renumber, onDigit,
     });
   }
 

@@ -8,6 +8,12 @@ import type { MasterKey } from '../media/srtp.js';
 import { attribute, attributes, directionOf, parseSdp, rtpMaps } from '../sip/sdp.js';
 import type { Direction, SdpMedia } from '../sip/sdp.js';
 
+/** Answers that give codec and events numbers of their own, and under whose numbers the peer sends then: those of the offer, as RFC 3264 §6.1 has it, or its own. */
+export type Renumbering = 'offered' | 'own';
+
+const OTHER_AUDIO = 115;
+const OTHER_EVENTS = 117;
+
 export type PeerSrtp = 'none' | 'sdes' | 'optional';
 
 /** What the peer can do and where it is. */
@@ -17,6 +23,8 @@ export interface PeerMedia {
   srtp: PeerSrtp;
   /** Payload type of telephone-event when the peer offers; undefined leaves it out. */
   dtmf: number | undefined;
+  /** Null: answers repeat the offer's numbers. */
+  renumber: Renumbering | null;
   master: MasterKey;
   sessionId: number;
   ptime: number;
@@ -54,6 +62,15 @@ export function peerAnswer(media: PeerMedia, version: number, agreed: Agreed, di
     ...(dtmf ? [`rtpmap:${dtmf.payloadType} telephone-event/${dtmf.clockRate}`, `fmtp:${dtmf.payloadType} 0-15`] : []),
     ...(secure ? [`crypto:${writeCrypto(agreed.cryptoTag, media.master)}`] : []), ...(agreed.mux ? ['rtcp-mux'] : []), `ptime:${media.ptime}`, direction,
   ]);
+}
+
+/** The same with numbers of the peer's own. */
+export function renumbered(agreed: Agreed, how: Renumbering): Agreed {
+  const { payloadType, dtmf } = agreed.session;
+  // One more, where the offer has that number itself.
+  const other = (wanted: number, taken: number | undefined): number => (wanted === taken ? wanted + 1 : wanted);
+  const own = { payloadType: other(OTHER_AUDIO, payloadType), dtmf: dtmf && { ...dtmf, payloadType: other(OTHER_EVENTS, dtmf.payloadType) } };
+  return { ...agreed, session: { ...agreed.session, ...own, sends: how === 'own' ? undefined : { payloadType, dtmf: dtmf?.payloadType ?? 0 } } };
 }
 
 /** SDP that no one can use: an unknown codec only, at no address. */

@@ -1,0 +1,61 @@
+// Whole calls with a peer whose answers number codec and events otherwise than the offer.
+import t, { type Test } from 'tap';
+import type { CodecName } from '../../../lib/simulator/media/codec.js';
+import type { PeerCall } from '../../../lib/simulator/peer/call.js';
+import { engines } from '../../helpers/engines.js';
+import { number } from '../../helpers/service.js';
+import { openStage, pause } from '../harness.js';
+import { assertQuietLeg, dial, hears, tonesOf, until } from '../pbx/steps.js';
+
+const skip = engines.media === 'freeswitch' && 'FreeSWITCH 1.10.12 hangs a channel up whose far end answers with another number';
+
+interface WhatsApp { press(digits: string, ms?: number): Promise<unknown>; report(): { audio?: { digits: string; detail: { dtmf: { durationMs: number }[] } } | undefined } }
+
+/** Both hear each other, and each digit once and as long as it was. */
+async function converse(t: Test, whatsapp: WhatsApp & Parameters<typeof hears>[0], call: PeerCall): Promise<void> {
+  await Promise.all([hears(whatsapp, 'tone'), hears(call, 'tone')]);
+  const [to, from] = [call.report().digits.length, whatsapp.report().audio!.digits.length];
+  await whatsapp.press('17#', 120);
+  t.ok(call.press('92', 120), 'events are negotiated');
+  await until(() => call.report().digits.length >= to + 3 && whatsapp.report().audio!.digits.length >= from + 2, 'the digits');
+  await pause(500);
+  t.equal(call.report().digits.slice(to), '17#');
+  t.equal(whatsapp.report().audio!.digits.slice(from), '92');
+  for (const { durationMs } of [...call.report().media!.dtmf, ...whatsapp.report().audio!.detail.dtmf]) t.ok(durationMs >= 80 && durationMs <= 160, `${durationMs} ms`);
+}
+
+for (const [codec, renumber] of [['PCMU', 'offered'], ['PCMU', 'own'], ['PCMA', 'own'], ['opus', 'offered'], ['opus', 'own'], ['G722', 'own']] as const) {
+  t.test(`${codec}, sending under ${renumber} numbers: answer, re-INVITE, ACK, transfer; and a call the other way`, { skip }, async (t) => {
+    const codecs: CodecName[] = [codec];
+    const answer = { source: 'tone', renumber, digits: false } as const;
+    const stage = await openStage({
+      peers: { pbx: { codecs, answer: () => answer, tones: tonesOf.pbx, expect: tonesOf.user, config: { codecs, mayCall: [number] } } },
+    });
+    t.teardown(() => stage.close());
+    const user = stage.user({ expect: tonesOf.pbx, tones: tonesOf.user });
+    t.equal(await user.place(), 200);
+    const call = stage.peers.pbx!.lastCall!;
+    await converse(t, user, call);
+    const types = Object.keys(call.report().media!.received.payloadTypes);
+    t.strictSame(types.sort(), ['115', '117'], 'what the peer gets has its own numbers');
+    t.equal(await call.reinvite('sendrecv', false), 200);
+    await converse(t, user, call);
+    t.equal(await call.reinviteOfferless('tone'), 200);
+    await converse(t, user, call);
+    const incoming = stage.peers.pbx!.nextCall();
+    t.equal(await call.refer(`sip:6002@127.0.0.1:${stage.peers.pbx!.port}`), 202);
+    const target = await incoming;
+    await until(() => call.ended, 'the transferor leaves');
+    await converse(t, user, target);
+    await user.hangUp();
+    assertQuietLeg(t, user.report());
+    t.same(call.report().faults, []);
+
+    const meta = await stage.answerAsMeta({ behaviour: 'tone', tones: tonesOf.user, expect: tonesOf.pbx });
+    const out = await dial(stage, { delayedOffer: true, renumber });
+    t.equal(await out.final, 200);
+    await converse(t, meta.liveCalls[0]!, out);
+    await out.bye();
+    await stage.close();
+  });
+}
