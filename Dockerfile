@@ -1,11 +1,11 @@
-# wa-b2bua, with Debian's rtpengine for media.engine rtpengine and for WebRTC numbers. Runs as an ordinary user, writes nowhere but /var/lib/wa-b2bua.
+# wa-b2bua without the stand-ins of `simulate` (werift is optional and left out), with Debian's rtpengine for media.engine rtpengine and for WebRTC numbers. Runs as an ordinary user, writes nowhere but /var/lib/wa-b2bua.
 FROM node:20.19-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY lib lib
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --omit=optional --no-audit --no-fund
 
 FROM node:20.19-bookworm-slim
 # Its daemon must not start by itself: the service runs its own.
