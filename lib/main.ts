@@ -72,6 +72,8 @@ export interface Service {
 export interface ServiceParts {
   /** Closed with the service. */
   readonly media?: MediaEngine;
+  /** Exceptions that nobody caught, since the start. */
+  readonly faults?: () => number;
 }
 
 /**
@@ -123,6 +125,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const metrics = new Metrics({
     version, liveCalls: () => table.size, certificateExpires: () => certificate.expiresIn(),
     sipUp: () => connections.healthy,
+    faults: () => parts.faults?.() ?? 0,
     mediaUp: () => media.healthy,
     sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
     peers: () => health.status(),

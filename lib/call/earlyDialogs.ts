@@ -7,6 +7,9 @@ import type { CallContext } from './context.js';
 import type { EarlyMedia, Won } from './hunt.js';
 import { retrySoon } from './negotiation.js';
 
+/** Early dialogs of one INVITE that are kept: a proxy forks to the devices of one user. */
+const maxForks = 16;
+
 /** One fork of an INVITE of ours (RFC 3261 §12.1.2). */
 interface Fork {
   /** Its answer to our offer in a reliable response, which the 2xx need not repeat (RFC 6337 §2.2); else null. */
@@ -44,6 +47,8 @@ export class EarlyDialogs {
     if (remoteTag === null) return;
     let fork = this.#forks.get(remoteTag);
     if (fork === undefined) {
+      // The embedded server has the same bound; drachtio-server has none.
+      if (this.#forks.size >= maxForks) return;
       const forget = this.#context.dialogs.add({ callId, localTag, remoteTag, early: true, peer: this.#peer, call: this.#call, giveTo: this.#giveTo });
       this.#forks.set(remoteTag, fork = { answer: null, updated: false, forget });
     }

@@ -5,6 +5,7 @@ import { startService } from '../main.js';
 import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
 import { maskLine } from '../observe/redact.js';
+import { ProcessFaults } from './processFaults.js';
 
 /** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains; a second one ends the calls) or SIGINT. SIGHUP reloads. */
 export function registerRunCommand(program: Command): void {
@@ -15,7 +16,10 @@ export function registerRunCommand(program: Command): void {
       let numbers: ReadonlySet<string> = new Set(Object.keys(config.numbers));
       const log = createLogger(config.log.level, undefined, config.log.fullNumbers ? undefined : (line) => maskLine(line, numbers));
       routeConsole(log);
-      const service = await startService(config, log);
+      // SIGTERM is how the service is asked to drain, by whomever.
+      const faults = new ProcessFaults(log, () => { process.exitCode = 1; process.kill(process.pid, 'SIGTERM'); });
+      const service = await startService(config, log, { faults: () => faults.count });
+      faults.listen();
       process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
 
       process.on('SIGHUP', () => {

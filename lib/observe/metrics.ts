@@ -7,6 +7,8 @@ export interface MetricSources {
   /** Seconds until the certificate ends; null when there is none. */
   certificateExpires(): Promise<number | null>;
   sipUp(): boolean;
+  /** Exceptions that nobody caught, since the start. */
+  faults(): number;
   mediaUp(): boolean;
   /** Counters of the embedded SIP server; null when there is none. */
   sipServer(): Readonly<Record<string, number>> | null;
@@ -45,6 +47,7 @@ export class Metrics {
       },
     });
     gauge('wab_live_calls', 'Calls in progress', () => sources.liveCalls());
+    gauge('wab_process_faults', 'Exceptions that nobody caught since the start: 0 unless there is a bug', () => sources.faults());
     gauge('wab_sip_up', '1 when a SIP server is connected', () => Number(sources.sipUp()));
     gauge('wab_media_up', '1 when a media engine can take calls', () => Number(sources.mediaUp()));
     new Gauge({
