@@ -17,6 +17,7 @@ import { Call } from './call.js';
 import { capabilities, demandsTooMuch, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import { ourContact } from './locate.js';
+import { mediaProfile } from './mediaProfile.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { judgeRefusal, refusalText } from './metaRefusal.js';
 import { retrySoon } from './negotiation.js';
@@ -103,7 +104,7 @@ class BusinessInitiatedCall {
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
     call.useMedia(media, mediaTimeout);
-    const leg = media.addPeerLeg({ codecs: this.#peer.codecs, srtp: this.#peer.srtp, dtmf: this.#peer.dtmf });
+    const leg = media.addPeerLeg(mediaProfile(this.#peer, this.#req.source_address));
     let offer: string;
     let forPeer: string;
     try {

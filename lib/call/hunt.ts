@@ -16,7 +16,8 @@ import type { CallContext } from './context.js';
 import { EarlyDialogs } from './earlyDialogs.js';
 import { nobodyThere, silenceOf } from './lastResort.js';
 import { watchMessage } from './leaks.js';
-import { ourContact, type Destination } from './locate.js';
+import { addressAt, ourContact, type Destination } from './locate.js';
+import { mediaProfile } from './mediaProfile.js';
 import { askForTimer, SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import type { Termination } from './termination.js';
@@ -215,7 +216,7 @@ export class Hunt {
     const { target, peer } = to;
     const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
     if (place === null) return lost(peerFull(target.peer, peer.maxConcurrentCalls), true);
-    const leg = this.#media.addPeerLeg({ codecs: peer.codecs, srtp: peer.srtp, dtmf: peer.dtmf });
+    const leg = this.#media.addPeerLeg(mediaProfile(peer, addressAt(to.destination)));
     let keep = false;
     try {
       const attempt = await this.#invite(to, begun, leg, place);

@@ -41,6 +41,11 @@ export function locate(sources: LocateSources, target: RouteTarget, peer: PeerCo
   return destinations.length > 0 ? { reachable: true, destinations, out: null } : { reachable: false, why: `user ${target.user} of peer ${target.peer} has no device registered` };
 }
 
+/** The address that an INVITE for it goes to, as far as it is known without DNS. */
+export function addressAt({ device, uri }: Destination): string | null {
+  return device?.source.address ?? parseUri(uri)?.host.replace(/^\[|\]$/g, '') ?? null;
+}
+
 function transportOf(uri: string): string {
   return uriParam(parseUri(uri)?.params ?? [], 'transport')?.toLowerCase() ?? 'udp';
 }

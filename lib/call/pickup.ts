@@ -13,6 +13,7 @@ import type { CallContext } from './context.js';
 import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from './hunt.js';
 import { ourContact } from './locate.js';
+import { mediaProfile } from './mediaProfile.js';
 import { mediaFailure } from './refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from './sessionTimer.js';
@@ -88,7 +89,7 @@ async function answer(
 ): Promise<void> {
   const { call } = known;
   const config = context.rules().config.peers[peerName]!;
-  const leg: PeerLeg = call.media!.addPeerLeg({ codecs: config.codecs, srtp: config.srtp, dtmf: config.dtmf });
+  const leg: PeerLeg = call.media!.addPeerLeg(mediaProfile(config, req.source_address));
   const giveUp = async (): Promise<void> => {
     place.release();
     await leg.close().catch(() => undefined);

@@ -8,6 +8,7 @@ import { loadConfig, readAgain } from '../config/load.js';
 import type { Config } from '../config/types.js';
 import type { Proof } from '../policy/index.js';
 import { compilePolicy, prove } from '../policy/index.js';
+import { openLegs } from '../media/openLegs.js';
 import { countryWarnings } from '../policy/warnings.js';
 import { routingFaults } from '../routing/index.js';
 import { routeWarnings } from '../routing/warnings.js';
@@ -43,7 +44,7 @@ async function check(path: string): Promise<Checked> {
       ...files.filter(({ kind }) => kind === 'bad').map((judged) => ({ ...sentence(judged), steps: [] })),
     ];
     const more = [
-      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...pageWarnings(config),
+      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...pageWarnings(config), ...openLegs(config),
       ...files.filter(({ kind, level }) => level !== 'ok' && kind !== 'bad').map(sentence),
     ];
     return {

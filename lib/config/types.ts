@@ -201,6 +201,8 @@ export interface PeerConfig {
   readonly codecs: readonly PeerCodec[];
   readonly srtp: 'none' | 'sdes';
   readonly dtmf: 'rfc4733' | 'info';
+  /** It is behind NAT: its plain media may come from elsewhere than its description says. Users who register may be, always. */
+  readonly nat: boolean;
   /** Business numbers this peer may use for business-initiated calls. */
   readonly mayCall: readonly string[];
   /** Other peers whose users this peer may transfer or redirect a call to; its own users always. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { Config, PeerConfig } from '../config/types.js';
+import { openLegs } from '../media/openLegs.js';
 import { parseUri, uriParam } from '../sip/uri.js';
 import { askStream, askUdp } from './ask.js';
 import type { Finding, Findings } from './finding.js';
@@ -9,8 +10,9 @@ import { fail, ok, warn } from './finding.js';
 const timeoutMs = 3000;
 
 /** Whether each peer answers OPTIONS where calls to it are sent (RFC 3261 §11). */
-export async function examinePeers({ peers }: Config): Promise<Findings> {
-  return Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer)));
+export async function examinePeers({ media, peers }: Config): Promise<Findings> {
+  const open = openLegs({ media, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Whose packets" in the README'));
+  return [...await Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer))), ...open];
 }
 
 async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {

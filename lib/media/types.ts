@@ -74,6 +74,11 @@ export interface PeerMediaProfile {
   readonly codecs: readonly PeerCodec[];
   readonly srtp: 'none' | 'sdes';
   readonly dtmf: 'rfc4733' | 'info';
+  /**
+   * Its plain media may come from elsewhere than its description says, as behind NAT, but only from there or from the address its signalling
+   * came from. Left out: from where its description says, nothing else.
+   */
+  readonly latch?: { readonly from: string | null };
 }
 
 export interface PeerLeg {

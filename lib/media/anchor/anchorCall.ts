@@ -10,6 +10,9 @@ import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
 /** Between two ticks no more than this counts as a silence, in milliseconds: more is a stall of ours, in which nobody listened. */
 const MOST_SILENT_MS = 100;
 
+/** What an engine still had in hand as a side was made is not of its peer yet: nobody had said who that is. Milliseconds. */
+const STRAY_MS = 40;
+
 /** So many packets of one odd length in a row are no accident. */
 const ODD_ROW = 5;
 
@@ -25,12 +28,18 @@ export class Side {
   #countsFast = false;
   #oddSamples = 0;
   #oddRow = 0;
+  /** What comes from there counts; else whether it has been reported that something did. */
+  door: 'open' | 'shut' | 'knocked' = 'open';
+  /** The engine may be sending what we send there to whoever knocked. */
+  held = false;
+  readonly #madeAt: number;
   /** When anything came last, by the call's clock; -Infinity: never. */
   #heardAt = -Infinity;
 
   constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, public flow: Flow, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
+    this.#madeAt = call.awake.now;
     this.incoming = new InStream(clockRate(format.codec));
-    this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => send(packet, this.remote));
+    this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => { if (!this.held) send(packet, this.remote); });
     this.send = (packet) => send(packet, this.remote);
     this.#learn(format);
     this.rtcp = cname === null ? null : new RtcpSession(this.incoming, this.outgoing, cname);
@@ -54,6 +63,11 @@ export class Side {
   /** What a packet of this payload type is; undefined: nothing that was negotiated. */
   kindOf(type: number): 'audio' | EventUnit | undefined {
     return this.#kinds.get(type);
+  }
+
+  /** Just made: see STRAY_MS. */
+  get new(): boolean {
+    return this.call.awake.now - this.#madeAt < STRAY_MS;
   }
 
   /** Something came from its port. */
@@ -172,6 +186,8 @@ export class AnchorCall {
   packet(side: Side, packet: Buffer, now: number): void {
     const offset = payloadOffset(packet);
     if (offset < 0) return;
+    if (side !== this.meta && side.new) return;
+    if (side.door !== 'open') return this.#knock(side);
     const type = (packet[1] as number) & 0x7f;
     const kind = side.kindOf(type);
     if (kind === undefined) return;
@@ -190,6 +206,21 @@ export class AnchorCall {
     const samples = opus ? opusSamples(packet, offset) : packet.length - offset;
     if (opus && side.id !== 'meta' && side.oddLength(samples)) this.#report({ op: 'length', call: this.id, side: side.id, ms: samples / 48 });
     if (samples > 0) target.outgoing.audio(packet, samples, now);
+  }
+
+  #knock(side: Side): void {
+    if (side.door === 'knocked' || side.id === 'meta') return;
+    side.door = 'knocked';
+    side.held = true;
+    this.#report({ op: 'knock', call: this.id, side: side.id });
+  }
+
+  /** Who knocked is the peer, or is not. */
+  admit(id: number, admitted: boolean): void {
+    const side = this.peers.get(id);
+    if (side === undefined) return;
+    side.door = admitted ? 'open' : 'shut';
+    side.held = !admitted;
   }
 
   tick(now: number): void {

@@ -12,6 +12,7 @@ interface AnchorHandleEvents {
   dtmf: [digit: string, durationMs: number];
   silent: [];
   length: [side: number, ms: number];
+  knock: [side: number];
   lost: [reason: string];
 }
 
@@ -163,9 +164,9 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     if (this.#closing === null) this.#worker.post({ ...command, call: this.#id } as AnchorCommand);
   }
 
-  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. */
-  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow = BOTH_WAYS, source: { readonly id: number; readonly cname: string } | null = null): void {
-    this.post({ op: 'side', side, remote, format, flow, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
+  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. `shut`: what comes knocks first. */
+  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow = BOTH_WAYS, source: { readonly id: number; readonly cname: string } | null = null, shut = false): void {
+    this.post({ op: 'side', side, remote, format, flow, shut, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
   }
 
   /** Resolves when the recording has ended or was replaced or stopped. `yields`: it is heard only while the connected peer sends nothing. */
@@ -205,6 +206,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' }>): void {
     if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
     else if (report.op === 'silent') this.emit('silent');
+    else if (report.op === 'knock') this.emit('knock', report.side);
     else if (report.op === 'length') this.emit('length', report.side, report.ms);
     else if (report.play === this.#plays) this.#playing?.();
   }

@@ -10,8 +10,12 @@ export interface Remote { readonly address: string; readonly port: number }
 /** From the service to the worker that carries the call. */
 export type AnchorCommand =
   | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
+      /** What comes from there is nobody's until it is admitted, and reported as a knock. False: as it was. */
+      readonly shut: boolean;
       /** Set for Meta's side: the anchor then does RTCP there. */
       readonly cname: string | null }
+  /** Whether what comes from a side that was shut is the peer's; if not, the next packet knocks again. */
+  | { readonly op: 'admit'; readonly call: number; readonly side: number; readonly admitted: boolean }
   | { readonly op: 'drop'; readonly call: number; readonly side: number }
   | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
   /** Meta's silence, which was reported, was none of Meta's: it is counted anew. */
@@ -52,6 +56,8 @@ export type AnchorReport =
   | { readonly op: 'ready'; readonly port: number }
   | { readonly op: 'dtmf'; readonly call: number; readonly digit: string; readonly durationMs: number }
   | { readonly op: 'silent'; readonly call: number }
+  /** Something came from a side that is shut. */
+  | { readonly op: 'knock'; readonly call: number; readonly side: number }
   /** A peer keeps sending packets of another length than 20 ms. */
   | { readonly op: 'length'; readonly call: number; readonly side: number; readonly ms: number }
   | { readonly op: 'played'; readonly call: number; readonly play: number }

@@ -97,10 +97,12 @@ function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): 
     forget(old);
     old.move(command.remote, command.format);
     place(old);
+    if (command.shut) old.door = 'shut';
     call.flows(old, command.flow, now);
     return;
   }
   const side = new Side(call, command.side, command.remote, command.format, command.flow, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send, command.cname);
+  if (command.shut) side.door = 'shut';
   place(side);
   call.added(side, now);
 }
@@ -118,6 +120,7 @@ port.on('message', (command: AnchorCommand) => {
   const call = command.op === 'stop' ? undefined : calls.get(command.call);
   switch (command.op) {
     case 'side': return addSide(command, now);
+    case 'admit': return call?.admit(command.side, command.admitted);
     case 'drop': return forget(call?.drop(command.side) ?? null);
     case 'start': return call?.start(now, command.mediaTimeoutMs);
     case 'watch': return call?.watch();

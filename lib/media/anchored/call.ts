@@ -232,6 +232,10 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (leg === this.#connected) this.#anchor?.post({ op: 'connect', side: leg.number });
   }
 
+  strangerHeard(leg: AnchoredPeerLeg, address: string): void {
+    this.#around.logger.warn({ call: this.#options.id, leg: leg.number, address }, "a stranger sends media to a peer's leg; it is dropped");
+  }
+
   legClosed(leg: AnchoredPeerLeg): void {
     if (leg === this.#connected) this.connect(null);
     this.#legs.delete(leg);
@@ -269,6 +273,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
       const anchor = this.#anchor = this.#around.anchors.open();
       anchor.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
       anchor.on('silent', () => void this.#metaSilent());
+      anchor.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
       anchor.on('length', (side, ms) => this.#repacketise(side, ms));
       anchor.on('lost', (reason) => this.#gone(reason));
     }

@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
 import type { AnchorHandle } from '../anchor/anchorPool.js';
 import type { Flow } from '../../sdp/index.js';
 import type { SideCounters } from '../anchor/messages.js';
 import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
+import { isOfPeer } from './latch.js';
 import type { EngineNode, PeerSide, PeerSideResult } from './sides.js';
 import { peerStats, type EngineFigures } from './stats.js';
 
@@ -25,7 +27,12 @@ export interface LegHost {
   /** The leg has a stream now, or a new one. */
   legReady(leg: AnchoredPeerLeg): void;
   legClosed(leg: AnchoredPeerLeg): void;
+  /** Somebody else sends to where this leg's peer is to send. */
+  strangerHeard(leg: AnchoredPeerLeg, address: string): void;
 }
+
+/** How long nobody is listened to in a peer's place where it was not the peer, in milliseconds; longer the more often. */
+const KNOCK_PAUSE = 100;
 
 /** One peer leg of a call on an engine. */
 export class AnchoredPeerLeg implements PeerLeg {
@@ -39,6 +46,8 @@ export class AnchoredPeerLeg implements PeerLeg {
   #current: PeerSideResult | null = null;
   #version = 1;
   #plays = 0;
+  /** How often somebody else was heard in the peer's place. */
+  #strangers = 0;
   #lastSdp: string | null = null;
   /** One negotiation after the other: an answer must not overtake a re-offer. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -127,10 +136,29 @@ export class AnchoredPeerLeg implements PeerLeg {
     if (this.#current !== null && this.#current.media.events !== null && this.#current.media.flow.listens) this.#opened?.side.sendDigit?.(digit, durationMs);
   }
 
+  /** Packets have come that may be a stranger's: they count once they are known to come from the peer's address, or one that signals for it. */
+  knocked(): void {
+    void this.#inTurn(() => this.#identify()).catch(() => { /* the leg is being closed, or its engine is gone */ });
+  }
+
+  async #identify(): Promise<void> {
+    const [opened, current] = [this.#opened, this.#current];
+    if (opened === null || current === null || this.#closing) return;
+    const source = await opened.side.source();
+    const known = source !== null && isOfPeer(source, current.media.audio, this.profile.latch);
+    if (!known && source !== null) {
+      if (this.#strangers === 0) this.#host.strangerHeard(this, source);
+      this.#strangers += 1;
+      await opened.side.relearn();
+    }
+    if (!known) await sleep(KNOCK_PAUSE * Math.min(10, 1 + this.#strangers / 4));
+    opened.anchor.post({ op: 'admit', side: this.number, admitted: known });
+  }
+
   async #settle(result: PeerSideResult): Promise<void> {
     const { anchor } = this.#open();
     this.#current = result;
-    anchor.side(this.number, result.remote, result.format, result.media.flow);
+    anchor.side(this.number, result.remote, result.format, result.media.flow, null, result.unlatched);
     this.#host.legReady(this);
   }
 

@@ -58,6 +58,8 @@ export interface PeerSideResult {
   readonly media: PeerMedia;
   /** For statistics. */
   readonly wire: PeerWire;
+  /** The engine has learnt nothing yet: what comes counts only when it is known to come from this peer (see `latch`). */
+  readonly unlatched: boolean;
 }
 
 /** Anchor ⇄ engine ⇄ peer, the anchor speaking Meta's codec. Errors as above. */
@@ -72,6 +74,10 @@ export interface PeerSide {
   repacketise(media: PeerMedia, ms: number): Promise<PeerSideResult | null>;
   /** A digit towards the peer, where the engine takes them out of the stream. */
   sendDigit?(digit: string, durationMs: number): void;
+  /** The address that the peer's packets come from, as the engine has it; null: not known. */
+  source(): Promise<string | null>;
+  /** Forgets it: whoever sends next decides. */
+  relearn(): Promise<void>;
   /** What the engine counted of the peer's packets; null when it does not say. */
   figures(): Promise<EngineFigures | null>;
   close(): Promise<void>;

@@ -8,7 +8,7 @@ import type { Channel, ChannelKind } from './channel.js';
 import type { FreeswitchServer } from './server.js';
 
 /** Discard (RFC 863): where a channel would send before it knows its far end. It is parked until then and sends nothing. */
-const NOWHERE = 9;
+export const NOWHERE = 9;
 
 /** Two channels of one FreeSWITCH, joined: `outer` towards the world, `inner` towards our anchor. */
 export class ChannelPair {
@@ -66,6 +66,12 @@ export class ChannelPair {
     await outer.offer(sectionSdp(section, this.#version));
     const moved = outer.audio.address !== address || outer.audio.port !== port || outer.audio.ice?.ufrag !== ice?.ufrag || outer.audio.ice?.pwd !== ice?.pwd;
     if (moved) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH changed its port or its ICE credentials in the middle of a negotiation');
+  }
+
+  /** A variable of the outer channel; null: it has none of this name, or is gone. */
+  async ofOuter(variable: string): Promise<string | null> {
+    const value = this.#outer === null ? '' : (await this.#server.api(`uuid_getvar ${this.#outer.uuid} ${variable}`)).trim();
+    return value === '' || value === '_undef_' ? null : value;
   }
 
   async setOuter(variable: string, value: string): Promise<void> {

@@ -1,11 +1,16 @@
 import { audioCodec, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia } from '../../sdp/index.js';
+import type { SipHeaders } from '../../sip/drachtio.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
+import { reached } from '../anchored/latch.js';
 import { keepAddress, sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
 import type { PeerMediaProfile } from '../types.js';
-import { ChannelPair, placeholder } from './pair.js';
+import { ChannelPair, NOWHERE, placeholder } from './pair.js';
 import type { FreeswitchServer } from './server.js';
+
+/** Another port that nobody listens at (RFC 1078 is TCP's): FreeSWITCH takes no notice of a description that says the same again. */
+const NOWHERE_ELSE = 1;
 
 const TYPES = { opus: 111, events: 101 };
 
@@ -23,6 +28,7 @@ export class FreeswitchPeerSide implements PeerSide {
   #pair: ChannelPair;
   #port: AudioSection | null = null;
   #passes = false;
+  #nowhere = NOWHERE_ELSE;
   /** What stands with the peer; null: nothing yet. */
   #taken: { readonly result: PeerSideResult; readonly towardsAnchor: AudioSection } | null = null;
 
@@ -37,7 +43,7 @@ export class FreeswitchPeerSide implements PeerSide {
 
   async offer(id: string, version: number): Promise<string> {
     const codecs = peerOfferCodecs(this.#profile, TYPES);
-    const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false));
+    const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false), this.#sources());
     return writeSdp(peerOffer(port, this.#profile, TYPES, id, version));
   }
 
@@ -45,14 +51,14 @@ export class FreeswitchPeerSide implements PeerSide {
   async takeAnswer(text: string): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile, this.#port);
     const before = this.#taken;
-    if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media) };
+    if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media), unlatched: false };
     const keepsInner = before !== null && sameCodecs(before.result.media, media);
     if (!keepsInner) {
       this.#passes = media.codec.name === this.#codec;
       await this.#pair.setOuter('pass_rfc2833', String(this.#passes));
     }
     const [, towardsAnchor] = await Promise.all([
-      this.#pair.moveOuter(section(media)), keepsInner ? before.towardsAnchor : this.#openInner(this.#pair, media),
+      this.#pair.moveOuter(this.#section(media)), keepsInner ? before.towardsAnchor : this.#openInner(this.#pair, media),
     ]);
     if (!keepsInner) await this.#pair.join();
     const result = this.#result(media, towardsAnchor);
@@ -63,13 +69,13 @@ export class FreeswitchPeerSide implements PeerSide {
   async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
     const media = readPeerOffer(text, this.#profile);
     if (before && this.#port && sameStream(before.media, media)) {
-      return { ...before, media: keepAddress(media, before.media), sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+      return { ...before, media: keepAddress(media, before.media), unlatched: false, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
     }
     // A new pair for a new stream: its port is new, which an answer may say (RFC 3264 §8.3.1); the old one stays where this fails.
     const pair = before === null && this.#port === null ? this.#pair : this.#newPair();
     try {
       const passes = media.codec.name === this.#codec;
-      const [port, towardsAnchor] = await Promise.all([pair.openOuter(passes ? 'relay' : 'peer', section(media)), this.#openInner(pair, media)]);
+      const [port, towardsAnchor] = await Promise.all([pair.openOuter(passes ? 'relay' : 'peer', this.#section(media), this.#sources()), this.#openInner(pair, media)]);
       await pair.join();
       if (pair !== this.#pair) void this.#pair.close();
       [this.#pair, this.#port, this.#passes] = [pair, port, passes];
@@ -100,6 +106,41 @@ export class FreeswitchPeerSide implements PeerSide {
     return this.#pair.close();
   }
 
+  #latches(media: PeerMedia): boolean {
+    return this.#profile.latch !== undefined && media.audio.sdes.length === 0;
+  }
+
+  /**
+   * What FreeSWITCH is told of the peer: the one codec in use and its events. Of one that may come from elsewhere not the port: then it has to
+   * adjust itself, and tells to whom; that a packet came from where it was to come from it keeps for itself.
+   */
+  #section(media: PeerMedia): AudioSection {
+    const audio = reached(media.audio, this.#profile.latch);
+    const port = this.#latches(media) ? this.#nowhere : audio.port;
+    return { ...audio, port, codecs: media.events ? [media.codec, media.events] : [media.codec] };
+  }
+
+  /**
+   * For the dialplan: FreeSWITCH adjusts itself to whoever sends ten packets, and drops what comes from elsewhere only where it is done with
+   * that, or must not (1.10.12, rtp_common_read). SRTP protects itself.
+   */
+  #sources(): SipHeaders {
+    if (this.#profile.srtp !== 'none') return {};
+    return this.#profile.latch === undefined ? { 'X-WAB-No-Adjust': 'true' } : { 'X-WAB-Adjust-After': '1' };
+  }
+
+  source(): Promise<string | null> {
+    return this.#pair.ofOuter('remote_audio_ip');
+  }
+
+  /** Told another port, it adjusts itself once more. */
+  async relearn(): Promise<void> {
+    if (this.#taken === null) return;
+    await this.#pair.setOuter('remote_audio_ip', '');
+    this.#nowhere = this.#nowhere === NOWHERE ? NOWHERE_ELSE : NOWHERE;
+    await this.#pair.moveOuter(this.#section(this.#taken.result.media));
+  }
+
   #newPair(): ChannelPair {
     const pair: ChannelPair = new ChannelPair(this.#server, this.#local, {
       lost: (reason) => { if (pair === this.#pair) this.#events.lost(reason); },
@@ -126,15 +167,11 @@ export class FreeswitchPeerSide implements PeerSide {
         eventUnit: media.events?.clockRate === 48_000 ? clockRate('opus') : 8000,
       },
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes, ptime: 20 },
+      unlatched: this.#latches(media),
     };
   }
 }
 
 function sameCodecs(a: PeerMedia, b: PeerMedia): boolean {
   return a.codec.name === b.codec.name && a.codec.payloadType === b.codec.payloadType && a.events?.payloadType === b.events?.payloadType;
-}
-
-/** What FreeSWITCH is told of the peer: the one codec in use and its events. */
-function section(media: PeerMedia): AudioSection {
-  return { ...media.audio, codecs: media.events ? [media.codec, media.events] : [media.codec] };
 }

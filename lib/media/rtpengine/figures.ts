@@ -16,6 +16,14 @@ function number(value: Bencoded | undefined): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }
 
+/** The address that packets of the side with this tag come from; null: the engine has heard none, or has no such side. */
+export function engineSource(answer: NgAnswer | null, tag: string): string | null {
+  const side = dictionary(dictionary(answer?.['tags'])[tag]);
+  const stream = list(dictionary(list(side['medias'])[0])['streams']).map(dictionary).find(({ flags }) => list(flags).includes('RTP') && list(flags).includes('confirmed'));
+  const address = dictionary(stream?.['endpoint'])['address'];
+  return typeof address === 'string' ? address : null;
+}
+
 /** Reads the side with this tag out of a query or delete answer (rtpengine README, "query Message"). */
 export function engineFigures(answer: NgAnswer | null, tag: string): EngineFigures | null {
   if (!answer) return null;
@@ -25,8 +33,11 @@ export function engineFigures(answer: NgAnswer | null, tag: string): EngineFigur
   for (const stream of list(dictionary(list(side['medias'])[0])['streams']).map(dictionary)) {
     if (list(stream['flags']).includes('RTP')) {
       const stats = dictionary(stream['stats']);
-      figures.packets += number(stats['packets']);
-      figures.bytes += number(stats['bytes']);
+      // What it drops, a stranger's for one, it counts beside the others and as errors.
+      const packets = number(stats['packets']);
+      const taken = Math.max(0, packets - number(stats['errors']));
+      figures.packets += taken;
+      figures.bytes += packets > 0 ? Math.round((number(stats['bytes']) * taken) / packets) : 0;
     }
     // The engine averages what RTCP told it; MOS comes times ten, round trips in microseconds.
     const average = dictionary(dictionary(sources[String(number(stream['SSRC']))])['average MOS']);

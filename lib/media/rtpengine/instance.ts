@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
+import { after } from '../../util/after.js';
 import type { Remote } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
 import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sides.js';
@@ -171,7 +172,7 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
         this.#silentMs += every + PING_PATIENCE;
         if (client === this.client && this.present) await this.#judge(client);
       }
-      if (!this.closed) this.#ping = setTimeout(() => void round(), this.#slow ? PING_AGAIN : PING_EVERY);
+      if (!this.closed) this.#ping = after(this.#slow ? PING_AGAIN : PING_EVERY, () => void round());
     };
     this.#ping = setTimeout(() => void round(), PING_EVERY);
   }

@@ -7,16 +7,28 @@ import type { Remote } from '../anchor/messages.js';
 import type { EventUnit, StreamFormat } from '../anchor/outStream.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
 import { chosenCodecs, passedFormat } from '../anchored/formats.js';
+import { reached } from '../anchored/latch.js';
 import { keepAddress, sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
 import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
 import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
-import { engineFigures } from './figures.js';
+import { engineFigures, engineSource } from './figures.js';
 import type { Instance } from './instance.js';
 import { anchorSection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
 import { INTERFACES } from './process.js';
+
+/** Flags of every exchange. */
+const GENERATE = ['generate-RTCP'];
+/**
+ * Beside them where a description of the peer's is given. rtpengine takes what comes from anywhere and, in the first three seconds and for
+ * as long as nothing came, sends to where it came from; strict-source alone drops nothing before it has learnt (10.5.3,
+ * media_packet_address_check). SRTP protects itself.
+ */
+const AS_DESCRIBED = [...GENERATE, 'strict-source', 'endpoint-learning-off'];
+/** The first packet after each exchange decides, and those from elsewhere are dropped. */
+const FIRST_COMES = [...GENERATE, 'strict-source', 'endpoint-learning-immediate'];
 
 const PEER = 'peer';
 const ANCHOR = 'anchor';
@@ -59,9 +71,11 @@ export class RtpenginePeerSide implements PeerSide {
   #named: readonly SdpCodec[] = [];
   /** The engine has the peer as the one who offered. */
   #turned = false;
+  /** The exchange that gave the engine what stands, once more. */
+  #again: () => Promise<unknown> = () => Promise.resolve();
 
   constructor(instance: Instance, id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
-    this.#call = new EngineCall(instance, id, ['generate-RTCP'], (reason) => events.lost(reason));
+    this.#call = new EngineCall(instance, id, GENERATE, (reason) => events.lost(reason));
     this.#local = local;
     this.#codec = codec;
     this.#profile = profile;
@@ -84,10 +98,10 @@ export class RtpenginePeerSide implements PeerSide {
 
   async takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile, this.#port);
-    if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media) };
+    if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media), unlatched: false };
     const map = payloadMap(this.#named, media);
     if (!this.#turned) {
-      const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
+      const remote = await this.#answers(media);
       if (this.#passes(media) || numberedAlike(this.#named, media)) return this.#result(media, map, remote, [ANCHOR_EVENTS]);
     }
     const known = this.#port;
@@ -100,7 +114,7 @@ export class RtpenginePeerSide implements PeerSide {
   async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
     const media = readPeerOffer(text, this.#profile);
     if (before && this.#port && sameStream(before.media, media)) {
-      return { ...before, media: keepAddress(media, before.media), sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
+      return { ...before, media: keepAddress(media, before.media), unlatched: false, sdp: writeSdp(peerAnswer(media, this.#port, this.#profile, id, version)) };
     }
     const map = payloadMap([...chosenCodecs(media), ...this.#named], media);
     this.#named = chosenCodecs(media);
@@ -116,15 +130,18 @@ export class RtpenginePeerSide implements PeerSide {
     // Further numbers of the same codec and of the events; those that mean something else already are left out.
     const further = passes ? [] : [...also(forEngine(media.codec), takes.audio), ...(media.events ? also(media.events, takes.events) : [])];
     const codecs = [...section.codecs, ...further.filter(({ payloadType }) => section.codecs.every((codec) => codec.payloadType !== payloadType))];
-    const towardsAnchor = await this.#call.offer(PEER, again ? ANCHOR : null, engineSdp({ ...section, codecs }), {
-      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['offer'], direction: [INTERFACES.peers, INTERFACES.anchor], ptime: 20,
+    const describe = (to: string | null): Promise<AudioSection & EnginePort> => this.#call.offer(PEER, to, engineSdp({ ...section, codecs }), {
+      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['offer'], direction: [INTERFACES.peers, INTERFACES.anchor], ptime: 20, flags: this.#sources(media),
       codec: passes ? undefined : { mask: [media.codec.name], transcode: [this.#codec === 'opus' ? ENGINE_OPUS : this.#codec] },
     });
+    const towardsAnchor = await describe(again ? ANCHOR : null);
     const audio = towardsAnchor.codecs.find((codec) => codec.name === this.#codec);
     if (!audio) throw new WabError('MEDIA_REFUSED', `the engine does not transcode ${media.codec.name} to ${this.#codec}`);
     const events = passes ? null : towardsAnchor.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === clockRate(this.#codec)) ?? null;
     const [own = audio, ownEvents = null] = passes ? [audio] : this.#steady(audio, events);
-    const port = await this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, chosenCodecs({ codec: own, events: ownEvents }))), { 'rtcp-mux': ['demux'], ICE: 'remove' });
+    const answer = (): Promise<AudioSection & EnginePort> => this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, chosenCodecs({ codec: own, events: ownEvents }))), { 'rtcp-mux': ['demux'], ICE: 'remove' });
+    const port = await answer();
+    this.#again = () => describe(ANCHOR).then(answer);
     this.#turned = true;
     return { port, towardsAnchor: { ...towardsAnchor, codecs: [own, audio] }, events: [ownEvents, events].flatMap((one) => one?.payloadType ?? []) };
   }
@@ -134,8 +151,23 @@ export class RtpenginePeerSide implements PeerSide {
     await this.#call.offer(ANCHOR, PEER, engineSdp(anchorSection(this.#local, [forEngine(this.#anchorAudio())])), {
       ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
     });
-    const remote = await this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove' });
+    const remote = await this.#answers(media);
     return this.#result(media, payloadMap(this.#named, media), remote, [ANCHOR_EVENTS], ms);
+  }
+
+  /** The peer's description as the answer to an offer of the anchor's. */
+  #answers(media: PeerMedia): Promise<AudioSection> {
+    const answer = (): Promise<AudioSection> => this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove', flags: this.#sources(media) });
+    this.#again = answer;
+    return answer();
+  }
+
+  async source(): Promise<string | null> {
+    return engineSource(await this.#call.query(), PEER);
+  }
+
+  async relearn(): Promise<void> {
+    await this.#again();
   }
 
   async figures(): Promise<EngineFigures | null> {
@@ -154,6 +186,7 @@ export class RtpenginePeerSide implements PeerSide {
       remote: { address: towardsAnchor.address, port: towardsAnchor.port },
       format: passes ? this.#passedFormat(map, unit) : this.#transcodedFormat(map, towardsAnchor, transcodedEvents, unit),
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: passes && repacketised === null, ptime: repacketised ?? 20 },
+      unlatched: this.#profile.latch !== undefined && media.audio.sdes.length === 0,
     };
   }
 
@@ -191,6 +224,12 @@ export class RtpenginePeerSide implements PeerSide {
     return { codec: this.#codec, audioType, eventType, eventUnit: unit, takes: { audio, events: [...events].map(([type, one]) => ({ type, unit: one })) } };
   }
 
+  /** Whose packets the engine is to take, as ng flags. */
+  #sources(media: PeerMedia): string[] {
+    if (media.audio.sdes.length > 0) return GENERATE;
+    return this.#profile.latch === undefined ? AS_DESCRIBED : FIRST_COMES;
+  }
+
   /** The peer speaks what the anchor speaks. */
   #passes(media: PeerMedia): boolean {
     return media.codec.name === this.#codec;
@@ -200,7 +239,7 @@ export class RtpenginePeerSide implements PeerSide {
   #forEngine(media: PeerMedia): AudioSection {
     const { codec, events } = this.#passes(media) ? underOurNumbers(this.#named, media) : media;
     const hidden = events && (this.#passes(media) ? opaque(events) : events);
-    return { ...media.audio, direction: 'sendrecv', codecs: chosenCodecs({ codec: forEngine(codec), events: hidden }) };
+    return { ...reached(media.audio, this.#profile.latch), direction: 'sendrecv', codecs: chosenCodecs({ codec: forEngine(codec), events: hidden }) };
   }
 
   #anchorAudio(): SdpCodec {
