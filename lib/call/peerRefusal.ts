@@ -30,7 +30,8 @@ function meaningOf(status: number, reasons: readonly Reason[]): { reason: PeerRe
   for (const { protocol, cause, text } of reasons) {
     if (cause === null) continue;
     const name = protocol.toUpperCase();
-    const reason = name === 'Q.850' ? ofCause(cause, text, status) : name === 'SIP' && cause >= 400 && cause !== status ? ofStatus(cause) : null;
+    // FreeSWITCH writes causes of its own as SIP's: 806 USER_NOT_REGISTERED.
+    const reason = name === 'Q.850' ? ofCause(cause, text, status) : name === 'SIP' && cause >= 400 && cause < 700 && cause !== status ? ofStatus(cause) : null;
     if (reason !== null) return { reason, text: `${protocol} cause ${cause}` };
   }
   return null;

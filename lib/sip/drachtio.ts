@@ -131,11 +131,13 @@ const toldLater: ReadonlySet<string> = new Set(['INFO', 'REFER', 'OPTIONS', 'MES
 
 /**
  * Requests are told in their order: by the next turn a BYE behind them would have taken the listeners away, and drachtio-srf answers 200 to
- * what nobody listens for, a REFER too.
+ * what nobody listens for, a REFER too. While an INVITE in the dialog is not answered, drachtio-srf hands an UPDATE to that request instead of the
+ * dialog, and answers 500 where it does not listen: Asterisk sends one right behind its re-INVITE, to say who is connected now.
  */
 function tellAtOnce(dialog: Queueing): void {
   const handle = dialog.handle.bind(dialog);
   dialog.handle = (req, res) => {
+    if (req.method === 'INVITE') req.on('update', (update: SipRequest, answer: SipResponse) => dialog.handle(update, answer));
     if (dialog._queueRequests || !toldLater.has(req.method) || !dialog.emit(req.method.toLowerCase(), req, res)) handle(req, res);
   };
 }

@@ -21,7 +21,7 @@ t.test('status and Reason of what PBXs send', (t) => {
     [603, 'Q.850;cause=34', 'unreachable'], [603, 'Q.850;cause=27', 'unreachable'], [486, 'Q.850;cause=42', 'unreachable'], [480, 'Q.850;cause=41', 'unreachable'], [603, 'Q.850;cause=1', 'refused'],
     // Several values, another protocol, and what says nothing.
     [603, 'SIP;cause=603;text="Decline", Q.850;cause=19', 'noAnswer'], [603, 'SIP;cause=480', 'noAnswer'], [603, 'SIP;cause=486;text="Busy, really"', 'busy'], [480, 'SIP;cause=603', 'declined'],
-    [603, 'SIP;cause=603', 'declined'], [603, 'Q.850', 'declined'], [603, '"', 'declined'], [603, 'preemption;cause=1', 'declined'],
+    [480, 'SIP;cause=806;text="USER_NOT_REGISTERED"', 'noAnswer'], [603, 'SIP;cause=603', 'declined'], [603, 'Q.850', 'declined'], [603, '"', 'declined'], [603, 'preemption;cause=1', 'declined'],
     // Statuses that need no explanation.
     [408, 'Q.850;cause=17', 'noAnswer'], [404, 'Q.850;cause=21', 'refused'], [503, 'Q.850;cause=17', 'unreachable'],
   ] as const) t.match(peerRefusal(status, 'x', withReason(reason)), { by: 'peer', reason: wanted, status }, `${status} ${reason}`);

@@ -65,3 +65,25 @@ t.test('report: written down, and the call goes on', async (t) => {
   t.match((await audit()).filter(({ kind }) => kind === 'peerMessage'), [{ code: 'leak.connectedNumber', enforced: false }]);
   await user.hangUp();
 });
+
+for (const extra of [pai(away), rpid(away)]) {
+  t.test(`an UPDATE right behind a re-INVITE that is not answered yet, as Asterisk sends it after a transfer, with ${extra.headers![0]![0]}`, async (t) => {
+    const { pbx, invite, user, stage } = await answered(t);
+    const both = Promise.all([pbx.ask(invite(), 'INVITE', { body: sdp() }), pbx.ask(invite(), 'UPDATE', extra)]);
+    await until(() => user.ended, 'the call is ended');
+    t.match((await stage.running.records(1))[0]!.termination, { by: 'policy', reason: 'leak.connectedNumber', status: 603 });
+    t.equal((await both)[1].status, 200);
+  });
+}
+
+t.test('an UPDATE behind a re-INVITE that says nothing wrong is answered, and the re-INVITE too; one with an offer waits its turn', async (t) => {
+  const { pbx, invite, user } = await answered(t);
+  const [reinvite, update] = await Promise.all([pbx.ask(invite(), 'INVITE', { body: sdp() }), pbx.ask(invite(), 'UPDATE', pai('sip:6003@pbx.example'))]);
+  t.same([reinvite.status, update.status], [200, 200]);
+  // RFC 3311 §5.2: 500 with Retry-After while another offer of theirs is being answered.
+  const [again, offer] = await Promise.all([pbx.ask(invite(), 'INVITE', { body: sdp() }), pbx.ask(invite(), 'UPDATE', { body: sdp() })]);
+  t.same([again.status, offer.status], [200, 500]);
+  t.ok(offer.get('retry-after'));
+  t.notOk(user.ended);
+  await user.hangUp();
+});
