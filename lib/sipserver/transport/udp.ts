@@ -181,10 +181,12 @@ export class UdpPoint {
       await bindTo(socket, this.local.address, this.local.port);
       await new Promise<void>((resolve, reject) => {
         socket.once('error', reject);
-        socket.connect(remote.port, remote.address, () => {
+        // Called with the error where there is no way from our address to that one, which the types do not say.
+        socket.connect(remote.port, remote.address, ((error?: Error | null) => {
           socket.removeListener('error', reject);
-          resolve();
-        });
+          if (error instanceof Error) reject(error);
+          else resolve();
+        }) as () => void);
       });
     } catch (error) {
       // No route, or no more sockets: the point's own tells what comes of sending.

@@ -66,3 +66,14 @@ t.test('Guard: what is wrapped cannot throw, whatever is thrown', async (t) => {
   t.equal(count, 5);
   t.same(told, ['here e', 'there t']);
 });
+
+t.test('a peer that our address has no way to: its flow is the shared socket, and sending throws nothing', async (t) => {
+  const { transports, troubles } = open(() => { /* none comes */ });
+  t.teardown(() => transports.close());
+  await transports.listen('udp:127.0.0.1:0');
+  // A socket bound to loopback cannot be connected to an address elsewhere.
+  const flow = await transports.udpConnected({ address: '192.0.2.7', port: 5060 });
+  t.equal(flow?.connected, false);
+  t.doesNotThrow(() => { flow?.send('x'.repeat(30)); });
+  t.notOk(troubles.some((text) => /Received function/.test(text)), troubles.join(' | '));
+});
