@@ -104,7 +104,7 @@ class BusinessInitiatedCall {
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
     call.useMedia(media, mediaTimeout);
-    const leg = media.addPeerLeg(mediaProfile(this.#peer, this.#req.source_address));
+    const leg = media.addPeerLeg(mediaProfile(this.#context.rules(), this.#peer, this.#req.source_address));
     let offer: string;
     let forPeer: string;
     try {

@@ -89,7 +89,7 @@ async function answer(
 ): Promise<void> {
   const { call } = known;
   const config = context.rules().config.peers[peerName]!;
-  const leg: PeerLeg = call.media!.addPeerLeg(mediaProfile(config, req.source_address));
+  const leg: PeerLeg = call.media!.addPeerLeg(mediaProfile(context.rules(), config, req.source_address));
   const giveUp = async (): Promise<void> => {
     place.release();
     await leg.close().catch(() => undefined);

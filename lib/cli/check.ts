@@ -10,6 +10,7 @@ import type { Proof } from '../policy/index.js';
 import { compilePolicy, prove } from '../policy/index.js';
 import { openLegs } from '../media/openLegs.js';
 import { countryWarnings } from '../policy/warnings.js';
+import { forgeablePeers } from '../sip/forgeable.js';
 import { routingFaults } from '../routing/index.js';
 import { routeWarnings } from '../routing/warnings.js';
 
@@ -44,7 +45,7 @@ async function check(path: string): Promise<Checked> {
       ...files.filter(({ kind }) => kind === 'bad').map((judged) => ({ ...sentence(judged), steps: [] })),
     ];
     const more = [
-      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...pageWarnings(config), ...openLegs(config),
+      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...pageWarnings(config), ...openLegs(config), ...forgeablePeers(config),
       ...files.filter(({ kind, level }) => level !== 'ok' && kind !== 'bad').map(sentence),
     ];
     return {

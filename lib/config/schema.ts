@@ -148,6 +148,7 @@ export const peerSchema: Group = {
   srtp: leaf('none or sdes.', is.oneOf('none', 'sdes'), 'none'),
   dtmf: leaf('rfc4733 or info.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
   nat: leaf('It is behind NAT: its plain media may come from elsewhere than its SDP says, by the address that its SIP comes from. With register always so.', is.bool, false),
+  media: listOf('Networks that its media may be in; []: any.', is.cidr),
   mayCall: listOf('Business numbers this peer may call from.', is.e164),
   mayTransferTo: listOf('Other peers whose users it may transfer or redirect a call to.', is.name),
   country: leaf('Country of national numbers it dials; null: international forms only.', is.orNull(is.country), null),

@@ -204,6 +204,8 @@ export interface PeerConfig {
   /** It is behind NAT: its plain media may come from elsewhere than its description says. Users who register may be, always. */
   readonly nat: boolean;
   /** Business numbers this peer may use for business-initiated calls. */
+  /** Networks that its media may be in; empty: any. */
+  readonly media: readonly string[];
   readonly mayCall: readonly string[];
   /** Other peers whose users this peer may transfer or redirect a call to; its own users always. */
   readonly mayTransferTo: readonly string[];

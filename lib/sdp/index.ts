@@ -7,3 +7,5 @@ export { SDES_SUITE } from './security.js';
 export { writeSdp } from './write.js';
 export { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, readMetaOffer, type EnginePort, type MetaMedia, type OwnSource } from './meta.js';
 export { peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, type OfferedTypes, type PeerMedia, type PeerSdpProfile } from './peer.js';
+export { objectsToPlace } from './place.js';
+export type { MediaPlaces } from './place.js';

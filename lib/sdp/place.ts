@@ -36,7 +36,8 @@ export function objectsToPlace({ own, ownPorts, listens, networks }: MediaPlaces
   if (port < 1024 && port !== DISCARD) return `${port} is a port of something else than RTP`;
   const plain = parsed.toString();
   if (listens(plain, port)) return `${address}:${port} is our own SIP port`;
-  if (ownPorts !== null && port >= ownPorts[0] && port <= ownPorts[1] && ours.some((one) => one.toString() === plain)) return `${address}:${port} is one of our own media ports`;
+  // On loopback everything is on one address, and the far end's ports are any that were free.
+  if (ownPorts !== null && range !== 'loopback' && port >= ownPorts[0] && port <= ownPorts[1] && ours.some((one) => one.toString() === plain)) return `${address}:${port} is one of our own media ports`;
   if (networks.length > 0 && !networks.some((network) => contains(network, parsed))) return `${address} is in none of the peer's media networks`;
   return null;
 }

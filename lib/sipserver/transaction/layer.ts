@@ -15,6 +15,9 @@ import { replyFlow, stampVia } from './via.js';
 import type { LayerOptions, TransactionCounters } from './options.js';
 import type { Timers } from './timers.js';
 
+/** Of all transactions, how many may be there when a request over UDP is to open one more. */
+const FORGEABLE_SHARE = 0.75;
+
 export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   readonly timers: Timers;
   readonly guard: Guard;
@@ -139,8 +142,10 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
     return tx;
   }
 
-  private get full(): boolean {
-    return this.servers.size - this.door.size + this.clients.size >= this.options.maxTransactions;
+  /** A datagram's sender is proved by nothing: whatever is forged, a quarter of the transactions is left to those who hold a connection, Meta among them. */
+  private full({ protocol }: Flow): boolean {
+    const most = Math.ceil(this.options.maxTransactions * (protocol === 'udp' ? FORGEABLE_SHARE : 1));
+    return this.servers.size - this.door.size + this.clients.size >= most;
   }
 
   private receiveResponse(response: SipMessage, flow: Flow, bytes: Buffer): void {
@@ -203,7 +208,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
       known.repeated();
       return;
     }
-    if (this.full) {
+    if (this.full(flow)) {
       this.counters.refused++;
       this.reject(request, flow, 503, 'Too Many Transactions', [['Retry-After', '5']]);
       return;
@@ -235,7 +240,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
     }
     const answer = responseTo(cancel, 200, 'OK', target.localTag ?? this.tagFor(cancel));
     // Cancelling twice is as good as once, so it can do without a transaction of its own.
-    if (target.guest || this.full) this.replyTo(cancel, flow)?.send(answer.toString());
+    if (target.guest || this.full(flow)) this.replyTo(cancel, flow)?.send(answer.toString());
     else this.open(cancel, flow, false)?.respond(answer);
     target.cancelledBy(cancel, flow);
   }

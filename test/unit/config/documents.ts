@@ -27,6 +27,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'peers.pbx.auth', { username: 'us', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.mayTransferTo', ['pbx']);
   setAt(tree, 'peers.pbx.transports', ['udp', 'tcp']);
+  setAt(tree, 'peers.pbx.media', ['10.0.0.0/24']);
   setAt(tree, 'peers.phones', { register: true, pstn: 'none', accounts: { 6001: { password: '${PHONE_6001}', maxConcurrentCalls: 2, callsPerDay: 50 } }, registration: { minExpires: 60, maxExpires: 3600, maxContacts: 5, keepAlive: 25 } });
   setAt(tree, 'http.hosts', ['sbc.example.net']);
   setAt(tree, 'api.tokens', [{ name: 'prometheus', token: '${METRICS_TOKEN}', scopes: ['read'] }]);

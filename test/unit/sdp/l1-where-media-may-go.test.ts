@@ -28,7 +28,7 @@ t.test('beside media of our own on loopback, loopback is good', async (t) => {
   const bench = { ...site, own: ['127.0.0.1'] };
   t.equal(objectsToPlace(bench, '127.0.0.3', 4000), null);
   t.equal(objectsToPlace(bench, '::1', 4000), null);
-  t.match(objectsToPlace(bench, '127.0.0.1', 40_010), /media/);
+  t.equal(objectsToPlace(bench, '127.0.0.1', 40_010), null, 'where everything is on one address its free ports are anybody\'s');
   t.match(objectsToPlace(bench, '169.254.1.1', 4000), /link-local/);
 });
 
