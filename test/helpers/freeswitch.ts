@@ -108,7 +108,7 @@ export async function noChannels({ api }: FreeswitchProcess): Promise<void> {
 }
 
 /** One command on the event socket, by hand: what the tests ask does not go through what they test. */
-function ask(port: number, secret: string, command: string): Promise<string> {
+export function ask(port: number, secret: string, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(port, '127.0.0.1');
     let text = '';

@@ -131,7 +131,8 @@ export function plainListener({ service, udp }: Pick<Running, 'service' | 'udp'>
   return transport === 'tcp' && service.listening.some((l) => l.startsWith('tcp:')) ? `127.0.0.1:${listener(service, 'tcp').port}` : `${udp.host}:${udp.port}`;
 }
 
-async function waitForLines(file: string, count: number): Promise<CallRecord[]> {
+/** The records of a CDR file, once there are `count`. */
+export async function waitForLines(file: string, count: number): Promise<CallRecord[]> {
   const deadline = Date.now() + 15_000;
   for (;;) {
     const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
@@ -141,7 +142,8 @@ async function waitForLines(file: string, count: number): Promise<CallRecord[]> 
   }
 }
 
-function merge(base: Overlay, over: Overlay): Overlay {
+/** Objects are merged, everything else replaces. */
+export function merge(base: Overlay, over: Overlay): Overlay {
   const out: Overlay = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const old = out[key];

@@ -1,16 +1,17 @@
-// A person's phone (baresip) behind Asterisk, which is in no Debian release: skipped where it is not installed.
+// A person's phone (baresip) behind Asterisk, which is in no Debian release but sid: skipped where it is not installed.
 import t from 'tap';
 import type { MetaCallReport } from '../../lib/simulator/meta/report.js';
 import { number } from '../helpers/service.js';
 import { openStage, type Stage } from '../scenario/harness.js';
 import { assertQuietLeg, hears, recordOf, tonesOf, until } from '../scenario/pbx/steps.js';
 import { startAsterisk, type Asterisk } from './asterisk.js';
+import { noAsterisk } from './asteriskProcess.js';
 import { absent } from './programs.js';
 import { startSoftphone, type Softphone } from './softphone.js';
 
 const toneOf = { 6001: 440, 6002: 700 } as const;
 
-t.test('phones behind Asterisk', { skip: absent('asterisk') || absent('baresip') }, async (t) => {
+t.test('phones behind Asterisk', { skip: noAsterisk() || absent('baresip') }, async (t) => {
   let opened: Stage | null = null;
   const asterisk: Asterisk = await startAsterisk(async (port) => {
     opened = await openStage({

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, programPorts } from '../helpers/ports.js';
+import { runAsterisk } from './asteriskProcess.js';
 
 export interface Asterisk {
   readonly port: number;
@@ -38,12 +37,7 @@ type = aor
 max_contacts = 1
 `;
   return {
-    'asterisk.conf': `[directories]
-${['astdbdir', 'astspooldir', 'astrundir', 'astlogdir'].map((name) => `${name} => ${dir}`).join('\n')}
-astetcdir => ${dir}
-`,
     'modules.conf': '[modules]\nautoload = yes\nnoload = chan_iax2.so\nnoload = chan_unistim.so\nnoload = pbx_dundi.so\nnoload = res_snmp.so\n',
-    'logger.conf': '[logfiles]\nfull = notice,warning,error,verbose(3)\n',
     'rtp.conf': `[general]\nrtpstart = ${media.first}\nrtpend = ${media.last}\n`,
     // The endpoint towards us is the README's; moh_passthrough hands a phone's hold on.
     'pjsip.conf': `[global]
@@ -92,38 +86,16 @@ atxfer = *2
 
 /** Asterisk with two phones' accounts; what is for WhatsApp goes to `service`, what comes from there to the phones. */
 export async function startAsterisk(service: (port: number) => Promise<{ host: string; port: number }>): Promise<Asterisk> {
-  const dir = await mkdtemp(join(tmpdir(), 'wab-asterisk-'));
   const port = await freePort();
-  for (const [name, text] of Object.entries(files(dir, port, await programPorts(), await service(port)))) await writeFile(join(dir, name), text);
-  await writeFile(join(dir, 'pause.ulaw'), Buffer.alloc(800, 0xff));
-  const config = join(dir, 'asterisk.conf');
-  const child = spawn('asterisk', ['-C', config, '-f', '-n'], { stdio: 'ignore' });
-  const exited = once(child, 'exit');
-  const command = async (text: string): Promise<string> => {
-    const shell = spawn('asterisk', ['-C', config, '-r', '-x', text], { stdio: ['ignore', 'pipe', 'ignore'] });
-    let said = '';
-    shell.stdout.on('data', (data: Buffer) => { said += data.toString(); });
-    await once(shell, 'close');
-    return said;
+  const [media, at] = [await programPorts(), await service(port)];
+  const pause = await mkdtemp(join(tmpdir(), 'wab-asterisk-sound-'));
+  await writeFile(join(pause, 'pause.ulaw'), Buffer.alloc(800, 0xff));
+  const { command, until, close } = await runAsterisk(() => new Map(Object.entries(files(pause, port, media, at))));
+  return {
+    port, command, until,
+    async close() {
+      await close();
+      await rm(pause, { recursive: true, force: true });
+    },
   };
-  const until = async (text: string, test: (said: string) => boolean): Promise<void> => {
-    const deadline = Date.now() + 15_000;
-    for (let said = await command(text); !test(said); said = await command(text)) {
-      if (Date.now() > deadline) throw new Error(`asterisk, ${text}: ${said}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  };
-  const close = async (): Promise<void> => {
-    await command('core stop now');
-    await exited;
-    await rm(dir, { recursive: true, force: true });
-  };
-  for (let tries = 0; !(await command('core waitfullybooted')).includes('fully booted'); tries += 1) {
-    if (tries === 100 || child.exitCode !== null) {
-      child.kill('SIGKILL');
-      throw new Error('asterisk did not start');
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return { port, command, until, close };
 }

@@ -74,8 +74,8 @@ export async function startScenario(name: string, more: string[] = []): Promise<
   ], port, () => rm(join(tmpdir(), `wab-sipp-${port}.log`), { force: true }));
 }
 
-/** Starts the program and waits until its UDP port is bound. */
-export async function run(program: string, args: string[], port: number, clean: () => Promise<void>): Promise<Program> {
+/** Starts the program and waits until its UDP port is bound. `patience`: milliseconds that it may take to end by itself. */
+export async function run(program: string, args: string[], port: number, clean: () => Promise<void>, patience = 3000): Promise<Program> {
   let output = '';
   let ended = false;
   const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -96,7 +96,7 @@ export async function run(program: string, args: string[], port: number, clean: 
     exit: exited,
     async close() {
       child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), patience);
       await exited;
       clearTimeout(timer);
       await clean();

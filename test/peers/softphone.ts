@@ -21,6 +21,8 @@ export interface SoftphoneOptions {
   readonly srtp?: boolean;
   /** False: it only calls out. */
   readonly register?: boolean;
+  /** Its line of ~/.baresip/accounts, instead of one made from the rest. */
+  readonly account?: string;
   /** A directory for what it hears and says, as WAV files. */
   readonly record?: string;
 }
@@ -44,7 +46,7 @@ function sound(audio: SoftphoneOptions['audio']): string[] {
   return ['audio_player aubridge,sink', `audio_source ausine,${audio === 'tone' ? 440 : audio}`, 'ausrc_srate 48000', 'ausrc_channels 2'];
 }
 
-export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, record }: SoftphoneOptions): Promise<Softphone> {
+export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, account: given, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, control, console] = [await freePort(), await freePort(), await freePort()];
   const media = await programPorts();
@@ -54,7 +56,7 @@ export async function startSoftphone({ user, password, domain, registrar, transp
     ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`,
     'module cons.so', `cons_listen 127.0.0.1:${console}`, '',
   ].join('\n'));
-  const account = `<sip:${user}@${domain};transport=${transport}>;outbound="sip:${registrar};transport=${transport}";auth_user=${user};auth_pass=${password};regint=${register ? 120 : 0};answermode=auto;audio_codecs=${codec}${srtp ? ';mediaenc=srtp-mand' : ''}`;
+  const account = given ?? `<sip:${user}@${domain};transport=${transport}>;outbound="sip:${registrar};transport=${transport}";auth_user=${user};auth_pass=${password};regint=${register ? 120 : 0};answermode=auto;audio_codecs=${codec}${srtp ? ';mediaenc=srtp-mand' : ''}`;
   await writeFile(join(dir, 'accounts'), `${account}\n`);
   await writeFile(join(dir, 'contacts'), '');
   const program = await run('baresip', ['-f', dir], port, () => rm(dir, { recursive: true, force: true }));

@@ -1,0 +1,36 @@
+// docs/peers/kamailio.md as it is written, both sides of it, in a real Kamailio.
+import t from 'tap';
+import { freePort } from '../helpers/ports.js';
+import { number } from '../helpers/service.js';
+import { kamailioHost, kamailioPage, noKamailio, startRecipeKamailio } from './recipe/kamailio.js';
+import { rowRoutes } from './recipe/rows.js';
+import { openRecipe } from './recipe/stage.js';
+import { bothDirections, comesBack, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
+
+const rows = {
+  6003: ['busy, or rejected with 486', { said: '486 Busy Here', reason: null, taken: 'peer busy', wentOn: true }],
+  6004: ['nobody answers', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
+  6005: ['rejected with 603', { said: '603 Decline', reason: null, taken: 'peer declined', wentOn: false }],
+  6006: ['the phone is gone', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
+  6007: ['no phone is registered', { said: '480 Not registered', reason: null, taken: 'peer noAnswer', wentOn: true }],
+  6008: ['do not disturb, 480', { said: '480 Temporarily Unavailable', reason: null, taken: 'peer noAnswer', wentOn: true }],
+} as const;
+
+t.test('the recipe for Kamailio', { skip: noKamailio(), timeout: 240_000 }, async (t) => {
+  const port = await freePort();
+  const stage = await openRecipe({
+    example: { text: await kamailioPage('wa-b2bua.yaml') }, env: {}, places: [['10.0.0.9:5060', `${kamailioHost}:${port}`]],
+    routes: rowRoutes(number, 'kamailio', Object.keys(rows), ['6001', '6002']),
+  });
+  t.teardown(() => stage.close());
+  const kamailio = await startRecipeKamailio(stage, port, ['6003', '6004', '6005', '6006', '6007', '6008']);
+  t.teardown(() => kamailio.close());
+  const place = { at: kamailio.at, host: kamailioHost, password: (user: string): string => `pw-${user}` };
+  const bench: Bench = { stage, peer: 'kamailio', ...place, ...await phonesAt(t, place, '600', ['6001', '6002']), kill: () => kamailio.kill(), start: () => kamailio.start() };
+  await bothDirections(t, bench);
+  await rowsAre(t, bench, rows);
+  await inTheCall(t, bench, {
+    hold: ['INVITE inactive', 'INVITE sendrecv'], blind: ['REFER to 6002', 'BYE'], attended: ['INVITE inactive', 'REFER to 6002 with Replaces', 'BYE'],
+  });
+  await comesBack(t, bench, { ended: 'user hangup', seconds: 5 });
+});
