@@ -28,11 +28,15 @@ export class WabError extends Error {
   /** What the message says beyond the table's text. */
   readonly detail: string;
 
-  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+  /** Warn code for a response to what it ended (RFC 3261 §20.43); null: none says more. */
+  readonly warning: number | null;
+
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown; warning?: number }) {
     super(`${errorTable[code].text}: ${detail}`, options);
     this.name = 'WabError';
     this.code = code;
     this.detail = detail;
+    this.warning = options?.warning ?? null;
     this.status = errorTable[code].status;
   }
 }

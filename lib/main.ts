@@ -35,6 +35,7 @@ import { DigestServer } from './sip/digestServer.js';
 import { checkCertificate, watchCertificate } from './main/certificate.js';
 import { metaContactHost, metaProxy, sourcesOf, startEmbedded } from './main/embedded.js';
 import { openFiles } from './main/files.js';
+import { judgeMediaPlaces } from './main/places.js';
 import { compileRules, warnOfFixedKeys } from './main/rules.js';
 import { RateWindows, Remembered } from './state/index.js';
 
@@ -169,6 +170,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, rules, log),
+    objectsToPlace: judgeMediaPlaces(config.media, () => embedded?.server.listening ?? []),
     askAgain: (peer) => health.askAgain(peer),
     pickStack: () => connections.pick(),
     metaProxy: () => (embedded === null ? metaProxy(config) : null),

@@ -21,7 +21,7 @@ import { mediaProfile } from './mediaProfile.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { judgeRefusal, refusalText } from './metaRefusal.js';
 import { retrySoon } from './negotiation.js';
-import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
+import { expireOn, mediaFailure, refuseOnEnd, warningOf } from './refuse.js';
 import { SessionTimer } from './sessionTimer.js';
 import type { WantedPlaces } from './limits.js';
 import type { Place } from './table.js';
@@ -46,7 +46,7 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
   call.own(() => context.table.remove(call));
   refuseOnEnd(call, res, statusForPeer, (termination): SipHeaders =>
     // Meta's words reach the PBX (RFC 3261 §20.43; META-SIP §4.2).
-    (termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : {}));
+    (termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : termination.by === 'us' ? warningOf(termination) : {}));
   call.reliesOn(stack);
   call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
 }
@@ -104,7 +104,7 @@ class BusinessInitiatedCall {
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
     call.useMedia(media, mediaTimeout);
-    const leg = media.addPeerLeg(mediaProfile(this.#context.rules(), this.#peer, this.#req.source_address));
+    const leg = media.addPeerLeg(mediaProfile(this.#context, this.#peer, this.#req.source_address));
     let offer: string;
     let forPeer: string;
     try {

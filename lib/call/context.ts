@@ -56,6 +56,8 @@ export interface CallContext {
   readonly heardPeer: (peer: string, failure: string | null) => void;
   /** Asks a peer that is out whether it is back; what it gives tells, later, whether it has said nothing at all since it went out. */
   readonly askAgain: (peer: string) => () => boolean;
+  /** Why no media is sent to where a peer's description wants it; null when nothing speaks against it. `networks`: those the peer is kept to. */
+  readonly objectsToPlace: (networks: readonly string[], address: string, port: number) => string | null;
   readonly registrar: Registrar;
   readonly pickStack: () => SipStack;
   /** Where requests to Meta are sent when not where its name points: a URI, or null. */

@@ -6,6 +6,7 @@ import { capabilities, demandsTooMuch } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { EarlyMedia, Won } from './hunt.js';
 import { retrySoon } from './negotiation.js';
+import { warningOfError } from './refuse.js';
 
 /** Early dialogs of one INVITE that are kept: a proxy forks to the devices of one user. */
 const maxForks = 16;
@@ -77,7 +78,7 @@ export class EarlyDialogs {
       response.send(200, { headers: { ...headers, 'Content-Type': 'application/sdp' }, body });
     } catch (error) {
       this.#call.log.warn({ err: (error as Error).message }, 'an offer of a ringing peer was refused');
-      response.send(488);
+      response.send(488, { headers: warningOfError(error) });
     } finally {
       this.#updating = false;
     }

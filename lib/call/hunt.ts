@@ -216,7 +216,7 @@ export class Hunt {
     const { target, peer } = to;
     const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
     if (place === null) return lost(peerFull(target.peer, peer.maxConcurrentCalls), true);
-    const leg = this.#media.addPeerLeg(mediaProfile(this.#context.rules(), peer, addressAt(to.destination)));
+    const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, addressAt(to.destination)));
     let keep = false;
     try {
       const attempt = await this.#invite(to, begun, leg, place);

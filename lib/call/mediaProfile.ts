@@ -1,10 +1,12 @@
 import type { PeerConfig } from '../config/types.js';
 import type { PeerMediaProfile } from '../media/types.js';
-import type { CallRules } from './context.js';
+import type { CallContext } from './context.js';
 
-/** What the media of a call with this peer may be. `from`: the address that its signalling comes from, or goes to; null: not known. */
-export function mediaProfile({ objectsToMedia }: Pick<CallRules, 'objectsToMedia'>, peer: PeerConfig, from: string | null): PeerMediaProfile {
-  const { codecs, srtp, dtmf } = peer;
-  const refuses = (address: string, port: number): string | null => objectsToMedia(peer, address, port);
-  return { codecs, srtp, dtmf, refuses, ...(peer.register || peer.nat ? { latch: { from } } : {}) };
+/** What the media of a call with this peer may be, and where. `from`: the address that its signalling comes from, or goes to; null: not known. */
+export function mediaProfile(context: Pick<CallContext, 'objectsToPlace'>, peer: PeerConfig, from: string | null): PeerMediaProfile {
+  const { codecs, srtp, dtmf, media } = peer;
+  return {
+    codecs, srtp, dtmf, refuses: (address, port) => context.objectsToPlace(media, address, port),
+    ...(peer.register || peer.nat ? { latch: { from } } : {}),
+  };
 }

@@ -1,8 +1,10 @@
+import { WabError } from '../errors.js';
 import type { PeerLeg } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { cseqNumber } from '../sip/headers.js';
 import { capabilities } from './capabilities.js';
+import { warningOfError } from './refuse.js';
 import type { SessionTimer } from './sessionTimer.js';
 
 /** How long a peer waits before it asks again, in seconds: RFC 3261 §14.2 and RFC 3311 §5.2 want a random 0 to 10. */
@@ -74,7 +76,7 @@ export class Negotiation {
     } catch (error) {
       if (!this.#dialog.connected) return response.send(487);
       this.#log.warn({ err: (error as Error).message }, 'a new offer of the peer was refused; the call goes on as it was');
-      response.send(488);
+      response.send(488, { headers: warningOfError(error) });
     } finally {
       this.#answering = false;
     }
@@ -83,10 +85,16 @@ export class Negotiation {
   #acknowledged(ack: SipRequest): void {
     if (this.#offeredIn === null || cseqNumber(ack) !== this.#offeredIn) return;
     this.#offeredIn = null;
-    if (ack.body === '') {
-      this.#user.broken('the ACK carries no answer to our offer');
-      return;
-    }
-    this.#leg.takeAnswer(ack.body).then(() => this.#user.described(), (error: Error) => this.#user.broken(error.message));
+    if (ack.body === '') return this.#failed('the ACK carries no answer to our offer');
+    this.#leg.takeAnswer(ack.body).then(() => this.#user.described(), (error: Error) => {
+      if (error instanceof WabError && error.code === 'SDP_UNACCEPTABLE') this.#failed(error.message);
+      else this.#user.broken(error.message);
+    });
+  }
+
+  /** An answer in an ACK that cannot be used, which nothing can refuse: what stands goes on (RFC 3261 §14.1), where anything does. */
+  #failed(why: string): void {
+    if (this.#leg.flow === null) return this.#user.broken(why);
+    this.#log.warn({ err: why }, 'an answer of the peer cannot be used; the call goes on as it was');
   }
 }

@@ -12,9 +12,9 @@ import { capabilities, demandsTooMuch, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from './hunt.js';
-import { ourContact } from './locate.js';
 import { mediaProfile } from './mediaProfile.js';
-import { mediaFailure } from './refuse.js';
+import { ourContact } from './locate.js';
+import { mediaFailure, warningOfError } from './refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from './sessionTimer.js';
 import { peerFull } from './termination.js';
@@ -89,7 +89,7 @@ async function answer(
 ): Promise<void> {
   const { call } = known;
   const config = context.rules().config.peers[peerName]!;
-  const leg: PeerLeg = call.media!.addPeerLeg(mediaProfile(context.rules(), config, req.source_address));
+  const leg: PeerLeg = call.media!.addPeerLeg(mediaProfile(context, config, req.source_address));
   const giveUp = async (): Promise<void> => {
     place.release();
     await leg.close().catch(() => undefined);
@@ -117,7 +117,7 @@ async function answer(
   } catch (error) {
     const { status, text } = mediaFailure(error);
     call.log.warn({ peer: peerName, why: text }, 'a pick-up failed');
-    if (!res.finalResponseSent) res.send(status);
+    if (!res.finalResponseSent) res.send(status, { headers: warningOfError(error) });
     await giveUp();
   }
 }

@@ -1,6 +1,6 @@
 import { WabError } from '../errors.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { formatReason } from '../sip/headers.js';
+import { cleanHeaderValue, formatReason, quotedString } from '../sip/headers.js';
 import { after } from '../util/after.js';
 import type { Call } from './call.js';
 import type { Termination } from './termination.js';
@@ -43,5 +43,17 @@ export function expireOn(call: Call, req: SipRequest, res: SipResponse, terminat
 export function mediaFailure(error: unknown): Termination {
   const text = error instanceof Error ? error.message : String(error);
   if (!(error instanceof WabError)) return { by: 'us', reason: 'fault', status: 500, text };
-  return { by: 'us', reason: error.code === 'SDP_UNACCEPTABLE' ? 'badSdp' : 'mediaUnavailable', status: error.status, text };
+  return {
+    by: 'us', reason: error.code === 'SDP_UNACCEPTABLE' ? 'badSdp' : 'mediaUnavailable', status: error.status, text, ...(error.warning === null ? {} : { warning: error.warning }),
+  };
+}
+
+/** A Warning for who is refused by this error or termination; none where nothing more is to be said. */
+export function warningOf({ warning, text }: { readonly warning?: number | null; readonly text: string }): SipHeaders {
+  return warning === undefined || warning === null ? {} : { Warning: `${warning} wa-b2bua ${quotedString(cleanHeaderValue(text))}` };
+}
+
+/** The same for an error in words of its own. */
+export function warningOfError(error: unknown): SipHeaders {
+  return error instanceof WabError ? warningOf({ warning: error.warning, text: error.message }) : {};
 }

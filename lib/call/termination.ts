@@ -21,6 +21,8 @@ export type Termination =
         | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'fault';
       readonly status: number;
       readonly text: string;
+      /** Warn code that says more to who is refused (RFC 3261 §20.43). */
+      readonly warning?: number;
     };
 
 /** A number carries as many calls as it may, in whatever direction the next one goes. */

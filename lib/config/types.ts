@@ -121,6 +121,9 @@ export interface MetaConfig {
   readonly mediaTimeout: number;
 }
 
+/** none: plain RTP; sdes: SRTP keyed with SDES, nothing else; optional: SRTP where the other side takes or offers a key (RFC 8643). */
+export type PeerSrtp = 'none' | 'sdes' | 'optional';
+
 export interface MediaConfig {
   readonly engine: 'rtpengine' | 'freeswitch';
   readonly rtpengine: RtpengineConfig;
@@ -199,10 +202,12 @@ export interface PeerConfig {
   readonly auth: { readonly username: string | null; readonly password: string | null };
   readonly maxConcurrentCalls: number;
   readonly codecs: readonly PeerCodec[];
-  readonly srtp: 'none' | 'sdes';
+  readonly srtp: PeerSrtp;
   readonly dtmf: 'rfc4733' | 'info';
   /** It is behind NAT: its plain media may come from elsewhere than its description says. Users who register may be, always. */
   readonly nat: boolean;
+  /** Networks (CIDR) that its media may be in; empty: any. */
+  readonly media: readonly string[];
   /** Business numbers this peer may use for business-initiated calls. */
   /** Networks that its media may be in; empty: any. */
   readonly media: readonly string[];

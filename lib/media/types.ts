@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { Keying, MediaConfig, PeerCodec } from '../config/types.js';
+import type { Keying, MediaConfig, PeerCodec, PeerSrtp } from '../config/types.js';
 import type { Flow } from '../sdp/index.js';
 
 /**
@@ -72,7 +72,7 @@ export interface MediaCall extends EventEmitter<MediaCallEvents> {
 
 export interface PeerMediaProfile {
   readonly codecs: readonly PeerCodec[];
-  readonly srtp: 'none' | 'sdes';
+  readonly srtp: PeerSrtp;
   readonly dtmf: 'rfc4733' | 'info';
   /** Why no media is sent to this address and port of its description, in words; null: nothing speaks against it. */
   readonly refuses?: (address: string, port: number) => string | null;
@@ -81,6 +81,8 @@ export interface PeerMediaProfile {
    * came from. Left out: from where its description says, nothing else.
    */
   readonly latch?: { readonly from: string | null };
+  /** Why no media is sent to this address and port, in words; null, or left out: nothing speaks against it. */
+  readonly refuses?: (address: string, port: number) => string | null;
 }
 
 export interface PeerLeg {

@@ -1,6 +1,7 @@
 import type { Keying } from '../config/types.js';
 import { audioCodec, eventCodec, isAudioCodec, META_OPUS_FMTP } from './codecs.js';
-import { readSdp, unacceptable } from './read.js';
+import { unacceptable } from './error.js';
+import { readSdp } from './read.js';
 import { SDES_SUITE } from './security.js';
 import type { AudioSection, SdesKey, SdpCodec, Section, SessionDescription } from './types.js';
 
@@ -56,17 +57,22 @@ function judge(audio: AudioSection, preferred: Keying): Omit<MetaMedia, 'session
   const events = audio.codecs.find((one) => one.name === 'telephone-event' && one.clockRate === 8000) ?? null;
   const keying = keyingOf(audio, preferred);
   if (keying === null) return `no ${SDES_SUITE} key and no DTLS fingerprint with ICE in the audio section`;
-  const sdes = keying === 'sdes' ? audio.sdes.filter((key) => key.suite === SDES_SUITE).slice(0, 1) : [];
+  const sdes = keying === 'sdes' ? audio.sdes.filter((key) => usable(key)).slice(0, 1) : [];
   return { audio: { ...audio, sdes }, keying, codec, events };
 }
 
+/** What Meta and we speak: one suite, no master key identifier (META-SIP §6.1). */
+function usable({ suite, mki }: SdesKey): boolean {
+  return suite === SDES_SUITE && mki === undefined;
+}
+
 function keyingOf(audio: AudioSection, preferred: Keying): Keying | null {
-  const sdes = audio.sdes.some((key) => key.suite === SDES_SUITE) && audio.protocol.startsWith('RTP/SAVP');
+  const sdes = audio.sdes.some((key) => usable(key)) && audio.protocol.startsWith('RTP/SAVP');
   // [RINGQ] in META-SIP §12 saw a crypto line under UDP/TLS/RTP/SAVPF: take it where nothing else is there.
   const dtls = audio.dtls !== null && audio.ice !== null;
   if (sdes && dtls) return preferred;
   if (dtls) return 'dtls';
-  return sdes || audio.sdes.some((key) => key.suite === SDES_SUITE) ? 'sdes' : null;
+  return sdes || audio.sdes.some((key) => usable(key)) ? 'sdes' : null;
 }
 
 /** The codecs of our side of the Meta leg, under Meta's payload types. */
@@ -134,7 +140,7 @@ function ownTransport(port: EnginePort, keying: Keying): Pick<AudioSection, 'add
     direction: 'sendrecv',
     ptime: 20,
     maxptime: 20,
-    sdes: keying === 'sdes' ? port.sdes.filter((key) => key.suite === SDES_SUITE).slice(0, 1) : [],
+    sdes: keying === 'sdes' ? port.sdes.filter((key) => usable(key)).slice(0, 1) : [],
     ice: keying === 'dtls' ? port.ice : null,
     dtls: keying === 'dtls' ? port.dtls : null,
   };

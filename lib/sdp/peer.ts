@@ -1,7 +1,8 @@
-import type { PeerCodec } from '../config/types.js';
+import type { PeerCodec, PeerSrtp } from '../config/types.js';
 import { audioCodec, isAudioCodec } from './codecs.js';
-import { readSdp, unacceptable } from './read.js';
-import { SDES_SUITE } from './security.js';
+import { unacceptable, type WarnCode } from './error.js';
+import { readSdp } from './read.js';
+import { OFFERED_SUITES, SDES_SUITE } from './security.js';
 import type { EnginePort } from './meta.js';
 import { flowOf, isNowhere, replies } from './direction.js';
 import type { AudioSection, Flow, SdesKey, SdpCodec, Section, SessionDescription } from './types.js';
@@ -9,7 +10,9 @@ import type { AudioSection, Flow, SdesKey, SdpCodec, Section, SessionDescription
 /** What a peer may speak: lib/media's PeerMediaProfile without the rest. */
 export interface PeerSdpProfile {
   readonly codecs: readonly PeerCodec[];
-  readonly srtp: 'none' | 'sdes';
+  readonly srtp: PeerSrtp;
+  /** SRTP suites that the engine has; left out: AES_CM_128_HMAC_SHA1_80. */
+  readonly suites?: readonly string[];
   readonly dtmf: 'rfc4733' | 'info';
   /** Why no media is to be sent to this address and port, in words; null, or left out: nothing speaks against it. */
   readonly refuses?: (address: string, port: number) => string | null;
@@ -40,13 +43,16 @@ export function peerOfferCodecs(profile: PeerSdpProfile, types: OfferedTypes): S
 
 /** Our offer to a peer on the engine's port. */
 export function peerOffer(port: EnginePort, profile: PeerSdpProfile, types: OfferedTypes, id: string, version: number): SessionDescription {
-  return { id, version, bundle: false, sections: [{ audio: ownSection(port, profile, peerOfferCodecs(profile, types), 'sendrecv', null) }] };
+  return { id, version, bundle: false, sections: [{ audio: { ...ownSection(port, peerOfferCodecs(profile, types), 'sendrecv', null), protocol: profile.srtp === 'sdes' ? 'RTP/SAVP' : 'RTP/AVP', sdes: ownKeys(port, profile) } }] };
 }
 
-/** Our answer to a peer's offer: one codec and its events on the engine's port, other m-lines refused (RFC 3264 §6). */
-export function peerAnswer(media: PeerMedia, port: EnginePort, profile: PeerSdpProfile, id: string, version: number): SessionDescription {
+/**
+ * Our answer to a peer's offer: one codec and its events on the engine's port, other m-lines refused (RFC 3264 §6), the key of the line that was
+ * chosen (RFC 4568 §5.1.2). @throws WabError 'SDP_UNACCEPTABLE' when the engine has none of that suite
+ */
+export function peerAnswer(media: PeerMedia, port: EnginePort, _profile: PeerSdpProfile, id: string, version: number): SessionDescription {
   const codecs = media.events ? [media.codec, { ...media.events, fmtp: '0-15' }] : [media.codec];
-  const audio = { ...ownSection(port, profile, codecs, media.reply, media.audio.mid), protocol: media.audio.protocol };
+  const audio = { ...ownSection(port, codecs, media.reply, media.audio.mid), protocol: media.audio.protocol, sdes: answeringKey(media, port) };
   const sections = media.session.sections.map((section, at): Section => {
     if (at === media.index) return { audio };
     if ('other' in section) return section;
@@ -56,26 +62,36 @@ export function peerAnswer(media: PeerMedia, port: EnginePort, profile: PeerSdpP
   return { id, version, bundle: false, sections };
 }
 
-function ownSection(port: EnginePort, profile: PeerSdpProfile, codecs: SdpCodec[], direction: AudioSection['direction'], mid: string | null): AudioSection {
+function answeringKey({ audio }: PeerMedia, port: EnginePort): readonly SdesKey[] {
+  const [theirs] = audio.sdes;
+  if (theirs === undefined) return [];
+  const ours = port.sdes.find(({ tag, suite }) => tag === theirs.tag && suite === theirs.suite);
+  if (ours === undefined) throw unacceptable(`the media engine has no key for a=crypto:${theirs.tag} ${theirs.suite}`, undefined, 305);
+  return [ours];
+}
+
+function ownSection(port: EnginePort, codecs: SdpCodec[], direction: AudioSection['direction'], mid: string | null): Omit<AudioSection, 'protocol' | 'sdes'> {
   return {
     address: port.address,
     port: port.port,
-    protocol: profile.srtp === 'sdes' ? 'RTP/SAVP' : 'RTP/AVP',
     direction,
     rtcpMux: false,
     mid,
     codecs,
     ptime: 20,
     maxptime: null,
-    sdes: ownKeys(port, profile),
     ice: null,
     dtls: null,
   };
 }
 
-/** The keys that our own description names; none without SRTP. */
+function suitesOf({ suites }: PeerSdpProfile): readonly string[] {
+  return suites ?? [SDES_SUITE];
+}
+
+/** The keys that an offer of ours names; none without SRTP. */
 function ownKeys(port: Pick<EnginePort, 'sdes'>, profile: PeerSdpProfile): readonly SdesKey[] {
-  return profile.srtp === 'sdes' ? port.sdes.filter((key) => key.suite === SDES_SUITE).slice(0, 1) : [];
+  return profile.srtp === 'none' ? [] : port.sdes.filter((key) => suitesOf(profile).includes(key.suite) && OFFERED_SUITES.includes(key.suite));
 }
 
 /**
@@ -84,9 +100,9 @@ function ownKeys(port: Pick<EnginePort, 'sdes'>, profile: PeerSdpProfile): reado
  * line that answers none of ours: its tag and suite are those of the line that was chosen (RFC 4568 §5.1.2, §5.1.3)
  */
 export function readPeerAnswer(text: string, profile: PeerSdpProfile, port: Pick<EnginePort, 'sdes'> | null): PeerMedia {
-  const media = pickPeer(readSdp(text), profile, 'answer');
+  const media = pickPeer(text, profile, 'answer');
   const [theirs] = media.audio.sdes;
-  const ours = port === null ? [] : ownKeys(port, profile);
+  const ours = port?.sdes ?? [];
   if (theirs !== undefined && ours.length > 0 && !ours.some(({ tag, suite }) => tag === theirs.tag && suite === theirs.suite)) {
     throw unacceptable(`answer: a=crypto:${theirs.tag} ${theirs.suite} answers none of our lines (${ours.map(({ tag, suite }) => `${tag} ${suite}`).join(', ')})`);
   }
@@ -95,36 +111,59 @@ export function readPeerAnswer(text: string, profile: PeerSdpProfile, port: Pick
 
 /** Reads a peer's offer; its own order of codecs counts among those of the profile (RFC 3264 §6.1). @throws WabError 'SDP_UNACCEPTABLE'. */
 export function readPeerOffer(text: string, profile: PeerSdpProfile): PeerMedia {
-  return pickPeer(readSdp(text), profile, 'offer');
+  return pickPeer(text, profile, 'offer');
 }
 
-function pickPeer(session: SessionDescription, profile: PeerSdpProfile, kind: 'offer' | 'answer'): PeerMedia {
-  const faults: string[] = [];
+interface Fault { readonly why: string; readonly warning: WarnCode }
+const fault = (warning: WarnCode, why: string): Fault => ({ why, warning });
+
+function pickPeer(text: string, profile: PeerSdpProfile, kind: 'offer' | 'answer'): PeerMedia {
+  const session = readSdp(text);
+  const faults: Fault[] = [];
   for (const [index, section] of session.sections.entries()) {
     if (!('audio' in section)) continue;
-    const picked = judge(section.audio, profile);
-    if (typeof picked !== 'string') return { session, index, ...picked };
+    const picked = judge(section.audio, suitesNamed(text, index), profile, kind);
+    if (!('why' in picked)) return { session, index, ...picked };
     faults.push(picked);
     // An answer has the sections of our offer, and that was one (RFC 3264 §6).
     if (kind === 'answer') break;
   }
-  throw unacceptable(`${kind}: ${faults[0] ?? 'no audio section'}`);
+  const { why, warning } = faults[0] ?? fault(304, 'no audio section');
+  throw unacceptable(`${kind}: ${why}`, undefined, warning);
 }
 
-function judge(audio: AudioSection, profile: PeerSdpProfile): Omit<PeerMedia, 'session' | 'index'> | string {
-  if (audio.port === 0) return 'audio refused with port 0';
+/** The suites that the a=crypto lines of a section name, usable or not. */
+function suitesNamed(text: string, index: number): string[] {
+  const section = text.split(/^m=/m)[index + 1] ?? '';
+  return section.split(/\r?\n/).flatMap((line) => /^a=crypto:\d+ (\S+)/.exec(line)?.[1] ?? []);
+}
+
+function judge(audio: AudioSection, named: readonly string[], profile: PeerSdpProfile, kind: 'offer' | 'answer'): Omit<PeerMedia, 'session' | 'index'> | Fault {
+  if (audio.port === 0) return fault(304, 'audio refused with port 0');
   const objection = isNowhere(audio.address) ? null : profile.refuses?.(audio.address, audio.port) ?? null;
-  if (objection !== null) return `no media is sent there: ${objection}`;
-  const secure = audio.protocol.startsWith('RTP/SAVP');
-  if (audio.protocol.startsWith('UDP/TLS')) return 'DTLS-SRTP is not spoken with peers';
-  if (profile.srtp === 'sdes' && !secure) return 'the peer wants plain RTP where srtp: sdes is configured';
-  if (profile.srtp === 'none' && secure) return 'the peer wants SRTP where srtp: none is configured';
-  const sdes = secure ? audio.sdes.filter((key) => key.suite === SDES_SUITE).slice(0, 1) : [];
-  if (secure && sdes.length === 0) return `no usable ${SDES_SUITE} key`;
+  if (objection !== null) return fault(/multicast/.test(objection) ? 330 : 399, `no media is sent there: ${objection}`);
+  if (audio.protocol.startsWith('UDP/TLS')) return fault(304, 'DTLS-SRTP is not spoken with peers');
+  const sdes = chooseKey(audio, named, profile, kind);
+  if ('why' in sdes) return sdes;
   const codec = audio.codecs.find((one): one is SdpCodec & { name: PeerCodec } => profile.codecs.some((name) => isAudioCodec(one, name)));
-  if (!codec) return 'none of the configured codecs';
+  if (!codec) return fault(305, 'none of the configured codecs');
   const events = profile.dtmf === 'rfc4733' ? pickEvents(audio, codec) : null;
   return { audio: { ...audio, sdes, ice: null, dtls: null }, codec, events, flow: flowOf(audio), reply: replies[audio.direction] };
+}
+
+/** The key that is used, the first that the engine can (RFC 4568 §5.1.2); none: plain RTP. */
+function chooseKey({ protocol, sdes }: AudioSection, named: readonly string[], profile: PeerSdpProfile, kind: 'offer' | 'answer'): readonly SdesKey[] | Fault {
+  const suites = suitesOf(profile);
+  const secure = protocol.startsWith('RTP/SAVP');
+  if (profile.srtp === 'none') return secure ? fault(304, `the peer wants SRTP where srtp: none is configured (${protocol})`) : [];
+  if (profile.srtp === 'sdes' && !secure) {
+    return fault(304, named.length === 0 ? `the peer wants plain RTP where srtp: sdes is configured (${protocol})`
+      : `the peer leaves SRTP to us (${protocol} with a=crypto, RFC 8643) where srtp: sdes wants RTP/SAVP: srtp: optional takes both`);
+  }
+  const keys = sdes.filter(({ suite }) => suites.includes(suite)).slice(0, 1);
+  // RFC 8643 §3.1: what is left to us is plain RTP where no line can be used; an answer with a key means it.
+  if (keys.length > 0 || (!secure && (kind === 'offer' || named.length === 0))) return keys;
+  return fault(305, `no usable a=crypto line: ${named.length === 0 ? 'there is none' : `it names ${named.join(', ')}`}, we take ${suites.join(', ')}`);
 }
 
 /** RFC 4733 §2.1 wants the audio's clock; beside Opus most PBXs send 8000 all the same. */

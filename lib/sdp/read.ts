@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parse } from 'sdp-transform';
-import { WabError } from '../errors.js';
 import { readCodecs } from './codecs.js';
+import { unacceptable } from './error.js';
 import { readDtls, readIce, readSdes } from './security.js';
 import type { AudioSection, Direction, MediaProtocol, Section, SessionDescription } from './types.js';
 
@@ -14,11 +14,6 @@ const directions = new Set<string>(['sendrecv', 'sendonly', 'recvonly', 'inactiv
 
 export type ParsedSession = ReturnType<typeof parse>;
 export type ParsedMedia = ParsedSession['media'][number];
-
-/** The error of every text this folder cannot use. */
-export function unacceptable(detail: string, cause?: unknown): WabError {
-  return new WabError('SDP_UNACCEPTABLE', detail, cause === undefined ? undefined : { cause });
-}
 
 /**
  * Reads a session description (RFC 8866) into types. Every `m=audio` of a known RTP profile becomes an audio section,

@@ -1,30 +1,50 @@
 import { isIP } from 'node:net';
-import { unacceptable, type ParsedMedia, type ParsedSession } from './read.js';
-import type { DtlsDescription, DtlsSetup, IceCandidate, IceDescription, SdesKey } from './types.js';
+import { unacceptable } from './error.js';
+import type { ParsedMedia, ParsedSession } from './read.js';
+import type { AudioSection, DtlsDescription, DtlsSetup, IceCandidate, IceDescription, MediaProtocol, SdesKey } from './types.js';
 
-/** Length of master key and salt in bytes, per suite (RFC 4568 §6.2, RFC 6188 §4). */
+/** Length of master key and salt in bytes, per suite (RFC 4568 §6.2; RFC 6188: 14 bytes of salt; RFC 7714: 12). */
 const suites: Readonly<Record<string, number>> = {
   AES_CM_128_HMAC_SHA1_80: 30,
   AES_CM_128_HMAC_SHA1_32: 30,
+  AES_192_CM_HMAC_SHA1_80: 38,
+  AES_192_CM_HMAC_SHA1_32: 38,
   AES_256_CM_HMAC_SHA1_80: 46,
   AES_256_CM_HMAC_SHA1_32: 46,
+  AEAD_AES_128_GCM: 28,
+  AEAD_AES_256_GCM: 44,
 };
+
+/** Every suite that can be read. */
+export const KNOWN_SUITES: readonly string[] = Object.keys(suites);
 
 /** The suite Meta and we speak (META-SIP §6.1). */
 export const SDES_SUITE = 'AES_CM_128_HMAC_SHA1_80';
+
+/** The suites of our offers to peers, in their order: every phone has the first, some gateways only the second. */
+export const OFFERED_SUITES: readonly string[] = [SDES_SUITE, 'AES_CM_128_HMAC_SHA1_32'];
+
+/** The protocol of a section as an engine is told it: secure where it has a key, whatever its own words (RFC 8643: RTP/AVP with a=crypto). */
+export function protocolInUse({ protocol, sdes }: Pick<AudioSection, 'protocol' | 'sdes'>): MediaProtocol {
+  const feedback = protocol.endsWith('F');
+  if (sdes.length > 0) return feedback ? 'RTP/SAVPF' : 'RTP/SAVP';
+  return feedback ? 'RTP/AVPF' : 'RTP/AVP';
+}
 
 /** The `a=crypto` lines that can be used as they are; others are passed over, as RFC 4568 §7.1.1 has an answerer choose. */
 export function readSdes(media: ParsedMedia): SdesKey[] {
   const keys: SdesKey[] = [];
   for (const line of media.crypto ?? []) {
     const size = suites[line.suite];
-    // inline:key[|lifetime][|MKI:length]; a single key, lifetime allowed, no MKI (RFC 4568 §6.1).
-    const inline = /^inline:([A-Za-z0-9+/=]+)(?:\|(?:2\^)?\d{1,15})?$/.exec(line.config);
+    // inline:key[|lifetime][|MKI:length], a single key; the length is 1 to 128 bytes (RFC 4568 §6.1, §9.2).
+    const inline = /^inline:([A-Za-z0-9+/=]+)(?:\|(?:2\^)?\d{1,15})?(?:\|(\d{1,10}:\d{1,3}))?$/.exec(line.config);
+    const mki = inline?.[2];
+    if (mki !== undefined && !(Number(mki.split(':')[1]) >= 1 && Number(mki.split(':')[1]) <= 128)) continue;
     if (size === undefined || !inline?.[1] || Buffer.from(inline[1], 'base64').length !== size) continue;
     // RFC 4568 §6.3: parameters such as UNENCRYPTED_SRTP change the stream; only the window size hint is harmless.
     if (line.sessionConfig !== undefined && !/^(\s*WSH=\d+)*\s*$/.test(line.sessionConfig)) continue;
     if (!Number.isInteger(line.id) || line.id < 0 || line.id > 999_999_999) continue;
-    keys.push({ tag: line.id, suite: line.suite, key: inline[1] });
+    keys.push({ tag: line.id, suite: line.suite, key: inline[1], ...(mki === undefined ? {} : { mki }) });
   }
   return keys;
 }

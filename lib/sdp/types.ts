@@ -8,11 +8,13 @@ export interface SdpCodec {
   readonly fmtp: string | null;
 }
 
-/** One usable `a=crypto` line (RFC 4568): master key and salt in base64, no MKI. */
+/** One usable `a=crypto` line (RFC 4568): master key and salt in base64. */
 export interface SdesKey {
   readonly tag: number;
   readonly suite: string;
   readonly key: string;
+  /** Master key identifier that its sender's packets carry, as "value:length" (RFC 4568 §6.1); left out: none. */
+  readonly mki?: string;
 }
 
 export interface IceCandidate {

@@ -41,7 +41,7 @@ function writeAudio(audio: AudioSection): string[] {
   if (audio.maxptime !== null) lines.push(`a=maxptime:${audio.maxptime}`);
   lines.push(`a=${audio.direction}`);
   if (audio.rtcpMux) lines.push('a=rtcp-mux');
-  for (const key of audio.sdes) lines.push(`a=crypto:${key.tag} ${key.suite} inline:${key.key}`);
+  for (const key of audio.sdes) lines.push(`a=crypto:${key.tag} ${key.suite} inline:${key.key}${key.mki === undefined ? '' : `|${key.mki}`}`);
   if (audio.dtls) {
     lines.push(`a=setup:${audio.dtls.setup}`);
     for (const { hash, value } of audio.dtls.fingerprints) lines.push(`a=fingerprint:${hash} ${value}`);

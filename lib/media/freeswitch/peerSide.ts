@@ -1,4 +1,4 @@
-import { audioCodec, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia } from '../../sdp/index.js';
+import { audioCodec, peerAnswer, peerOffer, peerOfferCodecs, protocolInUse, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia } from '../../sdp/index.js';
 import type { SipHeaders } from '../../sip/drachtio.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
@@ -23,7 +23,7 @@ export class FreeswitchPeerSide implements PeerSide {
   readonly #server: FreeswitchServer;
   readonly #local: Remote;
   readonly #codec: AnchorCodec;
-  readonly #profile: PeerMediaProfile;
+  #profile: PeerMediaProfile;
   readonly #events: SideEvents;
   #pair: ChannelPair;
   #port: AudioSection | null = null;
@@ -43,6 +43,8 @@ export class FreeswitchPeerSide implements PeerSide {
 
   async offer(id: string, version: number): Promise<string> {
     const codecs = peerOfferCodecs(this.#profile, TYPES);
+    // A channel that was made with a key does not go on without: an offer that leaves it to the peer is plain here.
+    this.#profile = { ...this.#profile, srtp: this.#profile.srtp === 'sdes' ? 'sdes' : 'none' };
     const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false), this.#sources());
     return writeSdp(peerOffer(port, this.#profile, TYPES, id, version));
   }
@@ -117,7 +119,7 @@ export class FreeswitchPeerSide implements PeerSide {
   #section(media: PeerMedia): AudioSection {
     const audio = reached(media.audio, this.#profile.latch);
     const port = this.#latches(media) ? this.#nowhere : audio.port;
-    return { ...audio, port, codecs: media.events ? [media.codec, media.events] : [media.codec] };
+    return { ...audio, port, protocol: protocolInUse(media.audio), codecs: media.events ? [media.codec, media.events] : [media.codec] };
   }
 
   /**

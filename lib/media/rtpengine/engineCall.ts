@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
-import { readSdp, writeSdp, type AudioSection, type EnginePort } from '../../sdp/index.js';
+import { OFFERED_SUITES, readSdp, SDES_SUITE, writeSdp, type AudioSection, type EnginePort } from '../../sdp/index.js';
 import type { Instance } from './instance.js';
 import type { NgAnswer, NgCommand } from './ngClient.js';
 
-/** Keeps every suite but AES_CM_128_HMAC_SHA1_80 out of the engine's offers, so that the one left has tag 1. */
-export const ONE_SUITE: readonly string[] = [
+/** What rtpengine would offer by itself. */
+const KNOWN_TO_ENGINE: readonly string[] = [
+  'AES_CM_128_HMAC_SHA1_80',
   'AES_CM_128_HMAC_SHA1_32', 'AES_192_CM_HMAC_SHA1_80', 'AES_192_CM_HMAC_SHA1_32', 'AES_256_CM_HMAC_SHA1_80', 'AES_256_CM_HMAC_SHA1_32',
   'AEAD_AES_128_GCM', 'AEAD_AES_256_GCM', 'F8_128_HMAC_SHA1_80', 'F8_128_HMAC_SHA1_32', 'NULL_HMAC_SHA1_80', 'NULL_HMAC_SHA1_32',
-].map((suite) => `no-${suite}`);
+];
+
+/** Keeps every suite but those of our offers to peers out of the engine's: AES_CM_128_HMAC_SHA1_80 and _32, in this order. */
+export const PEER_SUITES: readonly string[] = KNOWN_TO_ENGINE.filter((suite) => !OFFERED_SUITES.includes(suite)).map((suite) => `no-${suite}`);
+
+/** Keeps every suite but AES_CM_128_HMAC_SHA1_80 out of the engine's offers, so that the one left has tag 1. */
+export const ONE_SUITE: readonly string[] = KNOWN_TO_ENGINE.filter((suite) => suite !== SDES_SUITE).map((suite) => `no-${suite}`);
 
 /** Wraps one audio section for the engine. */
 export function engineSdp(audio: AudioSection): string {

@@ -1,6 +1,6 @@
 import {
-  audioCodec, eventCodec, numberedAlike, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, underOurNumbers, writeSdp,
-  type AudioSection, type EnginePort, type PayloadMap, type PeerMedia, type SdpCodec,
+  audioCodec, eventCodec, KNOWN_SUITES, numberedAlike, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, protocolInUse, readPeerAnswer, readPeerOffer, underOurNumbers, writeSdp,
+  type AudioSection, type EnginePort, type PayloadMap, type PeerMedia, type PeerSdpProfile, type SdpCodec,
 } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
 import type { Remote } from '../anchor/messages.js';
@@ -12,7 +12,7 @@ import { keepAddress, sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
 import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
-import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
+import { engineSdp, EngineCall, PEER_SUITES } from './engineCall.js';
 import { engineFigures, engineSource } from './figures.js';
 import type { Instance } from './instance.js';
 import { anchorSection, opaque } from './metaSide.js';
@@ -65,7 +65,7 @@ export class RtpenginePeerSide implements PeerSide {
   readonly #call: EngineCall;
   readonly #local: Remote;
   readonly #codec: AnchorCodec;
-  readonly #profile: PeerMediaProfile;
+  readonly #profile: PeerMediaProfile & Pick<PeerSdpProfile, 'suites'>;
   #port: EnginePort | null = null;
   /** The codecs of our own description, as the peer knows them. */
   #named: readonly SdpCodec[] = [];
@@ -78,14 +78,14 @@ export class RtpenginePeerSide implements PeerSide {
     this.#call = new EngineCall(instance, id, GENERATE, (reason) => events.lost(reason));
     this.#local = local;
     this.#codec = codec;
-    this.#profile = profile;
+    this.#profile = { ...profile, suites: KNOWN_SUITES };
   }
 
   async offer(id: string, version: number): Promise<string> {
     const wanted = this.#profile.codecs.filter((name) => name !== this.#codec);
     const codecs = [forEngine(this.#anchorAudio()), this.#anchorEvents()];
     const port = await this.#call.offer(ANCHOR, null, engineSdp(anchorSection(this.#local, codecs)), {
-      ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: 20,
+      ...security(this.#profile.srtp !== 'none'), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: 20,
       codec: { mask: this.#profile.codecs.includes(this.#codec) ? [] : [this.#codec], transcode: wanted, set: [ENGINE_OPUS] },
     });
     this.#port = port;
@@ -106,7 +106,8 @@ export class RtpenginePeerSide implements PeerSide {
     }
     const known = this.#port;
     const { port, towardsAnchor, events } = await this.#turn(media, map, true);
-    if (port.port !== known?.port || port.sdes[0]?.key !== known.sdes[0]?.key) throw new WabError('MEDIA_REFUSED', 'the engine changed its port or its key in the middle of a negotiation');
+    const sameKey = port.sdes.every(({ tag, key }) => known?.sdes.some((one) => one.tag === tag && one.key === key));
+    if (port.port !== known?.port || !sameKey) throw new WabError('MEDIA_REFUSED', 'the engine changed its port or its key in the middle of a negotiation');
     return this.#result(media, map, towardsAnchor, events);
   }
 
@@ -149,7 +150,7 @@ export class RtpenginePeerSide implements PeerSide {
   /** The same stream once more, with packets of `ms` towards the peer: two lengths make the engine transcode (rtpengine README, "ptime"). */
   async repacketise(media: PeerMedia, ms: number): Promise<PeerSideResult> {
     await this.#call.offer(ANCHOR, PEER, engineSdp(anchorSection(this.#local, [forEngine(this.#anchorAudio())])), {
-      ...this.#security(), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
+      ...security(media.audio.sdes.length > 0), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
     });
     const remote = await this.#answers(media);
     return this.#result(media, payloadMap(this.#named, media), remote, [ANCHOR_EVENTS], ms);
@@ -239,7 +240,7 @@ export class RtpenginePeerSide implements PeerSide {
   #forEngine(media: PeerMedia): AudioSection {
     const { codec, events } = this.#passes(media) ? underOurNumbers(this.#named, media) : media;
     const hidden = events && (this.#passes(media) ? opaque(events) : events);
-    return { ...reached(media.audio, this.#profile.latch), direction: 'sendrecv', codecs: chosenCodecs({ codec: forEngine(codec), events: hidden }) };
+    return { ...reached(media.audio, this.#profile.latch), protocol: protocolInUse(media.audio), direction: 'sendrecv', codecs: chosenCodecs({ codec: forEngine(codec), events: hidden }) };
   }
 
   #anchorAudio(): SdpCodec {
@@ -249,8 +250,8 @@ export class RtpenginePeerSide implements PeerSide {
   #anchorEvents(): SdpCodec {
     return eventCodec(ANCHOR_EVENTS, clockRate(this.#codec));
   }
+}
 
-  #security(): NgCommand {
-    return this.#profile.srtp === 'sdes' ? { 'transport-protocol': 'RTP/SAVP', DTLS: 'off', SDES: ONE_SUITE } : { 'transport-protocol': 'RTP/AVP' };
-  }
+function security(secure: boolean): NgCommand {
+  return secure ? { 'transport-protocol': 'RTP/SAVP', DTLS: 'off', SDES: PEER_SUITES } : { 'transport-protocol': 'RTP/AVP' };
 }

@@ -139,8 +139,8 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
     return response.status;
   }
 
-  /** A re-INVITE without an offer: theirs is in the 200, our answer in the ACK. Gives the status. */
-  async reinviteOfferless(source: SourceKind): Promise<number> {
+  /** A re-INVITE without an offer: theirs is in the 200, our answer in the ACK, or what `instead` makes of the offer. Gives the status. */
+  async reinviteOfferless(source: SourceKind, instead?: (offer: string) => string): Promise<number> {
     const { dialog } = this;
     if (dialog === undefined || this.ended) return 0;
     this.parts.media.play(source);
@@ -148,7 +148,8 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
     if (response === undefined || response.status >= 300) return response?.status ?? 0;
     dialog.refresh(response);
     const ack = dialog.request('ACK', cseqOf(response).seq);
-    ack.setBody(this.parts.media.answer(response.body, 'sendrecv'), 'application/sdp');
+    const answer = instead === undefined ? this.parts.media.answer(response.body, 'sendrecv') : instead(response.body);
+    if (answer !== '') ack.setBody(answer, 'application/sdp');
     await dialog.put(ack);
     return response.status;
   }
