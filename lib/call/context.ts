@@ -32,8 +32,6 @@ export interface CallRules {
   readonly judgeLeak: (facts: PeerMessageFacts) => readonly Leak[];
   /** Whether a host in a SIP URI is ourselves. */
   readonly isOwnHost: (host: string) => boolean;
-  /** Why no media of a call with this peer is sent to an address and port of its description, in words; null when it may be. */
-  readonly objectsToMedia: (peer: PeerConfig, address: string, port: number) => string | null;
   /** Why a Contact that a user registers is not to be used; null when it may be. */
   readonly judgeContact: (uri: SipUri, user: string) => string | null;
 }

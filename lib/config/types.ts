@@ -209,8 +209,6 @@ export interface PeerConfig {
   /** Networks (CIDR) that its media may be in; empty: any. */
   readonly media: readonly string[];
   /** Business numbers this peer may use for business-initiated calls. */
-  /** Networks that its media may be in; empty: any. */
-  readonly media: readonly string[];
   readonly mayCall: readonly string[];
   /** Other peers whose users this peer may transfer or redirect a call to; its own users always. */
   readonly mayTransferTo: readonly string[];

@@ -7,7 +7,6 @@ import {
   compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, proveInSteps, type CompiledPolicy, type Proof,
 } from '../policy/index.js';
 import { compileRouting, selectRoute } from '../routing/index.js';
-import { objectsToPlace } from '../sdp/index.js';
 import { hostKey, machineAddresses } from '../sip/ownHosts.js';
 import { sourceJudge } from '../sip/source.js';
 
@@ -20,15 +19,8 @@ export async function compileRules(config: Config): Promise<CallRules> {
   const policy = compilePolicy(config, machineAddresses());
   const { faults } = await proven(policy);
   if (faults.length > 0) throw new WabError('CONFIG_INVALID', `\n${faults.map(formatPolicyFault).join('\n')}`);
-  const { engine, freeswitch, rtpengine } = config.media;
-  const places = {
-    own: engine === 'rtpengine' ? rtpengine.interface.peers.split('!') : freeswitch.map(({ host }) => host),
-    ownPorts: engine === 'rtpengine' ? [rtpengine.ports.first, rtpengine.ports.last] as const : null,
-    listens: (address: string, port: number) => policy.own.sockets.has(`udp:${hostKey(address)}:${port}`),
-  };
   return {
     config,
-    objectsToMedia: ({ media }, address, port) => objectsToPlace({ ...places, networks: media }, address, port),
     // Users who register are known by what they know, never by their address.
     judgeSource: sourceJudge({ metaSources: config.meta.sources, peers: Object.fromEntries(Object.entries(config.peers).filter(([, peer]) => !peer.register)) }),
     selectRoute: (request) => selectRoute(routing, request),

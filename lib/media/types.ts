@@ -74,8 +74,6 @@ export interface PeerMediaProfile {
   readonly codecs: readonly PeerCodec[];
   readonly srtp: PeerSrtp;
   readonly dtmf: 'rfc4733' | 'info';
-  /** Why no media is sent to this address and port of its description, in words; null: nothing speaks against it. */
-  readonly refuses?: (address: string, port: number) => string | null;
   /**
    * Its plain media may come from elsewhere than its description says, as behind NAT, but only from there or from the address its signalling
    * came from. Left out: from where its description says, nothing else.

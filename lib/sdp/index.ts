@@ -2,7 +2,6 @@ export * from './types.js';
 export { audioCodec, eventCodec, isAudioCodec, META_OPUS_FMTP } from './codecs.js';
 export { isNowhere } from './direction.js';
 export { numberedAlike, payloadMap, underOurNumbers, type PayloadMap } from './payloads.js';
-export { objectsToPlace } from './place.js';
 export { readSdp } from './read.js';
 export { KNOWN_SUITES, OFFERED_SUITES, protocolInUse, SDES_SUITE } from './security.js';
 export { writeSdp } from './write.js';
