@@ -9,7 +9,7 @@ const stage = await openStage({
   peers: { pbx: { answer: (user: string) => users[user] ?? 'tone', tones: tonesOf.pbx, expect: tonesOf.user } },
   overlay: { routes: [
     { name: 'early', number, payload: '^early', to: to('6001'), answerOnEarlyMedia: true },
-    { name: 'announced', number, payload: '^announced', to: to('6002', '6003'), answerOnEarlyMedia: true },
+    { name: 'announced', number, payload: '^announced', to: to('6002', '6003'), answerOnEarlyMedia: true, stopOn: ['busy', 'declined'] },
     { name: 'queue', number, payload: '^queue', to: to('6003'), answerFirst: true },
     { name: 'full', number, payload: '^full', to: to('6004'), answerFirst: true },
     { name: 'all', number, payload: '^all', to: to('6005', '6006', '6001'), strategy: 'ring-all' },
