@@ -33,6 +33,8 @@ export interface LegHost {
 
 /** How long nobody is listened to in a peer's place where it was not the peer, in milliseconds; longer the more often. */
 const KNOCK_PAUSE = 100;
+/** How long an engine may have packets in hand that it has taken, in milliseconds. */
+const STALE_MS = 80;
 
 /** One peer leg of a call on an engine. */
 export class AnchoredPeerLeg implements PeerLeg {
@@ -138,21 +140,34 @@ export class AnchoredPeerLeg implements PeerLeg {
 
   /** Packets have come that may be a stranger's: they count once they are known to come from the peer's address, or one that signals for it. */
   knocked(): void {
-    void this.#inTurn(() => this.#identify()).catch(() => { /* the leg is being closed, or its engine is gone */ });
+    void this.#identify().catch(() => { /* the leg is being closed, or its engine is gone */ });
   }
 
   async #identify(): Promise<void> {
-    const [opened, current] = [this.#opened, this.#current];
-    if (opened === null || current === null || this.#closing) return;
-    const source = await opened.side.source();
-    const known = source !== null && isOfPeer(source, current.media.audio, this.profile.latch);
-    if (!known && source !== null) {
-      if (this.#strangers === 0) this.#host.strangerHeard(this, source);
-      this.#strangers += 1;
-      await opened.side.relearn();
+    const { known, asked } = await this.#inTurn(async () => ({ known: await this.#isPeer(), asked: this.#current }));
+    if (known === null) return;
+    if (known === 'peer') {
+      // What the engine still has in hand of a stranger.
+      if (this.#strangers > 0) await sleep(STALE_MS, undefined, { ref: false });
+    } else {
+      // At a moment of chance: both send every 20 ms, and one would be the first each time.
+      await sleep(KNOCK_PAUSE * Math.min(10, 1 + this.#strangers / 4) * (0.5 + Math.random()), undefined, { ref: false });
+      if (known === 'stranger') await this.#inTurn(async () => this.#opened?.side.relearn());
     }
-    if (!known) await sleep(KNOCK_PAUSE * Math.min(10, 1 + this.#strangers / 4));
-    opened.anchor.post({ op: 'admit', side: this.number, admitted: known });
+    // What was negotiated meanwhile is to be asked about anew.
+    this.#opened?.anchor.post({ op: 'admit', side: this.number, admitted: known === 'peer' && asked === this.#current });
+  }
+
+  /** Who sends what the engine takes for the peer's: 'nobody' where it does not know; null: the leg is no more. */
+  async #isPeer(): Promise<'peer' | 'stranger' | 'nobody' | null> {
+    const [opened, current] = [this.#opened, this.#current];
+    if (opened === null || current === null || this.#closing) return null;
+    const source = await opened.side.source();
+    if (source === null) return 'nobody';
+    if (isOfPeer(source, current.media.audio, this.profile.latch)) return 'peer';
+    if (this.#strangers === 0) this.#host.strangerHeard(this, source);
+    this.#strangers += 1;
+    return 'stranger';
   }
 
   async #settle(result: PeerSideResult): Promise<void> {

@@ -28,7 +28,7 @@ const FREE_PATIENCE = 60_000;
 /** How long an engine may take to show that it is there, in milliseconds. */
 const RESPONSE_PATIENCE = 700;
 /** How long ICE may take where it cannot be seen, in milliseconds. */
-const ICE_PATIENCE = 400;
+export const ICE_PATIENCE = 400;
 
 interface InstanceEvents { up: []; down: [reason: string] }
 

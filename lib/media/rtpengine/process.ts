@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
+import { after } from '../../util/after.js';
 import type { MediaLogger } from '../logger.js';
 import { preferMedia } from '../priority.js';
 
@@ -76,6 +77,14 @@ export async function engineVersion(program: string): Promise<string | null> {
   }
 }
 
+/**
+ * The call whose ICE a line of the engine's log says is finished; null: none. As 10.5 writes it, "DEBUG: [call port 40000]: [ice] ICE completed,
+ * using pair …", and from 12 on with the side behind the call, "[call/meta/1 port 40000]". Ids of ours have no slash.
+ */
+export function iceCompletedIn(line: string): string | null {
+  return /\[([^\s/\]]+)(?:\/\S*)? port\s+\d+\]: \[ice\] ICE completed/.exec(line)?.[1] ?? null;
+}
+
 /** One run of rtpengine. It dies with us: the kernel signals it when our thread is gone. */
 export class EngineProcess {
   readonly control: number;
@@ -84,6 +93,7 @@ export class EngineProcess {
   readonly #child: ChildProcess;
   /** Who waits for ICE of which call. */
   readonly #ice = new Map<string, () => void>();
+  #tellsIce = false;
 
   private constructor(child: ChildProcess, control: number, logger: MediaLogger) {
     this.#child = child;
@@ -117,21 +127,26 @@ export class EngineProcess {
     return new EngineProcess(child, control, logger);
   }
 
-  /** The engine tells of a finished ICE only in its log, e.g. "DEBUG: [call port 40000]: [ice] ICE completed, using pair …". */
+  /** The engine tells of a finished ICE only in its log. */
   #iceLine(line: string): void {
-    const call = /\[(\S+) port\s+\d+\]: \[ice\] ICE completed/.exec(line)?.[1];
-    if (call !== undefined) this.#ice.get(call)?.();
+    const call = iceCompletedIn(line);
+    if (call === null) return;
+    this.#tellsIce ||= this.#ice.has(call);
+    this.#ice.get(call)?.();
   }
 
-  /** Resolves when the engine has nominated a pair for this call, or after `limit` milliseconds, or when it ends. */
-  iceCompleted(call: string, limit: number): Promise<void> {
+  /**
+   * Resolves when the engine has nominated a pair for this call, or when it ends; at the latest after `limit` milliseconds, or after
+   * `blind` where it has told of no call yet: another version may word its log in another way.
+   */
+  iceCompleted(call: string, limit: number, blind: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
         this.#ice.delete(call);
         resolve();
       };
-      const timer = setTimeout(done, limit);
+      const timer = after(this.#tellsIce ? limit : blind, done);
       this.#ice.set(call, done);
     });
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
-import { Instance } from './instance.js';
+import { ICE_PATIENCE, Instance } from './instance.js';
 import { overlapping } from './others.js';
 import { checkInterfaces, EngineProcess, engineVersion } from './process.js';
 
@@ -53,7 +53,7 @@ export class SpawnedInstance extends Instance {
   }
 
   override iceCompleted(call: string): Promise<void> {
-    return this.#process?.iceCompleted(call, ICE_LIMIT) ?? super.iceCompleted(call);
+    return this.#process?.iceCompleted(call, ICE_LIMIT, ICE_PATIENCE) ?? super.iceCompleted(call);
   }
 
   /** Hung for good: its end is seen as any other, and the next one is started. */

@@ -87,7 +87,7 @@ t.test('A14: our own rtpengine frozen for six seconds: calls stay, new ones get 
   for (const user of [first, second]) user?.close();
   t.ok(performance.now() - begin < 1000, `told after ${Math.round(performance.now() - begin)} ms`);
   const records = await stage.running.records(4);
-  t.match(records.at(-1)?.termination, { by: 'us', reason: 'mediaLost' });
+  t.ok(records.some(({ termination }) => termination.by === 'us' && termination.reason === 'mediaLost'));
   t.notOk(records.some(({ termination }) => termination.reason === 'mediaTimeout'));
 });
 
