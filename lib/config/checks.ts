@@ -119,7 +119,7 @@ export const onNetUser: Check = (value) => {
   return meant === null ? pattern(value) : `must be a regular expression: for what Asterisk writes ${value}, write "${meant}"`;
 };
 
-/** The same users as an Asterisk pattern (_6XXX), as a regular expression of bounded length; null when it is none. */
+/** The same users as an Asterisk pattern (an underscore, then digits, X, N and Z), as a regular expression of bounded length; null when it is none. */
 function fromAsterisk(value: string): string | null {
   const [, letters, open] = /^_([0-9*#+XZN]{1,32})([.!]?)$/.exec(value) ?? [];
   if (letters === undefined || (!/[XZN]/.test(letters) && open === '')) return null;

@@ -11,7 +11,7 @@ const timeoutMs = 3000;
 
 /** Whether each peer answers OPTIONS where calls to it are sent (RFC 3261 §11). */
 export async function examinePeers({ media, peers }: Config): Promise<Findings> {
-  const open = openLegs({ media, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Whose packets" in the README'));
+  const open = openLegs({ media, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Whose packets" in docs/engines/media.md'));
   return [...await Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer))), ...open];
 }
 

@@ -39,7 +39,7 @@ max_contacts = 1
   return {
     'modules.conf': '[modules]\nautoload = yes\nnoload = chan_iax2.so\nnoload = chan_unistim.so\nnoload = pbx_dundi.so\nnoload = res_snmp.so\n',
     'rtp.conf': `[general]\nrtpstart = ${media.first}\nrtpend = ${media.last}\n`,
-    // The endpoint towards us is the README's; moh_passthrough hands a phone's hold on.
+    // The endpoint towards us is that of docs/peers/asterisk.md; moh_passthrough hands a phone's hold on.
     'pjsip.conf': `[global]
 type = global
 endpoint_identifier_order = username,ip,anonymous

@@ -38,3 +38,11 @@ t.test('pages', async (t) => {
   t.same(cited(/\b(docs\/[\w./-]+\.md)/g).filter(({ what }) => !existsSync(join(root, what))), []);
   t.same(cited(/\b(SECURITY\.md|FIELD-FAULTS\.md|HOUSE\.md|STYLE\.md|GRAPH-API(?:\.md)?|AGENT-STREAMS(?:\.md)?|DESIGN-ANSWERS(?:\.md)?)/g), [], 'no page that is not in the repository');
 });
+
+t.test('links between the pages', async (t) => {
+  const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { cwd: root, encoding: 'utf8' }).split('\n').filter((name) => name !== '' && existsSync(join(root, name)));
+  const dead = pages.flatMap((name) => [...readFileSync(join(root, name), 'utf8').matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+    .map(([, to]) => to ?? '').filter((to) => !/^[a-z]+:/.test(to) && !existsSync(join(root, name, '..', to))).map((to) => `${name}: ${to}`));
+  t.same(dead, []);
+  t.ok(readFileSync(join(root, 'README.md')).length <= 8192, 'the README is for one minute');
+});
