@@ -1,32 +1,16 @@
 // A request and a BYE right behind it: a REFER is carried out, a change of the session that is over gets 487 (RFC 3261 §15.1.2).
 import t, { type Test } from 'tap';
-import type { SipMessage } from '../../../lib/sipserver/parser/index.js';
 import { engines } from '../../helpers/engines.js';
-import { RawPeer, sdp } from '../../helpers/rawPeer.js';
-import { number } from '../../helpers/service.js';
-import { openStage, pause, type Stage } from '../harness.js';
+import { sdp } from '../../helpers/rawPeer.js';
+import { pause, type Stage } from '../harness.js';
+import { openRawPbx, type RawPbx } from './rawPbx.js';
 import { until } from '../pbx/steps.js';
 
 // drachtio-server answers whatever is pending at a BYE 500 by itself.
 const skip = engines.sip === 'embedded' ? false : 'drachtio-server answers 500 for the application';
 
-interface Field { readonly stage: Stage; readonly pbx: RawPeer; readonly invites: SipMessage[] }
-
-async function open(t: Test): Promise<Field> {
-  const pbx = await RawPeer.open();
-  t.teardown(() => pbx.close());
-  const invites: SipMessage[] = [];
-  pbx.script((invite, peer) => {
-    invites.push(invite);
-    peer.answer(invite, 200, { body: sdp() });
-  });
-  const stage = await openStage({ external: { pbx: { port: pbx.port, mayCall: [number] } }, overlay: { meta: { mediaTimeout: 0 } } });
-  t.teardown(() => stage.close());
-  return { stage, pbx, invites };
-}
-
-async function called(t: Test): Promise<Field & { user: ReturnType<Stage['user']> }> {
-  const field = await open(t);
+async function called(t: Test): Promise<RawPbx & { user: ReturnType<Stage['user']> }> {
+  const field = await openRawPbx(t);
   const user = field.stage.user();
   t.equal(await user.place(), 200);
   await pause(100);

@@ -3,22 +3,15 @@ import t, { type Test } from 'tap';
 import type { SipMessage } from '../../../lib/sipserver/parser/index.js';
 import { RawPeer, sdp } from '../../helpers/rawPeer.js';
 import { number } from '../../helpers/service.js';
-import { openStage, type Stage } from '../harness.js';
+import type { Stage } from '../harness.js';
+import { openRawPbx } from './rawPbx.js';
 import { until } from '../pbx/steps.js';
 
 const supported = 'timer, replaces, 100rel, norefersub';
 const user = '+447700900101';
 
 async function open(t: Test): Promise<{ stage: Stage; pbx: RawPeer; invites: SipMessage[]; dial: (headers?: [string, string][], body?: string) => Promise<SipMessage> }> {
-  const pbx = await RawPeer.open();
-  t.teardown(() => pbx.close());
-  const invites: SipMessage[] = [];
-  pbx.script((invite, peer) => {
-    invites.push(invite);
-    peer.answer(invite, 200, { body: sdp() });
-  });
-  const stage = await openStage({ external: { pbx: { port: pbx.port, mayCall: [number] } }, overlay: { meta: { mediaTimeout: 0 } } });
-  t.teardown(() => stage.close());
+  const { stage, pbx, invites } = await openRawPbx(t);
   const dial = (headers: [string, string][] = [], body = ''): Promise<SipMessage> => pbx.call(stage.running.udp, `sip:${user}@127.0.0.1:${stage.running.udp.port}`, { headers, body }, `<sip:${number}@pbx.example>`);
   return { stage, pbx, invites, dial };
 }

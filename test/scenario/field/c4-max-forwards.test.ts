@@ -1,27 +1,12 @@
 // A call across us is a hop (RFC 7332): none left is 483 (RFC 3261 §16.3), and the call goes on with one less.
-import t, { type Test } from 'tap';
-import type { SipMessage } from '../../../lib/sipserver/parser/index.js';
-import { RawPeer, sdp } from '../../helpers/rawPeer.js';
+import t from 'tap';
 import { number } from '../../helpers/service.js';
-import { openStage, type Stage } from '../harness.js';
+import { openRawPbx } from './rawPbx.js';
 import { until } from '../pbx/steps.js';
-
-async function open(t: Test): Promise<{ stage: Stage; pbx: RawPeer; invites: SipMessage[] }> {
-  const pbx = await RawPeer.open();
-  t.teardown(() => pbx.close());
-  const invites: SipMessage[] = [];
-  pbx.script((invite, peer) => {
-    invites.push(invite);
-    peer.answer(invite, 200, { body: sdp() });
-  });
-  const stage = await openStage({ external: { pbx: { port: pbx.port, mayCall: [number] } }, overlay: { meta: { mediaTimeout: 0 } } });
-  t.teardown(() => stage.close());
-  return { stage, pbx, invites };
-}
 
 t.test('from a peer: 0 is 483 and reaches nobody; 1 and none go on; OPTIONS and a dialog end here anyway', async (t) => {
   for (const [value, status] of [['0', 483], [' 000', 483], ['1', 200], ['', 200]] as const) {
-    const { stage, pbx } = await open(t);
+    const { stage, pbx } = await openRawPbx(t);
     const meta = await stage.answerAsMeta({ media: 'none', behaviour: 'noring' });
     const { udp } = stage.running;
     const response = await pbx.call(udp, `sip:+447700900101@127.0.0.1:${udp.port}`, { headers: [['Max-Forwards', value]] }, `<sip:${number}@pbx.example>`);
@@ -29,7 +14,7 @@ t.test('from a peer: 0 is 483 and reaches nobody; 1 and none go on; OPTIONS and 
     t.equal(meta.liveCalls.length, status === 200 ? 1 : 0);
     if (status === 483) t.match((await stage.running.records(1))[0]!.termination, { by: 'peer', reason: 'refused', status: 483 });
   }
-  const { stage, pbx, invites } = await open(t);
+  const { stage, pbx, invites } = await openRawPbx(t);
   const { udp } = stage.running;
   t.match(await pbx.outside(udp, 'OPTIONS', `sip:127.0.0.1:${udp.port}`, { headers: [['Max-Forwards', '0']] }), { status: 200 });
   const pickup = await pbx.call(udp, `sip:x@127.0.0.1:${udp.port}`, { headers: [['Max-Forwards', '0'], ['Replaces', 'a;to-tag=b;from-tag=c']] }, '<sip:6005@pbx.example>');
@@ -38,7 +23,7 @@ t.test('from a peer: 0 is 483 and reaches nobody; 1 and none go on; OPTIONS and 
 });
 
 t.test("from Meta: 0 is 483; the PBX's INVITE, and that of a transfer, has one less", async (t) => {
-  const { stage, pbx, invites } = await open(t);
+  const { stage, pbx, invites } = await openRawPbx(t);
   t.equal(await stage.user({ headers: { 'Max-Forwards': '0' } }).place(), 483);
   t.equal(invites.length, 0);
   const user = stage.user();
