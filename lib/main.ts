@@ -158,7 +158,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     (connections.healthy ? sendOptions(connections.pick(), { uri, proxy, headers, from: `sip:${config.domain}`, timeout }) : Promise.resolve(null));
   const health = new HealthMonitor({ peers: () => rules.config.peers, ask: (uri, timeout) => askAt(uri, null, {}, timeout), log: log.child({ part: 'health' }), now: Date.now });
   undo.push(() => health.close());
-  const unanswered = new UnansweredCalls(() => rules.config, log.child({ part: 'calls' }));
+  const unanswered = new UnansweredCalls(() => rules.config, (user) => userNames.keyOf(user), log.child({ part: 'calls' }));
   const context: CallContext = {
     rules: () => rules,
     media, table, log, dialogs: new DialogIndex(),

@@ -110,7 +110,7 @@ export class Bridge implements PeerDialogUser {
     const transfer = takeRefer(this, from, request, response);
     if (transfer === null) return;
     this.#transfer = transfer;
-    this.call.runs(transfer.run().finally(() => { this.#transfer = null; }));
+    this.call.runs(transfer.run().finally(() => { if (this.#transfer === transfer) this.#transfer = null; }));
   }
 
   /** Who does not listen has the user wait: with what they send themselves, where they began so, else with our music. */
@@ -124,6 +124,8 @@ export class Bridge implements PeerDialogUser {
     if (old.over || this.call.over) return false;
     const reason = formatReason('SIP', 200, 'Call completed elsewhere');
     this.#transfer?.abandon(reason);
+    // Its target may take long to say that it was cancelled: who talks now may transfer, and ends the call.
+    this.#transfer = null;
     this.connect(this.adopt(newcomer));
     this.comfort.end('transfer');
     this.call.track(old.hangUp(reason));

@@ -266,7 +266,8 @@ export class Hunt {
     clearTimeout(timer);
     silence?.close();
     this.#pending.delete(invite);
-    if (outcome === 'rangOut' || outcome === 'silent' || outcome.kind !== 'answered') early.close(false);
+    // Where somebody has the call already, the end of another's ringing changes nothing that is heard.
+    if (outcome === 'rangOut' || outcome === 'silent' || outcome.kind !== 'answered') early.close(this.#winner !== null);
 
     if (outcome === 'rangOut') {
       // Not waiting for the peer's word on the CANCEL: one that has gone gives none for 32 s. A 200 that still comes is ended.
@@ -288,7 +289,7 @@ export class Hunt {
       const sdp = await early.answerOf(outcome.dialog.sip.remoteTag, outcome.sdp);
       // An answer that gave a leak away, or that crossed our CANCEL, is only ended.
       const refused = sdp === null || this.#stopped !== null ? null : await this.#takeAnswer(leg, outcome.dialog, sdp);
-      early.close(true);
+      early.close(refused === null || this.#winner !== null);
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
         this.#end(outcome.dialog, this.#stopped ?? completedElsewhere);
@@ -302,6 +303,8 @@ export class Hunt {
     if (outcome.response !== null && watchMessage(this.#context, this.#call, target.peer, outcome.response, outcome.status)) return lost(peerRefusal(outcome.status, outcome.reason, outcome.response), false);
     if (outcome.status >= 300 && outcome.status < 400) {
       begun.redirected(outcome.status, outcome.reason);
+      // It does not ring any more; where it sent us may be a place of its own.
+      place.release();
       return this.#redirected(target.peer, outcome.response);
     }
     if (outcome.status === 401 || outcome.status === 407 || (outcome.status === 403 && outcome.authenticated)) {

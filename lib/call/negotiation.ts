@@ -59,6 +59,7 @@ export class Negotiation {
       if (this.#answering) return response.send(500, { headers: retrySoon() });
       if (this.#offeredIn !== null) return response.send(491);
     }
+    const putBack = this.#timer.mark();
     const timer = this.#timer.take(request);
     if (timer.tooSmall) return response.send(422, { headers: timer.headers });
     const headers = { ...timer.headers, ...capabilities };
@@ -75,6 +76,7 @@ export class Negotiation {
       if (!offerless) this.#user.described();
     } catch (error) {
       if (!this.#dialog.connected) return response.send(487);
+      putBack();
       this.#log.warn({ err: (error as Error).message }, 'a new offer of the peer was refused; the call goes on as it was');
       response.send(488, { headers: warningOfError(error) });
     } finally {

@@ -46,7 +46,7 @@ function ofCause(cause: number, text: string | null, status: number): PeerReason
   const busy = status === 486 || status === 600;
   // No cause at all, and "normal": whoever was busy is; nobody has declined, unless it says so in words of its own.
   if (cause === 0 || cause === 31) return busy ? null : 'noAnswer';
-  if (cause === 16) return busy || (text !== null && text !== '' && !/^normal.clearing$/i.test(text)) ? null : 'noAnswer';
+  if (cause === 16) return busy || (text !== null && text !== '' && !/^normal(.call)?.(clearing|release)$/i.test(text)) ? null : 'noAnswer';
   // Numbers that are not there, that have changed or are incomplete.
   if (cause <= 3 || cause === 22 || cause === 28) return 'refused';
   // What is left in the classes from 24 on: facilities, congestion, failures of the network.

@@ -30,6 +30,12 @@ export class SessionTimer {
     this.#ours = timer === undefined ? null : timer.refresher !== 'uas';
   }
 
+  /** What stands now: the function puts it back, for a request that is refused after all (RFC 3261 §14.2). */
+  mark(): () => void {
+    const [ours, seconds] = [this.#ours, this.#seconds];
+    return () => { [this.#ours, this.#seconds] = [ours, seconds]; };
+  }
+
   /** Takes a peer's INVITE, re-INVITE or UPDATE. */
   take(request: SipMessageView): TimerAnswer {
     const asked = parseSessionExpires(request.get('Session-Expires'));

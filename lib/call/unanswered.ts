@@ -14,10 +14,13 @@ const mostPairs = 10_000;
  */
 export class UnansweredCalls {
   readonly #config: () => Pick<Config, 'numbers'>;
+  readonly #keyOf: (user: string) => string;
   readonly #log: Log;
   readonly #inARow = new Map<string, number>();
 
-  constructor(config: () => Pick<Config, 'numbers'>, log: Log) {
+  /** `keyOf`: one name for a user who is known under several. */
+  constructor(config: () => Pick<Config, 'numbers'>, keyOf: (user: string) => string, log: Log) {
+    this.#keyOf = keyOf;
     this.#config = config;
     this.#log = log;
   }
@@ -26,7 +29,7 @@ export class UnansweredCalls {
   ended({ facts, attempts }: Pick<Call, 'facts' | 'attempts'>, { direction, termination: { by, reason }, durationMs }: Pick<CallRecord, 'direction' | 'termination' | 'durationMs'>): void {
     const { number, user } = facts;
     if (number === null || user === null) return;
-    const pair = `${number} ${user}`;
+    const pair = `${number} ${this.#keyOf(user)}`;
     // Any connected call, whoever placed it, begins anew.
     if (durationMs !== null) return void this.#inARow.delete(pair);
     const untaken = (by === 'meta' && (reason === 'declined' || reason === 'unreachable')) || (by === 'us' && reason === 'ringTimeout');

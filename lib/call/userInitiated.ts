@@ -175,14 +175,18 @@ class UserInitiatedCall {
     const call = this.#call;
     const { media, comfort, manner } = bridge;
     const { from, headers } = manner;
+    let heard: PeerLeg | null = null;
     const early = {
       begun: (leg: PeerLeg): void => {
+        heard = leg;
         media.connect(leg);
         comfort.end('queue');
         call.runs(this.#answer(media, answer).then(() => undefined));
       },
       // Meta has been answered: while the next target rings the user hears music.
-      lost: (): void => {
+      lost: (leg: PeerLeg): void => {
+        // Others ring, and one of them is heard.
+        if (leg !== heard) return;
         media.connect(null);
         comfort.begin('queue', manner.music);
       },

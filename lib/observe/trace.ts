@@ -26,6 +26,9 @@ interface Kept {
   bytes: number;
 }
 
+/** How long a search for room that found none is not repeated, in milliseconds. */
+const SEARCH_AGAIN = 1000;
+
 /** What a message takes besides its text. */
 const overhead = 300;
 
@@ -36,6 +39,8 @@ export class TraceStore {
   /** In the order in which they began. */
   readonly #calls = new Map<string, Kept>();
   #bytes = 0;
+  /** Until then nothing can be given up: live calls alone fill it. Milliseconds since the epoch. */
+  #fullUntil = 0;
 
   /** @param live the Call-IDs of live calls */
   constructor(limits: TraceLimits, live: () => ReadonlySet<string> = () => new Set()) {
@@ -55,9 +60,11 @@ export class TraceStore {
     if (known !== undefined && known.entries.length >= this.#limits.messages) return;
     const text = cut(entry.text, this.#limits.messageBytes);
     const size = text.length + overhead;
-    if ((known === undefined && this.#calls.size >= this.#limits.calls) || this.#bytes + size > this.#limits.bytes) this.#makeRoom(callId);
-    // Live calls alone fill it.
-    if (this.#bytes + size > this.#limits.bytes) return;
+    if (((known === undefined && this.#calls.size >= this.#limits.calls) || this.#bytes + size > this.#limits.bytes) && entry.time >= this.#fullUntil) this.#makeRoom(callId);
+    if (this.#bytes + size > this.#limits.bytes) {
+      if (entry.time >= this.#fullUntil) this.#fullUntil = entry.time + SEARCH_AGAIN;
+      return;
+    }
     const kept = known ?? { entries: [], bytes: 0 };
     if (known === undefined) this.#calls.set(callId, kept);
     kept.entries.push(text === entry.text ? entry : { ...entry, text });

@@ -83,6 +83,8 @@ export class Guard {
     const place = placeOf(address);
     this.#known.add(user, place);
     this.#bans.clear(pairKey(place, user));
+    // Whoever is behind the same NAT and has a password is no reason to silence the others; each account is still counted by itself.
+    this.#bans.clear(place);
   }
 
   /** The bans that are on, for people. */

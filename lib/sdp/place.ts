@@ -32,13 +32,15 @@ export function objectsToPlace({ own, ownPorts, listens, networks }: MediaPlaces
   if (kind !== undefined) return `${address} is ${kind}`;
   const ours = own.flatMap((one) => (ipaddr.isValid(one) ? [ipaddr.process(one)] : []));
   const beside = besideOurs[range];
-  if (beside !== undefined && !ours.some((one) => one.range() === range)) return `${address} is ${beside}`;
+  const named = networks.some((network) => contains(network, parsed));
+  // The operator's own word goes first.
+  if (beside !== undefined && !named && !ours.some((one) => one.range() === range)) return `${address} is ${beside}, and in none of the networks of peers.*.media`;
   if (port < 1024 && port !== DISCARD) return `${port} is a port of something else than RTP`;
   const plain = parsed.toString();
   if (listens(plain, port)) return `${address}:${port} is our own SIP port`;
   // On loopback everything is on one address, and the far end's ports are any that were free.
   if (ownPorts !== null && range !== 'loopback' && port >= ownPorts[0] && port <= ownPorts[1] && ours.some((one) => one.toString() === plain)) return `${address}:${port} is one of our own media ports`;
-  if (networks.length > 0 && !networks.some((network) => contains(network, parsed))) return `${address} is in none of the peer's media networks`;
+  if (networks.length > 0 && !named) return `${address} is in none of the peer's media networks`;
   return null;
 }
 

@@ -120,7 +120,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   });
   const layer: TransactionLayer = new TransactionLayer({
     timers, user: engine, guard: transports.guard, maxTransactions: limits.transactions, maxHeaders: limits.headers,
-    maxGuests: limits.strangers.transactions, question: () => transports.gate.question(),
+    maxGuests: limits.strangers.transactions, question: (flow) => transports.gate.question(flow),
     ...(onMessage === undefined ? {} : { trace: (flow, text) => { onMessage(wireMessage('in', flow, text)); } }),
     ...(onRefused === undefined ? {} : { refused: (flow) => { if (flow.protocol !== 'udp') onRefused(flow.remote.address); } }),
     udp: (address, port) => transports.udp({ address, port }),

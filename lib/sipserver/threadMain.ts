@@ -8,6 +8,8 @@ const STATS_INTERVAL = 500;
 /** How long an answer about an address counts, ms, and how many are kept. */
 const JUDGED_FOR = 1000;
 const MOST_JUDGED = 20_000;
+/** Questions a second. */
+const MOST_ASKED = 2000;
 
 if (parentPort === null) throw new Error('threadMain.ts runs as a worker thread only');
 const port = parentPort;
@@ -17,11 +19,17 @@ const tell = (message: FromThread): void => { port.postMessage(message); };
 /** What the other thread said about addresses, and until when that counts. */
 const judged = new Map<string, { allowed: boolean; until: number }>();
 
+let asked = { second: 0, count: 0 };
+
 function allow(address: string): boolean {
   const now = Date.now();
   const known = judged.get(address);
   if (known !== undefined && known.until > now) return known.allowed;
-  if (judged.size >= MOST_JUDGED) judged.clear();
+  // Made-up addresses make us neither ask without end nor forget a ban.
+  if (judged.size >= MOST_JUDGED) for (const [one, { allowed }] of judged) if (allowed) judged.delete(one);
+  const second = Math.floor(now / 1000);
+  if (second !== asked.second) asked = { second, count: 0 };
+  if (++asked.count > MOST_ASKED || judged.size >= MOST_JUDGED) return known?.allowed ?? true;
   const allowed = known?.allowed ?? true;
   judged.set(address, { allowed, until: now + JUDGED_FOR });
   tell({ kind: 'judge', address });

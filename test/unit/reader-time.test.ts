@@ -21,6 +21,7 @@ import { readSession } from '../../lib/sip/body.js';
 import { parseAuthValues } from '../../lib/sip/digest.js';
 import { answerChallenge, readChallenges } from '../../lib/sip/digestClient.js';
 import { cleanHeaderValue, cseqNumber, parseReason, quotedString, readMetaHeaders, supports, tagOf } from '../../lib/sip/headers.js';
+import { stampVia } from '../../lib/sipserver/transaction/via.js';
 import { foundNobody } from '../../lib/sip/options.js';
 import { readTrace } from '../../lib/sip/protocolTrace.js';
 import { readMessage, valueReader } from '../../lib/sip/srfReader.js';
@@ -52,6 +53,7 @@ const readers: readonly Reader[] = [
   ['paramOf', (s) => sip.paramOf(s, 'tag'), ';'], ['withParam', (s) => sip.withParam(s, 'tag', 'x'), ';'], ['splitList', (s) => sip.splitList(s), 'a, "', '<'],
   ['isBalanced', (s) => sip.isBalanced(s), '"'], ['unquote', (s) => sip.unquote(`${s}"`), '"'], ['trimBlanks', (s) => sip.trimBlanks(s)], ['indexOfListEnd', (s) => sip.indexOfListEnd(s), '"'],
   ['parseSessionExpires', (s) => sip.parseSessionExpires(s), '90;', ' '], ['parseMinSE', (s) => sip.parseMinSE(s), '90;'],
+  ['stampVia', (s) => stampVia(sip.SipMessage.request('OPTIONS', 'sip:a').add('Via', `SIP/2.0/UDP h;branch=z9hG4bKa;rport${s}x;rport`), { remote: { address: '127.0.0.1', port: 5060 } } as never), '', ' ', ' ='],
   ['StreamFramer', (s) => new StreamFramer(1_000_000).push(Buffer.from(s, 'latin1')), start],
   ['StreamFramer, byte by byte', (s) => { const framer = new StreamFramer(1_000_000); for (const byte of Buffer.from(s.slice(0, s.length / 8), 'latin1')) framer.push(Buffer.of(byte)); }, start],
   ['parseCommand', (s) => parseCommand(s), 'id|sip|', 'id|sip||\r\nSIP/2.0 200 '], ['parseClientMessage', (s) => parseClientMessage(s), start, 'SIP/2.0 200 ', `${start}a: `],

@@ -10,8 +10,11 @@ import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
 /** Between two ticks no more than this counts as a silence, in milliseconds: more is a stall of ours, in which nobody listened. */
 const MOST_SILENT_MS = 100;
 
-/** What an engine still had in hand as a side was made is not of its peer yet: nobody had said who that is. Milliseconds. */
-const STRAY_MS = 40;
+/**
+ * What an engine still had in hand as a side was made, or our socket, is not of its peer yet: nobody had said who that is. In ticks, each of
+ * which the socket is read after: by the clock a stall of ours would end it with all that came in it unread. 60 ms where there is none.
+ */
+const STRAY_TICKS = 12;
 
 /** So many packets of one odd length in a row are no accident. */
 const ODD_ROW = 5;
@@ -37,7 +40,7 @@ export class Side {
   #heardAt = -Infinity;
 
   constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, public flow: Flow, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
-    this.#madeAt = call.awake.now;
+    this.#madeAt = call.ticks;
     this.incoming = new InStream(clockRate(format.codec));
     this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => { if (!this.held) send(packet, this.remote); });
     this.send = (packet) => send(packet, this.remote);
@@ -65,9 +68,9 @@ export class Side {
     return this.#kinds.get(type);
   }
 
-  /** Just made: see STRAY_MS. */
+  /** Just made: see STRAY_TICKS. */
   get new(): boolean {
-    return this.call.awake.now - this.#madeAt < STRAY_MS;
+    return this.call.ticks - this.#madeAt < STRAY_TICKS;
   }
 
   /** Something came from its port. */
@@ -107,6 +110,7 @@ export class AnchorCall {
   meta: Side | null = null;
   /** What silences are counted by. */
   readonly awake = new AwakeClock(performance.now(), MOST_SILENT_MS);
+  ticks = 0;
   #connected: Side | null = null;
   #started = false;
   #mediaTimeoutMs = 0;
@@ -225,6 +229,7 @@ export class AnchorCall {
 
   tick(now: number): void {
     this.awake.look(now);
+    this.ticks += 1;
     this.meta?.outgoing.tick(now);
     this.#connected?.outgoing.tick(now);
     const report = this.meta?.rtcp?.tick(now);

@@ -140,7 +140,13 @@ export class AnchoredPeerLeg implements PeerLeg {
 
   /** Packets have come that may be a stranger's: they count once they are known to come from the peer's address, or one that signals for it. */
   knocked(): void {
-    void this.#identify().catch(() => { /* the leg is being closed, or its engine is gone */ });
+    void this.#identify().catch(() => this.#askAgain()).catch(() => { /* the leg has been closed meanwhile */ });
+  }
+
+  /** The engine did not say who it is: the next packet asks again, for an engine that is slow is not dead. */
+  async #askAgain(): Promise<void> {
+    await sleep(KNOCK_PAUSE, undefined, { ref: false });
+    if (!this.#closing) this.#opened?.anchor.post({ op: 'admit', side: this.number, admitted: false });
   }
 
   async #identify(): Promise<void> {

@@ -45,7 +45,7 @@ export class FreeswitchPeerSide implements PeerSide {
     const codecs = peerOfferCodecs(this.#profile, TYPES);
     // A channel that was made with a key does not go on without: an offer that leaves it to the peer is plain here.
     this.#profile = { ...this.#profile, srtp: this.#profile.srtp === 'sdes' ? 'sdes' : 'none' };
-    const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false), this.#sources());
+    const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false), this.#sources(this.#profile.srtp === 'sdes'));
     return writeSdp(peerOffer(port, this.#profile, TYPES, id, version));
   }
 
@@ -77,7 +77,7 @@ export class FreeswitchPeerSide implements PeerSide {
     const pair = before === null && this.#port === null ? this.#pair : this.#newPair();
     try {
       const passes = media.codec.name === this.#codec;
-      const [port, towardsAnchor] = await Promise.all([pair.openOuter(passes ? 'relay' : 'peer', this.#section(media), this.#sources()), this.#openInner(pair, media)]);
+      const [port, towardsAnchor] = await Promise.all([pair.openOuter(passes ? 'relay' : 'peer', this.#section(media), this.#sources(media.audio.sdes.length > 0)), this.#openInner(pair, media)]);
       await pair.join();
       if (pair !== this.#pair) void this.#pair.close();
       [this.#pair, this.#port, this.#passes] = [pair, port, passes];
@@ -126,8 +126,8 @@ export class FreeswitchPeerSide implements PeerSide {
    * For the dialplan: FreeSWITCH adjusts itself to whoever sends ten packets, and drops what comes from elsewhere only where it is done with
    * that, or must not (1.10.12, rtp_common_read). SRTP protects itself.
    */
-  #sources(): SipHeaders {
-    if (this.#profile.srtp !== 'none') return {};
+  #sources(secure: boolean): SipHeaders {
+    if (secure) return {};
     return this.#profile.latch === undefined ? { 'X-WAB-No-Adjust': 'true' } : { 'X-WAB-Adjust-After': '1' };
   }
 

@@ -199,7 +199,8 @@ export class Engine implements TransactionUser, SessionOwner, Context {
 
   armSession(leg: Leg, agreed: { seconds: number; ours: boolean } | undefined): void {
     leg.timer?.stop();
-    leg.timer = agreed === undefined ? undefined
+    // The far end may have hung up before it answered our refresh.
+    leg.timer = agreed === undefined || leg.ended ? undefined
       : new SessionTimer(this, leg, agreed.seconds, agreed.ours, (due, timer) => { refreshSession(this, this.uac, due, timer); });
   }
 

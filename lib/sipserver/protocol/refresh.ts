@@ -133,7 +133,7 @@ function refreshed(context: Context, sender: Sender, leg: Leg, timer: SessionTim
   } else if (status === 491) {
     // RFC 3261 §14.1: who chose the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
     timer.again(leg.role === 'uac' ? 2.1 + 0.01 * Math.floor(Math.random() * 191) : 0.01 * Math.floor(Math.random() * 201));
-  } else if (response.has('retry-after')) timer.again(Math.min(toSeconds(/^[^;(]*/.exec(response.get('retry-after') ?? '')?.[0]) ?? 10, timer.seconds / 4));
+  } else if (response.has('retry-after')) timer.again(Math.max(1, Math.min(toSeconds(/^[^;(]*/.exec(response.get('retry-after') ?? '')?.[0]) ?? 10, timer.seconds / 4)));
   else timer.restart();
 }
 

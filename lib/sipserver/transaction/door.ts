@@ -37,12 +37,14 @@ export class Door {
     if (flow.source === 'stranger') turnAway(flow);
     else if (fault !== undefined) {
       this.refuse(request, flow, fault.status, fault.reason);
+      // What is well formed may be a trunk's OPTIONS or what a phone had before our restart: it is refused, and held against nobody.
+      this.options.refused?.(flow);
       turnAway(flow);
     } else if (method === 'ACK') return;
     // RFC 3261 §9.2, §12.2.2.
     else if (method === 'CANCEL' || tagOf(request.get('to') ?? '') !== undefined) this.refuse(request, flow, 481, undefined);
     else if (!WITH_CREDENTIALS.has(method)) this.refuse(request, flow, 403, undefined);
-    else if (this.options.user.ready() && this.room() && this.options.question()) this.ask(request, flow);
+    else if (this.options.user.ready() && this.room() && this.options.question(flow)) this.ask(request, flow);
     else {
       this.owner.counters.strangersRefused++;
       // Over UDP it comes again by itself; a connection is told.
@@ -86,7 +88,6 @@ export class Door {
   private refuse(request: SipMessage, flow: Flow, status: number, reason: string | undefined): void {
     this.owner.counters.strangersAnswered++;
     this.owner.reject(request, flow, status, reason);
-    this.options.refused?.(flow);
   }
 }
 

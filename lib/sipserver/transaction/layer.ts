@@ -17,6 +17,8 @@ import type { Timers } from './timers.js';
 
 /** Of all transactions, how many may be there when a request over UDP is to open one more. */
 const FORGEABLE_SHARE = 0.75;
+/** The same for one of somebody who has shown a password. */
+const AUTHENTICATED_SHARE = 0.5;
 
 export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   readonly timers: Timers;
@@ -142,10 +144,13 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
     return tx;
   }
 
-  /** A datagram's sender is proved by nothing: whatever is forged, a quarter of the transactions is left to those who hold a connection, Meta among them. */
-  private full({ protocol }: Flow): boolean {
-    const most = Math.ceil(this.options.maxTransactions * (protocol === 'udp' ? FORGEABLE_SHARE : 1));
-    return this.servers.size - this.door.size + this.clients.size >= most;
+  /**
+   * A datagram's sender is proved by nothing, and a password makes a phone, not Meta: whatever they send, a quarter and a half of the transactions is left
+   * to those whom address and connection make known.
+   */
+  private full({ protocol, source }: Flow): boolean {
+    const share = source === 'authenticated' ? AUTHENTICATED_SHARE : protocol === 'udp' ? FORGEABLE_SHARE : 1;
+    return this.servers.size - this.door.size + this.clients.size >= Math.ceil(this.options.maxTransactions * share);
   }
 
   private receiveResponse(response: SipMessage, flow: Flow, bytes: Buffer): void {

@@ -34,7 +34,7 @@ export interface LayerOptions {
   /** Requests of strangers that may wait for the application's answer. */
   maxGuests: number;
   /** The application may be asked about one more in this second. */
-  question(): boolean;
+  question(flow: Flow): boolean;
   /** A message of a stranger that belongs to something of ours, for the trace. */
   trace?(flow: Flow, text: string): void;
   /** A stranger was refused something. */

@@ -16,7 +16,7 @@ export function stampVia(request: SipMessage, flow: Flow): void {
   if (via === undefined) return;
   const { address, port } = flow.remote;
   const asked = paramOf(via.params, 'rport') === '';
-  if (asked) top = top.replace(/;\s*rport\s*=?(?=\s*(?:;|$))/i, `;rport=${port}`);
+  if (asked) top = top.replace(/;\s*rport\s*(?:=\s*)?(?=;|$)/i, `;rport=${port}`);
   const host = via.host.startsWith('[') ? via.host.slice(1, -1) : via.host;
   // A sender has no business to fill these in: what stands there already is overruled (RFC 3581 §4).
   if (asked || host !== address) {

@@ -62,11 +62,11 @@ export async function openConnection(
       reject(error);
     };
     const closed = (): void => { failed(new Error('connection closed while it was coming up')); };
-    socket.once('error', failed);
+    socket.on('error', failed);
     socket.once('close', closed);
     socket.once(secureContext === undefined ? 'connect' : 'secureConnect', () => {
       clearTimeout(timer);
-      socket.removeListener('error', failed);
+      // `failed` stays: an error that comes before somebody else listens is nobody's exception, and rejects nothing any more.
       socket.removeListener('close', closed);
       socket.setKeepAlive(true, 60_000);
       resolve(socket);

@@ -12,7 +12,8 @@ const TOLD_AGAIN = 3_600_000;
 const MOST_TOLD = 1000;
 
 export class StrangerGate {
-  private readonly budget: StrangerBudget;
+  /** Apart: an address over UDP can be forged, so that whoever forges takes nothing from those who hold a connection. */
+  private readonly budgets: { readonly datagrams: StrangerBudget; readonly streams: StrangerBudget };
   /** Their connections; the one by which something was proved last stands last. */
   private readonly streams = new Map<number, StreamFlow>();
 
@@ -23,7 +24,7 @@ export class StrangerGate {
   /** `concerns` tells whether a message may belong to a dialog or transaction of ours, whoever sent it; `unknown` hears of some who got no answer. */
   constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly concerns: (bytes: Buffer) => boolean,
     private readonly unknown: (address: string, protocol: Protocol) => void) {
-    this.budget = new StrangerBudget(limits.strangers, limits.addresses);
+    this.budgets = { datagrams: new StrangerBudget(limits.strangers, limits.addresses), streams: new StrangerBudget(limits.strangers, limits.addresses) };
   }
 
   /** True when the message of a stranger may be read. What concerns us is, also beyond the budget: nobody else can know its Call-ID. */
@@ -37,7 +38,8 @@ export class StrangerGate {
     const now = Date.now();
     const place = placeOf(flow.remote.address);
     // Bytes of a connection are counted as they arrive.
-    const within = this.budget.message(place, now) && (flow.protocol !== 'udp' || this.budget.received(place, bytes.length, now));
+    const budget = this.budgetOf(flow);
+    const within = budget.message(place, now) && (flow.protocol !== 'udp' || budget.received(place, bytes.length, now));
     if (within || this.concerns(bytes)) return true;
     this.counters.strangersRateDropped++;
     return false;
@@ -45,21 +47,21 @@ export class StrangerGate {
 
   /** The same for keep-alives. */
   pings(flow: Flow, count: number): boolean {
-    const within = flow.source === 'guest' && this.budget.message(placeOf(flow.remote.address), Date.now(), count);
+    const within = flow.source === 'guest' && this.budgetOf(flow).message(placeOf(flow.remote.address), Date.now(), count);
     if (!within) this.counters.strangersRateDropped++;
     return within;
   }
 
   /** Bytes have arrived on a connection of theirs. */
   bytes(flow: Flow, bytes: number): boolean {
-    const within = this.budget.received(placeOf(flow.remote.address), bytes, Date.now());
+    const within = this.budgetOf(flow).received(placeOf(flow.remote.address), bytes, Date.now());
     if (!within) this.counters.strangersRateDropped++;
     return within;
   }
 
   /** The application is to be asked about a request of theirs. */
-  question(): boolean {
-    return this.budget.question(Date.now());
+  question(flow: Flow): boolean {
+    return this.budgetOf(flow).question(Date.now());
   }
 
   /** A connection of somebody who could only have business here if something were going on. */
@@ -69,7 +71,11 @@ export class StrangerGate {
   }
 
   connection(address: string): boolean {
-    return this.budget.connection(placeOf(address), Date.now());
+    return this.budgets.streams.connection(placeOf(address), Date.now());
+  }
+
+  private budgetOf({ protocol }: Flow): StrangerBudget {
+    return protocol === 'udp' ? this.budgets.datagrams : this.budgets.streams;
   }
 
   opened(stream: StreamFlow): void {

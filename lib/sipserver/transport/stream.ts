@@ -124,7 +124,7 @@ export class StreamFlow implements Flow {
     } else if (this.accepted && this.messages === 0 && now - this.openedAt > limits.firstMessageTime) {
       counters.firstMessageTimeouts++;
       this.destroy(new Error('no message on a new connection'));
-    } else if (now - this.lastProved > limits.strangers.idleTime && !isKnown(this)) {
+    } else if (now - this.lastProved > limits.strangers.idleTime && !isKnown(this) && !this.traced) {
       counters.strangersIdleClosed++;
       this.close();
     } else if (now - this.lastActivity > limits.idleTime) {
@@ -153,7 +153,8 @@ export class StreamFlow implements Flow {
     const now = Date.now();
     const { limits } = this.owner;
     const known = isKnown(this);
-    if (!known && !this.owner.streamBytes(this, chunk.length)) {
+    // What belongs to a dialog of ours comes by it: the floods of others are not to end that.
+    if (!known && !this.traced && !this.owner.streamBytes(this, chunk.length)) {
       this.destroy(new Error('too much from a stranger'));
       return;
     }

@@ -94,10 +94,12 @@ t.test('a connection proves its address: guesses over TCP count whatever their n
     t.notMatch(answer.get('www-authenticate'), /stale/);
   }
   t.same((await bans()).sort(), [elsewhere], 'the To names another account than the credentials: only the address is at fault');
-  const stranger = await at('127.0.0.31', 'tcp');
-  for (let i = 0; i < 4; i++) stranger.throw({ method: 'OPTIONS' });
+  const trunk = await at('127.0.0.31', 'tcp');
+  for (let i = 0; i < 8; i++) t.equal((await trunk.ask({ method: 'OPTIONS' })).status, 403);
+  t.same(await bans(), [elsewhere], 'who has not shown a password yet may ask whether we are there');
+  for (let i = 0; i < 4; i++) (await at('127.0.0.31', 'tcp')).throw({ method: 'OPTIONS', lines: ['Max-Forwards: x'] });
   await pause(300);
-  t.same((await bans()).sort(), [elsewhere, '127.0.0.31']);
+  t.same((await bans()).sort(), [elsewhere, '127.0.0.31'], 'what is malformed counts');
 });
 
 t.test('over UDP a made-up nonce tells a guesser little: after twenty wrong ones every answer is the same', async (t) => {

@@ -103,7 +103,7 @@ t.test("A14: an operator's rtpengine frozen for six seconds, then killed", { ski
   for (const user of users) user.close();
   t.ok(performance.now() - begin < 5000, `after ${Math.round(performance.now() - begin)} ms`);
   const records = await stage.running.records(4);
-  t.match(records.slice(-2).map(({ termination }) => termination.reason), ['mediaLost', 'mediaLost']);
+  t.equal(records.filter(({ termination }) => termination.reason === 'mediaLost').length, 2);
 });
 
 t.test("A14: an operator's rtpengine that is started anew at once has lost its calls", { skip, timeout: 60_000 }, async (t) => {

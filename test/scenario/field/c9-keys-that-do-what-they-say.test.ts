@@ -51,9 +51,9 @@ t.test("C9: numbers.*.environment: Meta's limits of sandbox and production, in b
   const said: string[] = [];
   const log = { warn: (fields: object, text: string) => { said.push(`${JSON.stringify(fields)} ${text}`); } };
   const sandbox = '+447700900002';
-  const calls = new UnansweredCalls(() => ({ numbers: { [number]: { environment: 'production' }, [sandbox]: { environment: 'sandbox' } } as never }), log);
-  const end = (from: string, direction: CallRecord['direction'], termination: object, durationMs: number | null = null, attempts: string[] = ['id']): void =>
-    calls.ended({ facts: { number: from, user } as never, attempts }, { direction, termination: termination as CallRecord['termination'], durationMs });
+  const calls = new UnansweredCalls(() => ({ numbers: { [number]: { environment: 'production' }, [sandbox]: { environment: 'sandbox' } } as never }), (name) => (name === 'GB.1' ? user : name), log);
+  const end = (from: string, direction: CallRecord['direction'], termination: object, durationMs: number | null = null, attempts: string[] = ['id'], to = user): void =>
+    calls.ended({ facts: { number: from, user: to } as never, attempts }, { direction, termination: termination as CallRecord['termination'], durationMs });
   const declined = { by: 'meta', reason: 'declined', status: 486, text: '' };
   const rang = { by: 'us', reason: 'ringTimeout', status: 480, text: '' };
   end(number, 'business-initiated', declined);
@@ -72,5 +72,7 @@ t.test("C9: numbers.*.environment: Meta's limits of sandbox and production, in b
   end(sandbox, 'user-initiated', { by: 'user', reason: 'hangup', status: 200, text: '' }, 5000);
   for (let i = 0; i < 4; i += 1) end(sandbox, 'business-initiated', declined);
   t.equal(said.length, 4, 'a connected call of either side begins anew');
+  end(sandbox, 'business-initiated', declined, null, ['id'], 'GB.1');
+  t.match(said[4], /"count":5/, 'a user is one under every name');
   t.end();
 });

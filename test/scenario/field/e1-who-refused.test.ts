@@ -11,7 +11,7 @@ t.test('status and Reason of what PBXs send', (t) => {
   for (const [status, reason, wanted] of [
     // Asterisk: Dial() that nobody takes, then the end of the dialplan; Hangup(N) of later dialplans.
     [603, 'Q.850;cause=0', 'noAnswer'], [603, 'Q.850;cause=16', 'noAnswer'], [603, 'Q.850;cause=19', 'noAnswer'], [603, 'Q.850;cause=102', 'noAnswer'],
-    [603, 'Q.850;cause=16;text="NORMAL_CLEARING"', 'noAnswer'], [603, 'Q.850 ;cause=20 ;text="Subscriber absent"', 'noAnswer'],
+    [603, 'Q.850;cause=16;text="NORMAL_CLEARING"', 'noAnswer'], [603, 'Q.850;cause=16;text="Normal call clearing"', 'noAnswer'], [603, 'Q.850 ;cause=20 ;text="Subscriber absent"', 'noAnswer'],
     // A person: a phone by itself, FreeSWITCH, a gateway.
     [603, '', 'declined'], [603, 'Q.850;cause=21;text="CALL_REJECTED"', 'declined'], [603, 'Q.850;cause=16;text="Rejected by user"', 'declined'], [607, 'Q.850;cause=0', 'declined'],
     [603, 'Q.850;cause=17', 'busy'], [480, 'Q.850;cause=17;text="USER_BUSY"', 'busy'], [480, 'Q.850;cause=21', 'declined'], [600, 'Q.850;cause=17', 'busy'],

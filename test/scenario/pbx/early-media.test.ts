@@ -3,7 +3,7 @@ import { number } from '../../helpers/service.js';
 import { openStage } from '../harness.js';
 import { assertQuietLeg, hears, recordOf, tonesOf, until } from './steps.js';
 
-const users: Record<string, string> = { '6001': 'tone,early,delay=1.5', '6002': 'tone,early,delay=1,busy', '6003': 'tone,delay=1', '6004': 'busy,delay=1', '6005': 'tone,early,fork,delay=0.7', '6006': 'ring' };
+const users: Record<string, string> = { '6001': 'tone,early,delay=1.5', '6002': 'tone,early,delay=1,busy', '6003': 'tone,delay=1', '6004': 'busy,delay=1', '6005': 'tone,early,fork,delay=0.7', '6006': 'ring', '6007': 'tone,early,delay=9' };
 const to = (...targets: string[]): object[] => targets.map((user) => ({ peer: 'pbx', user }));
 const stage = await openStage({
   peers: { pbx: { answer: (user: string) => users[user] ?? 'tone', tones: tonesOf.pbx, expect: tonesOf.user } },
@@ -13,6 +13,7 @@ const stage = await openStage({
     { name: 'queue', number, payload: '^queue', to: to('6003'), answerFirst: true },
     { name: 'full', number, payload: '^full', to: to('6004'), answerFirst: true },
     { name: 'all', number, payload: '^all', to: to('6005', '6006', '6001'), strategy: 'ring-all' },
+    { name: 'both', number, payload: '^both', to: to('6001', '6007'), strategy: 'ring-all', answerOnEarlyMedia: true },
     { name: 'main', number, to: to('6001') },
   ] },
 });
@@ -58,6 +59,17 @@ t.test('an announcement, then busy: music until the next target answers', async 
   await again.hangUp();
   t.match(await recordOf(stage, again), { target: '6003' });
   assertQuietLeg(t, again.report());
+});
+
+t.test('two targets with announcements: the one that is cancelled takes nothing from the one that has answered', async (t) => {
+  const user = stage.user({ expect: tonesOf.pbx, payload: 'both' });
+  const incoming = stage.peers.pbx!.nextCall();
+  t.equal(await user.place(), 200);
+  const first = await incoming;
+  await until(() => first.ended || first.report().status === 200, 'an answer');
+  await hears(user, 'tone', 60);
+  await user.hangUp();
+  assertQuietLeg(t, user.report());
 });
 
 t.test('answerFirst: answered at once, music while the PBX rings, then the PBX user', async (t) => {

@@ -37,6 +37,8 @@ t.test('networks of the operator', async (t) => {
   t.equal(objectsToPlace(narrow, '10.0.0.7', 4000), null);
   t.equal(objectsToPlace(narrow, '2001:db8::1', 4000), null);
   t.equal(objectsToPlace(narrow, '198.51.100.9', 4000), null);
+  t.equal(objectsToPlace({ ...site, networks: ['127.0.0.0/8'] }, '127.0.0.1', 4000), null, 'the word of the operator goes before what is seldom meant');
+  t.match(objectsToPlace({ ...site, networks: ['224.0.0.0/4'] }, '224.0.0.1', 4000), /multicast/, 'but not before what never is');
   t.match(objectsToPlace(narrow, '10.0.0.16', 4000), /networks/);
   t.match(objectsToPlace(narrow, '198.51.100.8', 4000), /networks/);
 });

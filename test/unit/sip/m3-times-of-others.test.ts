@@ -35,3 +35,12 @@ t.test('a timer for longer than a timer can wait waits', async (t) => {
   timers.forEach(clearTimeout);
   await new Promise<void>((resolve) => after(-5, resolve));
 });
+
+t.test('a refused re-INVITE leaves the timer as it was (RFC 3261 §14.2)', async (t) => {
+  const timer = new SessionTimer();
+  timer.take(message({ 'session-expires': '1800;refresher=uas', supported: 'timer' }));
+  const putBack = timer.mark();
+  timer.take(message({ 'session-expires': '600;refresher=uac', supported: 'timer' }));
+  putBack();
+  t.match(timer.take(message({})), { headers: { 'Session-Expires': '1800;refresher=uas' } });
+});
