@@ -3,7 +3,7 @@ import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import type { ConfigFault } from './faults.js';
 import type { Group, Leaf } from './schema.js';
-import { isLeaf } from './schema.js';
+import { about, isLeaf } from './schema.js';
 import { suggest } from './suggest.js';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -11,9 +11,6 @@ export type Values = Record<string, unknown>;
 
 /** What `read` gives for a value that has a fault: the key is left out, and checks that need it are skipped. */
 const faulty = Symbol('faulty');
-
-/** A single value is good for all keys of these groups. */
-const shorthands: ReadonlySet<string> = new Set(['media.rtpengine.interface']);
 
 /**
  * Walks a YAML document along the schema, expands ${ENV}, checks every value and collects every fault.
@@ -57,7 +54,7 @@ export class Reader {
   private group(given: unknown, group: Group, path: string): Values {
     const node = this.resolve(given);
     const values: Values = {};
-    if (shorthands.has(path) && isScalar(node) && node.value !== null) {
+    if (group[about]?.shorthand === true && isScalar(node) && node.value !== null) {
       const [first] = Object.values(group);
       const value = first && isLeaf(first) ? this.leaf(node, first, path) : faulty;
       return value === faulty ? values : Object.fromEntries(Object.keys(group).map((key) => [key, value]));

@@ -43,23 +43,28 @@ async function proven(policy: CompiledPolicy): Promise<Proof> {
   }
 }
 
-/** Keys that a running service cannot change; the operator is told instead of left wondering. */
+/** Keys that a running service cannot change, each by how its value is read; `except` names keys below it that it can. */
+export const fixedKeys: readonly { readonly key: string; readonly read: (config: Config) => unknown; readonly except?: string }[] = [
+  { key: 'domain', read: ({ domain }) => domain },
+  { key: 'sip', read: ({ sip }) => sip },
+  { key: 'meta.host', read: ({ meta }) => meta.host },
+  { key: 'meta.port', read: ({ meta }) => meta.port },
+  { key: 'meta.ca', read: ({ meta }) => meta.ca },
+  { key: 'meta.address', read: ({ meta }) => meta.address },
+  { key: 'meta.challenge', read: ({ meta }) => meta.challenge },
+  // The list of FreeSWITCH servers is taken anew.
+  { key: 'media', read: ({ media }) => ({ ...media, freeswitch: media.freeswitch.length > 0 }), except: 'media.freeswitch' },
+  { key: 'numbers: the first with keying: dtls', read: ({ media, numbers }) => media.engine === 'freeswitch' && media.webrtc === 'rtpengine' && Object.values(numbers).some(({ keying }) => keying === 'dtls') },
+  { key: 'http.listen', read: ({ http }) => http.listen },
+  { key: 'cdr.file', read: ({ cdr }) => cdr.file },
+  { key: 'policy.audit', read: ({ policy }) => policy.audit },
+  { key: 'state', read: ({ state }) => state },
+  { key: 'log', read: ({ log: { level, fullNumbers } }) => ({ level, fullNumbers }) },
+];
+
+/** The operator is told instead of left wondering. */
 export function warnOfFixedKeys(from: Config, to: Config, log: Logger): void {
-  const fixed: Record<string, (config: Config) => unknown> = {
-    domain: ({ domain }) => domain,
-    sip: ({ sip }) => sip,
-    'meta.host': ({ meta }) => meta.host,
-    'meta.challenge': ({ meta }) => meta.challenge,
-    // The list of FreeSWITCH servers is taken anew.
-    media: ({ media }) => ({ ...media, freeswitch: media.freeswitch.length > 0 }),
-    'numbers: the first with keying: dtls': ({ media, numbers }) => media.engine === 'freeswitch' && media.webrtc === 'rtpengine' && Object.values(numbers).some(({ keying }) => keying === 'dtls'),
-    'http.listen': ({ http }) => http.listen,
-    'cdr.file': ({ cdr }) => cdr.file,
-    'policy.audit': ({ policy }) => policy.audit,
-    state: ({ state }) => state,
-    log: ({ log: { level, fullNumbers } }) => ({ level, fullNumbers }),
-  };
-  for (const [key, read] of Object.entries(fixed)) {
+  for (const { key, read } of fixedKeys) {
     if (JSON.stringify(read(from)) !== JSON.stringify(read(to))) log.warn({ key }, `${key} has changed: it takes effect at the next restart`);
   }
 }

@@ -1,0 +1,106 @@
+import * as is from './checks.js';
+import { about, leaf, listOf, passes, required, rowsOf, secret, tableOf, type Group } from './schemaForm.js';
+import { stopOns } from './types.js';
+
+const digestCredentials: Group = {
+  username: required('User name.', is.nonEmpty),
+  password: secret('Password.'),
+};
+
+/** Each entry of `numbers`. */
+export const numberSchema: Group = {
+  password: secret("Meta's sip_user_password of this number.", { example: '"${WA_PASSWORD}"' }),
+  keying: leaf('How SRTP keys are agreed on, as set on the number at Meta.', is.oneOf('sdes', 'dtls'), 'sdes'),
+  environment: leaf(
+    'sandbox: a test number of Meta. After so many calls in a row that a user did not take Meta asks whether they are wanted (2; sandbox 5) and takes the permission back '
+    + '(4; sandbox 10): the log warns of both.', is.oneOf('production', 'sandbox'), 'production',
+  ),
+  // META-SIP.md §9: 1000 concurrent calls per number.
+  maxConcurrentCalls: leaf('Calls at once.', is.integer(1, 100_000), 1000),
+  g711: leaf('PCMA and PCMU are enabled on the number at Meta.', is.bool, false),
+  pairLimit: leaf('How many connected calls to one user Meta allows in 24 h: launch 5, october2025 10, december2025 100.', is.oneOf('launch', 'october2025', 'december2025'), 'december2025'),
+  // META-SIP.md §9: 10 000 new business-initiated calls per number and 24 h.
+  newCallsPerDay: leaf('New business-initiated calls in 24 h.', is.integer(1, 10_000_000), 10_000),
+  callsPerSecond: leaf('Business-initiated calls per second; 0: no limit.', is.integer(0, 10_000), 0),
+};
+
+/** Each entry of `peers`. */
+export const peerSchema: Group = {
+  uri: leaf('Where calls to this peer are sent; required unless register is true.', is.orNull(is.peerUri), null, { example: '"sip:10.0.0.7:5060;transport=udp"' }),
+  hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer, e.g. ["pbx.example.net"]', is.host),
+  sources: listOf('Networks this peer calls from.', is.cidr, [], { example: '["10.0.0.7/32"]' }),
+  transports: listOf(
+    'Transports on which its sources make it known; default: that of its uri and those that prove more (udp < tcp < tls). So nobody becomes this peer by writing its address '
+    + 'into a datagram when it speaks TCP or TLS.', is.oneOf('udp', 'tcp', 'tls'), ['default'], { word: 'default', min: 1 },
+  ),
+  digest: leaf('Credentials this peer must show when it calls in, e.g. { username: pbx, password: "${PBX_PASSWORD}" }; null: its address is enough.', passes, null, { optional: true, children: digestCredentials }),
+  pstn: leaf("Your statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown', { example: 'none' }),
+  users: listOf(
+    'On-net users: patterns of bounded length, matched whole. A pattern that could match a telephone number is refused; a number can only be listed literally.',
+    is.onNetUser, [], { example: '["6[0-9]{3}", "support"]' },
+  ),
+  extensions: listOf(
+    'Ranges of extensions that you state to be on-net and never dialled out, e.g. ["9000-9999"], where a pattern of them is refused because it could match a telephone number '
+    + '(9112, 100). Emergency codes stay refused.', is.extensionRange,
+  ),
+  auth: {
+    [about]: { doc: 'Credentials for when this peer challenges us, in any request and in any realm.' },
+    username: leaf('User name.', is.orNull(is.nonEmpty), null),
+    password: leaf('Password.', is.orNull(is.nonEmpty), null, { secret: true, sensitive: true }),
+  },
+  maxConcurrentCalls: leaf('Calls at once.', is.integer(1, 100_000), 100),
+  callsPerSecond: leaf('Calls per second it may start; 0: no limit.', is.integer(0, 10_000), 0),
+  codecs: listOf('Codecs in order of preference.', is.oneOf('opus', 'PCMU', 'PCMA', 'G722'), ['PCMU', 'PCMA'], { min: 1 }),
+  srtp: leaf('none: plain RTP; sdes: RTP/SAVP, nothing else; optional: SRTP where the peer offers or takes a key, else plain RTP (RFC 8643).', is.oneOf('none', 'sdes', 'optional'), 'none'),
+  dtmf: leaf('Digits as telephone events (RFC 4733) or by INFO.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
+  nat: leaf(
+    'It is behind NAT: its plain media may come from another address and port than its SDP says, by the address that its SIP comes from. With register always so. Else what '
+    + 'comes from elsewhere is dropped.', is.bool, false,
+  ),
+  media: listOf('Networks that its media may be in, e.g. ["10.0.0.0/24"]; []: any but multicast, loopback, ourselves and the like.', is.cidr),
+  mayCall: listOf('Business numbers it may call WhatsApp users from.', is.e164, [], { example: '["+447700900001"]' }),
+  mayTransferTo: listOf('Other peers whose users it may transfer or redirect a call to; its own users always.', is.name),
+  country: leaf('Country of national numbers it dials (GB); null: international forms only.', is.orNull(is.country), null),
+  // RFC 4028 §4: 1800 s is recommended; less than 90 s is no interval.
+  sessionExpires: leaf('Seconds of the session timer we ask it for (RFC 4028); 0: none, though one it asks for is kept.', is.orZero(is.integer(90, 86_400)), 1800),
+  music: leaf('Sound file for hold in calls it places; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null),
+  earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),
+  health: {
+    [about]: { doc: 'Is it there? OPTIONS are sent to it, and calls that found nobody count too.' },
+    interval: leaf('Seconds between OPTIONS; 0: none, and it is never out. One that has just gone out is asked every 2 s for a minute.', is.integer(0, 3600), 30),
+    outAfter: leaf('Failures in a row after which it is out: it gets only calls that nobody else takes.', is.integer(1, 100), 3),
+    backAfter: leaf('Answers in a row after which it gets calls as before.', is.integer(1, 100), 1),
+  },
+  register: leaf('true: its users are softphones that register here, each with an account below; no uri, users, digest or auth then.', is.bool, false),
+  accounts: tableOf('With register: who may register, by user, e.g. { "6001": { password: "${PHONE_6001}" } }. They are the on-net users of this peer.', is.account, {
+    password: secret('Password.'),
+    maxConcurrentCalls: leaf('Calls at once that it may place, so that a stolen password costs little; null: as many as its peer.', is.orNull(is.integer(0, 100_000)), null),
+    callsPerDay: leaf('New calls that it may place in 24 h; null: as many as the number.', is.orNull(is.integer(0, 10_000_000)), null),
+  }),
+  registration: {
+    [about]: { doc: 'With register.' },
+    minExpires: leaf('Seconds; a shorter registration is refused with 423.', is.integer(10, 3600), 60),
+    maxExpires: leaf('Seconds; a longer registration is shortened.', is.integer(60, 86_400), 3600),
+    maxContacts: leaf('Devices of one user at once; the one silent for longest gives way.', is.integer(1, 20), 5),
+    keepAlive: leaf('Seconds between OPTIONS to UDP phones behind NAT; 0: none.', is.integer(0, 600), 25),
+  },
+};
+
+/** Each entry of `routes`. */
+export const routeSchema: Group = {
+  name: required('Name in logs and CDRs.', is.name, { example: 'support' }),
+  number: required('Business number it is for.', is.e164, { example: '"+447700900001"' }),
+  payload: leaf('Only for calls whose button or link payload matches this pattern, e.g. "^order-"; null: any call.', is.orNull(is.pattern), null),
+  to: rowsOf('Targets, in order.', { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) }, { required: true, min: 1, example: '[{ peer: pbx, user: "6001" }]' }),
+  strategy: leaf('failover: one target after the other; ring-all: all at once.', is.oneOf('failover', 'ring-all'), 'failover'),
+  stopOn: listOf(
+    "A person's answers that stand, so that no further target is tried: busy (486, 600), declined (603); []: none. A 603 that no person sent (Reason: Q.850 cause 0, 16, 19, 102, "
+    + "as Asterisk's after Dial) is no answer, and the next one rings.", is.oneOf(...stopOns), ['declined'],
+  ),
+  ringTimeout: leaf('Seconds each target may ring.', is.integer(1, 600), 45),
+  answerFirst: leaf('Answer Meta at once and play music while the targets ring (a queue).', is.bool, false),
+  answerOnEarlyMedia: leaf('Answer Meta when a target that rings sends media of its own (an announcement), which is not heard otherwise.', is.bool, false),
+  music: leaf('Sound file (WAV or Ogg Opus) for hold and queue; none: nothing of ours, so what the peer sends; null: media.music.', is.orNull(is.nonEmpty), null),
+  transferSound: leaf('What the user hears during a transfer.', is.oneOf('music', 'ringback'), 'music'),
+  downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; null: 480.', is.orNull(is.nonEmpty), null),
+};
