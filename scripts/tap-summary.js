@@ -1,4 +1,4 @@
-// Reads tap's TAP output from the path given: prints each file's verdict, each failing assertion with its details and
+// Reads tap's TAP output from the path given: prints each file's verdict and how long it took, each failing assertion with its details and
 // each skip with its reason, then "COUNTS passed failed skipped" from tap's own closing line.
 import { readFileSync } from 'node:fs';
 
@@ -22,7 +22,9 @@ for (let i = 0; i < lines.length; i++) {
   const where = [...open.slice(0, depth), name].join(' > ');
   const closesSubtest = open[depth] === name;
   open.length = depth;
-  if (depth === 0) console.log(`${bad ? 'not ok' : 'ok'} - ${name}`);
+  const took = / # time=([\d.]+)(m?s)\b/.exec(text);
+  const seconds = took ? ` (${(Number(took[1]) / (took[2] === 'ms' ? 1000 : 1)).toFixed(1)} s)` : '';
+  if (depth === 0) console.log(`${bad ? 'not ok' : 'ok'} - ${name}${seconds}`);
   if (skip) console.log(`skipped - ${where}${skip[1] ? `: ${skip[1]}` : ''}`);
   // What closes a subtest repeats the failures inside it; the innermost one has the details.
   if (bad && !closesSubtest) {

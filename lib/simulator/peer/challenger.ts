@@ -14,7 +14,7 @@ export class Challenger {
     const { request } = transaction;
     const given = parseDigest(request.get(challenge.status === 401 ? 'authorization' : 'proxy-authorization') ?? '');
     if (given !== undefined && this.nonces.has(given['nonce'] ?? '') && given['username'] === challenge.username && given['realm'] === challenge.realm
-      && given['uri'] === request.uri && provesPassword(given, request.method, challenge.password)) return true;
+      && isFor(given['uri'], request.uri) && provesPassword(given, request.method, challenge.password)) return true;
     const tag = tagOf(request.get('to') ?? '') === undefined ? newTag() : undefined;
     const response = transaction.reply(given === undefined ? challenge.status : 403, undefined, tag);
     if (given === undefined) {
@@ -27,4 +27,9 @@ export class Challenger {
     transaction.respond(response);
     return false;
   }
+}
+
+/** RFC 7616 §3.4.6: the digest's URI names the same resource. Meta leaves the URI's parameters out of it (docs/meta-sip.md). */
+function isFor(uri: string | undefined, target: string): boolean {
+  return uri !== undefined && uri.split(';', 1)[0] === target.split(';', 1)[0];
 }

@@ -80,10 +80,18 @@ for (const [name, { profile, format, type, step, payload }] of Object.entries(PE
     const offer = await leg.offer();
     for (const end of [phone, stranger]) end.aim('127.0.0.1', port(offer));
     const talk = pace(() => meta.send(111, SILENCE, 960));
-    const attack = pace(() => { stranger.ssrc = 0x666; stranger.send(type, payload(0x55), step); });
+    // Two clocks are never in step: with one clock for both the stranger could be right before the phone each time.
+    let striking = true;
+    const strike = (): void => {
+      if (!striking) return;
+      stranger.ssrc = 0x666;
+      stranger.send(type, payload(0x55), step);
+      setTimeout(strike, 10 + 20 * Math.random());
+    };
+    strike();
     t.teardown(async () => {
       talk.stop();
-      attack.stop();
+      striking = false;
       await call.close();
       await Promise.all([meta, phone, described, stranger].map((end) => end.close()));
     });

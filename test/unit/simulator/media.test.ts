@@ -79,7 +79,7 @@ t.test('two endpoints hear each other', async (t) => {
     t.match(n.received, { lost: 0, duplicates: 0, outOfOrder: 0, sequenceJumps: 0, timestampJumps: 0, ptimes: { 20: Number } });
     t.strictSame(f.received.ssrcs, [near.ssrc]);
     t.equal(n.undecryptable + f.undecryptable, 0);
-    t.ok((n.roundTrip.medianMs ?? 0) > 20 && (n.roundTrip.medianMs ?? 999) < 120, `round trip ${n.roundTrip.medianMs} ms`);
+    t.ok((n.roundTrip.medianMs ?? 0) > 0 && (n.roundTrip.medianMs ?? 999) < 120, `round trip ${n.roundTrip.medianMs} ms`);
     t.match(f.dtmf, [{ digit: '1', duration: 800, packets: 7, endPackets: 3, faults: { length: 0 } }, { digit: 'A', faults: { length: 0 } }]);
     t.ok(f.rtcp.received > 0 && n.rtcp.received > 0, 'reports both ways');
   }
