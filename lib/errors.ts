@@ -8,7 +8,6 @@ export const errorTable = {
   MEDIA_UNAVAILABLE: { status: 503, text: 'no media engine can take the call' },
   MEDIA_REFUSED: { status: 500, text: 'the media engine refused a request' },
   SIP_UNAVAILABLE: { status: 503, text: 'no SIP server is connected' },
-  SIP_MALFORMED: { status: 400, text: 'the SIP message cannot be read' },
   PEER_UNREACHABLE: { status: 503, text: 'the peer cannot be reached' },
   PORT_IN_USE: { status: 500, text: 'a listening address is already in use' },
   ADDRESS_UNUSABLE: { status: 500, text: 'a listening address cannot be opened' },

@@ -33,7 +33,7 @@ export interface HttpServer {
 
 type Handler = (response: ServerResponse, parameter: string) => Promise<void> | void;
 
-interface Route {
+export interface Route {
   readonly path: RegExp;
   readonly handle: Handler;
   /** For probes: needs no token. */
@@ -55,9 +55,9 @@ const headers = {
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 };
 
-/** Health, readiness, metrics and a look at the calls. @throws WabError PORT_IN_USE or ADDRESS_UNUSABLE */
-export async function startHttp({ listen, access }: HttpOptions, sources: HttpSources): Promise<HttpServer> {
-  const routes: Route[] = [
+/** The pages, as docs/reference/http.md lists them. */
+export function routesOf(sources: HttpSources): readonly Route[] {
+  return [
     { path: /^\/health$/, open: true, handle: (response) => json(response, 200, { status: 'up' }) },
     {
       path: /^\/ready$/, open: true,
@@ -79,6 +79,11 @@ export async function startHttp({ listen, access }: HttpOptions, sources: HttpSo
     },
     { path: /^\/calls\/([0-9a-f-]{36})\/sip$/, handle: (response, id) => page(response, sources.messages(id)) },
   ];
+}
+
+/** Health, readiness, metrics and a look at the calls. @throws WabError PORT_IN_USE or ADDRESS_UNUSABLE */
+export async function startHttp({ listen, access }: HttpOptions, sources: HttpSources): Promise<HttpServer> {
+  const routes = routesOf(sources);
   const server = createServer(
     { maxHeaderSize: maxHeadBytes, headersTimeout: headTime, requestTimeout: requestTime, connectionsCheckingInterval: 1000, keepAliveTimeout: headTime },
     (request, response) => void dispatch(routes, access(), request, response),

@@ -1,0 +1,27 @@
+import { Command } from 'commander';
+import { readVersion } from '../config/version.js';
+import { registerAuditCommand } from './audit.js';
+import { registerCheckCommand } from './check.js';
+import { registerDoctorCommand } from './doctor.js';
+import { registerRouteCommand } from './route.js';
+import { registerRunCommand } from './run.js';
+import { registerSipserverCommand } from './sipserver.js';
+
+/**
+ * All commands (docs/reference/cli.md). The stand-ins and what they stand on (werift) are loaded where they are wanted only: for their own
+ * command and for the help, never by the service.
+ */
+export async function createProgram({ standIns }: { readonly standIns: boolean }): Promise<Command> {
+  const program = new Command('wa-b2bua')
+    .description('SIP back-to-back user agent between Meta\'s WhatsApp calling and the SIP systems of a business')
+    .version(readVersion())
+    .showHelpAfterError();
+  registerRunCommand(program);
+  registerCheckCommand(program);
+  registerRouteCommand(program);
+  registerAuditCommand(program);
+  registerDoctorCommand(program);
+  if (standIns) (await import('./simulate.js')).registerSimulateCommands(program);
+  registerSipserverCommand(program);
+  return program;
+}

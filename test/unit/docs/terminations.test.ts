@@ -1,0 +1,92 @@
+// docs/reference/terminations.md names every way a call can end, with the statuses that the code gives.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { judgeRefusal, type MetaRefusal } from '../../../lib/call/metaRefusal.js';
+import { statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
+import { leakSigns } from '../../../lib/config/types.js';
+import { errorTable } from '../../../lib/errors.js';
+import { compilePolicy, explainCaller, explainTarget } from '../../../lib/policy/index.js';
+import { house, number } from '../policy/configuration.js';
+import { root, rowsOf, sorted, under } from './tables.js';
+
+const rows = rowsOf('reference/terminations.md');
+
+type ReasonOf<By extends Termination['by']> = Extract<Termination, { by: By }>['reason'];
+
+// The compiler holds these lists to the type: a new reason does not compile without an entry.
+const user: Record<ReasonOf<'user'>, true> = { hangup: true, cancelled: true };
+const peer: Record<ReasonOf<'peer'>, true> = {
+  hangup: true, cancelled: true, expired: true, declined: true, busy: true, noAnswer: true, unreachable: true, refused: true, badSdp: true,
+};
+const us: Record<ReasonOf<'us'>, true> = {
+  mediaTimeout: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
+  metaUnreachable: true, nobodyThere: true, restarted: true, fault: true,
+};
+const meta: Record<MetaRefusal, true> = {
+  noPermission: true, dailyLimit: true, declined: true, unreachable: true, duplicate: true, notConfigured: true, badCredentials: true, payment: true, uriMismatch: true, notAvailable: true,
+  overload: true, sdpRefused: true, mediaTimeout: true, notFound: true, unavailable: true, other: true,
+};
+
+/** "486, 5xx" as statuses; one stands for a class. */
+const statuses = (cell: string): number[] => [...cell.matchAll(/\d(?:\d\d|xx)/g)].map(([status]) => Number(status.replace('xx', '99')));
+
+t.test('by user, peer and us: the reasons, and what the other side gets', (t) => {
+  for (const [heading, by, known] of [['By the user', 'user', user], ['By the peer', 'peer', peer], ['By us', 'us', us]] as const) {
+    const table = under(rows, heading);
+    t.same(sorted(table.map(({ name }) => name)), sorted(Object.keys(known)), heading);
+    for (const { name, cells } of table) {
+      const given = statuses(cells[1] ?? '');
+      t.ok(given.length > 0 && cells.length === 6, name);
+      const told = (of: (termination: Termination) => number): number[] => given.map((status) => of({ by, reason: name, status, text: '' } as Termination));
+      for (const [cell, real] of [[cells[2] ?? '', told(statusForMeta)], [cells[3] ?? '', told(statusForPeer)]] as const) {
+        if (cell === '–') continue;
+        t.same(sorted((cell === 'the same' ? given : statuses(cell)).map(String)), sorted(real.map(String)), `${by} ${name}: ${cell}`);
+      }
+    }
+  }
+  t.end();
+});
+
+t.test("by Meta: each row's words give its reason and status", (t) => {
+  const table = under(rows, 'By Meta');
+  t.same(sorted(table.map(({ name }) => name)), sorted(Object.keys(meta)));
+  for (const { name, cells: [, given = '', words = '', forPeer = ''] } of table) {
+    for (const status of statuses(given)) {
+      const { reason, statusForPeer: told } = judgeRefusal(status, words);
+      t.same({ reason, told }, { reason: name, told: Number(forPeer) }, `${status} ${words}`);
+    }
+  }
+  t.end();
+});
+
+t.test('by policy: every code, with its status', (t) => {
+  const sources = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'lib/call', 'lib/policy'], { cwd: root, encoding: 'utf8' }).trim().split('\n')
+    .map((name) => readFileSync(join(root, name), 'utf8')).join('\n');
+  const policy = compilePolicy(house);
+  const asked = [
+    ...explainTarget(policy, { origin: 'route', number, route: 'main', peer: 'pbx', by: null, uri: 'sip:6001@10.0.0.7' }),
+    ...explainCaller(policy, { peer: 'pbx', uri: 'sip:+447700900100@sbc.example.net', headers: {}, body: '' }),
+  ].filter(({ answer }) => answer !== 'allow').map(({ code }) => code);
+  const limits = [...sources.matchAll(/'(limit\.[a-zA-Z]+)'/g)].map(([, code = '']) => code);
+  const gates = [...sources.matchAll(/(?:deny\(|by: 'policy', reason: )'([\w.]+)'/g)].map(([, code = '']) => code);
+  t.ok(asked.length > 30 && limits.length > 8 && gates.includes('auth.failed') && gates.includes('route.none') && gates.includes('default'));
+  const known = sorted([...asked, ...limits, ...gates, ...leakSigns.map((sign) => `leak.${sign}`)]);
+  const table = under(rows, "Of a user's call", 'Of a target: a route, a redirection, a transfer, a pick-up', "Of a peer's call, and of a pick-up", 'Limits', 'Signs of a leak');
+  t.same(sorted(table.map(({ name }) => name)), known);
+
+  const told = new Map(table.map(({ name, cells }) => [name, Number(cells[1])]));
+  const written = [
+    ...sources.matchAll(/code: '([\w.]+)', status: (\d{3})/g), ...sources.matchAll(/deny\('([\w.]+)', (\d{3})/g), ...sources.matchAll(/reason: '([\w.]+)', rule: [^\n]*?, status: (\d{3})/g),
+  ].map(([, code = '', status = '']) => ({ code, status: Number(status) })).filter(({ code }) => told.has(code));
+  t.ok(written.length > 40, `${written.length} statuses`);
+  for (const { code, status } of written) t.equal(told.get(code), status, code);
+  t.end();
+});
+
+t.test('error codes', (t) => {
+  const table = under(rows, 'Error codes');
+  t.same(table.map(({ name, cells }) => `${name} ${cells[1] ?? ''}`), Object.entries(errorTable).map(([code, { status }]) => `${code} ${status}`));
+  t.end();
+});
