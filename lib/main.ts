@@ -110,7 +110,8 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
     webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => connections.pick(),
   });
   undo.push(() => media.close());
-  const guard = new Guard(() => rules.config.limits.ban, new KnownPlaces(knownPlaces));
+  const places = new KnownPlaces(knownPlaces);
+  const guard = new Guard(() => rules.config.limits.ban, places);
   // Said where an operator looks, not only in the README.
   if (config.sip.server === 'drachtio') log.warn({ part: 'sip' }, "drachtio-server does not verify Meta's certificate and sends no server name: use the embedded server or a verifying TLS relay where that matters");
   const embedded = config.sip.server === 'embedded'
@@ -119,6 +120,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
       refused: (address) => strangerKnocked(address, 'tcp', guard, rules, log),
       unknown: (address, transport) => strangerUnanswered(address, transport, rules, log),
       flowGone: (token) => registrar.flowGone(token),
+      acquainted: () => places.all(),
     }) : null;
   if (embedded !== null) undo.push(() => embedded.server.close());
   await media.start();

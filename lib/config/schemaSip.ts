@@ -28,14 +28,15 @@ const sipLimits: Group = {
   strangers: {
     [about]: {
       doc: 'Strangers are those whom neither their address (meta.sources, peers.*.sources) nor a password makes known. What they have is theirs alone: whatever they '
-        + 'do, Meta, peers and registered phones find their places free. Where nobody registers, and no trunk is known by a password alone, they are answered nothing.',
+        + 'do, Meta, peers and registered phones find their places free. Where nobody registers, and no trunk is known by a password alone, they are answered nothing. '
+        + 'Where an account has shown its password within a week there is as much again of each rate, so that known phones are asked whatever others send.',
     },
     messageBytes: leaf('Bytes of one message.', is.integer(1000, 65_535), 8192),
     messagesPerSecond: leaf('Messages a second from one address (IPv6: one /64).', is.integer(1, 100_000), 200),
     bytesPerSecond: leaf('Bytes a second from one address (IPv6: one /64); a packet counts as 256 at least.', is.integer(1000, 100_000_000), 400_000),
     allMessagesPerSecond: leaf('Messages a second from all of them.', is.integer(1, 100_000), 1000),
     allBytesPerSecond: leaf('Bytes a second from all of them.', is.integer(1000, 1_000_000_000), 2_000_000),
-    requestsPerSecond: leaf('INVITEs and REGISTERs a second that are looked at and asked for a password, from all of them.', is.integer(1, 100_000), 200),
+    requestsPerSecond: leaf('INVITEs and REGISTERs a second that are looked at and asked for a password, from all of them; a fifth of it from one address.', is.integer(1, 100_000), 200),
     transactions: leaf('Such requests waiting for their answer.', is.integer(1, 100_000), 500),
     connections: leaf('Accepted connections, never more than half of those of all; registered phones count here.', is.integer(1, 100_000), 2000),
     connectionsPerAddress: leaf('Accepted connections from one address that have shown no password.', is.integer(1, 100_000), 100),

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { listenError } from '../errors.js';
 import { printable, printableJson } from '../observe/printable.js';
 import { judgeRequest, type HttpAccess } from './access.js';
+import { placeOf } from '../sip/place.js';
 
 /** What the HTTP side can ask of the service. */
 export interface HttpSources {
@@ -107,7 +108,7 @@ export async function startHttp({ listen, access }: HttpOptions, sources: HttpSo
 function boundPerAddress(server: Server): void {
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const from = socket.remoteAddress ?? '';
+    const from = placeOf(socket.remoteAddress ?? '');
     const count = (open.get(from) ?? 0) + 1;
     open.set(from, count);
     socket.once('close', () => {

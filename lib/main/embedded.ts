@@ -7,7 +7,7 @@ import { startSipServer, startSipServerThread, type GivenLimits, type SipServer,
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
 export async function startEmbedded(
-  config: Config, log: Logger, on: { record: (entry: TraceEntry) => void; allow: (address: string) => boolean; refused: (address: string) => void; unknown: (address: string, transport: string) => void; flowGone: (token: string) => void },
+  config: Config, log: Logger, on: { record: (entry: TraceEntry) => void; allow: (address: string) => boolean; refused: (address: string) => void; unknown: (address: string, transport: string) => void; flowGone: (token: string) => void; acquainted: () => readonly string[] },
 ): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');
@@ -31,6 +31,7 @@ export async function startEmbedded(
     onRefused: on.refused,
     onUnknown: on.unknown,
     onFlowGone: on.flowGone,
+    acquainted: on.acquainted,
     // The application in this process does not come back: when its connection is gone so are its calls, and their far ends are to know.
     orphanTime: 0,
   }).catch((error: unknown) => { throw startError(config, error); });

@@ -32,6 +32,11 @@ export class KnownPlaces {
     return false;
   }
 
+  /** Where any account is known. */
+  all(): string[] {
+    return [...this.#byPlace.keys()].filter((place) => this.any(place));
+  }
+
   add(user: string, place: string): void {
     this.#remembered.set(keyOf(user, place), 'known');
     this.#index(user, place);

@@ -36,6 +36,11 @@ export interface SipServerOptions {
    * `StrangerLimits`. Left out: everybody is known, and it is for somebody else to decide who may send to us.
    */
   sources?: SourceRules;
+  /**
+   * Addresses, and networks of IPv6 (/64), where credentials were verified lately, before this start. Guests from there, and from where `authenticated()`
+   * said so in the last week, are served although others use up what guests have.
+   */
+  acquainted?: () => readonly string[];
   /** RFC 3261 timers, ms; for tests. */
   timers?: Partial<Timers>;
   /** Substrings of User-Agent values that get no answer; by default the known scanners. */
@@ -95,6 +100,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   const { onMessage, allow, onRefused, onUnknown, onFlowGone } = o;
   const transports: Transports = new Transports({
     limits, ...(o.tls === undefined ? {} : { tls: o.tls }), ...(o.sources === undefined ? {} : { sources: o.sources }),
+    acquainted: o.acquainted?.() ?? [],
     handlers: {
       message: (bytes, flow) => { layer.receive(bytes, flow); },
       fault: (reason, head, flow) => { layer.unreadable(reason, head, flow); },
@@ -120,7 +126,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   });
   const layer: TransactionLayer = new TransactionLayer({
     timers, user: engine, guard: transports.guard, maxTransactions: limits.transactions, maxHeaders: limits.headers,
-    maxGuests: limits.strangers.transactions, question: (flow) => transports.gate.question(flow),
+    maxGuests: limits.strangers.transactions, question: (flow) => transports.gate.question(flow), acquainted: (flow) => transports.gate.isAcquainted(flow),
     ...(onMessage === undefined ? {} : { trace: (flow, text) => { onMessage(wireMessage('in', flow, text)); } }),
     ...(onRefused === undefined ? {} : { refused: (flow) => { if (flow.protocol !== 'udp') onRefused(flow.remote.address); } }),
     udp: (address, port) => transports.udp({ address, port }),

@@ -13,7 +13,7 @@ const MOST_ASKED = 2000;
 
 if (parentPort === null) throw new Error('threadMain.ts runs as a worker thread only');
 const port = parentPort;
-const { options, wants } = workerData as ThreadOptions;
+const { options, acquainted, wants } = workerData as ThreadOptions;
 const tell = (message: FromThread): void => { port.postMessage(message); };
 
 /** What the other thread said about addresses, and until when that counts. */
@@ -40,7 +40,7 @@ const log = (level: LogLevel) => (facts: object, text: string): void => { tell({
 
 try {
   const server: SipServer = await startSipServer({
-    ...options, logger: { info: log('info'), warn: log('warn'), error: log('error'), debug: log('debug') },
+    ...options, acquainted: () => acquainted, logger: { info: log('info'), warn: log('warn'), error: log('error'), debug: log('debug') },
     ...(wants.wire ? { onMessage: (message) => { tell({ kind: 'wire', message }); } } : {}),
     ...(wants.allow ? { allow } : {}),
     ...(wants.flowGone ? { onFlowGone: (token) => { tell({ kind: 'flowGone', token }); } } : {}),

@@ -21,11 +21,11 @@ export interface Datagrams {
   close(): void;
 }
 
-export async function datagrams(address = strangersAddress): Promise<Datagrams> {
+export async function datagrams(address = strangersAddress, port = 0): Promise<Datagrams> {
   const socket = createSocket('udp4');
   const heard: string[] = [];
   socket.on('message', (bytes) => { heard.push(bytes.toString('latin1')); });
-  socket.bind(0, address);
+  socket.bind(port, address);
   await once(socket, 'listening');
   return {
     heard, port: socket.address().port, close: () => { socket.close(); },

@@ -44,7 +44,7 @@ export class Door {
     // RFC 3261 §9.2, §12.2.2.
     else if (method === 'CANCEL' || tagOf(request.get('to') ?? '') !== undefined) this.refuse(request, flow, 481, undefined);
     else if (!WITH_CREDENTIALS.has(method)) this.refuse(request, flow, 403, undefined);
-    else if (this.options.user.ready() && this.room() && this.options.question(flow)) this.ask(request, flow);
+    else if (this.options.user.ready() && this.room(flow) && this.options.question(flow)) this.ask(request, flow);
     else {
       this.owner.counters.strangersRefused++;
       // Over UDP it comes again by itself; a connection is told.
@@ -76,10 +76,10 @@ export class Door {
     this.options.user.request(tx);
   }
 
-  private room(): boolean {
+  private room(flow: Flow): boolean {
     if (this.waiting.size < this.options.maxGuests) return true;
     const [oldest] = this.waiting;
-    if (oldest === undefined || Date.now() - oldest.since < FAIR_TIME) return false;
+    if (oldest === undefined || (Date.now() - oldest.since < FAIR_TIME && this.options.acquainted?.(flow) !== true)) return false;
     this.owner.counters.strangersDropped++;
     oldest.abandon(new Error('gave way to a newer request'));
     return true;

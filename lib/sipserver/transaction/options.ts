@@ -35,6 +35,8 @@ export interface LayerOptions {
   maxGuests: number;
   /** The application may be asked about one more in this second. */
   question(flow: Flow): boolean;
+  /** A stranger who is likely to have a password. */
+  acquainted?(flow: Flow): boolean;
   /** A message of a stranger that belongs to something of ours, for the trace. */
   trace?(flow: Flow, text: string): void;
   /** A stranger was refused something. */

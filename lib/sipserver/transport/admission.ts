@@ -43,7 +43,7 @@ export class Admission {
   /** A place for a connection from there, or undefined, and then a counter says why. `dropHandshake` is given for TLS. */
   enter(address: string, known: boolean, dropHandshake: DropHandshake | undefined): Place | undefined {
     if (!this.user.allowed(address)) this.counters.refusedConnections++;
-    else if ((this.byAddress.get(address) ?? 0) >= this.limits.connectionsPerAddress) this.counters.refusedPerAddress++;
+    else if ((this.byAddress.get(known ? address : placeOf(address)) ?? 0) >= this.limits.connectionsPerAddress) this.counters.refusedPerAddress++;
     else if (known ? this.roomForKnown(dropHandshake) : this.roomForStranger(address, dropHandshake)) return this.take(address, known);
     return undefined;
   }
@@ -79,10 +79,12 @@ export class Admission {
 
   private take(address: string, known: boolean): Place {
     const place = placeOf(address);
+    // Addresses that rules name are each their own.
+    const holder = known ? address : place;
     let counted = !known;
     let held = true;
     this.open++;
-    count(this.byAddress, address, 1);
+    count(this.byAddress, holder, 1);
     if (!known) {
       this.strangers++;
       count(this.unproved, place, 1);
@@ -98,7 +100,7 @@ export class Admission {
         if (!held) return;
         held = false;
         this.open--;
-        count(this.byAddress, address, -1);
+        count(this.byAddress, holder, -1);
         if (!known) this.strangers--;
         if (counted) count(this.unproved, place, -1);
       },

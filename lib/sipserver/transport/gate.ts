@@ -12,8 +12,11 @@ const TOLD_AGAIN = 3_600_000;
 const MOST_TOLD = 1000;
 
 export class StrangerGate {
-  /** Apart: an address over UDP can be forged, so that whoever forges takes nothing from those who hold a connection. */
-  private readonly budgets: { readonly datagrams: StrangerBudget; readonly streams: StrangerBudget };
+  /**
+   * Apart: an address over UDP can be forged, so that whoever forges takes nothing from those who hold a connection. `acquainted`: as much again for
+   * places where somebody has shown a password lately; only whoever knows such places can forge them, and none of them has it all.
+   */
+  private readonly budgets: { readonly datagrams: StrangerBudget; readonly streams: StrangerBudget; readonly acquainted: StrangerBudget };
   /** Their connections; the one by which something was proved last stands last. */
   private readonly streams = new Map<number, StreamFlow>();
 
@@ -21,10 +24,11 @@ export class StrangerGate {
   /** Place → when it was told of. */
   private readonly told = new Map<string, number>();
 
-  /** `concerns` tells whether a message may belong to a dialog or transaction of ours, whoever sent it; `unknown` hears of some who got no answer. */
-  constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly concerns: (bytes: Buffer) => boolean,
-    private readonly unknown: (address: string, protocol: Protocol) => void) {
-    this.budgets = { datagrams: new StrangerBudget(limits.strangers, limits.addresses), streams: new StrangerBudget(limits.strangers, limits.addresses) };
+  /** `acquainted` tells whether somebody at this place has shown a password lately, `concerns` whether a message may belong to a dialog or transaction of ours, whoever sent it; `unknown` hears of some who got no answer. */
+  constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly acquainted: (place: string) => boolean,
+    private readonly concerns: (bytes: Buffer) => boolean, private readonly unknown: (address: string, protocol: Protocol) => void) {
+    const budget = (): StrangerBudget => new StrangerBudget(limits.strangers, limits.addresses);
+    this.budgets = { datagrams: budget(), streams: budget(), acquainted: budget() };
   }
 
   /** True when the message of a stranger may be read. What concerns us is, also beyond the budget: nobody else can know its Call-ID. */
@@ -35,11 +39,8 @@ export class StrangerGate {
       this.tell(flow.remote.address, flow.protocol);
       return false;
     }
-    const now = Date.now();
-    const place = placeOf(flow.remote.address);
     // Bytes of a connection are counted as they arrive.
-    const budget = this.budgetOf(flow);
-    const within = budget.message(place, now) && (flow.protocol !== 'udp' || budget.received(place, bytes.length, now));
+    const within = this.has(flow, (budget, place, now) => budget.message(place, now) && (flow.protocol !== 'udp' || budget.received(place, bytes.length, now)));
     if (within || this.concerns(bytes)) return true;
     this.counters.strangersRateDropped++;
     return false;
@@ -47,21 +48,26 @@ export class StrangerGate {
 
   /** The same for keep-alives. */
   pings(flow: Flow, count: number): boolean {
-    const within = flow.source === 'guest' && this.budgetOf(flow).message(placeOf(flow.remote.address), Date.now(), count);
+    const within = flow.source === 'guest' && this.has(flow, (budget, place, now) => budget.message(place, now, count));
     if (!within) this.counters.strangersRateDropped++;
     return within;
   }
 
   /** Bytes have arrived on a connection of theirs. */
   bytes(flow: Flow, bytes: number): boolean {
-    const within = this.budgetOf(flow).received(placeOf(flow.remote.address), bytes, Date.now());
+    const within = this.has(flow, (budget, place, now) => budget.received(place, bytes, now));
     if (!within) this.counters.strangersRateDropped++;
     return within;
   }
 
   /** The application is to be asked about a request of theirs. */
   question(flow: Flow): boolean {
-    return this.budgetOf(flow).question(Date.now());
+    return this.has(flow, (budget, place, now) => budget.question(place, now));
+  }
+
+  /** Somebody where this came from has shown a password lately. */
+  isAcquainted({ remote: { address } }: Flow): boolean {
+    return this.acquainted(placeOf(address));
   }
 
   /** A connection of somebody who could only have business here if something were going on. */
@@ -71,11 +77,14 @@ export class StrangerGate {
   }
 
   connection(address: string): boolean {
-    return this.budgets.streams.connection(placeOf(address), Date.now());
+    return this.has({ protocol: 'tcp', remote: { address } }, (budget, place, now) => budget.connection(place, now));
   }
 
-  private budgetOf({ protocol }: Flow): StrangerBudget {
-    return protocol === 'udp' ? this.budgets.datagrams : this.budgets.streams;
+  /** Whether the budget of those places has it, or else the one of everybody. */
+  private has({ protocol, remote }: { readonly protocol: Protocol; readonly remote: { readonly address: string } }, within: (budget: StrangerBudget, place: string, now: number) => boolean): boolean {
+    const place = placeOf(remote.address);
+    const now = Date.now();
+    return (this.acquainted(place) && within(this.budgets.acquainted, place, now)) || within(protocol === 'udp' ? this.budgets.datagrams : this.budgets.streams, place, now);
   }
 
   opened(stream: StreamFlow): void {

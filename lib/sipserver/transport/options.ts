@@ -35,6 +35,8 @@ export interface TransportOptions {
   limits?: GivenLimits;
   /** Who is who; without it everybody is known. */
   sources?: SourceRules;
+  /** Where passwords were shown lately: addresses, and networks of 64 bits of IPv6. */
+  acquainted?: readonly string[];
   tls?: IdentityFiles;
   /** Ends a TLS handshake that offers ALPN with alert 120 (RFC 7301 §3.2), as wa.meta.vc does; for its stand-in. Otherwise ALPN is ignored. */
   refuseAlpn?: boolean;

@@ -37,6 +37,7 @@ export class StrangerBudget {
   private readonly bytes: RateLimiter;
   private readonly allMessages: RateLimiter;
   private readonly allBytes: RateLimiter;
+  private readonly questions: RateLimiter;
   private readonly allQuestions: RateLimiter;
   private readonly connections: RateLimiter;
   private readonly allConnections: RateLimiter;
@@ -46,8 +47,9 @@ export class StrangerBudget {
     this.bytes = new RateLimiter(limits.bytesPerSecond, addresses);
     this.allMessages = new RateLimiter(limits.allMessagesPerSecond, 1);
     this.allBytes = new RateLimiter(limits.allBytesPerSecond, 1);
-    this.allQuestions = new RateLimiter(limits.requestsPerSecond, 1);
     // Of those of one second nobody has more than a fifth.
+    this.questions = new RateLimiter(Math.ceil(limits.requestsPerSecond / 5), addresses);
+    this.allQuestions = new RateLimiter(limits.requestsPerSecond, 1);
     this.connections = new RateLimiter(Math.ceil(limits.connectionsPerSecond / 5), addresses);
     this.allConnections = new RateLimiter(limits.connectionsPerSecond, 1);
   }
@@ -64,8 +66,8 @@ export class StrangerBudget {
   }
 
   /** A request that the application is to be asked about. */
-  question(now: number): boolean {
-    return this.allQuestions.allow('', now);
+  question(place: string, now: number): boolean {
+    return this.questions.allow(place, now) && this.allQuestions.allow('', now);
   }
 
   connection(place: string, now: number): boolean {

@@ -19,6 +19,10 @@ export type SourceClass = 'known' | 'authenticated' | 'guest' | 'stranger';
 /** UDP addresses with verified credentials that are remembered; the oldest give way. */
 const MOST_AUTHENTICATED = 100_000;
 
+/** Places where a password was shown that are remembered, and for how long after it was, ms. */
+const MOST_ACQUAINTED = 200_000;
+const ACQUAINTED_FOR = 7 * 86_400_000;
+
 /** Classes of addresses that are remembered. */
 const MOST_JUDGED = 20_000;
 
@@ -32,6 +36,9 @@ export class Sources {
   private readonly judged = new Map<string, SourceClass>();
   /** UDP address and port → until when, in order of the last authentication. */
   private readonly authenticatedUdp = new Map<string, number>();
+
+  /** Place → until when it counts that a password was shown there, in order of the last time. */
+  private readonly acquaintances = new Map<string, number>();
 
   constructor(rules?: SourceRules) {
     if (rules !== undefined) this.replace(rules);
@@ -79,6 +86,19 @@ export class Sources {
 
   get authenticatedSize(): number {
     return this.authenticatedUdp.size;
+  }
+
+  /** A password was shown at this address, or somewhere in this /64, lately. */
+  acquaint(address: string, now: number): void {
+    const place = placeOf(address.replace(/\/64$/, ''));
+    this.acquaintances.delete(place);
+    this.acquaintances.set(place, now + ACQUAINTED_FOR);
+    if (this.acquaintances.size > MOST_ACQUAINTED) this.acquaintances.delete(this.acquaintances.keys().next().value ?? '');
+  }
+
+  /** See `placeOf`. */
+  acquainted(place: string, now: number): boolean {
+    return (this.acquaintances.get(place) ?? 0) > now;
   }
 
   /** Called now and then. */

@@ -47,7 +47,8 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.handlers = options.handlers;
     this.limits = withDefaults(options.limits ?? {});
     this.sources = new Sources(options.sources);
-    this.gate = new StrangerGate(this.limits, this.counters, (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
+    for (const place of options.acquainted ?? []) this.sources.acquaint(place, Date.now());
+    this.gate = new StrangerGate(this.limits, this.counters, (place) => this.sources.acquainted(place, Date.now()), (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
     this.pool = new ConnectionPool(this.limits, this.counters, (socket, target) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
       const flow = new StreamFlow(this.nextFlowId(), target.protocol, false, socket, this, remote, target.protocol === 'tls' ? target.host : undefined, Date.now());
@@ -129,7 +130,9 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   /** Credentials were verified in a request from there: whoever is at this connection, or UDP address, is known for so many seconds. */
   authenticated(protocol: Protocol, remote: Address, seconds: number): void {
-    const until = Date.now() + seconds * 1000;
+    const now = Date.now();
+    const until = now + seconds * 1000;
+    this.sources.acquaint(remote.address, now);
     if (protocol === 'udp') this.sources.authenticate(remote, until);
     else this.theirs.authenticate(protocol, remote, until);
   }
