@@ -14,24 +14,46 @@ function read(description: string): void {
   if (!/^m=audio \d+ /m.test(description)) throw new WabError('SDP_UNACCEPTABLE', 'no audio');
 }
 
-class FakeLeg implements PeerLeg {
+/** A usable description of audio, as a peer gives it. */
+export const PEER_SDP = plain;
+
+export class FakeLeg implements PeerLeg {
   readonly events = true;
-  readonly flow = { listens: true, sends: true };
+  /** Null until a description has been settled. */
+  flow: { listens: boolean; sends: boolean } | null = null;
+  closed = false;
   async offer(): Promise<string> { return Promise.resolve(plain); }
-  async takeAnswer(answer: string): Promise<void> { return Promise.resolve(read(answer)); }
-  async answer(offer: string): Promise<string> { read(offer); return Promise.resolve(plain); }
+  async takeAnswer(answer: string): Promise<void> { return Promise.resolve(this.#settle(answer)); }
+  async answer(offer: string): Promise<string> { this.#settle(offer); return Promise.resolve(plain); }
   async play(): Promise<void> { return Promise.resolve(); }
-  async close(): Promise<void> { return Promise.resolve(); }
+  async close(): Promise<void> { this.closed = true; return Promise.resolve(); }
+
+  #settle(description: string): void {
+    read(description);
+    this.flow = { listens: !/^a=(?:sendonly|inactive)/m.test(description), sends: !/^a=(?:recvonly|inactive)/m.test(description) };
+  }
 }
 
-class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall {
+export class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall {
   async answerMeta(offer: string): Promise<string> { read(offer); return Promise.resolve(secure); }
   async offerMeta(): Promise<string> { return Promise.resolve(secure); }
   async takeMetaAnswer(answer: string): Promise<void> { return Promise.resolve(read(answer)); }
   start(): void { /* no packet is sent */ }
-  addPeerLeg(): PeerLeg { return new FakeLeg(); }
+  readonly legs: FakeLeg[] = [];
+  addPeerLeg(): PeerLeg {
+    const leg = new FakeLeg();
+    this.legs.push(leg);
+    return leg;
+  }
+
   connect(): void { /* nobody hears anybody */ }
-  async play(): Promise<void> { return Promise.resolve(); }
+  /** What was played, in order; null: stopped. */
+  readonly played: ({ readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null)[] = [];
+  async play(source: { readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null): Promise<void> {
+    this.played.push(source);
+    return Promise.resolve();
+  }
+
   sendDtmf(): void { /* no packet is sent */ }
   async stats(): Promise<CallMediaStats> { return Promise.resolve(figures); }
   async close(): Promise<CallMediaStats> { return Promise.resolve(figures); }
