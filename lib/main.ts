@@ -158,7 +158,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   undo.push(() => registrar.close());
   const askAt = (uri: string, proxy: string | null, headers: SipHeaders, timeout: number): Promise<OptionsOutcome | null> =>
     (connections.healthy ? sendOptions(connections.pick(), { uri, proxy, headers, from: `sip:${config.domain}`, timeout }) : Promise.resolve(null));
-  const health = new HealthMonitor({ peers: () => rules.config.peers, ask: (uri, timeout) => askAt(uri, null, {}, timeout), log: log.child({ part: 'health' }), now: Date.now });
+  const health = new HealthMonitor({ peers: () => rules.config.peers, ask: (uri, timeout) => askAt(uri, null, {}, timeout), moved: (peer) => calls.askAbout(peer), log: log.child({ part: 'health' }), now: Date.now });
   undo.push(() => health.close());
   const unanswered = new UnansweredCalls(() => rules.config, (user) => userNames.keyOf(user), log.child({ part: 'calls' }));
   const context: CallContext = {

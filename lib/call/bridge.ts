@@ -1,5 +1,5 @@
 import { SHIPPED_MUSIC } from '../media/index.js';
-import type { MediaCall } from '../media/types.js';
+import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import type { Call } from './call.js';
@@ -52,6 +52,7 @@ export class Bridge implements PeerDialogUser {
     this.media = media;
     this.manner = manner;
     this.comfort = new Comfort(media, call.log);
+    media.on('peerSilent', (leg) => this.#silent(leg));
     media.on('dtmf', (digit, duration) => this.#current?.sendDigit(digit, duration));
   }
 
@@ -73,7 +74,7 @@ export class Bridge implements PeerDialogUser {
     const { local, remote } = dialog.tags;
     dialog.onEnd(this.context.dialogs.add({
       callId: dialog.callId, localTag: local, remoteTag: remote, early: false, peer: won.target.peer, call: this.call,
-      giveTo: (newcomer) => this.#replace(dialog, newcomer),
+      ask: () => dialog.ask(), giveTo: (newcomer) => this.#replace(dialog, newcomer),
     }));
     return dialog;
   }
@@ -92,6 +93,16 @@ export class Bridge implements PeerDialogUser {
     this.media.connect(dialog.leg);
     this.#hold(dialog);
     dialog.begin();
+  }
+
+  /** Of who rings with early media, or has been transferred away, a silence says nothing. */
+  #silent(leg: PeerLeg): void {
+    const { call } = this;
+    const party = this.#current?.leg === leg && this.#transfer === null ? this.#current.party : null;
+    if (party === null) return;
+    const seconds = this.context.rules().config.peers[party.peer]?.mediaTimeout ?? 0;
+    call.log.warn({ peer: party.peer, user: party.user, seconds }, `peer ${party.peer} has sent no media for ${seconds} s (peers.${party.peer}.mediaTimeout): the call is ended`);
+    call.end({ by: 'us', reason: 'peerSilent', status: 408, text: `no media from peer ${party.peer} for ${seconds} s` });
   }
 
   gone(from: PeerDialog, why: Termination): void {

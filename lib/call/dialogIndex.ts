@@ -11,6 +11,8 @@ export interface KnownDialog {
   /** Name of the peer at its other end. */
   readonly peer: string;
   readonly call: Call;
+  /** Asks its other end whether it stands; it ends if not. Null: that is not known before it is confirmed. */
+  readonly ask: (() => Promise<void>) | null;
   /** Gives the WhatsApp user to who picked up; this dialog ends. False: too late, it is over or was picked up already. */
   readonly giveTo: (newcomer: Won) => boolean;
 }
@@ -30,6 +32,11 @@ export class DialogIndex {
     return () => {
       if (this.#dialogs.get(key) === dialog) this.#dialogs.delete(key);
     };
+  }
+
+  /** Those with this peer. */
+  withPeer(peer: string): KnownDialog[] {
+    return [...this.#dialogs.values()].filter((dialog) => dialog.peer === peer);
   }
 
   /** RFC 3891 §3: to-tag is compared with our own tag, from-tag with that of the other end. */

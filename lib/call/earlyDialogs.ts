@@ -50,7 +50,7 @@ export class EarlyDialogs {
     if (fork === undefined) {
       // The embedded server has the same bound; drachtio-server has none.
       if (this.#forks.size >= maxForks) return;
-      const forget = this.#context.dialogs.add({ callId, localTag, remoteTag, early: true, peer: this.#peer, call: this.#call, giveTo: this.#giveTo });
+      const forget = this.#context.dialogs.add({ callId, localTag, remoteTag, early: true, peer: this.#peer, call: this.#call, ask: null, giveTo: this.#giveTo });
       this.#forks.set(remoteTag, fork = { answer: null, updated: false, forget });
     }
     if (response.body === '') return;

@@ -4,9 +4,9 @@ import type { CallContext } from './context.js';
 
 /** What the media of a call with this peer may be, and where. `from`: the address that its signalling comes from, or goes to; null: not known. */
 export function mediaProfile(context: Pick<CallContext, 'objectsToPlace'>, peer: PeerConfig, from: string | null): PeerMediaProfile {
-  const { codecs, srtp, dtmf, media } = peer;
+  const { codecs, srtp, dtmf, media, mediaTimeout } = peer;
   return {
-    codecs, srtp, dtmf, refuses: (address, port) => context.objectsToPlace(media, address, port),
+    codecs, srtp, dtmf, mediaTimeout, refuses: (address, port) => context.objectsToPlace(media, address, port),
     ...(peer.register || peer.nat ? { latch: { from } } : {}),
   };
 }

@@ -145,6 +145,20 @@ export class PeerDialog {
     return response.status;
   }
 
+  /**
+   * Asks the far end whether the dialog stands, with OPTIONS (RFC 3261 §11); it ends where the answer is that there is none (RFC 3261 §12.2.1.2).
+   * No answer says nothing here: that section would end it too, but a peer that is slow, or away for a moment, is not to lose its calls.
+   */
+  async ask(): Promise<void> {
+    if (this.#over || !this.#dialog.connected) return;
+    const { status } = await requestInDialog(this.#dialog, 'OPTIONS', { Accept: 'application/sdp' });
+    if (status !== 481 || this.#over) return;
+    const { peer } = this.party;
+    this.#call.log.warn({ peer }, `peer ${peer} does not know this call any more: it was started anew, or has ended the call without a word`);
+    this.#gone({ by: 'us', reason: 'peerGone', status: 481, text: `peer ${peer} does not know the call any more` });
+    this.#call.track(this.#bye(formatReason('SIP', 481, 'Call does not exist')).catch(() => undefined));
+  }
+
   /** Ends it with BYE; resolves when that is answered. `reason` is a Reason header value. May be called twice. */
   async hangUp(reason: string): Promise<void> {
     if (this.#over) return;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { objectsTo, type Objection } from '../sip/drachtio.js';
 import { tagOf } from '../sip/headers.js';
@@ -9,6 +10,9 @@ import { takePickup } from './pickup.js';
 import type { Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
 import { after } from '../util/after.js';
+
+/** Milliseconds between two questions about calls with one peer. */
+const ASK_EVERY = 10;
 
 /** Everything that arrives outside a dialog comes here and is given to the right hands. */
 export class CallService {
@@ -42,6 +46,20 @@ export class CallService {
     const deadline = after(seconds * 1000, () => this.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' }));
     await Promise.all(calls.map((call) => call.ended));
     clearTimeout(deadline);
+  }
+
+  /**
+   * A peer has gone out of service, or is back: it is asked of each call with it whether it still has it, some at a time. One that was
+   * started anew has none of them.
+   */
+  askAbout(peer: string): void {
+    const asks = this.#context.dialogs.withPeer(peer).flatMap(({ ask }) => ask ?? []);
+    void (async () => {
+      for (const ask of asks) {
+        ask().catch((error: unknown) => this.#context.log.debug({ peer, err: error }, 'a peer could not be asked whether a call with it stands'));
+        await sleep(ASK_EVERY, undefined, { ref: false });
+      }
+    })();
   }
 
   endAll(termination: Termination): void {

@@ -17,7 +17,7 @@ export type Termination =
   | {
       readonly by: 'us';
       readonly reason:
-        | 'mediaTimeout' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
+        | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
         | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'fault';
       readonly status: number;
       readonly text: string;

@@ -58,6 +58,10 @@ export const peerSchema: Group = {
     + 'comes from elsewhere is dropped.', is.bool, false,
   ),
   media: listOf('Networks that its media may be in, e.g. ["10.0.0.0/24"]; []: any but multicast, loopback, ourselves and the like.', is.cidr),
+  mediaTimeout: leaf(
+    'Seconds without a packet from it, RTP or RTCP (with media.engine: freeswitch RTP alone), before the call is ended; 0: never. While either side is on hold it may be silent. '
+    + 'Longer where it records or waits without sending anything.', is.integer(0, 3600), 60,
+  ),
   mayCall: listOf('Business numbers it may call WhatsApp users from.', is.e164, [], { example: '["+447700900001"]' }),
   mayTransferTo: listOf('Other peers whose users it may transfer or redirect a call to; its own users always.', is.name),
   country: leaf('Country of national numbers it dials (GB); null: international forms only.', is.orNull(is.country), null),

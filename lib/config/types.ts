@@ -206,6 +206,8 @@ export interface PeerConfig {
   readonly dtmf: 'rfc4733' | 'info';
   /** It is behind NAT: its plain media may come from elsewhere than its description says. Users who register may be, always. */
   readonly nat: boolean;
+  /** Seconds without a packet from it, while it says that it sends and listens, after which the call is ended; 0: never. */
+  readonly mediaTimeout: number;
   /** Networks (CIDR) that its media may be in; empty: any. */
   readonly media: readonly string[];
   /** Business numbers this peer may use for business-initiated calls. */

@@ -35,6 +35,8 @@ export interface MediaCallOptions {
 export interface MediaCallEvents {
   /** Nothing came from Meta's side for the configured time. */
   mediaTimeout: [];
+  /** Nothing came for the configured time from the peer that is connected, which is to send: no RTP, and no RTCP where the engine hears that. */
+  peerSilent: [leg: PeerLeg];
   /** The engine that held this call is gone; the call cannot be saved. */
   engineLost: [reason: string];
   /** A digit from the WhatsApp user: '0'-'9', '*', '#', 'A'-'D'; duration in milliseconds. */
@@ -74,6 +76,8 @@ export interface PeerMediaProfile {
   readonly codecs: readonly PeerCodec[];
   readonly srtp: PeerSrtp;
   readonly dtmf: 'rfc4733' | 'info';
+  /** Seconds without a packet from this peer before 'peerSilent'; 0, or left out: never. */
+  readonly mediaTimeout?: number;
   /**
    * Its plain media may come from elsewhere than its description says, as behind NAT, but only from there or from the address its signalling
    * came from. Left out: from where its description says, nothing else.
@@ -114,6 +118,8 @@ export interface LegMediaStats {
   readonly bytesOut: number;
   /** Packets lost on the way to us, from sequence numbers or the engine. */
   readonly lost: number;
+  /** Milliseconds in which nothing came though this side was to send: pauses of more than a second, not on hold. */
+  readonly silentMs: number;
   /** Milliseconds; null when unknown. */
   readonly jitterMs: number | null;
   readonly roundTripMs: number | null;

@@ -8,6 +8,8 @@ export interface HealthMonitorOptions {
   readonly peers: () => Readonly<Record<string, PeerConfig>>;
   /** OPTIONS to a peer, given up after `timeout` milliseconds; null when there is no way to ask now, which says nothing of the peer. */
   readonly ask: (uri: string, timeout: number) => Promise<OptionsOutcome | null>;
+  /** A peer has gone out of service, or is back. */
+  readonly moved: (peer: string) => void;
   readonly log: Logger;
   /** Milliseconds. */
   readonly now: () => number;
@@ -112,6 +114,7 @@ export class HealthMonitor {
     const before = watch.health;
     const after = watch.health = observe(before, { failure }, watch.rules, this.#options.now());
     if (after.state !== before.state) this.#tell(watch, before, after);
+    if ((after.state === 'out') !== (before.state === 'out')) this.#options.moved(watch.peer);
     // A call found nobody: whether that is so is asked now and not at the end of the interval.
     if (failure !== null && after.state !== 'out' && !watch.asking) this.#plan(watch);
   }

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { WabError } from '../../lib/errors.js';
 import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaEngine, MediaEngineStatus, PeerLeg } from '../../lib/media/types.js';
 
-const silent: LegMediaStats = { codec: null, keying: null, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, lost: 0, jitterMs: null, roundTripMs: null, mos: null };
+const silent: LegMediaStats = { codec: null, keying: null, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, lost: 0, silentMs: 0, jitterMs: null, roundTripMs: null, mos: null };
 const figures: CallMediaStats = { meta: silent, peer: silent };
 const sdp = (...lines: string[]): string => ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0', ...lines, 'a=ptime:20', 'a=sendrecv', ''].join('\r\n');
 const plain = sdp('m=audio 40000 RTP/AVP 0 101', 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000');

@@ -5,6 +5,7 @@ import { InStream } from './inStream.js';
 import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
 import { answerReport, RtcpSession } from './rtcp.js';
 import { OutStream, type EventUnit, type StreamFormat } from './outStream.js';
+import { Silence } from './silence.js';
 import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
 
 /** Between two ticks no more than this counts as a silence, in milliseconds: more is a stall of ours, in which nobody listened. */
@@ -25,6 +26,7 @@ export class Side {
   readonly outgoing: OutStream;
   /** Meta's side only: the engine does the peers'. */
   readonly rtcp: RtcpSession | null;
+  readonly silence = new Silence();
   readonly send: (packet: Buffer) => void;
   /** What each payload type is: audio, or events with durations in this unit. */
   readonly #kinds = new Map<number, 'audio' | EventUnit>();
@@ -100,6 +102,7 @@ export class Side {
       packetsIn: this.incoming.packets, bytesIn: this.incoming.bytes, lost: this.incoming.lost, jitterMs: this.incoming.jitterMs,
       packetsOut: this.outgoing.packets, bytesOut: this.outgoing.bytes, silentOut: this.outgoing.silent, eventsOut: this.outgoing.events,
       roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null, silentMs: this.call.awake.now - this.#heardAt,
+      missedMs: this.silence.total(this.call.awake.now),
     };
   }
 }
@@ -114,9 +117,6 @@ export class AnchorCall {
   #connected: Side | null = null;
   #started = false;
   #mediaTimeoutMs = 0;
-  /** When media of Meta's came last, by the call's clock. */
-  #aliveAt = 0;
-  #reported = false;
   readonly #heard = new EventReader();
   readonly #report: (report: AnchorReport) => void;
 
@@ -127,25 +127,36 @@ export class AnchorCall {
   start(now: number, mediaTimeoutMs: number): void {
     this.#started = true;
     this.#mediaTimeoutMs = mediaTimeoutMs;
-    this.watch();
-    this.meta?.outgoing.start(now);
-    this.meta?.rtcp?.start(now);
+    this.#startMeta(now);
+    this.#expect(this.#connected);
   }
 
-  /** Counts Meta's silence from now on. */
-  watch(): void {
-    this.#aliveAt = this.awake.now;
-    this.#reported = false;
+  #startMeta(now: number): void {
+    const side = this.meta;
+    if (side === null || !this.#started) return;
+    side.silence.limitMs = this.#mediaTimeoutMs;
+    this.#expect(side);
+    side.outgoing.start(now);
+    side.rtcp?.start(now);
+  }
+
+  /** Counts anew how long this side is silent. */
+  watch(id: SideId): void {
+    this.#expect(id === 'meta' ? this.meta : this.peers.get(id) ?? null);
+  }
+
+  /** The same, where it is to send: Meta's always, a peer's while the user talks with it and neither of them is on hold. */
+  #expect(side: Side | null): void {
+    const talks = side === this.meta || (side === this.#connected && side?.flow.sends === true && side.flow.listens);
+    if (this.#started && talks) side?.silence.expect(this.awake.now);
+    else side?.silence.rest(this.awake.now);
   }
 
   /** A side was made: lets its streams run as the call's state asks. */
   added(side: Side, now: number): void {
     if (side.id === 'meta') {
       this.meta = side;
-      if (this.#started) {
-        side.outgoing.start(now);
-        side.rtcp?.start(now);
-      }
+      this.#startMeta(now);
     } else {
       this.peers.set(side.id, side);
     }
@@ -153,9 +164,12 @@ export class AnchorCall {
 
   connect(id: number | null, now: number): void {
     const side = id === null ? null : this.peers.get(id) ?? null;
-    if (side === this.#connected) return;
-    this.#connected?.outgoing.pause();
+    const before = this.#connected;
     this.#connected = side;
+    this.#expect(before);
+    this.#expect(side);
+    if (side === before) return;
+    before?.outgoing.pause();
     this.meta?.outgoing.detach();
     if (side?.flow.listens) side.outgoing.start(now);
   }
@@ -164,6 +178,7 @@ export class AnchorCall {
   flows(side: Side, flow: Flow, now: number): void {
     side.flow = flow;
     if (side === this.meta) return;
+    this.#expect(side);
     if (!flow.listens) side.outgoing.pause();
     else if (side === this.#connected) side.outgoing.start(now);
   }
@@ -182,7 +197,7 @@ export class AnchorCall {
       if (answer) side.send(answer);
       return;
     }
-    this.#aliveAt = this.awake.now;
+    side.silence.heard(this.awake.now);
     side.rtcp?.take(packet, now);
   }
 
@@ -192,13 +207,13 @@ export class AnchorCall {
     if (offset < 0) return;
     if (side !== this.meta && side.new) return;
     if (side.door !== 'open') return this.#knock(side);
+    side.silence.heard(this.awake.now);
     const type = (packet[1] as number) & 0x7f;
     const kind = side.kindOf(type);
     if (kind === undefined) return;
     const isEvent = kind !== 'audio';
     side.incoming.take(packet, packet.length - offset, now, !isEvent);
     const fromMeta = side === this.meta;
-    if (fromMeta) this.#aliveAt = this.awake.now;
     if (fromMeta && isEvent) this.#hear(packet, offset, now);
     const target = fromMeta ? this.#connected : side === this.#connected ? this.meta : null;
     if (target === null || !side.flow.sends) return;
@@ -235,10 +250,9 @@ export class AnchorCall {
     const report = this.meta?.rtcp?.tick(now);
     if (report) this.meta?.send(report);
     if (!this.#heard.ended && now - this.#heard.lastAt > EVENT_LOST_MS) this.#digitEnds();
-    if (!this.#started || this.#mediaTimeoutMs === 0 || this.#reported) return;
-    if (this.awake.now - this.#aliveAt > this.#mediaTimeoutMs) {
-      this.#reported = true;
-      this.#report({ op: 'silent', call: this.id });
+    for (const side of [this.meta, this.#connected]) {
+      const due = side?.silence.due(this.awake.now) ?? null;
+      if (side !== null && (due === 'whole' || (due === 'half' && side !== this.meta))) this.#report({ op: 'silent', call: this.id, side: side.id, whole: due === 'whole' });
     }
   }
 

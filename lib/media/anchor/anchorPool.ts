@@ -10,7 +10,7 @@ import type { AnchorWorkerData } from './worker.js';
 
 interface AnchorHandleEvents {
   dtmf: [digit: string, durationMs: number];
-  silent: [];
+  silent: [side: SideId, whole: boolean];
   length: [side: number, ms: number];
   knock: [side: number];
   lost: [reason: string];
@@ -164,9 +164,9 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     if (this.#closing === null) this.#worker.post({ ...command, call: this.#id } as AnchorCommand);
   }
 
-  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. `shut`: what comes knocks first. */
-  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow = BOTH_WAYS, source: { readonly id: number; readonly cname: string } | null = null, shut = false): void {
-    this.post({ op: 'side', side, remote, format, flow, shut, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
+  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. `shut`: what comes knocks first. `timeoutMs`: of a peer's, see the command. */
+  side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow = BOTH_WAYS, source: { readonly id: number; readonly cname: string } | null = null, shut = false, timeoutMs = 0): void {
+    this.post({ op: 'side', side, remote, format, flow, shut, timeoutMs, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
   }
 
   /** Resolves when the recording has ended or was replaced or stopped. `yields`: it is heard only while the connected peer sends nothing. */
@@ -205,7 +205,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   /** For the worker's reports only. */
   take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' }>): void {
     if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
-    else if (report.op === 'silent') this.emit('silent');
+    else if (report.op === 'silent') this.emit('silent', report.side, report.whole);
     else if (report.op === 'knock') this.emit('knock', report.side);
     else if (report.op === 'length') this.emit('length', report.side, report.ms);
     else if (report.play === this.#plays) this.#playing?.();

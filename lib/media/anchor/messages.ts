@@ -12,14 +12,16 @@ export type AnchorCommand =
   | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
       /** What comes from there is nobody's until it is admitted, and reported as a knock. False: as it was. */
       readonly shut: boolean;
+      /** After how long a silence of a peer's is reported, see `silent`; 0: never. Meta's comes with `start`. */
+      readonly timeoutMs: number;
       /** Set for Meta's side: the anchor then does RTCP there. */
       readonly cname: string | null }
   /** Whether what comes from a side that was shut is the peer's; if not, the next packet knocks again. */
   | { readonly op: 'admit'; readonly call: number; readonly side: number; readonly admitted: boolean }
   | { readonly op: 'drop'; readonly call: number; readonly side: number }
   | { readonly op: 'start'; readonly call: number; readonly mediaTimeoutMs: number }
-  /** Meta's silence, which was reported, was none of Meta's: it is counted anew. */
-  | { readonly op: 'watch'; readonly call: number }
+  /** The silence of this side, which was reported, was none of whoever is behind it: it is counted anew. */
+  | { readonly op: 'watch'; readonly call: number; readonly side: SideId }
   | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
   | { readonly op: 'play'; readonly call: number; readonly side: SideId; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly yields: boolean; readonly play: number }
   | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
@@ -44,6 +46,8 @@ export interface SideCounters {
   readonly remoteLoss: number | null;
   /** Milliseconds since anything came from its engine port, RTP or not; Infinity: nothing ever did. Stalls of the worker count little. */
   readonly silentMs: number;
+  /** Milliseconds in which it was to send and no RTP of it came, in pauses of more than a second; RTCP counts as something on Meta's side. */
+  readonly missedMs: number;
 }
 
 export interface AnchorCounters {
@@ -55,7 +59,8 @@ export interface AnchorCounters {
 export type AnchorReport =
   | { readonly op: 'ready'; readonly port: number }
   | { readonly op: 'dtmf'; readonly call: number; readonly digit: string; readonly durationMs: number }
-  | { readonly op: 'silent'; readonly call: number }
+  /** No RTP has come from a side that is to send, for its time-out (`whole`) or for half of that. From Meta's no RTCP either: that of a peer's is the engine's own. */
+  | { readonly op: 'silent'; readonly call: number; readonly side: SideId; readonly whole: boolean }
   /** Something came from a side that is shut. */
   | { readonly op: 'knock'; readonly call: number; readonly side: number }
   /** A peer keeps sending packets of another length than 20 ms. */

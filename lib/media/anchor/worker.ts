@@ -103,6 +103,7 @@ function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): 
   }
   const side = new Side(call, command.side, command.remote, command.format, command.flow, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send, command.cname);
   if (command.shut) side.door = 'shut';
+  side.silence.limitMs = command.timeoutMs;
   place(side);
   call.added(side, now);
 }
@@ -123,7 +124,7 @@ port.on('message', (command: AnchorCommand) => {
     case 'admit': return call?.admit(command.side, command.admitted);
     case 'drop': return forget(call?.drop(command.side) ?? null);
     case 'start': return call?.start(now, command.mediaTimeoutMs);
-    case 'watch': return call?.watch();
+    case 'watch': return call?.watch(command.side);
     case 'connect': return call?.connect(command.side, now);
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': {

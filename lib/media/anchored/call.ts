@@ -3,37 +3,15 @@ import { EventEmitter } from 'node:events';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
-import { BOTH_WAYS, type AnchorHandle, type AnchorPool } from '../anchor/anchorPool.js';
+import { BOTH_WAYS, type AnchorHandle } from '../anchor/anchorPool.js';
 import { eventOf } from '../anchor/events.js';
-import type { AnchorCounters, Remote } from '../anchor/messages.js';
+import type { AnchorCounters, Remote, SideId } from '../anchor/messages.js';
 import type { AnchorCodec } from '../anchor/rtp.js';
-import type { MediaLogger } from '../logger.js';
-import type { RecordingShelf } from '../recording/shelf.js';
 import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile } from '../types.js';
 import { AnchoredPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
 import type { EngineNode, MetaSide, MetaSideResult } from './sides.js';
 import { metaStats, peerStats } from './stats.js';
-
-/** What an engine is wanted for. */
-export interface Wanted {
-  readonly role: 'meta' | 'peer';
-  /** How Meta's leg is keyed; null in the role of a peer's. */
-  readonly keying: Keying | null;
-  /** An engine that the call uses already, if it does. */
-  readonly other: EngineNode | null;
-  readonly tried: ReadonlySet<EngineNode>;
-}
-
-/** What calls share. */
-export interface CallSurroundings {
-  /** A healthy engine not among `tried`. @throws WabError 'MEDIA_UNAVAILABLE'. */
-  pick(wanted: Wanted): EngineNode;
-  readonly anchors: AnchorPool;
-  readonly anchorAddress: string;
-  readonly recordings: RecordingShelf;
-  readonly logger: MediaLogger;
-  closed(call: AnchoredCall): void;
-}
+import type { CallSurroundings, Wanted } from './surroundings.js';
 
 const NOTHING: LegMediaStats = peerStats(null, null, null);
 
@@ -183,10 +161,17 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     return metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
   }
 
-  /** Nothing came of Meta's for long: that is Meta's doing only where the engine in between does its work. */
-  async #metaSilent(): Promise<void> {
-    if (await this.#metaNode?.responsive() !== false) this.emit('mediaTimeout');
-    else this.#anchor?.post({ op: 'watch' });
+  /** Nothing came of a side's for long: that is the far end's doing only where the engine in between does its work. */
+  async #silent(side: SideId, whole: boolean): Promise<void> {
+    if (side === 'meta') {
+      if (await this.#metaNode?.responsive() !== false) this.emit('mediaTimeout');
+      else this.#anchor?.post({ op: 'watch', side });
+      return;
+    }
+    const leg = [...this.#legs].find(({ number }) => number === side);
+    const silent = await leg?.isSilent(whole).catch(() => false) ?? false;
+    if (leg !== undefined && silent && leg === this.#connected) this.emit('peerSilent', leg);
+    else if (whole) this.#anchor?.post({ op: 'watch', side });
   }
 
   /** How long ago anything came from this engine, in milliseconds; Infinity: never, or nothing is known of it. */
@@ -272,7 +257,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (!this.#anchor) {
       const anchor = this.#anchor = this.#around.anchors.open();
       anchor.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
-      anchor.on('silent', () => void this.#metaSilent());
+      anchor.on('silent', (side, whole) => void this.#silent(side, whole));
       anchor.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
       anchor.on('length', (side, ms) => this.#repacketise(side, ms));
       anchor.on('lost', (reason) => this.#gone(reason));

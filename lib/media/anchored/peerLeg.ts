@@ -50,6 +50,8 @@ export class AnchoredPeerLeg implements PeerLeg {
   #plays = 0;
   /** How often somebody else was heard in the peer's place. */
   #strangers = 0;
+  /** What the engine had counted of the peer's when half of its time-out was over. */
+  #countedThen: number | null = null;
   #lastSdp: string | null = null;
   /** One negotiation after the other: an answer must not overtake a re-offer. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -176,10 +178,21 @@ export class AnchoredPeerLeg implements PeerLeg {
     return 'stranger';
   }
 
+  /**
+   * No RTP of the peer's has come for its time-out (`whole`), or for half of that. True when that is the peer's doing: the engine has counted
+   * nothing in between, no RTCP and no comfort noise either, which do not reach us. An engine that does not say has not heard nothing.
+   */
+  async isSilent(whole: boolean): Promise<boolean> {
+    const before = this.#countedThen;
+    const counted = await this.#opened?.side.packets() ?? null;
+    this.#countedThen = whole ? null : counted;
+    return whole && counted !== null && counted === before;
+  }
+
   async #settle(result: PeerSideResult): Promise<void> {
     const { anchor } = this.#open();
     this.#current = result;
-    anchor.side(this.number, result.remote, result.format, result.media.flow, null, result.unlatched);
+    anchor.side(this.number, result.remote, result.format, result.media.flow, null, result.unlatched, (this.profile.mediaTimeout ?? 0) * 1000);
     this.#host.legReady(this);
   }
 

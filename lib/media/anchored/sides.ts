@@ -78,6 +78,8 @@ export interface PeerSide {
   source(): Promise<string | null>;
   /** Forgets it: whoever sends next decides. */
   relearn(): Promise<void>;
+  /** How many packets of the peer's the engine has taken so far, of any kind that it counts, RTCP where it hears that; null when it does not say. */
+  packets(): Promise<number | null>;
   /** What the engine counted of the peer's packets; null when it does not say. */
   figures(): Promise<EngineFigures | null>;
   close(): Promise<void>;

@@ -24,7 +24,7 @@ export function estimateMos(lossShare: number, jitterMs: number, roundTripMs: nu
   return Math.round(Math.min(4.5, Math.max(1, mos)) * 10) / 10;
 }
 
-const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, eventsOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null, silentMs: Infinity };
+const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, eventsOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null, silentMs: Infinity, missedMs: 0 };
 
 /** How a peer's wire differs from the anchor's side of its engine call. */
 export interface PeerWire {
@@ -80,7 +80,7 @@ function legStats(codec: string | null, keying: LegMediaStats['keying'], seen: S
   const roundTripMs = roundTrip === null ? null : Math.round(roundTrip * 10) / 10;
   const estimated = estimateMos(Math.max(lossShare, seen.remoteLoss ?? 0), jitterMs ?? 0, roundTripMs);
   return {
-    codec, keying, packetsIn, bytesIn, packetsOut, bytesOut, lost: seen.lost, jitterMs, roundTripMs,
+    codec, keying, packetsIn, bytesIn, packetsOut, bytesOut, lost: seen.lost, silentMs: seen.missedMs, jitterMs, roundTripMs,
     // Of the two directions the worse one is what is complained of.
     mos: packetsIn === 0 ? null : Math.min(estimated, engine?.mos ?? estimated),
   };

@@ -74,6 +74,14 @@ export class ChannelPair {
     return value === '' || value === '_undef_' ? null : value;
   }
 
+  /** How many packets came to the outer channel; null: it is gone. */
+  async packetsOfOuter(): Promise<number | null> {
+    if (this.#outer === null) return null;
+    await this.#server.api(`uuid_set_media_stats ${this.#outer.uuid}`);
+    const count = await this.ofOuter('rtp_audio_in_packet_count');
+    return count === null ? null : Number(count);
+  }
+
   async setOuter(variable: string, value: string): Promise<void> {
     if (this.#outer !== null) await this.#server.api(`uuid_setvar ${this.#outer.uuid} ${variable} ${value}`);
   }

@@ -99,6 +99,11 @@ export class FreeswitchPeerSide implements PeerSide {
     if (!this.#passes) this.#pair.sendDigit(digit, durationMs);
   }
 
+  /** RTP of any kind: RTCP of a peer's it does not listen to. */
+  packets(): Promise<number | null> {
+    return this.#pair.packetsOfOuter();
+  }
+
   /** The anchor sees the peer's packets as they come, or one for each. */
   figures(): Promise<null> {
     return Promise.resolve(null);

@@ -24,6 +24,14 @@ export function engineSource(answer: NgAnswer | null, tag: string): string | nul
   return typeof address === 'string' ? address : null;
 }
 
+/** Packets of the side with this tag that the engine took, RTP and RTCP; null: it does not say. */
+export function enginePackets(answer: NgAnswer | null, tag: string): number | null {
+  const medias = dictionary(dictionary(answer?.['tags'])[tag])['medias'];
+  if (medias === undefined) return null;
+  const streams = list(medias).flatMap((media) => list(dictionary(media)['streams'])).map((stream) => dictionary(dictionary(stream)['stats']));
+  return streams.reduce((sum, stats) => sum + Math.max(0, number(stats['packets']) - number(stats['errors'])), 0);
+}
+
 /** Reads the side with this tag out of a query or delete answer (rtpengine README, "query Message"). */
 export function engineFigures(answer: NgAnswer | null, tag: string): EngineFigures | null {
   if (!answer) return null;

@@ -13,7 +13,7 @@ import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js'
 import type { EngineFigures } from '../anchored/stats.js';
 import type { PeerMediaProfile } from '../types.js';
 import { engineSdp, EngineCall, PEER_SUITES } from './engineCall.js';
-import { engineFigures, engineSource } from './figures.js';
+import { engineFigures, enginePackets, engineSource } from './figures.js';
 import type { Instance } from './instance.js';
 import { anchorSection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
@@ -169,6 +169,10 @@ export class RtpenginePeerSide implements PeerSide {
 
   async relearn(): Promise<void> {
     await this.#again();
+  }
+
+  async packets(): Promise<number | null> {
+    return enginePackets(await this.#call.query(), PEER);
   }
 
   async figures(): Promise<EngineFigures | null> {

@@ -83,7 +83,7 @@ t.test('C2: asked every 2 s for the first minute of its absence, and back with t
   const askedAt: number[] = [];
   const begun = Date.now();
   const monitor = new HealthMonitor({
-    peers: () => ({ pbx: { ...peers['pbx']!, health: { interval: 30, outAfter: 1, backAfter: 1 } } }), log: createLogger('silent'), now: Date.now,
+    peers: () => ({ pbx: { ...peers['pbx']!, health: { interval: 30, outAfter: 1, backAfter: 1 } } }), moved: () => undefined, log: createLogger('silent'), now: Date.now,
     // As a dead machine does: nothing comes back, and the time-out has to pass.
     ask: (_uri, timeout) => {
       askedAt.push(Date.now() - begun);

@@ -25,7 +25,7 @@ const termination: Record<Member<Termination>, true> = { by: true, reason: true,
 const tries: Record<keyof TryRecord, true> = { peer: true, user: true, callId: true, status: true, reason: true, text: true, ringSeconds: true };
 const transfers: Record<keyof TransferRecord, true> = { kind: true, by: true, to: true, status: true };
 const media: Record<keyof CallMediaStats, true> = { meta: true, peer: true };
-const leg: Record<keyof LegMediaStats, true> = { codec: true, keying: true, packetsIn: true, packetsOut: true, bytesIn: true, bytesOut: true, lost: true, jitterMs: true, roundTripMs: true, mos: true };
+const leg: Record<keyof LegMediaStats, true> = { codec: true, keying: true, packetsIn: true, packetsOut: true, bytesIn: true, bytesOut: true, lost: true, silentMs: true, jitterMs: true, roundTripMs: true, mos: true };
 const registerResults: Record<AuthResult | 'ok' | 'refused', true> = { ok: true, refused: true, challenged: true, wrongPassword: true, banned: true };
 
 t.test('cdr.md has every field of a record', (t) => {

@@ -87,7 +87,7 @@ t.test('A14: a starved worker is no silence of Meta, a silence is', async (t) =>
   t.same(reports, []);
   for (let i = 0; i < 400; i += 1) call.tick(now += 5);
   t.match(reports, [{ op: 'silent' }]);
-  call.watch();
+  call.watch('meta');
   for (let i = 0; i < 1100; i += 1) call.tick(now += 5);
   t.equal(reports.length, 2, 'counted anew where it was not the far end');
 });

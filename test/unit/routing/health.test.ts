@@ -43,7 +43,7 @@ function watch(t: { teardown(action: () => void): void }, peers: Record<string, 
       for (const wake of waiting.splice(0)) wake();
       return Promise.resolve(answer(uri));
     },
-    log: createLogger('info', { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg); } }),
+    moved: () => undefined, log: createLogger('info', { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg); } }),
   });
   // The monitor's own timers keep no process alive.
   const alive = setInterval(() => undefined, 1000);

@@ -1,0 +1,27 @@
+import type { Keying } from '../../config/types.js';
+import type { AnchorPool } from '../anchor/anchorPool.js';
+import type { MediaLogger } from '../logger.js';
+import type { RecordingShelf } from '../recording/shelf.js';
+import type { AnchoredCall } from './call.js';
+import type { EngineNode } from './sides.js';
+
+/** What an engine is wanted for. */
+export interface Wanted {
+  readonly role: 'meta' | 'peer';
+  /** How Meta's leg is keyed; null in the role of a peer's. */
+  readonly keying: Keying | null;
+  /** An engine that the call uses already, if it does. */
+  readonly other: EngineNode | null;
+  readonly tried: ReadonlySet<EngineNode>;
+}
+
+/** What calls share. */
+export interface CallSurroundings {
+  /** A healthy engine not among `tried`. @throws WabError 'MEDIA_UNAVAILABLE'. */
+  pick(wanted: Wanted): EngineNode;
+  readonly anchors: AnchorPool;
+  readonly anchorAddress: string;
+  readonly recordings: RecordingShelf;
+  readonly logger: MediaLogger;
+  closed(call: AnchoredCall): void;
+}
