@@ -38,6 +38,7 @@ import { openFiles } from './main/files.js';
 import { judgeMediaPlaces } from './main/places.js';
 import { compileRules, warnOfFixedKeys } from './main/rules.js';
 import { RateWindows, Remembered } from './state/index.js';
+import { Guard as FaultGuard } from './util/guard.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
@@ -92,6 +93,8 @@ export async function startService(config: Config, log: Logger, parts: ServicePa
 }
 
 async function build(config: Config, log: Logger, parts: ServiceParts, undo: (() => Promise<void> | void)[]): Promise<Service> {
+  let caught = 0;
+  const faults = new FaultGuard(() => { caught += 1; }, (place, error) => log.error({ err: error, place }, 'a fault of ours in one message or timer; the service goes on'));
   let rules = await compileRules(config);
   const table: CallTable = new CallTable((call) => history.ended(call), (call) => live.begin(call));
   const history = new CallHistory(table, () => rules);
@@ -128,7 +131,7 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   const metrics = new Metrics({
     version, liveCalls: () => table.size, certificateExpires: () => certificate.expiresIn(),
     sipUp: () => connections.healthy,
-    faults: () => parts.faults?.() ?? 0,
+    faults: () => caught + (parts.faults?.() ?? 0),
     mediaUp: () => media.healthy,
     sipServer: () => (embedded === null ? null : { ...embedded.server.stats() } as unknown as Record<string, number>),
     peers: () => health.status(),
@@ -186,12 +189,12 @@ async function build(config: Config, log: Logger, parts: ServiceParts, undo: (()
   };
   const calls = new CallService(context);
   const connections = new SipConnections(
-    embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }),
+    embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }), faults,
     { request: (req, res, stack) => calls.take(req, res, stack), message: embedded === null ? (entry) => history.recordUnjudged(entry) : null },
   );
   connections.on('down', (address, stack) => {
     for (const call of table.all()) {
-      if (call.isOn(stack)) call.end({ by: 'us', reason: 'sipLost', status: 503, text: `the connection to the SIP server ${address} was lost` });
+      if (call.isOn(stack)) faults.run('end of a call', () => call.end({ by: 'us', reason: 'sipLost', status: 503, text: `the connection to the SIP server ${address} was lost` }));
     }
   });
   undo.push(() => connections.close());

@@ -87,13 +87,15 @@ export async function startHttp({ listen, access }: HttpOptions, sources: HttpSo
   const routes = routesOf(sources);
   const server = createServer(
     { maxHeaderSize: maxHeadBytes, headersTimeout: headTime, requestTimeout: requestTime, connectionsCheckingInterval: 1000, keepAliveTimeout: headTime },
-    (request, response) => void dispatch(routes, access(), request, response),
+    (request, response) => void dispatch(routes, access, request, response),
   );
   server.maxHeadersCount = maxHeaders;
   server.maxConnections = maxConnections;
   server.setTimeout(idleTime);
   boundPerAddress(server);
   await listenOn(server, listen);
+  // Of a connection that could not be accepted: without a listener it would be an exception.
+  server.on('error', () => { /* its client sees it */ });
   const { address, port } = server.address() as AddressInfo;
   return {
     address: `${address.includes(':') ? `[${address}]` : address}:${port}`,
@@ -120,13 +122,13 @@ function boundPerAddress(server: Server): void {
   });
 }
 
-async function dispatch(routes: readonly Route[], access: HttpAccess, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = (request.url ?? '/').split('?')[0] ?? '/';
-  const route = routes.find((candidate) => candidate.path.test(path));
-  const refusal = judgeRequest(request, access, route?.open === true);
-  if (refusal !== null) return json(response, refusal.status, { error: refusal.error }, refusal.headers);
-  if (route === undefined) return json(response, 404, { error: 'no such page' });
+async function dispatch(routes: readonly Route[], access: () => HttpAccess, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
+    const path = (request.url ?? '/').split('?')[0] ?? '/';
+    const route = routes.find((candidate) => candidate.path.test(path));
+    const refusal = judgeRequest(request, access(), route?.open === true);
+    if (refusal !== null) return json(response, refusal.status, { error: refusal.error }, refusal.headers);
+    if (route === undefined) return json(response, 404, { error: 'no such page' });
     await route.handle(response, route.path.exec(path)?.[1] ?? '');
   } catch (error) {
     if (!response.headersSent) json(response, 500, { error: (error as Error).message });

@@ -47,7 +47,7 @@ export class Metrics {
       },
     });
     gauge('wab_live_calls', 'Calls in progress', () => sources.liveCalls());
-    gauge('wab_process_faults', 'Exceptions that nobody caught since the start: 0 unless there is a bug', () => sources.faults());
+    gauge('wab_process_faults', 'Exceptions of ours in callbacks and timers since the start: 0 unless there is a bug', () => sources.faults());
     gauge('wab_sip_up', '1 when a SIP server is connected', () => Number(sources.sipUp()));
     gauge('wab_media_up', '1 when a media engine can take calls', () => Number(sources.mediaUp()));
     new Gauge({

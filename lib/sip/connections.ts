@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { WabError } from '../errors.js';
 import type { TraceEntry } from '../observe/trace.js';
+import type { Guard } from '../util/guard.js';
 import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
-import { closeStack, createStack, onProtocolMessage, pinged, taken } from './drachtio.js';
+import { closeStack, createStack, guardMessages, onProtocolMessage, pinged, taken } from './drachtio.js';
 import { readTrace } from './protocolTrace.js';
 
 export interface SipServerAddress {
@@ -50,16 +51,19 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
   readonly #connections: Connection[];
   readonly #log: ConnectionLog;
   readonly #handlers: ConnectionHandlers;
+  readonly #guard: Guard;
   #next = 0;
   #closed = false;
   #watching: NodeJS.Timeout | null = null;
 
-  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, handlers: ConnectionHandlers) {
+  /** `guard` takes what a message, an event or a timer makes somebody throw. */
+  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, guard: Guard, handlers: ConnectionHandlers) {
     super();
     this.#log = log;
+    this.#guard = guard;
     this.#handlers = handlers;
     this.#connections = addresses.map((address) => {
-      const stack: SipStack = createStack((req, res) => handlers.request(req, res, stack));
+      const stack: SipStack = createStack((req, res) => handlers.request(req, res, stack), guard);
       return { address, stack, up: false, slow: false, pings: false, tlsPort: null };
     });
   }
@@ -101,7 +105,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
 
   /** Slow is not dead: only a connection that is closed says that a server has ended. */
   #watch(): void {
-    const round = async (): Promise<void> => {
+    const look = async (): Promise<void> => {
       await Promise.all(this.#connections.filter(({ up }) => up).map(async (connection) => {
         const answered = await pinged(connection.stack, PING_PATIENCE);
         if (this.#closed || !connection.up) return;
@@ -110,9 +114,11 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
         if (slow !== connection.slow) this.#log.warn({ server: name(connection.address) }, slow ? 'the SIP server answers late; the calls it has stay' : 'the SIP server answers in time again');
         connection.slow = slow;
       }));
-      if (!this.#closed) this.#watching = setTimeout(() => void round(), PING_EVERY);
     };
-    this.#watching = setTimeout(() => void round(), PING_EVERY);
+    const plan = (): void => {
+      this.#watching = setTimeout(() => this.#guard.spawn('ping of a SIP server', look().finally(() => { if (!this.#closed) plan(); })), PING_EVERY);
+    };
+    plan();
   }
 
   /** Where this server takes TLS; null when it does not, or was never connected. */
@@ -130,29 +136,30 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
   #open(connection: Connection): void {
     const { stack, address } = connection;
     let attempt = 0;
-    stack.on('connect', (error: Error | null, contacts: string = '') => {
+    const guard = this.#guard;
+    stack.on('connect', guard.wrap('connection to a SIP server', (error: Error | null, contacts: string = '') => {
       if (error) {
         this.#log.warn({ server: name(address), err: error.message }, 'the SIP server refused our secret: check sip.drachtio[].secret');
         return;
       }
       if (this.#closed) return closeStack(stack);
       const mine = (attempt += 1);
-      void taken(stack).then(() => {
+      guard.spawn('connection to a SIP server', taken(stack).then(() => {
         if (this.#closed || mine !== attempt) return;
         connection.up = true;
         connection.slow = false;
         connection.tlsPort = Number(/\btls\/[^,]*:(\d+)(?:,|$)/.exec(contacts)?.[1] ?? 0) || null;
         this.#log.info({ server: name(address) }, 'connected to the SIP server');
         this.emit('up', name(address));
-      });
-    });
-    const lost = (error?: unknown): void => {
+      }));
+    }));
+    const lost = guard.wrap('loss of a SIP server', (error?: unknown): void => {
       attempt += 1;
       if (this.#closed || !connection.up) return;
       connection.up = false;
       this.#log.warn({ server: name(address), err: error instanceof Error ? error.message : undefined }, 'the connection to the SIP server was lost; reconnecting');
       this.emit('down', name(address), stack);
-    };
+    });
     stack.on('error', lost);
     stack.on('close', () => lost());
     stack.connect({ host: address.host, port: address.port, secret: address.secret, reconnect: { retryMaxDelay } });
@@ -163,6 +170,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
         if (entry !== null) message(entry);
       });
     }
+    guardMessages(stack, guard);
   }
 }
 

@@ -9,6 +9,7 @@ import { tagOf } from './headers.js';
 import { Srf } from './srf.js';
 import { faultOf } from './srfReader.js';
 export { wholeBody } from './srfReader.js';
+import type { Guard } from '../util/guard.js';
 import { patience } from '../util/patience.js';
 
 export type SipHeaders = Record<string, string>;
@@ -101,10 +102,11 @@ export interface SipStack extends EventEmitter {
 /** Methods handled by a dialog once one exists; outside a dialog they reach the handler given to `onRequest`. */
 const methods = ['invite', 'bye', 'options', 'info', 'notify', 'refer', 'subscribe', 'message', 'register', 'update', 'prack', 'publish'] as const;
 
-/** A connection that is not yet opened; `onRequest` gets every request that belongs to no dialog. */
-export function createStack(onRequest: (req: SipRequest, res: SipResponse) => void): SipStack {
+/** A connection that is not yet opened; `onRequest` gets every request that belongs to no dialog. What a request makes somebody throw is answered 500 and told to the guard. */
+export function createStack(onRequest: (req: SipRequest, res: SipResponse) => void, guard: Guard): SipStack {
   const srf = new Srf() as unknown as SipStack & Record<string, (handler: typeof onRequest) => void>;
-  for (const method of methods) srf[method]!(onRequest);
+  const handler = guarded(guard, onRequest);
+  for (const method of methods) srf[method]!(handler);
   // Each call waiting for this connection listens for its end.
   srf.setMaxListeners(0);
   const { app } = srf as unknown as { app: { handle: (req: SipRequest, res: SipResponse, next?: () => void) => void } };
@@ -121,9 +123,22 @@ export function createStack(onRequest: (req: SipRequest, res: SipResponse) => vo
   dialogs.addDialog = (dialog) => {
     dialog.queueRequests = true;
     tellAtOnce(dialog);
+    dialog.handle = guarded(guard, dialog.handle.bind(dialog));
     add(dialog);
   };
   return srf;
+}
+
+/** drachtio-srf would write what a handler throws to standard error. */
+function guarded(guard: Guard, handle: (req: SipRequest, res: SipResponse) => void): (req: SipRequest, res: SipResponse) => void {
+  return (req, res) => {
+    try {
+      handle(req, res);
+    } catch (error) {
+      guard.fault('request', error);
+      if (req.method !== 'ACK' && !res.finalResponseSent) res.send(500);
+    }
+  };
 }
 
 /** Requests in a dialog that drachtio-srf tells of a turn later than it came to them. */
@@ -186,6 +201,18 @@ interface Internals {
 /** Calls `listener` with every message of the client protocol that the SIP server sends; use it after connect(). */
 export function onProtocolMessage(stack: SipStack, listener: (text: string) => void): void {
   (stack as SipStack & Internals).app?.client?.wp?.on('msg', (_socket: unknown, text: string) => listener(text));
+}
+
+/**
+ * What one message of the SIP server makes somebody throw goes to the guard; use it after connect(). drachtio-srf lets it through to the socket, keeps
+ * the message, and reads it again with whatever comes next: nothing behind it would ever be read.
+ */
+export function guardMessages(stack: SipStack, guard: Guard): void {
+  const wp = (stack as SipStack & Internals).app?.client?.wp;
+  for (const listener of wp?.listeners('msg') ?? []) {
+    const hear = listener as (socket: unknown, text: string) => void;
+    wp?.off('msg', hear).on('msg', guard.wrap('message of the SIP server', hear));
+  }
 }
 
 /**

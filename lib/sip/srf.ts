@@ -1,5 +1,6 @@
 /** drachtio-srf, with our reader in place of its own and answers that never throw at a status. */
 import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
 import { readMessage, valueReader } from './srfReader.js';
 
 const require = createRequire(import.meta.url);
@@ -33,6 +34,17 @@ export function sendable(status: number): number {
   if (!Number.isInteger(status) || status < 100 || status > 699) return 500;
   return status < 200 ? 183 : Math.floor(status / 100) * 100;
 }
+
+/** The socket protocol. What it cannot frame it throws, in a callback of the socket: then nothing behind it can be read either. */
+const { prototype: wire } = require('drachtio-srf/lib/wire-protocol') as { prototype: { _onData(this: object, socket: Socket, data: Buffer): void } };
+const { _onData } = wire;
+wire._onData = function (socket, data) {
+  try {
+    _onData.call(this, socket, data);
+  } catch (error) {
+    socket.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+};
 
 const { prototype } = require('drachtio-srf/lib/response') as { prototype: { send(this: object, status: number, ...rest: unknown[]): unknown } };
 const { send } = prototype;

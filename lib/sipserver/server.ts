@@ -131,7 +131,8 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
     ...(onRefused === undefined ? {} : { refused: (flow) => { if (flow.protocol !== 'udp') onRefused(flow.remote.address); } }),
     udp: (address, port) => transports.udp({ address, port }),
   });
-  const admin = createServer((socket) => { engine.connected(socket); });
+  const admin = createServer(transports.guard.wrap('new client', (socket) => { engine.connected(socket); }));
+  admin.on('error', (error) => { log.error({ error: error.message }, 'the socket for clients'); });
   try {
     const listening: string[] = [];
     for (const spec of o.listen) {

@@ -1,7 +1,7 @@
 // The server in a worker thread: the same from outside, with messages between the threads in place of calls.
 import { Worker } from 'node:worker_threads';
 import type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
-import { Guard } from './transport/guard.js';
+import { Guard } from '../util/guard.js';
 import { Sources } from './transport/sources.js';
 import type { Protocol, SourceRules } from './transport/index.js';
 

@@ -1,4 +1,5 @@
 import { SipConnections } from '../../lib/sip/connections.js';
+import { Guard } from '../../lib/util/guard.js';
 import { startSipServer } from '../../lib/sipserver/index.js';
 import { createMediaEngine, type MediaEngine } from '../../lib/media/index.js';
 import { engines } from '../helpers/engines.js';
@@ -11,7 +12,7 @@ export async function startNudged(address: string): Promise<{ engine: MediaEngin
   const logger = keepingLogger();
   const freeswitch = await startFreeswitch(engines.freeswitch, (await mediaPorts()).split('-').map(Number) as [number, number], { WAB_RTP_IP: address });
   const server = await startSipServer({ listen: ['udp:127.0.0.1:0'], admin: { host: '127.0.0.1', port: 0, secret: 'test' } });
-  const connections = new SipConnections([{ ...server.admin, secret: 'test' }], logger, { request: () => undefined, message: null });
+  const connections = new SipConnections([{ ...server.admin, secret: 'test' }], logger, new Guard(() => undefined, () => undefined), { request: () => undefined, message: null });
   await connections.connect(5000);
   const config = await mediaConfig();
   const engine = createMediaEngine({ ...config, engine: 'freeswitch', freeswitch: [freeswitch.esl], webrtc: 'nudge' }, logger, { webrtc: true, stack: () => connections.pick() });

@@ -128,6 +128,10 @@ class AnchorWorker {
       this.#waiting.delete(report.request);
       return;
     }
+    if (report.op === 'fault') {
+      this.#logger.error({ place: report.place, stack: report.text }, 'a fault of ours in a media thread; it goes on');
+      return;
+    }
     this.calls.get(report.call)?.take(report);
   }
 
@@ -203,7 +207,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   }
 
   /** For the worker's reports only. */
-  take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' }>): void {
+  take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' | 'fault' }>): void {
     if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
     else if (report.op === 'silent') this.emit('silent', report.side, report.whole);
     else if (report.op === 'knock') this.emit('knock', report.side);

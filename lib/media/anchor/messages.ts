@@ -66,4 +66,6 @@ export type AnchorReport =
   /** A peer keeps sending packets of another length than 20 ms. */
   | { readonly op: 'length'; readonly call: number; readonly side: number; readonly ms: number }
   | { readonly op: 'played'; readonly call: number; readonly play: number }
+  /** An exception, and where it was caught. */
+  | { readonly op: 'fault'; readonly place: string; readonly text: string }
   | { readonly op: 'stats'; readonly request: number; readonly counters: AnchorCounters };

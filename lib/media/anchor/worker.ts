@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { randomInt } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
+import { Guard } from '../../util/guard.js';
 import { preferMedia } from '../priority.js';
 import { AnchorCall, Side } from './anchorCall.js';
 import type { AnchorCommand, AnchorCounters, AnchorReport, Remote } from './messages.js';
@@ -35,6 +36,8 @@ const calls = new Map<number, AnchorCall>();
 const sides = new Map<string, Map<number, Side>>();
 
 const report = (message: AnchorReport): void => port.postMessage(message);
+/** One packet, command or turn of the timer that cannot be handled concerns one call; an exception would end all of this thread. */
+const guard = new Guard(() => { /* the pool counts what is told */ }, (place, error) => report({ op: 'fault', place, text: error.stack ?? error.message }));
 
 const socket = createSocket({
   type: isIPv6(address) ? 'udp6' : 'udp4',
@@ -48,9 +51,13 @@ const send = (packet: Buffer, remote: Remote): void => socket.send(packet, 0, pa
 socket.on('message', (packet, from) => {
   const side = sides.get(from.address)?.get(from.port);
   if (side === undefined) return;
-  side.heard();
-  if (isRtp(packet)) side.call.packet(side, packet, performance.now());
-  else if (isRtcp(packet)) side.call.rtcp(side, packet, performance.now());
+  try {
+    side.heard();
+    if (isRtp(packet)) side.call.packet(side, packet, performance.now());
+    else if (isRtcp(packet)) side.call.rtcp(side, packet, performance.now());
+  } catch (error) {
+    guard.fault('media packet', error);
+  }
 });
 let bound = false;
 // Once bound: an engine that died answers with ICMP, and its calls are ended by whoever watches the engine. Before: the pool is told.
@@ -68,7 +75,13 @@ function beat(now: number): void {
 const timer = setInterval(() => {
   const now = performance.now();
   beat(now);
-  for (const call of calls.values()) call.tick(now);
+  for (const call of calls.values()) {
+    try {
+      call.tick(now);
+    } catch (error) {
+      guard.fault('media timer', error);
+    }
+  }
 }, TICK_MS);
 
 function place(side: Side): void {
@@ -116,7 +129,7 @@ function close(id: number): void {
   for (const side of call.peers.values()) forget(side);
 }
 
-port.on('message', (command: AnchorCommand) => {
+port.on('message', guard.wrap('media command', (command: AnchorCommand) => {
   const now = performance.now();
   const call = command.op === 'stop' ? undefined : calls.get(command.call);
   switch (command.op) {
@@ -144,7 +157,7 @@ port.on('message', (command: AnchorCommand) => {
       return port.close();
     }
   }
-});
+}));
 
 socket.bind(0, address, () => {
   bound = true;

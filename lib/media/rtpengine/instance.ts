@@ -159,7 +159,7 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
 
   /** Watches the engine until close(). */
   protected watch(): void {
-    const round = async (): Promise<void> => {
+    const look = async (): Promise<void> => {
       const client = this.client;
       const every = this.#slow ? PING_AGAIN : PING_EVERY;
       try {
@@ -172,9 +172,12 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
         this.#silentMs += every + PING_PATIENCE;
         if (client === this.client && this.present) await this.#judge(client);
       }
-      if (!this.closed) this.#ping = after(this.#slow ? PING_AGAIN : PING_EVERY, () => void round());
     };
-    this.#ping = setTimeout(() => void round(), PING_EVERY);
+    // Whatever a round ends with there is another.
+    const plan = (ms: number): void => {
+      this.#ping = after(ms, () => void look().finally(() => { if (!this.closed) plan(this.#slow ? PING_AGAIN : PING_EVERY); }));
+    };
+    plan(PING_EVERY);
   }
 
   /** Whether an engine that does not answer is gone. */

@@ -2,7 +2,7 @@
 import { Dialog } from '../dialog/index.js';
 import type { AcceptedInvite, DialogSeed } from '../dialog/index.js';
 import type { Delivery, Hop } from '../locate/index.js';
-import type { Flow } from '../transport/index.js';
+import type { Flow, Guard } from '../transport/index.js';
 import type { Header, SipMessage } from '../parser/index.js';
 import type { Incoming } from './incoming.js';
 import type { Outgoing } from './outgoing.js';
@@ -67,9 +67,9 @@ export class Leg extends Dialog {
   }
 
   /** The request that ends it was challenged: `then`, unless it has ended within so many milliseconds. */
-  endsWithin(ms: number, then: () => void): void {
+  endsWithin(guard: Guard, ms: number, then: () => void): void {
     clearTimeout(this.ending);
-    this.ending = setTimeout(then, ms);
+    this.ending = guard.after(ms, 'dialog whose end was challenged', then);
   }
 
   /** Stops everything that is timed. */

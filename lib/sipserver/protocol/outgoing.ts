@@ -224,7 +224,7 @@ export class Outgoing implements DeliveryUser {
     const { context } = this.owner;
     const last = leg.method === 'SUBSCRIBE' && this.method === 'NOTIFY' && /^\s*terminated\b/i.test(this.request.get('subscription-state') ?? '');
     if (this.method !== 'BYE' && !last) return;
-    if (status === 401 || status === 407) leg.endsWithin(lifetime(context.timers), () => { context.forget(leg); });
+    if (status === 401 || status === 407) leg.endsWithin(context.guard, lifetime(context.timers), () => { context.forget(leg); });
     else context.forget(leg);
   }
 

@@ -78,14 +78,27 @@ export class Session {
   }
 
   private read(chunk: Buffer): void {
+    let payloads: readonly string[];
     try {
-      for (const payload of this.reader.push(chunk)) {
-        if (this.closed) return;
-        this.owner.command(this, parseCommand(payload));
-      }
+      payloads = [...this.reader.push(chunk)];
     } catch (error) {
       this.owner.sessionFault(this, error instanceof Error ? error : new Error(String(error)));
       this.close();
+      return;
+    }
+    for (const payload of payloads) {
+      if (this.closed) return;
+      this.obey(payload);
+    }
+  }
+
+  /** One command that cannot be carried out concerns one call; all the others live by this connection, too. */
+  private obey(payload: string): void {
+    try {
+      this.owner.command(this, parseCommand(payload));
+    } catch (error) {
+      this.owner.guard.fault('command of a client', error);
+      this.reply(payload.split('|', 1)[0] ?? '', 'NOK', 'internal error');
     }
   }
 

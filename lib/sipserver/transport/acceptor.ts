@@ -8,7 +8,7 @@ import { FAIR_TIME } from './admission.js';
 import type { Admission, Place } from './admission.js';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address } from './flow.js';
-import type { Guard } from './guard.js';
+import type { Guard } from '../../util/guard.js';
 import type { Pem } from './identity.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 

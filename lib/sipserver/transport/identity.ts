@@ -1,6 +1,7 @@
 // Our certificate and key, read again when the files change.
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import type { Guard } from '../../util/guard.js';
 
 export interface IdentityFiles { cert: string; key: string }
 export interface Pem { cert: Buffer; key: Buffer }
@@ -20,11 +21,11 @@ export class TlsIdentity {
   ) {}
 
   /** Reads the files once; rejects when they are missing or do not belong together. */
-  static async load(files: IdentityFiles, interval: number, changed: (pem: Pem) => void, refused: (error: Error) => void): Promise<TlsIdentity> {
+  static async load(files: IdentityFiles, interval: number, guard: Guard, changed: (pem: Pem) => void, refused: (error: Error) => void): Promise<TlsIdentity> {
     const stamp = await stampOf(files);
     const identity = new TlsIdentity(files, await readPair(files), changed, refused);
     identity.stamp = stamp;
-    identity.timer = setInterval(() => { void identity.look(); }, interval);
+    identity.timer = setInterval(() => { guard.spawn('certificate', identity.look()); }, interval);
     identity.timer.unref();
     return identity;
   }

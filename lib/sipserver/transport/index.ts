@@ -23,7 +23,7 @@ export { hostPort, isKnown, parseListen, plainAddress } from './flow.js';
 export type { Address, Flow, FlowUser, Protocol } from './flow.js';
 export { StreamFramer } from './framer.js';
 export type { Frame } from './framer.js';
-export { Guard } from './guard.js';
+export { Guard } from '../../util/guard.js';
 export { DEFAULT_LIMITS, withDefaults } from './limits.js';
 export type { GivenLimits, SipLimits, StrangerLimits, TransportCounters } from './limits.js';
 export type { SourceClass, SourceRules } from './sources.js';

@@ -4,7 +4,7 @@ import { plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser, Protocol } from './flow.js';
 import { isKnown } from './flow.js';
 import { StreamFramer } from './framer.js';
-import type { Guard } from './guard.js';
+import type { Guard } from '../../util/guard.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 import type { SourceClass, Sources } from './sources.js';
 

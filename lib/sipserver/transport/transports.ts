@@ -9,7 +9,7 @@ import type { ConnectTarget } from './connector.js';
 import { hostPort, isKnown, parseListen, plainAddress } from './flow.js';
 import type { Address, Flow, Protocol } from './flow.js';
 import { StrangerGate } from './gate.js';
-import { Guard } from './guard.js';
+import { Guard } from '../../util/guard.js';
 import { TlsIdentity } from './identity.js';
 import { newCounters, withDefaults } from './limits.js';
 import type { SipLimits, TransportCounters } from './limits.js';
@@ -266,7 +266,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   private async loadIdentity(): Promise<TlsIdentity> {
     if (this.identity !== undefined) return this.identity;
     if (this.options.tls === undefined) throw new Error('TLS needs a certificate and a key');
-    this.identity = await TlsIdentity.load(this.options.tls, this.options.certificateInterval ?? 2000,
+    this.identity = await TlsIdentity.load(this.options.tls, this.options.certificateInterval ?? 2000, this.guard,
       (pem) => {
         for (const acceptor of this.acceptors) acceptor.renew(pem);
         this.handlers.renewed?.();

@@ -5,7 +5,7 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser } from './flow.js';
-import type { Guard } from './guard.js';
+import type { Guard } from '../../util/guard.js';
 import type { SourceClass, Sources } from './sources.js';
 
 /** What a UDP point tells its owner. */
@@ -129,11 +129,11 @@ export class UdpPoint {
   check(now: number): void {
     for (const [key, peer] of this.peers) {
       if (now - peer.used < CONNECTED_IDLE) continue;
-      void peer.flow.then((flow) => {
+      this.owner.guard.spawn('UDP socket of a peer', peer.flow.then((flow) => {
         if (flow.inUse || this.peers.get(key) !== peer) return;
         this.peers.delete(key);
         if (flow.connected) peer.socket.close();
-      });
+      }));
     }
   }
 
@@ -172,7 +172,7 @@ export class UdpPoint {
     if (this.closed) return;
     this.closed = true;
     this.socket.close();
-    for (const peer of this.peers.values()) void peer.flow.then((flow) => { if (flow.connected) peer.socket.close(); });
+    for (const peer of this.peers.values()) this.owner.guard.spawn('UDP socket of a peer', peer.flow.then((flow) => { if (flow.connected) peer.socket.close(); }));
     this.peers.clear();
   }
 
@@ -220,11 +220,14 @@ async function bound(address: string, port: number, shared: boolean): Promise<So
 
 function make(address: string, shared: boolean): Socket {
   const v6 = isIPv6(address);
-  return createSocket({
+  const socket = createSocket({
     type: v6 ? 'udp6' : 'udp4', reuseAddr: shared, recvBufferSize: 4 * 1024 * 1024, sendBufferSize: 1024 * 1024,
     // Only addresses are ever given: no look-up, no detour through the resolver for each datagram.
     lookup: (host, _options, callback) => { callback(null, host, v6 ? 6 : 4); },
   });
+  // Without a listener an error is an exception, also one of a socket that is coming up, or going.
+  socket.on('error', () => { /* whoever binds or connects it listens, too */ });
+  return socket;
 }
 
 async function bindTo(socket: Socket, address: string, port: number): Promise<void> {

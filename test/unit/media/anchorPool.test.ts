@@ -14,3 +14,15 @@ t.test('a worker starts, carries a call, and ends', async (t) => {
   t.notOk(pool.healthy);
   t.throws(() => pool.open(), { code: 'MEDIA_UNAVAILABLE' });
 });
+
+t.test('C1: commands that a media thread cannot carry out cost the others nothing', async (t) => {
+  const told: string[] = [];
+  const pool = new AnchorPool('127.0.0.1', 1, { ...logger, error: (fields: object) => { told.push((fields as { place?: string }).place ?? ''); } });
+  t.teardown(() => pool.close());
+  await pool.start();
+  const [one, other] = [pool.open(), pool.open()];
+  for (let i = 0; i < 3; i++) one.post({ op: 'side', side: 'meta' } as Parameters<typeof one.post>[0]);
+  t.same(await other.close(), { meta: null, peers: {} }, 'the thread lives');
+  t.ok(pool.healthy);
+  t.same(told, ['media command'], 'told once');
+});

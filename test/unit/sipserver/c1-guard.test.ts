@@ -1,8 +1,10 @@
 // C1: nothing that a datagram holds, or where it says it comes from, ends the process.
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import t from 'tap';
-import { Guard } from '../../../lib/sipserver/transport/guard.js';
+import { Session } from '../../../lib/sipserver/protocol/session.js';
+import { Guard } from '../../../lib/util/guard.js';
 import { Transports } from '../../../lib/sipserver/transport/index.js';
 import { stunRequest } from '../../helpers/rawPackets.js';
 
@@ -76,4 +78,28 @@ t.test('a peer that our address has no way to: its flow is the shared socket, an
   t.equal(flow?.connected, false);
   t.doesNotThrow(() => { flow?.send('x'.repeat(30)); });
   t.notOk(troubles.some((text) => /Received function/.test(text)), troubles.join(' | '));
+});
+
+t.test('a command of a client that cannot be carried out costs the client its answer and nobody a call', async (t) => {
+  const troubles: string[] = [];
+  const obeyed: string[] = [];
+  const server = createServer((socket) => {
+    new Session(1, socket, {
+      guard: new Guard(() => undefined, (place, error) => { troubles.push(`${place}: ${error.message}`); }),
+      command(_session, { tokens }) {
+        obeyed.push(tokens[0] ?? '');
+        if (tokens[0] === 'a') throw new Error('a fault of ours');
+      },
+      sessionClosed() { troubles.push('closed'); }, sessionFault() { /* none */ }, sessionCrowded() { /* never */ },
+    });
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => { server.close(); });
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  t.teardown(() => { client.destroy(); });
+  client.write('5#a|sip5#b|sip');
+  const [answer] = await once(client, 'data') as [Buffer];
+  t.match(answer.toString(), /\|response\|a\|NOK\|internal error$/);
+  t.same(obeyed, ['a', 'b']);
+  t.same(troubles, ['command of a client: a fault of ours']);
 });

@@ -1,5 +1,5 @@
 // No callback of a socket, timer or stream may end the process: what it throws is counted and told.
-import { after } from '../../util/after.js';
+import { after } from './after.js';
 
 /** How often a fault of the same place is told, ms; the others are only counted. */
 const TELL_EVERY = 60_000;
@@ -37,6 +37,11 @@ export class Guard {
   /** A timer whose callback cannot throw. */
   after(ms: number, place: string, body: () => void): NodeJS.Timeout {
     return after(ms, () => { this.run(place, body); });
+  }
+
+  /** For work that goes on by itself: what it is rejected with goes no further. */
+  spawn(place: string, work: Promise<unknown>): void {
+    work.catch((error: unknown) => { this.fault(place, error); });
   }
 
   /** The same after what is under way. */
