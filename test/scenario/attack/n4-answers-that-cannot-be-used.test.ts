@@ -70,7 +70,7 @@ t.test('a 200 that makes one all the same, and targets that lead nowhere or wher
     ['a status of 299', (m) => { m.status = 299; }],
     ['a status of 202', (m) => { m.status = 202; }],
     ...(engines.sip !== 'embedded' ? [] : [
-      '<sip:x@192.0.2.1:5099>', '<sip:x@no-such-host.invalid>', '<sip:x@wa.meta.vc;transport=tls>', '<sip:x@proxy.fbinfra.net:8191;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`,
+      '<sip:x@[2001:db8::1]:5099>', '<sip:x@no-such-host.invalid>', '<sip:x@wa.meta.vc;transport=tls>', '<sip:x@proxy.fbinfra.net:8191;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`,
       `<sip:x@${tls.host}:${tls.port};transport=tls>`, '<sip:x@224.0.0.1>', '<sip:x@255.255.255.255>', '<sip:x@0.0.0.0>', '<sip:x@127.0.0.1:1;transport=tcp>', '<sip:x@127.0.0.1;transport=sctp>',
     ].flatMap((target): [string, Extra['edit']][] => [
       [`Contact ${target}`, (m) => { m.set('Contact', target); }],
@@ -114,7 +114,7 @@ t.test('a PBX that calls: a Contact is needed, and one that leads nowhere does n
     ['no Contact', (m) => { m.remove('contact'); }], ['; before From', (m) => { m.set('From', `;${m.get('from')}`); }], ['; before To', (m) => { m.set('To', `;${m.get('to')}`); }],
     ['; before Contact', (m) => { m.set('Contact', `;${m.get('contact')}`); }],
   ] as readonly [string, NonNullable<Extra['edit']>][]) t.equal((await call({ edit })).status, 400, what);
-  for (const target of engines.sip !== 'embedded' ? [] : ['<sip:x@192.0.2.1:5099>', '<sip:x@wa.meta.vc;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`, '<sip:x@224.0.0.1>']) {
+  for (const target of engines.sip !== 'embedded' ? [] : ['<sip:x@[2001:db8::1]:5099>', '<sip:x@wa.meta.vc;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`, '<sip:x@224.0.0.1>']) {
     for (const header of ['Contact', 'Record-Route']) {
       const before = pbx.heard.length;
       const response = await call({ headers: [[header, header === 'Contact' ? target : target.replace('>', ';lr>')]] });
