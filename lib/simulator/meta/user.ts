@@ -40,6 +40,8 @@ export class SimulatedUser extends MetaDialog {
   private flow: Flow | undefined;
   private challenges = 0;
   private cancelling = false;
+  /** The INVITE that was cancelled: each is once. */
+  private cancelled: SipMessage | undefined;
   private provisional = false;
   private placed: ((status: number) => void) | undefined;
   private answerText: string | undefined;
@@ -144,7 +146,8 @@ export class SimulatedUser extends MetaDialog {
 
   private sendCancel(): void {
     const { invite, flow } = this;
-    if (invite === undefined || flow === undefined || this.transaction?.done === true) return;
+    if (invite === undefined || flow === undefined || this.cancelled === invite || this.transaction?.done === true) return;
+    this.cancelled = invite;
     const cancel = cancelMessage(invite);
     this.messages.push(`> ${cancel.startLine()}`);
     this.side.agent.send(cancel, flow, {

@@ -30,6 +30,8 @@ export class OutboundCall extends PeerCall {
   private invite: SipMessage | undefined;
   private transaction: ClientTransaction | undefined;
   private cancelling = false;
+  /** The INVITE that was cancelled: each is once. */
+  private cancelled: SipMessage | undefined;
   private provisional = false;
   private tries = 0;
 
@@ -144,7 +146,8 @@ export class OutboundCall extends PeerCall {
 
   private sendCancel(): void {
     const { invite } = this;
-    if (invite === undefined || this.transaction?.done === true) return;
+    if (invite === undefined || this.cancelled === invite || this.transaction?.done === true) return;
+    this.cancelled = invite;
     const cancel = SipMessage.request('CANCEL', invite.uri);
     for (const name of ['Via', 'Max-Forwards', 'From', 'To', 'Call-ID']) cancel.add(name, invite.get(name) ?? '');
     cancel.add('CSeq', `${this.seq} CANCEL`);
