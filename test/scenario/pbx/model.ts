@@ -18,6 +18,9 @@ export function randomOf(seed: number): (below: number) => number {
 type WhatsApp = ReturnType<Stage['user']> | Awaited<ReturnType<Stage['answerAsMeta']>>['liveCalls'][number];
 type HoldKind = 'sendonly' | 'inactive' | 'zero';
 
+/** How a PBX user begins: the direction of the first description, and whether answers have other payload numbers than our offers. */
+interface Beginning { readonly first: 'sendrecv' | 'sendonly' | 'inactive'; readonly renumber: 'offered' | 'own' | undefined }
+
 /** One call as it should be: what each side sees, and the record to come. */
 interface Model {
   /** Who the user talks with; all who took part. */
@@ -25,6 +28,8 @@ interface Model {
   readonly parties: PeerCall[];
   target: string | null;
   held: HoldKind | null;
+  /** Those who have never listened. */
+  readonly deaf: Set<PeerCall>;
   readonly transfers: Pick<TransferRecord, 'kind' | 'to' | 'status'>[];
   /** Digits that the user has heard, and each party. */
   digits: string;
@@ -45,7 +50,7 @@ export const answers: Record<string, string> = { '6001': 'tone', '6002': 'tone,d
 /** What the PBX may ask of the service at any time. */
 export const credentials = { username: 'wab', password: 'between us' };
 
-/** Plays the sequence of a seed: hold, resume, refreshes, transfers, pick-up, digits, hang-up by either side or both. */
+/** Plays the sequence of a seed: first descriptions of every direction, answers with numbers of their own, hold, resume, refreshes, transfers, pick-up, digits, hang-up by either side or both. */
 export async function play(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMeta']>>, seed: number): Promise<Played> {
   const played: Played = { seed, steps: [], faults: [] };
   try {
@@ -68,40 +73,68 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
   };
   const uriOf = (user: string): string => `sip:${user}@127.0.0.1:${pbx.port}`;
 
+  const beginning = (): Beginning => {
+    const first = (['sendrecv', 'sendrecv', 'sendrecv', 'sendrecv', 'sendonly', 'inactive'] as const)[random(6)]!;
+    const renumber = ([undefined, undefined, undefined, undefined, 'offered', 'own'] as const)[random(6)]!;
+    if (first !== 'sendrecv') steps[steps.length - 1] += ` ${first}`;
+    if (renumber !== undefined) steps[steps.length - 1] += `, numbers ${renumber}`;
+    return { first, renumber };
+  };
+  /** The PBX's next answer begins so. */
+  const answering = (): Beginning => {
+    const next = beginning();
+    pbx.answer = (user) => {
+      const words = answers[user] ?? 'notfound';
+      return words.startsWith('tone') ? `${words},first=${next.first}${next.renumber === undefined ? '' : next.renumber === 'own' ? ',renumber=own' : ',renumber'}` : words;
+    };
+    return next;
+  };
+  const holdOf = ({ first }: Beginning): HoldKind | null => (first === 'sendrecv' ? null : first);
+
   const begin = async (): Promise<{ whatsapp: WhatsApp; model: Model }> => {
-    const model = (party: PeerCall, target: string | null): Model =>
-      ({ party, parties: [party], target, held: null, transfers: [], digits: '', pressed: new Map(), endedBy: null });
+    const model = (party: PeerCall, target: string | null, how: Beginning): Model =>
+      ({ party, parties: [party], target, held: holdOf(how), deaf: new Set(holdOf(how) === null ? [] : [party]), transfers: [], digits: '', pressed: new Map(), endedBy: null });
     if (random(3) === 0) {
       steps.push('business-initiated call');
+      const how = beginning();
       // Another user each time: Meta connects one no more than a hundred times a day.
-      const call = await dial(stage, {}, `+4477009001${String(seed % 100).padStart(2, '0')}`);
+      const call = await dial(stage, { ...how, delayedOffer: random(3) === 0 }, `+4477009001${String(seed % 100).padStart(2, '0')}`);
       await status('the call', 200, call.final);
-      return { whatsapp: meta.liveCalls[0]!, model: model(call, null) };
+      return { whatsapp: meta.liveCalls[0]!, model: model(call, null, how) };
     }
     steps.push('user-initiated call');
+    const how = answering();
     const user = stage.user({ expect: tonesOf.pbx, tones: tonesOf.user });
     await status('the call', 200, user.place());
-    return { whatsapp: user, model: model(pbx.lastCall!, '6001') };
+    return { whatsapp: user, model: model(pbx.lastCall!, '6001', how) };
   };
   const { whatsapp, model } = await begin();
 
-  const moveTo = async (party: PeerCall, target: string): Promise<void> => {
+  const moveTo = async (party: PeerCall, target: string, how: Beginning): Promise<void> => {
     const before = model.party;
-    Object.assign(model, { party, target, held: null });
+    Object.assign(model, { party, target, held: holdOf(how) });
     model.parties.push(party);
+    if (model.held !== null) model.deaf.add(party);
     await until(() => before.ended, 'who had the user before leaves');
-    // Answered comes before heard: digits in between are nobody's.
-    await hears(party, 'tone', 2);
+    // Answered comes before heard: digits in between are nobody's. Who does not listen cannot tell when that is.
+    if (model.held === null) await hears(party, 'tone', 2);
+    else await pause(300);
+  };
+  /** It listens from now on. */
+  const listens = (): void => {
+    model.held = null;
+    model.deaf.delete(model.party);
   };
   const transfer = async (kind: 'blind' | 'attended', leaves: boolean): Promise<void> => {
     let target: PeerCall | null = null;
+    const how = answering();
     void pbx.nextCall().then((call) => { target = call; });
     const replaces = kind === 'attended' ? `?Replaces=${encodeURIComponent(`consult-${seed}-${steps.length}@pbx;to-tag=a;from-tag=b`)}` : '';
     await status('REFER', 202, model.party.refer(`${uriOf('6002')}${replaces}`));
     if (leaves) await model.party.bye();
     await until(() => target?.report().status === 200, 'the target answers');
     model.transfers.push({ kind, to: '6002@pbx', status: 200 });
-    await moveTo(target!, '6002');
+    await moveTo(target!, '6002', how);
   };
 
   const actions: Record<string, { readonly may: () => boolean; readonly run: () => Promise<void> }> = {
@@ -114,11 +147,11 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
     } },
     resume: { may: () => model.held !== null, run: async () => {
       await status('resume', 200, model.party.resume('tone'));
-      model.held = null;
+      listens();
     } },
     'resume without an offer': { may: () => true, run: async () => {
       await status('re-INVITE', 200, model.party.reinviteOfferless('tone'));
-      model.held = null;
+      listens();
     } },
     'refresh by UPDATE': { may: () => true, run: () => status('UPDATE', 200, model.party.update()) },
     'refresh by re-INVITE': { may: () => model.held !== 'zero', run: () => status('re-INVITE', 200, model.party.reinvite(model.held === null ? 'sendrecv' : model.held === 'sendonly' ? 'sendonly' : 'inactive', false)) },
@@ -163,12 +196,13 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
     } },
     'pick-up': { may: () => true, run: async () => {
       const { callId, local, remote } = model.party.ids();
+      const how = beginning();
       const call = await pbx.call(`sip:pickup@127.0.0.1:${stage.running.udp.port}`, {
-        from: '<sip:6005@pbx.example>', headers: { Replaces: `${callId};to-tag=${remote};from-tag=${local}` }, delayedOffer: random(2) === 0,
+        ...how, from: '<sip:6005@pbx.example>', headers: { Replaces: `${callId};to-tag=${remote};from-tag=${local}` }, delayedOffer: random(2) === 0,
       });
       await status('the pick-up', 200, call.final);
       model.transfers.push({ kind: 'pickup', to: '6005@pbx', status: 200 });
-      await moveTo(call, '6005');
+      await moveTo(call, '6005', how);
     } },
     'user hangs up': { may: () => steps.length > 3, run: async () => {
       model.endedBy = ['user'];
@@ -188,7 +222,9 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
   while (model.endedBy === null && faults.length === 0) {
     const names = steps.length > most ? ['user hangs up', 'peer hangs up', 'both hang up'] : Object.keys(actions).filter((name) => actions[name]!.may());
     const name = names[random(names.length)]!;
-    if (name.includes('hang')) await hears(whatsapp, model.held === null ? 'tone' : 'music', 3);
+    // Who sends and has never listened announces something; later the same words are a hold.
+    const tone = model.held === null || (model.held === 'sendonly' && model.deaf.has(model.party));
+    if (name.includes('hang')) await hears(whatsapp, tone ? 'tone' : 'music', 3);
     steps.push(name);
     await actions[name]!.run();
   }
@@ -209,7 +245,8 @@ function compare(whatsapp: WhatsApp, model: Model, cdr: CallRecord, expect: (ok:
   expect(asked.every((method) => ['INVITE', 'ACK', 'BYE'].includes(method!)), `requests to Meta: ${asked.join()}`);
   expect(report.audio!.digits === model.digits, `the user heard ${report.audio!.digits}, not ${model.digits}`);
   for (const party of model.parties) {
-    const { faults, digits, infoDigits } = party.report();
+    const { faults, digits, infoDigits, media } = party.report();
+    if (model.deaf.has(party)) expect(media!.received.packets === 0, `${media!.received.packets} packets to a peer that never listened`);
     // A BYE that crosses ours is answered 481 (RFC 3261 §15.1.2).
     const real = faults.filter((fault) => !/^BYE was answered 481/.test(fault));
     expect(real.length === 0, `at the peer: ${real.join('; ')}`);
