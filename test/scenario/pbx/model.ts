@@ -98,7 +98,9 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
       steps.push('business-initiated call');
       const how = beginning();
       // Another user each time: Meta connects one no more than a hundred times a day.
-      const call = await dial(stage, { ...how, delayedOffer: random(3) === 0 }, `+4477009001${String(seed % 100).padStart(2, '0')}`);
+      const delayedOffer = random(3) === 0;
+      if (delayedOffer) steps[steps.length - 1] += ', delayed offer';
+      const call = await dial(stage, { ...how, delayedOffer }, `+4477009001${String(seed % 100).padStart(2, '0')}`);
       await status('the call', 200, call.final);
       return { whatsapp: meta.liveCalls[0]!, model: model(call, null, how) };
     }
@@ -109,6 +111,8 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
     return { whatsapp: user, model: model(pbx.lastCall!, '6001', how) };
   };
   const { whatsapp, model } = await begin();
+  // What comes in a leg's first instant may be a stranger's, and is not judged.
+  await pause(300);
 
   const moveTo = async (party: PeerCall, target: string, how: Beginning): Promise<void> => {
     const before = model.party;
