@@ -44,9 +44,12 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
   call.facts.peerCallId = req.get('Call-ID') ?? null;
   context.table.add(call);
   call.own(() => context.table.remove(call));
-  refuseOnEnd(call, res, statusForPeer, (termination): SipHeaders =>
+  refuseOnEnd(call, res, statusForPeer, (termination) => ({
+    // All of a refusal that Asterisk's dialplan can read, and FreeSWITCH's: one status has many causes (RFC 3261 §7.2: a phrase is for people).
+    phrase: `${termination.by} ${termination.reason}`,
     // Meta's words reach the PBX (RFC 3261 §20.43; META-SIP §4.2).
-    (termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : termination.by === 'us' ? warningOf(termination) : {}));
+    headers: termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : termination.by === 'us' ? warningOf(termination) : {},
+  }));
   call.reliesOn(stack);
   call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
 }

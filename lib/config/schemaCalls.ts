@@ -62,7 +62,11 @@ export const peerSchema: Group = {
     'Seconds without a packet from it, RTP or RTCP (with media.engine: freeswitch RTP alone), before the call is ended; 0: never. While either side is on hold it may be silent. '
     + 'Longer where it records or waits without sending anything.', is.integer(0, 3600), 60,
   ),
-  mayCall: listOf('Business numbers it may call WhatsApp users from.', is.e164, [], { example: '["+447700900001"]' }),
+  mayCall: listOf('Business numbers it may call WhatsApp users from; the first one where its caller id is none of them but an extension or one of callerIds.', is.e164, [], { example: '["+447700900001"]' }),
+  callerIds: listOf(
+    'Telephone numbers of its own that may stand as caller id of its calls, such as the company\'s number on the telephone network. Your statement that a call with one is a person\'s at this peer: '
+    + 'any other number there is refused, as a call that came from the telephone network would have it.', is.e164,
+  ),
   mayTransferTo: listOf('Other peers whose users it may transfer or redirect a call to; its own users always.', is.name),
   country: leaf('Country of national numbers it dials (GB); null: international forms only.', is.orNull(is.country), null),
   // RFC 4028 §4: 1800 s is recommended; less than 90 s is no interval.

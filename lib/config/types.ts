@@ -210,8 +210,10 @@ export interface PeerConfig {
   readonly mediaTimeout: number;
   /** Networks (CIDR) that its media may be in; empty: any. */
   readonly media: readonly string[];
-  /** Business numbers this peer may use for business-initiated calls. */
+  /** Business numbers this peer may use for business-initiated calls; the first is meant where the caller id names none. */
   readonly mayCall: readonly string[];
+  /** Telephone numbers of its own that may stand as caller id of its calls and name no business number. */
+  readonly callerIds: readonly string[];
   /** Other peers whose users this peer may transfer or redirect a call to; its own users always. */
   readonly mayTransferTo: readonly string[];
   /** ISO 3166 country for national numbers this peer dials; null: only international forms. */

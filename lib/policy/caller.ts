@@ -51,7 +51,7 @@ const rules: readonly Rule[] = [
     const host = mediaHosts(facts.body).find(policy.isCarrier);
     return host === undefined ? null : `media is at a carrier's address, ${host}: the call came from the telephone network`;
   } },
-  { code: 'caller.number', status: 403, objects: ({ foreign, peer }) => (foreign === null ? null : `${foreign.header} names ${foreign.number}, which is not in mayCall of peer ${peer?.name}`) },
+  { code: 'caller.number', status: 403, objects: ({ foreign, peer }) => (foreign === null ? null : `${foreign.header} names ${foreign.number}, which is in neither mayCall nor callerIds of peer ${peer?.name}`) },
   // RFC 3261 §21.4.22: the address is incomplete, or no address at all.
   { code: 'callee.impossible', status: 484, objects: ({ callee }) => ('problem' in callee ? callee.problem : null) },
   // META-SIP.md §2.1: no business-initiated calling for business numbers of these countries.
@@ -129,7 +129,7 @@ function readCallee(uri: SipUri | null, peer: CompiledPeer | null): Dialled {
 
 /**
  * The business number is P-Asserted-Identity's, else From's, when that is a telephone number; an extension or a name there
- * means the first number of `mayCall` (issue "Business-initiated calls").
+ * means the first number of `mayCall`, and so does a telephone number of `callerIds`.
  */
 function chooseNumber(mentioned: Asked['mentioned'], peer: CompiledPeer | null): Pick<Asked, 'number' | 'foreign'> {
   if (peer === null) return { number: null, foreign: null };
@@ -140,8 +140,8 @@ function chooseNumber(mentioned: Asked['mentioned'], peer: CompiledPeer | null):
       if (read === null || !readsAsFullNumber(read.user)) continue;
       const own = ownNumber(peer, read.user);
       if (own !== null) chosen ??= own;
-      // A number that is an on-net user of the peer is an extension there.
-      else if (findUser(peer.users, read.user) === null) return { number: peer.mayCall[0] ?? null, foreign: { header, number: read.user } };
+      // A number that is an on-net user of the peer is an extension there; one of its caller ids is what it shows to everybody.
+      else if (findUser(peer.users, read.user) === null && listed(peer.callerIds, peer, read.user) === null) return { number: peer.mayCall[0] ?? null, foreign: { header, number: read.user } };
     }
   }
   return { number: chosen ?? peer.mayCall[0] ?? null, foreign: null };
@@ -149,10 +149,15 @@ function chooseNumber(mentioned: Asked['mentioned'], peer: CompiledPeer | null):
 
 /** The number of `mayCall` that is meant, in whatever form it is written; null: none. */
 function ownNumber(peer: CompiledPeer, user: string): string | null {
-  if (peer.mayCall.includes(user)) return user;
+  return listed(peer.mayCall, peer, user);
+}
+
+/** The number of this list that is meant; null: none. */
+function listed(numbers: readonly string[], peer: CompiledPeer, user: string): string | null {
+  if (numbers.includes(user)) return user;
   const read = readDialled(user, peer.country);
   const meant = 'user' in read ? read.user : user;
-  return peer.mayCall.includes(meant) ? meant : null;
+  return numbers.includes(meant) ? meant : null;
 }
 
 function originParams({ mentioned, uri }: Asked): string | null {

@@ -29,6 +29,7 @@ export interface CompiledPeer {
   readonly userFaults: readonly UserFault[];
   readonly mayTransferTo: ReadonlySet<string>;
   readonly mayCall: readonly string[];
+  readonly callerIds: readonly string[];
   readonly country: string | null;
 }
 
@@ -122,7 +123,7 @@ function compilePeer(name: string, peer: PeerConfig, patterns: PatternCache): Co
   return {
     name, uri: peer.uri, pstn: peer.pstn, users, userFaults: faults,
     host: uri === null ? '' : hostKey(uri.host), hosts: new Set([...(uri === null ? [] : [uri.host]), ...peer.hosts].map(hostKey)), register: peer.register, port: uri === null ? 0 : portOf(uri), tls: uri !== null && isTls(uri),
-    mayTransferTo: new Set(peer.mayTransferTo), mayCall: peer.mayCall, country: peer.country,
+    mayTransferTo: new Set(peer.mayTransferTo), mayCall: peer.mayCall, callerIds: peer.callerIds, country: peer.country,
   };
 }
 

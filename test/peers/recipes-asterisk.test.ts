@@ -8,7 +8,7 @@ import { noAsterisk } from './asteriskProcess.js';
 import { asteriskHost, asteriskPassword, startRecipeAsterisk } from './recipe/asterisk.js';
 import { requestsOf, rowRoutes } from './recipe/rows.js';
 import { openRecipe } from './recipe/stage.js';
-import { bothDirections, comesBack, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
+import { bothDirections, comesBack, comesBackFromOut, inTheCall, phonesAt, readsTheCause, rowsAre, type Bench } from './recipe/suite.js';
 
 const q850 = (cause: number): string => `Q.850;cause=${cause}`;
 /** Users 60NN are reached as the recipe says, 61NN by a dialplan that ends with its Dial. */
@@ -44,6 +44,7 @@ t.test('the recipe for Asterisk', { skip: noAsterisk(), timeout: 240_000 }, asyn
   const place = { at: asterisk.at, host: asteriskHost, password: (user: string): string => `pw-${user}` };
   const bench: Bench = { stage, peer: 'asterisk', ...place, ...await phonesAt(t, place, '600', ['6001', '6002']), kill: () => asterisk.kill(), start: () => asterisk.start() };
   await bothDirections(t, bench);
+  await readsTheCause(t, bench, () => asterisk.log());
   await rowsAre(t, bench, rows);
   await inTheCall(t, bench, {
     hold: ['INVITE sendonly PAI 6001', 'INVITE sendrecv PAI 6001'], blind: ['INVITE sendrecv PAI 6001', 'UPDATE PAI 6002'],
@@ -69,4 +70,5 @@ t.test('the recipe for Asterisk', { skip: noAsterisk(), timeout: 240_000 }, asyn
     t.same([...identities], ['6200']);
   });
   await comesBack(t, bench, { ended: 'user hangup', seconds: 5 });
+  await comesBackFromOut(t, bench, { ended: 'us peerGone', seconds: 5 });
 });

@@ -5,7 +5,7 @@ import { number } from '../helpers/service.js';
 import { freeswitchHost, freeswitchPasswords, noFreeswitch, startRecipeFreeswitch } from './recipe/freeswitch.js';
 import { rowRoutes } from './recipe/rows.js';
 import { openRecipe } from './recipe/stage.js';
-import { bothDirections, comesBack, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
+import { bothDirections, comesBack, comesBackFromOut, inTheCall, phonesAt, readsTheCause, rowsAre, type Bench } from './recipe/suite.js';
 
 const rows = {
   1003: ['busy, or rejected with 486', { said: '486 Busy Here', reason: 'Q.850;cause=17;text="USER_BUSY"', taken: 'peer busy', wentOn: true }],
@@ -31,7 +31,9 @@ t.test('the recipe for FreeSWITCH', { skip: noFreeswitch(), timeout: 240_000 }, 
   const place = { at: freeswitch.at, host: freeswitchHost, password: (): string => password };
   const bench: Bench = { stage, peer: 'freeswitch', ...place, ...await phonesAt(t, place, '100', ['1000', '1001']), kill: () => freeswitch.kill(), start: () => freeswitch.start() };
   await bothDirections(t, bench);
+  await readsTheCause(t, bench, () => freeswitch.log());
   await rowsAre(t, bench, rows);
   await inTheCall(t, bench, { hold: [], blind: [], attended: [] });
   await comesBack(t, bench, { ended: 'user hangup', seconds: 5 });
+  await comesBackFromOut(t, bench, { ended: 'us peerGone', seconds: 5 });
 });

@@ -5,7 +5,7 @@ import { number } from '../helpers/service.js';
 import { kamailioHost, kamailioPage, noKamailio, startRecipeKamailio } from './recipe/kamailio.js';
 import { rowRoutes } from './recipe/rows.js';
 import { openRecipe } from './recipe/stage.js';
-import { bothDirections, comesBack, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
+import { bothDirections, comesBack, comesBackFromOut, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
 
 const rows = {
   6003: ['busy, or rejected with 486', { said: '486 Busy Here', reason: null, taken: 'peer busy', wentOn: true }],
@@ -33,4 +33,5 @@ t.test('the recipe for Kamailio', { skip: noKamailio(), timeout: 240_000 }, asyn
     hold: ['INVITE inactive', 'INVITE sendrecv'], blind: ['REFER to 6002', 'BYE'], attended: ['INVITE inactive', 'REFER to 6002 with Replaces', 'BYE'],
   });
   await comesBack(t, bench, { ended: 'user hangup', seconds: 5 });
+  await comesBackFromOut(t, bench, { ended: 'user hangup', seconds: 5 });
 });

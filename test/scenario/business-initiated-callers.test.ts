@@ -52,7 +52,7 @@ t.test('which business number: P-Asserted-Identity, else From; an extension mean
     const before = stage.reached().length;
     const { status, text } = await stage.dial(call);
     t.equal(status, 403, JSON.stringify(call));
-    if (expected === null) t.match(text, /\+4477\*+55, which is not in mayCall of peer pbx/);
+    if (expected === null) t.match(text, /\+4477\*+55, which is in neither mayCall nor callerIds of peer pbx/);
     t.same(stage.reached().slice(before), expected === null ? [] : [`${expected} > sip:${user}@wa.meta.vc;transport=tls`], JSON.stringify(call));
   }
 });

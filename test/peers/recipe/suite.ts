@@ -137,6 +137,73 @@ function hearsOneOf(user: SimulatedUser, tones: readonly number[]): boolean {
   return tones.some((tone) => heard.includes(tone));
 }
 
+/** What the PBX's dialplan makes of refusals: `said` is its log. */
+export async function readsTheCause(t: Test, { stage, first, host, at, password }: Bench, said: () => Promise<string>): Promise<void> {
+  for (const [behaviour, cause] of [['noPermission', 'meta noPermission'], ['dayLimit', 'meta dailyLimit'], ['badDigest', 'meta badCredentials']] as const) {
+    await t.test(`E15: the dialplan knows a refusal by its cause: ${cause}`, async (t) => {
+      const meta = await stage.answerAsMeta({ behaviour });
+      const call = await first.phone.call('sip:+447700900101@' + host, { via: `udp:${at}`, auth: { username: first.user, password: password(first.user) }, from: `<sip:${first.user}@${host}>` });
+      await call.final;
+      const deadline = Date.now() + 3000;
+      while (!(await said()).includes(cause) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
+      t.match(await said(), new RegExp(`wa-b2bua said .*${cause}`));
+      await meta.close();
+    });
+  }
+}
+
+/**
+ * Kills the PBX in a call and leaves it away until it is out of service; then it starts. The old call is asked about and ends as
+ * `ended` says; calls are taken within `seconds` of its being up.
+ */
+export async function comesBackFromOut(t: Test, { stage, first, kill, start, at, host, password }: Bench, { ended, seconds }: { readonly ended: string; readonly seconds: number }): Promise<void> {
+  await t.test('E11: the PBX stays away until it is out of service, and comes back', async (t) => {
+    const call = { payload: `only-${first.user}`, expect: [] };
+    const user = stage.user(call);
+    t.equal(await user.place(), 200);
+    const from = stage.log.length;
+    const told = (what: string): boolean => stage.log.slice(from).some((line) => line.includes(what));
+    await kill();
+    const killed = performance.now();
+    const tries: number[] = [];
+    while (!told('is out of service') && performance.now() - killed < 60_000) {
+      const next = stage.user(call);
+      tries.push(await next.place());
+      next.close();
+    }
+    const out = since(killed);
+    t.ok(told('is out of service'), `out ${out} s after its end, calls meanwhile got ${tries.join(', ')}`);
+    // A while later.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    await start();
+    const started = performance.now();
+    await registerPhone(first.phone, { user: first.user, password: password(first.user), registrar: at, domain: host });
+    const registered = performance.now();
+    let status = 0;
+    while (status !== 200 && performance.now() - started < 60_000) {
+      const next = stage.user(call);
+      status = await next.place();
+      if (status === 200) await next.hangUp();
+      else await new Promise((resolve) => setTimeout(resolve, 200));
+      next.close();
+    }
+    t.equal(status, 200);
+    const took = since(started);
+    t.ok(took <= seconds, `a call is taken ${took} s after the PBX is up, ${since(registered)} s after its phone is registered`);
+    await until(() => told('is back in service'), 'it is back');
+    if (ended !== 'user hangup') await until(() => user.ended, 'the call that it does not know is ended');
+    else await user.hangUp();
+    const { termination: { by, reason } } = await stage.recordOf(user);
+    t.equal(`${by} ${reason}`, ended);
+    t.comment(`out after ${out} s; a call taken ${took} s after it was up; the old call ended ${by} ${reason}`);
+  });
+}
+
+/** Seconds since then, to a tenth. */
+function since(from: number): number {
+  return Math.round((performance.now() - from) / 100) / 10;
+}
+
 /**
  * Kills the PBX in a call and starts it again at once: the call ends as `ended` says, and calls are taken within `seconds` of its being back (its phones
  * register anew).
