@@ -39,6 +39,7 @@ import { judgeMediaPlaces } from './main/places.js';
 import { compileRules, warnOfFixedKeys } from './main/rules.js';
 import { RateWindows, Remembered } from './state/index.js';
 import { Guard as FaultGuard } from './util/guard.js';
+import { withTimeout } from './util/withTimeout.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 const nonceLifetimeMs = 60_000;
@@ -285,10 +286,5 @@ function finish(call: Call, record: CallRecord, to: { cdr: LineWriter; metrics: 
 /** Waits for the calls' BYEs to be answered, but not longer than a second: their far ends may be gone. */
 async function settled(calls: readonly Call[]): Promise<void> {
   if (calls.length === 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    Promise.all(calls.map((call) => call.ended)),
-    new Promise((resolve) => { timer = setTimeout(resolve, 1000); }),
-  ]);
-  clearTimeout(timer);
+  await withTimeout(Promise.all(calls.map((call) => call.ended)), 1000, () => undefined);
 }

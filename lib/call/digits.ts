@@ -3,6 +3,7 @@ import { requestInDialog } from '../sip/inDialog.js';
 import type { MediaCall } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import { longestInfo, readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
+import { Serial } from '../util/serial.js';
 
 /** Body types of INFO that carry a digit. */
 const types = /^application\/dtmf(?:-relay)?\s*(?:;|$)/i;
@@ -18,7 +19,7 @@ export class InfoDigits {
   readonly #byInfo: () => boolean;
   #type: 'relay' | 'plain' = 'relay';
   /** One INFO after the other: they have no order of their own on UDP. */
-  #queue: Promise<void> = Promise.resolve();
+  readonly #queue = new Serial();
 
   constructor(dialog: SipDialog, media: MediaCall, log: Pick<Logger, 'warn'>, byInfo: () => boolean) {
     this.#dialog = dialog;
@@ -44,7 +45,7 @@ export class InfoDigits {
   /** A digit of the WhatsApp user's, once it is over; `duration` in milliseconds. */
   send(digit: string, duration: number): void {
     if (!this.#byInfo()) return;
-    this.#queue = this.#queue.then(() => this.#send(digit, duration)).catch((error: Error) => {
+    void this.#queue.run(() => this.#send(digit, duration)).catch((error: Error) => {
       this.#log.warn({ err: error.message }, 'a digit of the WhatsApp user did not reach the peer: its INFO was not answered');
     });
   }

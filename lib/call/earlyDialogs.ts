@@ -7,6 +7,7 @@ import type { CallContext } from './context.js';
 import type { EarlyMedia, Won } from './hunt.js';
 import { retrySoon } from './negotiation.js';
 import { warningOfError } from './refuse.js';
+import { Serial } from '../util/serial.js';
 
 /** Early dialogs of one INVITE that are kept: a proxy forks to the devices of one user. */
 const maxForks = 16;
@@ -31,7 +32,8 @@ export class EarlyDialogs {
   readonly #forks = new Map<string, Fork>();
   #updating = false;
   #heard = false;
-  #work: Promise<void> = Promise.resolve();
+  /** Answers are taken in the order in which they came. */
+  readonly #work = new Serial();
 
   constructor(call: Call, context: CallContext, peer: string, leg: PeerLeg, media: EarlyMedia | null, giveTo: (newcomer: Won) => boolean) {
     this.#call = call;
@@ -72,7 +74,7 @@ export class EarlyDialogs {
     if (this.#updating) return response.send(500, { headers: retrySoon() });
     this.#updating = true;
     try {
-      await this.#work;
+      await this.#work.idle();
       const body = await this.#leg.answer(request.body);
       fork.updated = true;
       response.send(200, { headers: { ...headers, 'Content-Type': 'application/sdp' }, body });
@@ -86,7 +88,7 @@ export class EarlyDialogs {
 
   /** What the answered fork's 2xx means for the media: its answer, or an earlier one; null when the media stands already. */
   async answerOf(remoteTag: string, sdp: string): Promise<string | null> {
-    await this.#work;
+    await this.#work.idle();
     const fork = this.#forks.get(remoteTag);
     if (fork?.updated === true) return null;
     return sdp === '' ? fork?.answer ?? '' : sdp;
@@ -99,12 +101,13 @@ export class EarlyDialogs {
   }
 
   #take(answer: string): void {
-    this.#work = this.#work.then(() => this.#leg.takeAnswer(answer)).then(() => {
+    void this.#work.run(async () => {
+      await this.#leg.takeAnswer(answer);
       // Who says that it does not send has no announcement.
       if (this.#media === null || this.#call.over || this.#leg.flow?.sends !== true) return;
       this.#heard = true;
       this.#media.begun(this.#leg);
-    }, (error: Error) => {
+    }).catch((error: Error) => {
       // The 2xx may still bring one that can be used.
       this.#call.log.info({ err: error.message }, 'early media of a peer cannot be used');
     });

@@ -5,6 +5,7 @@ import { headerValue, TraceStore, type TraceEntry } from '../observe/trace.js';
 import { addressMatcher, type Source } from '../sip/source.js';
 import type { Call } from './call.js';
 import type { CallTable } from './table.js';
+import { BoundedMap } from '../util/boundedMap.js';
 
 /** Finished calls that can still be asked for, and SIP messages kept for each Call-ID. */
 const recentCalls = 500;
@@ -30,8 +31,8 @@ export class CallHistory {
   readonly #table: CallTable;
   readonly #trace: TraceStore;
   readonly #strangers = new TraceStore(unjudged);
-  /** Finished calls, oldest first. */
-  readonly #recent = new Map<string, Known>();
+  /** Finished calls. */
+  readonly #recent = new BoundedMap<string, Known>(recentCalls);
 
   constructor(table: CallTable, rules: () => HistoryRules) {
     this.#table = table;
@@ -53,10 +54,6 @@ export class CallHistory {
   }
 
   ended(call: Call): void {
-    if (this.#recent.size >= recentCalls) {
-      const oldest = this.#recent.keys().next();
-      if (!oldest.done) this.#recent.delete(oldest.value);
-    }
     this.#recent.set(call.id, known(call));
   }
 

@@ -25,7 +25,7 @@ import { peerFull } from './termination.js';
 import { peerRefusal } from './peerRefusal.js';
 import { tellOf } from './tellOf.js';
 import { beginTry, type Try } from './tries.js';
-import { after } from '../util/after.js';
+import { withTimeout } from '../util/withTimeout.js';
 
 export interface HuntPlan {
   readonly targets: readonly RouteTarget[];
@@ -260,10 +260,8 @@ export class Hunt {
     begun.placed(invite.callId);
     this.#tellCall(target, rule, invite.callId);
     const silence = out === null ? null : silenceOf(this.#context.askAgain(target.peer), () => begun.hasRung);
-    let timer: NodeJS.Timeout | undefined;
-    const rangOut = new Promise<'rangOut'>((resolve) => { timer = after(this.#plan.ringTimeout * 1000, () => resolve('rangOut')); });
-    const outcome = await Promise.race([invite.outcome, rangOut, ...(silence === null ? [] : [silence.lasts])]);
-    clearTimeout(timer);
+    const settled = silence === null ? invite.outcome : Promise.race([invite.outcome, silence.lasts]);
+    const outcome = await withTimeout(settled, this.#plan.ringTimeout * 1000, () => 'rangOut' as const);
     silence?.close();
     this.#pending.delete(invite);
     // Where somebody has the call already, the end of another's ringing changes nothing that is heard.

@@ -3,6 +3,7 @@ import { cleanHeaderValue } from '../sip/headers.js';
 import { parseNameAddr, splitHeaderValues, uriParam } from '../sip/uri.js';
 import type { PeerDialog } from './peerDialog.js';
 import { parseReplaces, type Replaces } from './replaces.js';
+import { Serial } from '../util/serial.js';
 
 /** What a REFER asks for (RFC 3515, 5589, 4488, 3892). */
 export interface ReferOrder {
@@ -47,7 +48,7 @@ const lifetime = 1200;
 export class ReferSubscription {
   readonly #dialog: PeerDialog;
   readonly #event: string;
-  #queue: Promise<void> = Promise.resolve();
+  readonly #queue = new Serial();
   #over: boolean;
   #last = '';
 
@@ -68,15 +69,15 @@ export class ReferSubscription {
   /** Resolves when the last NOTIFY is answered. */
   end(status: number, reason: string): Promise<void> {
     this.#tell('terminated;reason=noresource', `SIP/2.0 ${status} ${reason}`);
-    return this.#queue;
+    return this.#queue.idle();
   }
 
   #tell(state: string, line: string): void {
-    this.#queue = this.#queue.then(async () => {
+    void this.#queue.run(async () => {
       if (this.#over) return;
-      const status = await this.#dialog.notify(this.#event, state, line);
       // RFC 6665 §4.2.2: a notifier stops when the subscriber does not want to know.
-      if (status >= 400) this.#over = true;
-    }).catch(() => { this.#over = true; });
+      const status = await this.#dialog.notify(this.#event, state, line).catch(() => null);
+      if (status === null || status >= 400) this.#over = true;
+    });
   }
 }

@@ -7,6 +7,7 @@ import type { Party, PeerDialog } from './peerDialog.js';
 import { readRefer, ReferSubscription, type ReferOrder } from './refer.js';
 import { formatReplaces } from './replaces.js';
 import { reasonOf, type Termination } from './termination.js';
+import { withTimeout } from '../util/withTimeout.js';
 
 /** How long a transferor who was told of success may take to hang up before we do, in milliseconds. */
 const parting = 2000;
@@ -155,14 +156,8 @@ export class Transfer {
 
   /** Resolves when the transferor has hung up, or has had its time. */
   #parted(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, parting);
-      const done = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#transferor.onEnd(done);
-    });
+    const over = new Promise<void>((resolve) => { this.#transferor.onEnd(resolve); });
+    return withTimeout(over, parting, () => undefined);
   }
 }
 

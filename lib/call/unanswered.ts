@@ -2,6 +2,7 @@ import type { Config } from '../config/types.js';
 import { unansweredLimits } from '../config/types.js';
 import type { Call } from './call.js';
 import type { CallRecord } from './record.js';
+import { BoundedMap } from '../util/boundedMap.js';
 
 interface Log { warn(fields: object, message: string): void }
 
@@ -16,7 +17,7 @@ export class UnansweredCalls {
   readonly #config: () => Pick<Config, 'numbers'>;
   readonly #keyOf: (user: string) => string;
   readonly #log: Log;
-  readonly #inARow = new Map<string, number>();
+  readonly #inARow = new BoundedMap<string, number>(mostPairs);
 
   /** `keyOf`: one name for a user who is known under several. */
   constructor(config: () => Pick<Config, 'numbers'>, keyOf: (user: string) => string, log: Log) {
@@ -35,10 +36,7 @@ export class UnansweredCalls {
     const untaken = (by === 'meta' && (reason === 'declined' || reason === 'unreachable')) || (by === 'us' && reason === 'ringTimeout');
     if (direction !== 'business-initiated' || attempts.length === 0 || !untaken) return;
     const count = (this.#inARow.get(pair) ?? 0) + 1;
-    this.#inARow.delete(pair);
     this.#inARow.set(pair, count);
-    const [oldest] = this.#inARow.keys();
-    if (oldest !== undefined && this.#inARow.size > mostPairs) this.#inARow.delete(oldest);
     this.#tell(number, user, count);
   }
 

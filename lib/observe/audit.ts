@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WabError } from '../errors.js';
 import { printableJson } from './printable.js';
+import { AppendFile } from '../util/appendFile.js';
 
 /** The hash before the first line of a new log. */
 export const auditStart = '0'.repeat(64);
@@ -59,35 +59,33 @@ function chainText(json: string, prev: string): { readonly line: string; readonl
 
 class ChainedFile implements AuditLog {
   head = auditStart;
-  readonly #path: string;
+  readonly #file: AppendFile;
   readonly #onError: (error: Error) => void;
   /** JSON of the records. */
   readonly #waiting: string[] = [];
   #waitingBytes = 0;
   readonly #stop = new AbortController();
-  #file: FileHandle | null = null;
   #lost = 0;
   /** Hashes of a batch while it is being written. */
   #unsure: string[] = [];
-  #turn: Promise<void> = Promise.resolve();
   #writing = false;
   #closing: Promise<void> | null = null;
 
   constructor(path: string, onError: (error: Error) => void) {
-    this.#path = path;
+    this.#file = new AppendFile(path, 'a+');
     this.#onError = onError;
   }
 
   async start(): Promise<void> {
-    this.#file = await open(this.#path, 'a+', 0o640);
-    const tail = await readTail(this.#file);
+    const file = await this.#file.open();
+    const tail = await readTail(file);
     if (tail.head !== null) this.head = tail.head;
     // Of a batch that failed, these lines are there after all.
     this.#taken(this.#unsure.indexOf(this.head) + 1);
     this.#unsure = [];
     if (tail.torn === '') return;
     // Ends the torn line; the record after it names its hash, so that it does not read as a change.
-    if (!tail.ended) await this.#file.appendFile('\n');
+    if (!tail.ended) await file.appendFile('\n');
     await this.#append([JSON.stringify({ time: new Date().toISOString(), kind: 'resumed', torn: sha256(tail.torn) })]);
   }
 
@@ -114,27 +112,24 @@ class ChainedFile implements AuditLog {
   }
 
   reopen(): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#file?.close().catch(this.#onError);
-      this.#file = null;
-    });
+    return this.#inTurn(() => this.#file.release());
   }
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
       this.#stop.abort();
-      await this.#turn;
+      await this.#file.idle();
       // What a failing disk has not taken gets one more chance.
       if (this.#waiting.length > 0) await this.#inTurn(() => this.#drainOnce().then(() => undefined));
-      await this.#file?.sync().catch(this.#onError);
-      await this.#file?.close().catch(this.#onError);
+      if (!this.#file.isOpen) return;
+      await (await this.#file.open()).sync().catch(this.#onError);
+      await this.#file.release().catch(this.#onError);
     })();
     return this.#closing;
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
-    this.#turn = this.#turn.then(work).catch((error: Error) => this.#onError(error));
-    return this.#turn;
+    return this.#file.run(work).catch((error: Error) => this.#onError(error));
   }
 
   #begin(): void {
@@ -152,7 +147,7 @@ class ChainedFile implements AuditLog {
   /** Writes what waits, batch by batch; false when the disk did not take it. */
   async #drainOnce(): Promise<boolean> {
     try {
-      if (this.#file === null) await this.start();
+      if (!this.#file.isOpen) await this.start();
       while (this.#waiting.length > 0) {
         const batch = this.#waiting.slice(0, maxBatch);
         await this.#append(batch);
@@ -162,8 +157,7 @@ class ChainedFile implements AuditLog {
     } catch (error) {
       this.#onError(error as Error);
       // Nobody knows how much of it is there: the file itself says, when it is opened again.
-      await this.#file?.close().catch(() => undefined);
-      this.#file = null;
+      await this.#file.release().catch(() => undefined);
       return false;
     }
   }
@@ -176,7 +170,7 @@ class ChainedFile implements AuditLog {
       return made;
     });
     this.#unsure = chained.map(({ hash }) => hash);
-    await this.#file!.appendFile(`${chained.map(({ line }) => line).join('\n')}\n`);
+    await (await this.#file.open()).appendFile(`${chained.map(({ line }) => line).join('\n')}\n`);
     this.head = head;
     this.#unsure = [];
   }

@@ -1,6 +1,6 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import { WabError } from '../errors.js';
 import { printableJson } from './printable.js';
+import { AppendFile } from '../util/appendFile.js';
 
 /** Lines written at a time. */
 const batchLines = 500;
@@ -41,30 +41,28 @@ export async function openLineWriter(path: string, options: LineWriterOptions): 
 export const noWriter: LineWriter = { write: () => undefined, reopen: () => Promise.resolve(), flushed: () => Promise.resolve(true), close: () => Promise.resolve() };
 
 class FileLineWriter implements LineWriter {
-  readonly #path: string;
+  /** Steps of work on it never reject: #flush and #release report for themselves. */
+  readonly #file: AppendFile;
   readonly #options: Required<LineWriterOptions>;
-  #file: FileHandle | null = null;
   #lines: string[] = [];
   /** What is left of a batch that a failing disk took a part of: a line must not be torn, nor stand twice. */
   #rest: Buffer | null = null;
   #lost = 0;
-  /** The work on the file under way or done last; one step follows another. */
-  #turn: Promise<void> = Promise.resolve();
   #flushing = false;
   #failing = false;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(path: string, options: LineWriterOptions) {
-    this.#path = path;
+    this.#file = new AppendFile(path, 'a');
     this.#options = { retry: 1000, kept: 10_000, ...options };
   }
 
   async open(): Promise<void> {
     try {
-      this.#file = await open(this.#path, 'a', 0o640);
+      await this.#file.open();
     } catch (cause) {
-      throw new WabError('FILE_UNREADABLE', `${this.#path}: ${(cause as Error).message}`, { cause });
+      throw new WabError('FILE_UNREADABLE', `${this.#file.path}: ${(cause as Error).message}`, { cause });
     }
   }
 
@@ -75,11 +73,11 @@ class FileLineWriter implements LineWriter {
       this.#lines.shift();
       this.#lost++;
     }
-    if (!this.#flushing && this.#timer === null) void this.#inTurn(() => this.#flush());
+    if (!this.#flushing && this.#timer === null) void this.#file.run(() => this.#flush());
   }
 
   reopen(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#file.run(async () => {
       await this.#flush();
       await this.#release();
       if (!this.#closed) await this.#flush();
@@ -87,39 +85,33 @@ class FileLineWriter implements LineWriter {
   }
 
   async flushed(): Promise<boolean> {
-    await this.#inTurn(() => this.#flush());
+    await this.#file.run(() => this.#flush());
     return !this.#failing && this.#rest === null;
   }
 
   close(): Promise<void> {
-    if (this.#closed) return this.#turn;
+    if (this.#closed) return this.#file.idle();
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    return this.#inTurn(async () => {
+    return this.#file.run(async () => {
       await this.#flush();
       await this.#release();
       const lost = this.#lost + this.#lines.length + (this.#rest?.toString().split('\n').length ?? 1) - 1;
-      if (lost > 0) this.#options.onTrouble(`${lost} lines for ${this.#path} are lost`);
+      if (lost > 0) this.#options.onTrouble(`${lost} lines for ${this.#file.path} are lost`);
     });
-  }
-
-  /** Steps never reject: #flush and #release report for themselves. */
-  #inTurn(step: () => Promise<void>): Promise<void> {
-    this.#turn = this.#turn.then(step);
-    return this.#turn;
   }
 
   async #flush(): Promise<void> {
     this.#flushing = true;
     try {
-      this.#file ??= await open(this.#path, 'a', 0o640);
+      // It is there to be seen, written or not.
+      await this.#file.open();
       while (this.#rest !== null || this.#lines.length > 0) {
         if (this.#rest === null) {
           this.#rest = Buffer.from(this.#lines.splice(0, batchLines).join(''));
         }
-        const { bytesWritten } = await this.#file.write(this.#rest);
-        this.#rest = bytesWritten < this.#rest.length ? this.#rest.subarray(bytesWritten) : null;
+        this.#rest = await this.#file.write(this.#rest);
       }
       if (this.#failing) this.#recovered();
     } catch (error) {
@@ -130,12 +122,12 @@ class FileLineWriter implements LineWriter {
   }
 
   #failed(error: Error): void {
-    if (!this.#failing) this.#options.onTrouble(`${this.#path} cannot be written: ${error.message}; up to ${this.#options.kept} lines are kept until it can`);
+    if (!this.#failing) this.#options.onTrouble(`${this.#file.path} cannot be written: ${error.message}; up to ${this.#options.kept} lines are kept until it can`);
     this.#failing = true;
     if (this.#closed || this.#timer !== null) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      void this.#inTurn(async () => {
+      void this.#file.run(async () => {
         // A handle of a disk that went away stays useless.
         await this.#release();
         await this.#flush();
@@ -145,17 +137,15 @@ class FileLineWriter implements LineWriter {
 
   #recovered(): void {
     this.#failing = false;
-    this.#options.onRecovered(`${this.#path} can be written again${this.#lost === 0 ? '' : `; ${this.#lost} lines were lost`}`);
+    this.#options.onRecovered(`${this.#file.path} can be written again${this.#lost === 0 ? '' : `; ${this.#lost} lines were lost`}`);
     this.#lost = 0;
   }
 
   async #release(): Promise<void> {
-    const file = this.#file;
-    this.#file = null;
     try {
-      await file?.close();
+      await this.#file.release();
     } catch (error) {
-      if (!this.#failing) this.#options.onTrouble(`${this.#path} could not be closed: ${(error as Error).message}`);
+      if (!this.#failing) this.#options.onTrouble(`${this.#file.path} could not be closed: ${(error as Error).message}`);
     }
   }
 }

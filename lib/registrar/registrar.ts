@@ -7,6 +7,7 @@ import { parseNameAddr, parseUri, splitHeaderValues } from '../sip/uri.js';
 import type { Authenticator, AuthResult } from './authenticator.js';
 import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
 import { applyRegister } from './bindings.js';
+import { BoundedMap } from '../util/boundedMap.js';
 
 /** A peer whose users register. */
 interface Home {
@@ -57,7 +58,7 @@ export class Registrar {
   /** By user; user names are unique across peers (config). */
   readonly #bindings = new Map<string, readonly Binding[]>();
   /** Tokens of connections that have closed; none is given twice. */
-  readonly #gone = new Set<string>();
+  readonly #gone = new BoundedMap<string, true>(goneFlows);
   readonly #sweeper: NodeJS.Timeout;
   readonly #counts = { ok: 0, refused: 0 };
 
@@ -135,9 +136,7 @@ export class Registrar {
    * A REGISTER may still be on its way from it.
    */
   flowGone(token: string): void {
-    this.#gone.add(token);
-    const [oldest] = this.#gone;
-    if (oldest !== undefined && this.#gone.size > goneFlows) this.#gone.delete(oldest);
+    this.#gone.set(token, true);
     for (const binding of this.all()) if (tokenOf(binding.flow) === token) this.forget(binding, 'its connection has closed');
   }
 

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../util/boundedMap.js';
+
 /** When faults lead to a ban, and for how long. */
 export interface BanRules {
   /** Faults in a row that lead to a ban; 0: nobody is ever banned. */
@@ -32,13 +34,12 @@ const longestDelayMs = 5000;
  */
 export class BanList {
   readonly #rules: () => BanRules;
-  readonly #capacity: number;
   /** In the order of the last fault. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: BoundedMap<string, Entry>;
 
   constructor(rules: () => BanRules, capacity = 20_000) {
     this.#rules = rules;
-    this.#capacity = capacity;
+    this.#entries = new BoundedMap(capacity);
   }
 
   get size(): number {
@@ -62,9 +63,7 @@ export class BanList {
       entry.bans += 1;
       entry.strikes = 0;
     }
-    this.#entries.delete(key);
     this.#entries.set(key, entry);
-    if (this.#entries.size > this.#capacity) this.#entries.delete(this.#entries.keys().next().value!);
     return { delay, ban };
   }
 

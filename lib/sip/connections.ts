@@ -5,6 +5,7 @@ import type { Guard } from '../util/guard.js';
 import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { closeStack, createStack, guardMessages, onProtocolMessage, pinged, taken } from './drachtio.js';
 import { readTrace } from './protocolTrace.js';
+import { withTimeout } from '../util/withTimeout.js';
 
 export interface SipServerAddress {
   readonly host: string;
@@ -73,15 +74,9 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     const firstUp = new Promise<void>((resolve) => this.once('up', () => resolve()));
     for (const connection of this.#connections) this.#open(connection);
     this.#watch();
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new WabError('SIP_UNAVAILABLE', `none of ${this.#connections.map((c) => name(c.address)).join(', ')} answered within ${timeout} ms`)), timeout);
+    await withTimeout(firstUp, timeout, () => {
+      throw new WabError('SIP_UNAVAILABLE', `none of ${this.#connections.map((c) => name(c.address)).join(', ')} answered within ${timeout} ms`);
     });
-    try {
-      await Promise.race([firstUp, tooLate]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   /** True while at least one SIP server is connected and answers in time. */

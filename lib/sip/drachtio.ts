@@ -8,9 +8,9 @@ import { keyOf, parseNameAddr, parseUri, splitList } from '../sipserver/parser/i
 import { tagOf } from './headers.js';
 import { Srf } from './srf.js';
 import { faultOf } from './srfReader.js';
+import { withPatience } from '../util/withTimeout.js';
 export { wholeBody } from './srfReader.js';
 import type { Guard } from '../util/guard.js';
-import { patience } from '../util/patience.js';
 
 export type SipHeaders = Record<string, string>;
 
@@ -230,16 +230,16 @@ export async function pinged(stack: SipStack, patienceMs: number): Promise<boole
   if (client?.wp === undefined || socket === undefined) return false;
   const { wp } = client;
   const id = wp.send(socket, 'ping');
-  return new Promise((resolve) => {
-    const done = (answered: boolean): void => {
-      cancel();
-      wp.off('msg', heard);
-      resolve(answered);
-    };
-    const heard = (_socket: unknown, text: string): void => { if (text.includes(`|response|${id}|`)) done(true); };
-    const cancel = patience(patienceMs, () => done(false));
+  let heard: (socket: unknown, text: string) => void = () => undefined;
+  const answered = new Promise<true>((resolve) => {
+    heard = (_socket, text) => { if (text.includes(`|response|${id}|`)) resolve(true); };
     wp.on('msg', heard);
   });
+  try {
+    return await withPatience(answered, patienceMs, () => false);
+  } finally {
+    wp.off('msg', heard);
+  }
 }
 
 /** Disconnects for good. Between two attempts to connect, disconnect() throws and leaves the next attempt's timer running. */

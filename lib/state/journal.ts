@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open, rename, stat, unlink } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { WabError } from '../errors.js';
+import { Serial } from '../util/serial.js';
 
 /** What a journal holds, as its owner has it in memory. */
 export interface JournalContent {
@@ -37,7 +38,7 @@ export class Journal {
   #file!: FileHandle;
   #pending: string[] = [];
   /** One piece of file work after the other. */
-  #turn: Promise<void> = Promise.resolve();
+  readonly #work = new Serial();
   #next: Promise<void> | null = null;
   #copy: Copy | null = null;
   #compacting: Promise<void> | null = null;
@@ -70,7 +71,7 @@ export class Journal {
     if (this.#closing !== null) return Promise.resolve();
     this.#pending.push(line);
     if (this.#copy?.done.has(key) === true) this.#copy.tail.push(line);
-    this.#next ??= this.#inTurn(() => this.#write());
+    this.#next ??= this.#work.run(() => this.#write());
     return this.#next;
   }
 
@@ -78,7 +79,7 @@ export class Journal {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       await this.#compacting;
-      await this.#turn;
+      await this.#work.idle();
       await this.#file.datasync().catch(() => undefined);
       await this.#file.close();
     })();
@@ -102,12 +103,6 @@ export class Journal {
     }
     // A process killed in the middle of a write leaves half a line at the end; more than that is damage.
     if (unread > 0) this.#log.warn({ file: this.#path, lines: unread }, 'lines of the state file could not be read and were left out');
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 
   async #write(): Promise<void> {
@@ -157,7 +152,7 @@ export class Journal {
       }
       if (copy.tail.length > 0) await flush();
       await copy.file.datasync();
-      await this.#inTurn(async () => {
+      await this.#work.run(async () => {
         if (copy.tail.length > 0) await flush();
         await rename(path, this.#path);
         const old = this.#file as FileHandle | undefined;

@@ -1,4 +1,5 @@
 import type { JournalContent } from './journal.js';
+import { BoundedMap } from '../util/boundedMap.js';
 
 /** A content of the state file beside the counters. */
 export interface StatePart extends JournalContent {
@@ -23,11 +24,12 @@ interface Entry { readonly value: string; readonly second: number; readonly stor
 export class Remembered implements StatePart {
   readonly #options: RememberedOptions;
   /** In the order in which they were last set. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: BoundedMap<string, Entry>;
   #append: ((key: string, line: string) => Promise<void>) | null = null;
 
   constructor(options: RememberedOptions) {
     this.#options = options;
+    this.#entries = new BoundedMap(options.capacity);
   }
 
   /** Entries in memory, those that have lapsed too. */
@@ -85,10 +87,7 @@ export class Remembered implements StatePart {
   }
 
   #put(key: string, entry: Entry): void {
-    this.#entries.delete(key);
     this.#entries.set(key, entry);
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined && this.#entries.size > this.#options.capacity) this.#entries.delete(oldest);
   }
 
   #fileKey(key: string): string {

@@ -8,6 +8,7 @@ import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
 import { isOfPeer } from './latch.js';
 import type { EngineNode, PeerSide, PeerSideResult } from './sides.js';
 import { peerStats, type EngineFigures } from './stats.js';
+import { Serial } from '../../util/serial.js';
 
 /** A leg's side at an engine. */
 export interface OpenLeg {
@@ -54,7 +55,7 @@ export class AnchoredPeerLeg implements PeerLeg {
   #countedThen: number | null = null;
   #lastSdp: string | null = null;
   /** One negotiation after the other: an answer must not overtake a re-offer. */
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue = new Serial();
   #closing: Promise<void> | null = null;
   #final: LegMediaStats | null = null;
 
@@ -76,15 +77,15 @@ export class AnchoredPeerLeg implements PeerLeg {
   }
 
   offer(): Promise<string> {
-    if (this.#answered) return this.#inTurn(async () => this.#offerAgain());
-    this.#offer ??= this.#inTurn(async () => {
+    if (this.#answered) return this.#queue.run(async () => this.#offerAgain());
+    this.#offer ??= this.#queue.run(async () => {
       return this.#lastSdp = await this.#first((side) => side.offer(this.#sessionId, this.#version));
     });
     return this.#offer;
   }
 
   takeAnswer(answer: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const { side } = this.#open();
       await this.#settle(await side.takeAnswer(answer, this.#current));
     });
@@ -104,7 +105,7 @@ export class AnchoredPeerLeg implements PeerLeg {
   }
 
   answer(offer: string): Promise<string> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       // RFC 3264 §8: the version grows by one whenever the text changes.
       let result = await this.#first((side) => side.answer(offer, this.#current, this.#sessionId, this.#version));
       if (this.#lastSdp !== null && result.sdp !== this.#lastSdp) {
@@ -128,7 +129,7 @@ export class AnchoredPeerLeg implements PeerLeg {
 
   /** The peer's packets, passed through so far, last `ms`: has the engine make 20 ms ones of them. The peer notices nothing. */
   repacketise(ms: number): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const { side } = this.#open();
       const result = this.#current === null ? null : await side.repacketise(this.#current.media, ms);
       if (result !== null) await this.#settle(result);
@@ -152,7 +153,7 @@ export class AnchoredPeerLeg implements PeerLeg {
   }
 
   async #identify(): Promise<void> {
-    const { known, asked } = await this.#inTurn(async () => ({ known: await this.#isPeer(), asked: this.#current }));
+    const { known, asked } = await this.#queue.run(async () => ({ known: await this.#isPeer(), asked: this.#current }));
     if (known === null) return;
     if (known === 'peer') {
       // What the engine still has in hand of a stranger.
@@ -160,7 +161,7 @@ export class AnchoredPeerLeg implements PeerLeg {
     } else {
       // At a moment of chance: both send every 20 ms, and one would be the first each time.
       await sleep(KNOCK_PAUSE * Math.min(10, 1 + this.#strangers / 4) * (0.5 + Math.random()), undefined, { ref: false });
-      if (known === 'stranger') await this.#inTurn(async () => this.#opened?.side.relearn());
+      if (known === 'stranger') await this.#queue.run(async () => this.#opened?.side.relearn());
     }
     // What was negotiated meanwhile is to be asked about anew.
     this.#opened?.anchor.post({ op: 'admit', side: this.number, admitted: known === 'peer' && asked === this.#current });
@@ -245,11 +246,5 @@ export class AnchoredPeerLeg implements PeerLeg {
         try { this.#open(); } catch { throw error; }
       }
     }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(work);
-    this.#queue = turn.catch(() => { /* reported to who asked for it */ });
-    return turn;
   }
 }

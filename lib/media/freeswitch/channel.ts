@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { WabError } from '../../errors.js';
-import { patience } from '../../util/patience.js';
 import { readSdp, type AudioSection } from '../../sdp/index.js';
 import { deliver, isRefusal, whileConnected, type SipDialog, type SipHeaders, type SipRequest, type SipResponse, type SipStack } from '../../sip/drachtio.js';
 import { hangUp } from '../../sip/inDialog.js';
+import { withPatience } from '../../util/withTimeout.js';
 
 /** What a channel is for: an extension of freeswitch/dialplan/wa-b2bua.xml. */
 export type ChannelKind = 'meta' | 'webrtc' | 'relay' | 'peer';
@@ -105,19 +105,14 @@ function audioOf(sdp: string): AudioSection {
 }
 
 async function inTime<T>(whom: string, work: Promise<T>): Promise<T> {
-  let cancel: () => void = () => undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    cancel = patience(ANSWER_PATIENCE, () => reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${whom} does not answer an INVITE`)));
-  });
   try {
-    return await Promise.race([work, late]);
+    return await withPatience(work, ANSWER_PATIENCE, () => {
+      throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${whom} does not answer an INVITE`);
+    });
   } catch (error) {
     if (error instanceof WabError || !isRefusal(error)) throw error;
     // 503 and 480 are FreeSWITCH's answers at max-sessions or sessions-per-second; 408 is the SIP server's when nobody answers.
     const full = error.status === 503 || error.status === 480 || error.status === 408 || error.status === 486;
     throw new WabError(full ? 'MEDIA_UNAVAILABLE' : 'MEDIA_REFUSED', `FreeSWITCH ${whom} answers an INVITE with ${error.status} ${error.reason ?? ''}`, { cause: error });
-  } finally {
-    cancel();
-    work.catch(() => undefined);
   }
 }

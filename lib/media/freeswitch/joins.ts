@@ -1,4 +1,5 @@
 import { WabError } from '../../errors.js';
+import { withTimeout } from '../../util/withTimeout.js';
 
 /** How long joining two channels may take before it is asked for again, in milliseconds, longer each time, and how often. */
 const JOIN_PATIENCE = 700;
@@ -41,16 +42,11 @@ export class Joins {
   }
 
   /** Whether this channel is joined to the other before our patience ends. */
-  #joined(uuid: string, other: string, patience: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const done = (joined: boolean): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(uuid);
-        resolve(joined);
-      };
-      const timer = setTimeout(() => done(false), patience);
-      this.#waiting.set(uuid, { other, done });
-    });
+  async #joined(uuid: string, other: string, patience: number): Promise<boolean> {
+    const told = new Promise<boolean>((done) => { this.#waiting.set(uuid, { other, done }); });
+    const joined = await withTimeout(told, patience, () => false);
+    this.#waiting.delete(uuid);
+    return joined;
   }
 
   /** FreeSWITCH says that these two are joined; of a join before this one word may come late. */

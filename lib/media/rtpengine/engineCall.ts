@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
 import { OFFERED_SUITES, readSdp, SDES_SUITE, writeSdp, type AudioSection, type EnginePort } from '../../sdp/index.js';
 import type { Instance } from './instance.js';
 import type { NgAnswer, NgCommand } from './ngClient.js';
+import { withTimeout } from '../../util/withTimeout.js';
 
 /** What rtpengine would offer by itself. */
 const KNOWN_TO_ENGINE: readonly string[] = [
@@ -74,6 +74,6 @@ export class EngineCall {
     if (!this.#open) return;
     const freed = this.instance.free(this.id);
     // One that is slow is told until it answers, but nobody waits for that.
-    if (this.instance.healthy) await Promise.race([freed, sleep(CLOSE_PATIENCE, undefined, { ref: false })]);
+    if (this.instance.healthy) await withTimeout(freed, CLOSE_PATIENCE, () => undefined);
   }
 }

@@ -6,9 +6,9 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
-import { after } from '../../util/after.js';
 import type { MediaLogger } from '../logger.js';
 import { preferMedia } from '../priority.js';
+import { withTimeout } from '../../util/withTimeout.js';
 
 /** Names of the engine's interfaces, also those an engine of the operator's must have. */
 export const INTERFACES = { meta: 'meta', peers: 'peers', anchor: 'anchor' } as const;
@@ -139,16 +139,10 @@ export class EngineProcess {
    * Resolves when the engine has nominated a pair for this call, or when it ends; at the latest after `limit` milliseconds, or after
    * `blind` where it has told of no call yet: another version may word its log in another way.
    */
-  iceCompleted(call: string, limit: number, blind: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#ice.delete(call);
-        resolve();
-      };
-      const timer = after(this.#tellsIce ? limit : blind, done);
-      this.#ice.set(call, done);
-    });
+  async iceCompleted(call: string, limit: number, blind: number): Promise<void> {
+    const completed = new Promise<void>((done) => { this.#ice.set(call, done); });
+    await withTimeout(completed, this.#tellsIce ? limit : blind, () => undefined);
+    this.#ice.delete(call);
   }
 
   get pid(): number | null {

@@ -4,6 +4,7 @@ import type { MetaSideOptions } from './side.js';
 import { SimulatedUser } from './user.js';
 import type { UserOptions } from './user.js';
 import type { UserReport } from './report.js';
+import { withTimeout } from '../../util/withTimeout.js';
 
 export interface SimulateUserOptions extends UserOptions, MetaSideOptions {
   /** How long the call lasts after the answer, s. Default 5. */
@@ -37,11 +38,9 @@ export async function simulateUser(options: SimulateUserOptions): Promise<UserRe
 async function talk(user: SimulatedUser, options: SimulateUserOptions): Promise<void> {
   const ended = new Promise<void>((resolve) => { user.once('ended', () => { resolve(); }); });
   if (user.report().endedBy !== 'nobody') return;
-  const timers: NodeJS.Timeout[] = [];
   const { dtmf } = options;
-  if (dtmf !== undefined) timers.push(setTimeout(() => { void user.press(dtmf); }, 1000));
-  const over = new Promise<void>((resolve) => { timers.push(setTimeout(resolve, 1000 * (options.seconds ?? 5))); });
-  await Promise.race([ended, over]);
-  for (const timer of timers) clearTimeout(timer);
+  const pressing = dtmf === undefined ? undefined : setTimeout(() => { void user.press(dtmf); }, 1000);
+  await withTimeout(ended, 1000 * (options.seconds ?? 5), () => undefined);
+  clearTimeout(pressing);
   await user.hangUp();
 }

@@ -4,6 +4,7 @@ import type { SipMessage } from '../parser/index.js';
 import type { Hop } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
 import { hopOf } from './nat.js';
+import { BoundedMap } from '../../util/boundedMap.js';
 
 /** Most Contacts remembered; the oldest give way. */
 const MOST = 50_000;
@@ -13,7 +14,7 @@ const MOST = 50_000;
  * has let it in (it answered 200 to the REGISTER), and only for the very Contact it gave.
  */
 export class RegisteredFlows {
-  private readonly contacts = new Map<string, { flow: Flow; until: number }>();
+  private readonly contacts = new BoundedMap<string, { flow: Flow; until: number }>(MOST);
 
   constructor(private readonly enabled: boolean) {}
 
@@ -33,7 +34,6 @@ export class RegisteredFlows {
       const seconds = toSeconds(paramOf(echoed?.params ?? '', 'expires') ?? paramOf(address.params, 'expires') ?? '') ?? general;
       this.contacts.delete(key);
       if (seconds <= 0) continue;
-      if (this.contacts.size >= MOST) this.contacts.delete(this.contacts.keys().next().value ?? '');
       this.contacts.set(key, { flow, until: Date.now() + seconds * 1000 });
     }
   }

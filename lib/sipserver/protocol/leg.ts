@@ -9,6 +9,7 @@ import type { Outgoing } from './outgoing.js';
 import type { Session } from './session.js';
 import { MIN_SE } from '../parser/index.js';
 import type { SessionTimer } from './refresh.js';
+import { Serial } from '../../util/serial.js';
 
 export class Leg extends Dialog {
   /** The client that handles it; undefined when that client is gone. */
@@ -46,24 +47,18 @@ export class Leg extends Dialog {
   /** CSeq numbers of INVITEs whose ACK the client has seen. */
   lastAckIn = -1;
   timer: SessionTimer | undefined;
+  /** Requests leave in the order in which the client gave them. */
+  readonly order = new Serial();
   /** The largest Min-SE seen in this dialog, in seconds (RFC 4028 §7.3): what our refreshes ask for at least. */
   minSE = MIN_SE;
 
   private ending: NodeJS.Timeout | undefined;
-  private turn: Promise<void> = Promise.resolve();
   /** The last INVITE of ours has been accepted, and its ACK not been sent. */
   owesAck = false;
 
   constructor(seed: DialogSeed, session: Session | undefined) {
     super(seed);
     this.session = session;
-  }
-
-  /** Does the work after what was begun before it for this dialog, so that requests leave in the order in which the client gave them. */
-  inTurn(work: () => Promise<void>): Promise<void> {
-    const mine = this.turn.then(work);
-    this.turn = mine.catch(() => { /* told to whoever waits for it */ });
-    return mine;
   }
 
   /** The request that ends it was challenged: `then`, unless it has ended within so many milliseconds. */

@@ -109,7 +109,7 @@ export class Uac implements OutgoingOwner {
     }
     const request = this.inDialog(leg, given);
     // A BYE that overtakes the ACK before it finds no session to end.
-    await leg.inTurn(() => (ack ? this.acknowledge(leg, request, session, msgId) : this.sendInLeg(session, msgId, leg, request)));
+    await leg.order.run(() => (ack ? this.acknowledge(leg, request, session, msgId) : this.sendInLeg(session, msgId, leg, request)));
   }
 
   /** Cancels an INVITE of this client's. */

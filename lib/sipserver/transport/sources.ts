@@ -1,6 +1,7 @@
 // Who is at the far end, by what the transport shows alone: the address, the protocol, and whether credentials were verified there lately.
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Address, Protocol } from './flow.js';
+import { BoundedMap } from '../../util/boundedMap.js';
 
 /** Whom to take for whom, as plain data. Networks are CIDRs or single addresses. */
 export interface SourceRules {
@@ -35,7 +36,7 @@ export class Sources {
   private open = true;
   private readonly judged = new Map<string, SourceClass>();
   /** UDP address and port → until when, in order of the last authentication. */
-  private readonly authenticatedUdp = new Map<string, number>();
+  private readonly authenticatedUdp = new BoundedMap<string, number>(MOST_AUTHENTICATED);
 
   /** Place → until when it counts that a password was shown there, in order of the last time. */
   private readonly acquaintances = new Map<string, number>();
@@ -79,9 +80,7 @@ export class Sources {
     const key = keyOf(remote);
     // An INVITE says no more than a REGISTER said before it.
     const later = Math.max(until, this.authenticatedUdp.get(key) ?? 0);
-    this.authenticatedUdp.delete(key);
     this.authenticatedUdp.set(key, later);
-    if (this.authenticatedUdp.size > MOST_AUTHENTICATED) this.authenticatedUdp.delete(this.authenticatedUdp.keys().next().value ?? '');
   }
 
   get authenticatedSize(): number {

@@ -1,0 +1,20 @@
+/** A map of at most `capacity` keys: beyond, the key that was set longest ago is forgotten. It is gone through in that order. */
+export class BoundedMap<K, V> extends Map<K, V> {
+  readonly #capacity: number;
+
+  constructor(capacity: number) {
+    super();
+    this.#capacity = capacity;
+  }
+
+  /** A key that is set again is the youngest. */
+  override set(key: K, value: V): this {
+    this.delete(key);
+    super.set(key, value);
+    if (this.size > this.#capacity) {
+      const oldest = this.keys().next();
+      if (!oldest.done) this.delete(oldest.value);
+    }
+    return this;
+  }
+}
