@@ -17,6 +17,8 @@ import type { Timers } from './timers.js';
 
 /** Of all transactions, how many may be there when a request over UDP is to open one more. */
 const FORGEABLE_SHARE = 0.75;
+/** Of these, how many may be of one address: whoever forges one peer's takes no other peer's places. */
+const ONE_ADDRESS_SHARE = 0.375;
 /** The same for one of somebody who has shown a password. */
 const AUTHENTICATED_SHARE = 0.5;
 
@@ -30,6 +32,8 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   private readonly clients = new Map<string, ClientTransaction>();
   /** Of all transactions but those of guests. */
   private readonly callIds = new CallIds();
+  /** Server transactions over UDP by remote address, but those of guests. */
+  private readonly datagramsFrom = new Map<string, number>();
   private readonly tags = new StableTags();
   private readonly door: Door;
   private closed = false;
@@ -97,7 +101,9 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
 
   serverEnded(tx: ServerTransaction): void {
     if (this.servers.get(tx.key) === tx) this.servers.delete(tx.key);
-    if (!this.door.left(tx)) this.callIds.remove(tx.request.get('call-id') ?? '');
+    if (this.door.left(tx)) return;
+    this.callIds.remove(tx.request.get('call-id') ?? '');
+    this.count(tx, -1);
   }
 
   clientEnded(tx: ClientTransaction): void {
@@ -108,6 +114,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   serverAdopted(tx: ServerTransaction): void {
     this.door.left(tx);
     this.callIds.add(tx.request.get('call-id') ?? '');
+    this.count(tx, 1);
     this.options.trace?.(tx.flow, tx.request.toString());
   }
 
@@ -140,17 +147,29 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
     if (reply === undefined) return undefined;
     const tx = new ServerTransaction(serverKey(request, request.method), request, flow, reply, this, guest);
     this.servers.set(tx.key, tx);
-    if (!guest) this.callIds.add(request.get('call-id') ?? '');
+    if (!guest) {
+      this.callIds.add(request.get('call-id') ?? '');
+      this.count(tx, 1);
+    }
     return tx;
   }
 
   /**
    * A datagram's sender is proved by nothing, and a password makes a phone, not Meta: whatever they send, a quarter and a half of the transactions is left
-   * to those whom address and connection make known.
+   * to those whom address and connection make known, and of what may be forged one address has half.
    */
-  private full({ protocol, source }: Flow): boolean {
+  private full({ protocol, source, remote }: Flow): boolean {
+    const { maxTransactions } = this.options;
+    if (protocol === 'udp' && (this.datagramsFrom.get(remote.address) ?? 0) >= Math.ceil(maxTransactions * ONE_ADDRESS_SHARE)) return true;
     const share = source === 'authenticated' ? AUTHENTICATED_SHARE : protocol === 'udp' ? FORGEABLE_SHARE : 1;
-    return this.servers.size - this.door.size + this.clients.size >= Math.ceil(this.options.maxTransactions * share);
+    return this.servers.size - this.door.size + this.clients.size >= Math.ceil(maxTransactions * share);
+  }
+
+  private count({ flow }: ServerTransaction, by: number): void {
+    if (flow.protocol !== 'udp') return;
+    const n = (this.datagramsFrom.get(flow.remote.address) ?? 0) + by;
+    if (n > 0) this.datagramsFrom.set(flow.remote.address, n);
+    else this.datagramsFrom.delete(flow.remote.address);
   }
 
   private receiveResponse(response: SipMessage, flow: Flow, bytes: Buffer): void {
