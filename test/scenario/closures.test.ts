@@ -131,7 +131,7 @@ t.test('each cause closes each leg once, with one record, one count and one log 
   const stage = await openStage({
     peers: { pbx: { answer: (called: string) => users[called] ?? 'echo', config: { mayCall: [number] } } },
     overlay: {
-      meta: { mediaTimeout: 2 }, limits: { drain: 1 },
+      meta: { mediaTimeout: 3 }, limits: { drain: 1 },
       routes: Object.keys(users).map((user) => ({ name: `to-${user}`, number, payload: `^${user}$`, to: [{ peer: 'pbx', user }], ringTimeout: 2 })),
     },
   });
@@ -164,4 +164,18 @@ t.test('each cause closes each leg once, with one record, one count and one log 
   }
   t.equal([...counts.values()].reduce((sum, count) => sum + count, 0), causes.length, 'and nothing else is counted');
   t.equal(stage.running.service.table.size, 0);
+});
+
+t.test('more calls than limits.maxCalls: 503 for the next, and the one that is up goes on', async (t) => {
+  const stage = await openStage({ overlay: { limits: { maxCalls: 1 } } });
+  t.teardown(() => stage.close());
+  const first = stage.user({ expect: [] });
+  t.equal(await first.place(), 200);
+  const second = stage.user({ from: '+447700900102', expect: [] });
+  t.equal(await second.place(), 503);
+  second.close();
+  t.match((await stage.running.records(1))[0]?.termination, { by: 'us', reason: 'overload', status: 503 });
+  t.equal(first.report().endedBy, 'nobody');
+  await first.hangUp();
+  t.match((await stage.running.records(2))[1]?.termination, { by: 'user', reason: 'hangup' });
 });

@@ -21,5 +21,11 @@ t.test('closures.md: the named tests are there', (t) => {
   const played = [...readFileSync(join(root, 'test/scenario/closures.test.ts'), 'utf8').matchAll(/what: (?:'([^']+)'|"([^"]+)")/g)].map(([, single, double]) => single ?? double ?? '');
   t.ok(played.length > 10);
   for (const what of played) t.ok(rows.some(({ cells }) => cells[4]?.includes(`"${what}"`) === true), `${what} has a row`);
+  // Every reason of ours and of a peer's is somewhere.
+  const ends = rows.map(({ cells }) => cells[3] ?? '').join(' ');
+  for (const { heading, name } of rowsOf('reference/terminations.md')) {
+    const by = heading === 'By us' ? 'us' : heading === 'By the peer' ? 'peer' : heading === 'By the user' ? 'user' : null;
+    if (by !== null) t.ok(new RegExp(`\\b${by} ${name}\\b`).test(ends), `${by} ${name} has a row`);
+  }
   t.end();
 });

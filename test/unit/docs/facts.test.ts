@@ -2,40 +2,26 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { assumptionsPage, facts, held } from '../../../scripts/reference.d/facts.js';
 import { root } from './tables.js';
 
-interface Entry { readonly tests: readonly string[]; readonly assumed?: string }
-
-const file = (name: string): string => readFileSync(join(root, name), 'utf8');
-const manifest = JSON.parse(file('test/facts.json')) as Readonly<Record<string, Entry>>;
-/** Sections 1 to 12; what follows is what we make of it. */
-const page = /^## 1\. [\s\S]*?(?=^## 13\.)/m.exec(file('docs/meta-sip.md'))?.[0] ?? '';
-
-/** The ids, each with its number of section: those of section 1 are numbered, the others stand in front of their fact. */
-function ids(): string[] {
-  const found: string[] = [];
-  let section = '';
-  for (const line of page.split('\n')) {
-    section = /^#+ (\d+(?:\.\d+)?)/.exec(line)?.[1] ?? section;
-    const numbered = section === '1' ? /^(\d+)\. /.exec(line)?.[1] : undefined;
-    const id = numbered === undefined ? /^(?:- |\| )\*\*([\d.]+[a-z])\*\* /.exec(line)?.[1] : `1.${numbered}`;
-    if (id !== undefined) found.push(id);
-    else if (/^(?:[-*] |\d+\. |\| (?!id \|))/.test(line)) t.fail(`a fact without an id in §${section}: ${line}`);
-    if (id !== undefined && section !== '1') t.equal(id.replace(/[a-z]$/, ''), section, `${id} stands in its section`);
+t.test('every fact has its id and its entry, every entry its fact', (t) => {
+  const { facts: all, unnamed } = facts();
+  t.same(unnamed, [], 'each has an id');
+  t.ok(all.length > 100, `${all.length} facts`);
+  const ids = all.map(({ id }) => id);
+  t.equal(new Set(ids).size, ids.length, 'no id is there twice');
+  t.same(Object.keys(held()), ids);
+  for (const { id, section, text, sure } of all) {
+    if (section !== '1') t.equal(id.replace(/[a-z]$/, ''), section, `${id} stands in its section`);
+    t.ok(text.length > 2, `${id} says something`);
+    t.match(sure, /^[HML]/, `${id} says how sure it is`);
   }
-  return found;
-}
-
-t.test('every fact has its entry, every entry its fact', (t) => {
-  const found = ids();
-  t.ok(found.length > 100, `${found.length} facts`);
-  t.equal(new Set(found).size, found.length, 'no id is there twice');
-  t.same(Object.keys(manifest), found);
   t.end();
 });
 
 t.test('the tests are there, and what nobody holds says so', (t) => {
-  for (const [id, { tests, assumed }] of Object.entries(manifest)) {
+  for (const [id, { tests, assumed }] of Object.entries(held())) {
     if (tests.length === 0) t.ok((assumed ?? '').length > 20, `${id} says why no test holds it`);
     for (const one of tests) {
       const [, name = '', title = ''] = /^(test\/\S+?\.ts): (.+)$/.exec(one) ?? [];
@@ -43,5 +29,10 @@ t.test('the tests are there, and what nobody holds says so', (t) => {
       t.ok(name !== '' && existsSync(path) && readFileSync(path, 'utf8').replaceAll("\\'", "'").includes(title), `${id}: ${one}`);
     }
   }
+  t.end();
+});
+
+t.test('docs/assumptions.md is what scripts/reference makes of them', (t) => {
+  t.equal(readFileSync(join(root, 'docs/assumptions.md'), 'utf8'), assumptionsPage(), 'run scripts/reference');
   t.end();
 });

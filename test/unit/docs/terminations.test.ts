@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { judgeRefusal, type MetaRefusal } from '../../../lib/call/metaRefusal.js';
+import { peerRefusal } from '../../../lib/call/peerRefusal.js';
 import { statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
 import { leakSigns } from '../../../lib/config/types.js';
 import { errorTable } from '../../../lib/errors.js';
@@ -44,6 +45,18 @@ t.test('by user, peer and us: the reasons, and what the other side gets', (t) =>
         if (cell === '–') continue;
         t.same(sorted((cell === 'the same' ? given : statuses(cell)).map(String)), sorted(real.map(String)), `${by} ${name}: ${cell}`);
       }
+    }
+  }
+  t.end();
+});
+
+t.test('by the peer: the statuses that are said to mean a reason can', (t) => {
+  for (const { name, cells } of under(rows, 'By the peer').filter(({ cells }) => cells[2] !== '–')) {
+    for (const status of statuses(cells[1] ?? '')) {
+      // With some Reason of a PBX, or with none.
+      const causes = Array.from({ length: 128 }, (_, cause) => ({ get: (header: string) => (header === 'Reason' ? `Q.850;cause=${cause};text="x"` : undefined) }));
+      const reasons = new Set([null, ...causes].map((response) => peerRefusal(status, 'x', response).reason));
+      t.ok(name === 'badSdp' || reasons.has(name), `${status} can be ${name}: ${[...reasons].join(', ')}`);
     }
   }
   t.end();
