@@ -28,6 +28,8 @@ need_npm() {
   local major
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
   if [ "$major" -lt 20 ]; then echo "please install Node.js 20 or newer (found: $(node -v 2>/dev/null || echo none))" >&2; return 1; fi
+  # npm ci empties the folder behind a link, which is somebody else's too.
+  [ -L node_modules ] && [ -e node_modules/.package-lock.json ] && return 0
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     echo "installing npm packages"
     npm ci --no-audit --no-fund --loglevel=error || { echo "npm ci failed: is the npm registry reachable?" >&2; return 1; }

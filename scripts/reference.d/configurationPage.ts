@@ -9,7 +9,7 @@ Made by \`scripts/reference\` from lib/config/schema.ts; a test holds it. [confi
 - **Values.** \`\${NAME}\` in a value is replaced by that environment variable; a literal \`\${\` is written \`$\${\`. An unknown key, a wrong type and a value out of range are refused, each with its line:
   \`wa-b2bua check -c FILE\` ([the command line](cli.md)).
 - **Units.** The meaning of a number begins with what it counts: seconds, bytes, calls.
-- **Reload.** \`SIGHUP\` reads the file again. A key marked *restart* keeps its old value until the next start, and the log says so; every other key is of force for calls to come, at once. With
+- **Reload.** \`SIGHUP\` reads the file again. A key marked *restart* keeps its old value until the next start, and the log says so; every other key takes effect at once, for new calls. With
   \`policy.recheckOnReload\` policy judges live calls again. A file with a fault is refused as a whole, and the old rules stay.
   One more needs a restart: the first number with \`keying: dtls\` where \`media.engine\` is freeswitch and \`media.webrtc\` is rtpengine.
 - **Paths.** \`numbers.*\` is each entry of a table, \`routes[]\` each entry of a list.
