@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { objectsTo, type Objection } from '../sip/drachtio.js';
+import { inferredOf, objectsTo, type Objection } from '../sip/drachtio.js';
 import { tagOf } from '../sip/headers.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
 import { allowOfPeers, capabilities, demandsTooMuch } from './capabilities.js';
@@ -89,6 +89,8 @@ export class CallService {
     }
     if (req.method !== 'INVITE') return source.kind === 'stranger' ? this.#refuse(req, res, 'a stranger') : res.send(405, { headers: { Allow: allowOfPeers } });
     if (this.#draining) return res.send(503, { headers: { 'Retry-After': '30' } });
+    const inferred = source.kind === 'stranger' ? null : inferredOf(req);
+    if (inferred !== null) this.#context.log.info({ method: req.method, source: req.source_address, callId: req.get('Call-ID'), inferred }, 'a request is taken to say what it does not quite say');
     const objection = objectsTo(req);
     if (source.kind === 'meta') return objection === null ? takeUserInitiated(this.#context, req, res, stack) : this.#object(req, res, objection);
     const identity = identifyPeer(this.#context, source, req, res);

@@ -9,7 +9,7 @@ import { tagOf } from './headers.js';
 import { Srf } from './srf.js';
 import { faultOf } from './srfReader.js';
 import { withPatience } from '../util/withTimeout.js';
-export { wholeBody } from './srfReader.js';
+export { inferredOf, wholeBody } from './srfReader.js';
 import type { Guard } from '../util/guard.js';
 
 export type SipHeaders = Record<string, string>;

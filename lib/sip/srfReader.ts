@@ -30,6 +30,14 @@ export interface Fault {
 /** Key of the fault among the headers; no header line can have it, and drachtio-srf copies it along. */
 const fault = Symbol('what could not be read');
 
+/** Key of what was inferred, likewise. */
+const inference = Symbol('what was inferred');
+
+/** What a message is taken to say that it does not quite say; null when nothing had to be inferred. */
+export function inferredOf(message: { readonly headers: object }): string | null {
+  return (message.headers as { [inference]?: string })[inference] ?? null;
+}
+
 /** Why a message must not be used; null when it can be. */
 export function faultOf(message: { readonly headers: object }): Fault | null {
   return (message.headers as { [fault]?: Fault })[fault] ?? null;
@@ -60,11 +68,13 @@ export function readMessage(text: string): SrfMessage {
     headers.set(key, before === undefined ? plain(value) : `${before},${plain(value)}`);
   }
   const from = headers.get('from');
-  if (from !== undefined) headers.set('from', closeQuote(from) ?? from);
+  // RFC 4475 §3.1.2.6 lets the quote be inferred.
+  const closed = from === undefined ? undefined : closeQuote(from);
+  if (closed !== undefined) headers.set('from', closed);
   const session = negotiating.has(parseCSeq(headers.get('cseq') ?? '')?.method ?? '') ? readSession(headers, body) : null;
   const wrong = why !== undefined ? { status: 400 as const, reason: why.reason } : session?.ok === false ? session : null;
   const read = {
-    version: '2.0', headers: toRecord(headers, wrong), body: session?.ok === true ? session.sdp : body, payload: [{ type: headers.get('content-type'), content: body }],
+    version: '2.0', headers: toRecord(headers, wrong, closed === undefined ? null : 'the display name in From has an opening quote alone and is taken to end before the address'), body: session?.ok === true ? session.sdp : body, payload: [{ type: headers.get('content-type'), content: body }],
   };
   if (message === undefined || !message.isRequest) return { ...read, ...statusOf(message, headers.get('cseq') ?? '', bytes) };
   return { ...read, method: message.method, uri: plain(message.uri) };
@@ -79,8 +89,9 @@ function statusOf(message: { readonly status: number; readonly reason: string } 
   return { status: accepted ? 200 : status, reason: message === undefined ? 'Unreadable Response' : Buffer.from(message.reason, 'latin1').toString('utf8') };
 }
 
-function toRecord(headers: ReadonlyMap<string, string>, why: Fault | null): Record<string, string> {
-  const record: Record<string, string> & { [fault]?: Fault } = Object.fromEntries(headers);
+function toRecord(headers: ReadonlyMap<string, string>, why: Fault | null, inferred: string | null): Record<string, string> {
+  const record: Record<string, string> & { [fault]?: Fault; [inference]?: string } = Object.fromEntries(headers);
+  if (inferred !== null) record[inference] = inferred;
   if (why !== null) record[fault] = why;
   return record;
 }

@@ -42,7 +42,10 @@ async function ended(peer: RawPeer, from: number): Promise<string[]> {
   return methods(peer.heard.slice(from));
 }
 
-t.test('a 200 that makes no dialog: Meta is told, the PBX gets ACK and BYE, the next target rings', async (t) => {
+/** What drachtio-server does with such answers is its own. */
+const embedded = engines.sip === 'embedded';
+
+t.test('a 200 that makes no dialog: Meta is told, the PBX gets ACK and BYE, the next target rings', { skip: embedded ? false : 'drachtio-server sends neither ACK nor BYE where a 200 names no Contact' }, async (t) => {
   const two = [{ name: 'main', number, to: [{ peer: 'pbx', user: '6001' }, { peer: 'second', user: '6002' }], ringTimeout: 5 }];
   const { stage, pbx, second } = await open(t, { routes: two });
   const cases: readonly [string, Extra['edit']][] = [['no Contact', (m) => { m.remove('contact'); }], ['an empty To', (m) => { m.set('To', ''); }]];
@@ -63,13 +66,16 @@ t.test('a 200 that makes one all the same, and targets that lead nowhere or wher
   const { udp, tls } = stage.running;
   const cases: readonly [string, Extra['edit']][] = [
     ['no To tag', (m) => { m.set('To', m.get('to')!.replace(/;tag=.*/, '')); }],
-    ['; before To', (m) => { m.set('To', `;${m.get('to')}`); }],
-    ['; before From', (m) => { m.set('From', `;${m.get('from')}`); }],
-    ['; before Contact', (m) => { m.set('Contact', `;${m.get('contact')}`); }],
-    ['an unclosed quote in To', (m) => { m.set('To', `"Six ${m.get('to')}`); }],
-    ['a status of 299', (m) => { m.status = 299; }],
-    ['a status of 202', (m) => { m.status = 202; }],
-    ...(engines.sip !== 'embedded' ? [] : [
+    // drachtio-server drops what it cannot parse, acknowledges of the 2xx only 200, and sends within a dialog wherever its far end says.
+    ...(!embedded ? [] : [
+      ['a status of 299', (m) => { m.status = 299; }],
+      ['a status of 202', (m) => { m.status = 202; }],
+      ['; before To', (m) => { m.set('To', `;${m.get('to')}`); }],
+      ['; before From', (m) => { m.set('From', `;${m.get('from')}`); }],
+      ['; before Contact', (m) => { m.set('Contact', `;${m.get('contact')}`); }],
+      ['an unclosed quote in To', (m) => { m.set('To', `"Six ${m.get('to')}`); }],
+    ] satisfies [string, Extra['edit']][]),
+    ...(!embedded ? [] : [
       '<sip:x@[2001:db8::1]:5099>', '<sip:x@no-such-host.invalid>', '<sip:x@wa.meta.vc;transport=tls>', '<sip:x@proxy.fbinfra.net:8191;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`,
       `<sip:x@${tls.host}:${tls.port};transport=tls>`, '<sip:x@224.0.0.1>', '<sip:x@255.255.255.255>', '<sip:x@0.0.0.0>', '<sip:x@127.0.0.1:1;transport=tcp>', '<sip:x@127.0.0.1;transport=sctp>',
     ].flatMap((target): [string, Extra['edit']][] => [
@@ -114,7 +120,7 @@ t.test('a PBX that calls: a Contact is needed, and one that leads nowhere does n
     ['no Contact', (m) => { m.remove('contact'); }], ['; before From', (m) => { m.set('From', `;${m.get('from')}`); }], ['; before To', (m) => { m.set('To', `;${m.get('to')}`); }],
     ['; before Contact', (m) => { m.set('Contact', `;${m.get('contact')}`); }],
   ] as readonly [string, NonNullable<Extra['edit']>][]) t.equal((await call({ edit })).status, 400, what);
-  for (const target of engines.sip !== 'embedded' ? [] : ['<sip:x@[2001:db8::1]:5099>', '<sip:x@wa.meta.vc;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`, '<sip:x@224.0.0.1>']) {
+  for (const target of !embedded ? [] : ['<sip:x@[2001:db8::1]:5099>', '<sip:x@wa.meta.vc;transport=tls>', `<sip:x@${udp.host}:${udp.port}>`, '<sip:x@224.0.0.1>']) {
     for (const header of ['Contact', 'Record-Route']) {
       const before = pbx.heard.length;
       const response = await call({ headers: [[header, header === 'Contact' ? target : target.replace('>', ';lr>')]] });
@@ -129,7 +135,10 @@ t.test('B11, C7: an unclosed quote in From, a tag inside the display name of To'
   const { stage, pbx } = await open(t);
   await stage.answerAsMeta({ media: 'none' });
   const { udp } = stage.running;
-  t.equal((await pbx.call(udp, `sip:+447700900301@${udp.host}`, {}, `"Reception <sip:${number}@pbx.example>`)).status, 200, 'the quote is inferred');
+  // drachtio-server answers 400 to it by itself.
+  if (embedded) t.equal((await pbx.call(udp, `sip:+447700900301@${udp.host}`, {}, `"Reception <sip:${number}@pbx.example>`)).status, 200, 'the quote is inferred');
+  if (embedded) t.equal(stage.running.log.filter((text) => text.includes('an opening quote alone')).length, 1, 'and that is told');
   t.equal((await pbx.call(udp, `sip:+447700900302@${udp.host}`, { edit: (m) => { m.set('To', `"a;tag=b" <sip:+447700900302@${udp.host}>`); } }, `<sip:${number}@pbx.example>`)).status, 200, 'a tag in a name is none');
   t.equal((await pbx.call(udp, `sip:+447700900303@${udp.host}`, {}, `"Reception <sip:+1@x> <sip:${number}@pbx.example>`)).status, 400, 'two readings are none');
+  t.notOk(stage.running.log.some((text) => text.includes('an opening quote alone') && text.includes('700900302')), 'where nothing is inferred nothing is told');
 });
