@@ -7,13 +7,13 @@ export class CallTable {
   readonly #perPeer = new Map<string, number>();
   readonly #perPair = new Map<string, number>();
   readonly #perAccount = new Map<string, number>();
-  readonly #onRemoved: (call: Call) => void;
-  readonly #onAdded: (call: Call) => void;
+  #onAdded: (call: Call) => void = () => undefined;
+  #onRemoved: (call: Call) => void = () => undefined;
 
-  /** Told of each call as it leaves the table, and as it comes into it. */
-  constructor(onRemoved: (call: Call) => void = () => undefined, onAdded: (call: Call) => void = () => undefined) {
-    this.#onRemoved = onRemoved;
-    this.#onAdded = onAdded;
+  /** Who is told of each call as it comes into the table, and as it leaves it. */
+  watch({ added, removed }: { readonly added: (call: Call) => void; readonly removed: (call: Call) => void }): void {
+    this.#onAdded = added;
+    this.#onRemoved = removed;
   }
 
   get size(): number {

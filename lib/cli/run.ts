@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../config/load.js';
 import { readVersion } from '../config/version.js';
-import { startService } from '../main.js';
+import { startService } from '../app/compose.js';
 import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
 import { maskLine } from '../observe/redact.js';

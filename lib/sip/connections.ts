@@ -51,28 +51,32 @@ interface Connection {
 export class SipConnections extends EventEmitter<{ up: [address: string]; down: [address: string, stack: SipStack] }> {
   readonly #connections: Connection[];
   readonly #log: ConnectionLog;
-  readonly #handlers: ConnectionHandlers;
+  /** Null until connect(). */
+  #handlers: ConnectionHandlers | null = null;
   readonly #guard: Guard;
   #next = 0;
   #closed = false;
   #watching: NodeJS.Timeout | null = null;
 
   /** `guard` takes what a message, an event or a timer makes somebody throw. */
-  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, guard: Guard, handlers: ConnectionHandlers) {
+  constructor(addresses: readonly SipServerAddress[], log: ConnectionLog, guard: Guard) {
     super();
     this.#log = log;
     this.#guard = guard;
-    this.#handlers = handlers;
     this.#connections = addresses.map((address) => {
-      const stack: SipStack = createStack((req, res) => handlers.request(req, res, stack), guard);
+      const stack: SipStack = createStack((req, res) => this.#handlers?.request(req, res, stack), guard);
       return { address, stack, up: false, slow: false, pings: false, tlsPort: null };
     });
   }
 
-  /** Resolves when at least one server is connected. @throws WabError SIP_UNAVAILABLE when none was within `timeout` milliseconds. */
-  async connect(timeout: number): Promise<void> {
+  /**
+   * From now on requests come in, to `handlers`. Resolves when at least one server is connected.
+   * @throws WabError SIP_UNAVAILABLE when none was within `timeout` milliseconds
+   */
+  async connect(timeout: number, handlers: ConnectionHandlers): Promise<void> {
+    this.#handlers = handlers;
     const firstUp = new Promise<void>((resolve) => this.once('up', () => resolve()));
-    for (const connection of this.#connections) this.#open(connection);
+    for (const connection of this.#connections) this.#open(connection, handlers);
     this.#watch();
     await withTimeout(firstUp, timeout, () => {
       throw new WabError('SIP_UNAVAILABLE', `none of ${this.#connections.map((c) => name(c.address)).join(', ')} answered within ${timeout} ms`);
@@ -128,7 +132,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     for (const { stack } of this.#connections) closeStack(stack);
   }
 
-  #open(connection: Connection): void {
+  #open(connection: Connection, { message }: ConnectionHandlers): void {
     const { stack, address } = connection;
     let attempt = 0;
     const guard = this.#guard;
@@ -158,7 +162,6 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     stack.on('error', lost);
     stack.on('close', () => lost());
     stack.connect({ host: address.host, port: address.port, secret: address.secret, reconnect: { retryMaxDelay } });
-    const { message } = this.#handlers;
     if (message !== null) {
       onProtocolMessage(stack, (text) => {
         const entry = readTrace(text, Date.now());

@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events';
 import { createInterface } from 'node:readline';
 import { loadConfig } from '../../dist/lib/config/load.js';
-import { startService } from '../../dist/lib/main.js';
+import { startService } from '../../dist/lib/app/compose.js';
 import { createLogger } from '../../dist/lib/observe/logger.js';
 
 const [path, mode] = process.argv.slice(2);

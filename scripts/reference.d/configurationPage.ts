@@ -1,6 +1,6 @@
 // docs/reference/configuration.md from the schema: a table for each section and for each kind of entry.
 import { about, isLeaf, schema, type Group, type Leaf } from '../../lib/config/schema.js';
-import { fixedKeys } from '../../lib/main/rules.js';
+import { fixedKeys } from '../../lib/app/rules.js';
 
 const head = `# Configuration
 

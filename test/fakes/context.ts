@@ -6,7 +6,7 @@ import { DialogIndex } from '../../lib/call/dialogIndex.js';
 import { locate } from '../../lib/call/locate.js';
 import { CallTable } from '../../lib/call/table.js';
 import type { Config } from '../../lib/config/types.js';
-import { compileRules } from '../../lib/main/rules.js';
+import { compileRules } from '../../lib/app/rules.js';
 import type { Binding } from '../../lib/registrar/bindings.js';
 import { FakeStack } from './sip.js';
 

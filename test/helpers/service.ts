@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import type { CallRecord } from '../../lib/call/record.js';
 import { parseConfig } from '../../lib/config/load.js';
 import type { Config } from '../../lib/config/types.js';
-import { startService, type Service } from '../../lib/main.js';
+import { startService, type Service } from '../../lib/app/compose.js';
 import { createLogger } from '../../lib/observe/logger.js';
 import { makeCertificates, type CertificateFiles } from './certificates.js';
 import { startDrachtio, type DrachtioServer } from './drachtio.js';

@@ -12,8 +12,8 @@ export async function startNudged(address: string): Promise<{ engine: MediaEngin
   const logger = keepingLogger();
   const freeswitch = await startFreeswitch(engines.freeswitch, (await mediaPorts()).split('-').map(Number) as [number, number], { WAB_RTP_IP: address });
   const server = await startSipServer({ listen: ['udp:127.0.0.1:0'], admin: { host: '127.0.0.1', port: 0, secret: 'test' } });
-  const connections = new SipConnections([{ ...server.admin, secret: 'test' }], logger, new Guard(() => undefined, () => undefined), { request: () => undefined, message: null });
-  await connections.connect(5000);
+  const connections = new SipConnections([{ ...server.admin, secret: 'test' }], logger, new Guard(() => undefined, () => undefined));
+  await connections.connect(5000, { request: () => undefined, message: null });
   const config = await mediaConfig();
   const engine = createMediaEngine({ ...config, engine: 'freeswitch', freeswitch: [freeswitch.esl], webrtc: 'nudge' }, logger, { webrtc: true, stack: () => connections.pick() });
   await engine.start();

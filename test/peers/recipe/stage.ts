@@ -5,7 +5,7 @@ import { parse, stringify } from 'yaml';
 import type { CallRecord } from '../../../lib/call/record.js';
 import { parseConfig } from '../../../lib/config/load.js';
 import type { Config } from '../../../lib/config/types.js';
-import { startService, type Service } from '../../../lib/main.js';
+import { startService, type Service } from '../../../lib/app/compose.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { MetaSide, SimulatedUser, startMeta, type MetaOptions, type SimulatedMeta, type UserOptions } from '../../../lib/simulator/index.js';
 import { makeCertificates } from '../../helpers/certificates.js';

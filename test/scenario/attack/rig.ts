@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import type { Test } from 'tap';
 import { parseConfig } from '../../../lib/config/load.js';
-import { startService, type Service } from '../../../lib/main.js';
+import { startService, type Service } from '../../../lib/app/compose.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { FakeMedia } from '../../fakes/media.js';
 import { domain, number, writeConfig } from '../../helpers/service.js';

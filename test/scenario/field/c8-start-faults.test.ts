@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../../lib/config/load.js';
 import type { WabError } from '../../../lib/errors.js';
-import { startService } from '../../../lib/main.js';
+import { startService } from '../../../lib/app/compose.js';
 import { AnchorPool } from '../../../lib/media/anchor/anchorPool.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { makeCertificates } from '../../helpers/certificates.js';

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../../lib/config/load.js';
 import type { WabError } from '../../../lib/errors.js';
-import { startService, type Service } from '../../../lib/main.js';
+import { startService, type Service } from '../../../lib/app/compose.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { makeCertificates } from '../../helpers/certificates.js';
 import { domain, freePort, mediaPorts, metaHost, number, password } from '../../helpers/service.js';

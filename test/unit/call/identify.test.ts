@@ -2,7 +2,7 @@
 import t from 'tap';
 import { identifyPeer, type PeerIdentity } from '../../../lib/call/peerIdentity.js';
 import type { CallContext } from '../../../lib/call/context.js';
-import { compileRules } from '../../../lib/main/rules.js';
+import { compileRules } from '../../../lib/app/rules.js';
 import { FakeRequest, FakeResponse } from '../../fakes/sip.js';
 import { configOf } from '../policy/configuration.js';
 

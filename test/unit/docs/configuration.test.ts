@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isLeaf, schema, type Group } from '../../../lib/config/schema.js';
-import { fixedKeys } from '../../../lib/main/rules.js';
+import { fixedKeys } from '../../../lib/app/rules.js';
 import { configurationPage } from '../../../scripts/reference.d/configurationPage.js';
 import { defaultYaml } from '../../../scripts/reference.d/defaultYaml.js';
 

@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { registerAuditCommand } from '../../../lib/cli/audit.js';
 import { registerCheckCommand } from '../../../lib/cli/check.js';
 import { registerRouteCommand } from '../../../lib/cli/route.js';
-import { startService } from '../../../lib/main.js';
+import { startService } from '../../../lib/app/compose.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { openAudit } from '../../../lib/observe/audit.js';
 import { configOf, number } from './configuration.js';

@@ -67,10 +67,10 @@ async function open(t: Test, take: (req: SipRequest) => void): Promise<{ fake: F
   const faults: string[] = [];
   let downs = 0;
   const connections = new SipConnections([{ host: '127.0.0.1', port: (fake.server.address() as AddressInfo).port, secret: 's' }], { info: () => undefined, warn: () => undefined },
-    new Guard(() => { faults.push('counted'); }, (place, error) => { faults.push(`${place}: ${error.message}`); }), { request: take, message: (entry) => { if (entry.text.includes('unheard-of')) throw new Error('the trace has it not'); } });
+    new Guard(() => { faults.push('counted'); }, (place, error) => { faults.push(`${place}: ${error.message}`); }));
   connections.on('down', () => { downs += 1; });
   t.teardown(() => { connections.close(); });
-  await connections.connect(3000);
+  await connections.connect(3000, { request: take, message: (entry) => { if (entry.text.includes('unheard-of')) throw new Error('the trace has it not'); } });
   return { fake, connections, faults, downs: () => downs };
 }
 

@@ -1,0 +1,122 @@
+import type { Call } from '../call/call.js';
+import { recheckCalls } from '../call/recheck.js';
+import type { CallTable } from '../call/table.js';
+import type { Config } from '../config/types.js';
+import { readVersion } from '../config/version.js';
+import { createMediaEngine } from '../media/index.js';
+import type { MediaEngine } from '../media/types.js';
+import type { Logger } from '../observe/logger.js';
+import { Guard } from '../util/guard.js';
+import { withTimeout } from '../util/withTimeout.js';
+import { openCalls, type Calls } from './calls.js';
+import { checkCertificate, watchCertificate } from './certificate.js';
+import { sourcesOf } from './embedded.js';
+import { openPages } from './pages.js';
+import { compileRules, warnOfFixedKeys } from './rules.js';
+import { openSip, type Sip } from './sip.js';
+import { openState, type State } from './state.js';
+import type { Undo } from './undo.js';
+
+/** A running service. */
+export interface Service {
+  /** "tls:127.0.0.1:5061", … of the embedded server; empty with drachtio-server. */
+  readonly listening: readonly string[];
+  /** host:port of the HTTP pages, null when none. */
+  readonly http: string | null;
+  readonly table: CallTable;
+  /** The SIP ladder of a live or recent call; null when unknown. */
+  ladder(callId: string): string | null;
+  /**
+   * Takes numbers, peers, routes, policy and limits of a new configuration for calls to come.
+   * Rejects with WabError CONFIG_INVALID when it has a path to the telephone network; the old rules stay in force.
+   */
+  reload(config: Config): Promise<void>;
+  /** No new calls; resolves when the last has ended, or was ended at the deadline. */
+  drain(): Promise<void>;
+  /** Ends everything. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Parts that a caller brings instead of those the configuration names. */
+export interface ServiceParts {
+  /** Closed with the service. */
+  readonly media?: MediaEngine;
+  /** Exceptions that nobody caught, since the start. */
+  readonly faults?: () => number;
+}
+
+/**
+ * Builds everything from one configuration and starts it.
+ * @throws WabError when an address is taken, a file cannot be read or an engine does not start; what was begun is undone
+ */
+export async function startService(config: Config, log: Logger, parts: ServiceParts = {}): Promise<Service> {
+  const undo: Undo = [];
+  try {
+    return await compose(config, log, parts, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+/** Four steps: state, SIP, media, calls. Each is given what those before it have made; none knows one behind it. */
+async function compose(config: Config, log: Logger, parts: ServiceParts, undo: Undo): Promise<Service> {
+  let caught = 0;
+  const faults = new Guard(() => { caught += 1; }, (place, error) => log.error({ err: error, place }, 'a fault of ours in one message or timer; the service goes on'));
+  const rules = await compileRules(config);
+  const version = readVersion();
+  log.info({ version, node: process.version, hash: config.hash }, `wa-b2bua ${version} starts`);
+  await checkCertificate(config, log);
+  const certificate = watchCertificate(config, log);
+  undo.push(() => certificate.close());
+
+  const state = await openState(config, rules, log, undo);
+  const sip = await openSip(config, state, log, faults, undo);
+  const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
+    webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => sip.connections.pick(),
+  });
+  undo.push(() => media.close());
+  await media.start();
+  const calls = await openCalls(config, state, sip, { version, media, certificate, faults, caught: () => caught + (parts.faults?.() ?? 0) }, log, undo);
+  const http = await openPages(config, version, state, sip, media, calls, undo);
+
+  let closing: Promise<void> | null = null;
+  let reloading: Promise<void> = Promise.resolve();
+  return {
+    listening: sip.embedded?.listening ?? [],
+    http: http?.address ?? null,
+    table: state.table,
+    ladder: (id) => state.history.ladder(id),
+    // One reload after another, whatever became of the one before.
+    reload: (next) => (reloading = reloading.catch(() => undefined).then(() => reload(next, state, sip, media, calls, log))),
+    drain: () => calls.router.drain(state.rules.config.limits.drain),
+    close: () => (closing ??= close(state, calls, undo)),
+  };
+}
+
+async function reload(next: Config, state: State, { embedded, registrar }: Sip, media: MediaEngine, { health, context }: Calls, log: Logger): Promise<void> {
+  const compiled = await compileRules(next);
+  warnOfFixedKeys(state.rules.config, next, log);
+  state.rules = compiled;
+  embedded?.setSources(sourcesOf(next));
+  media.reload?.(next.media);
+  registrar.reload();
+  health.reload();
+  // A log that was moved away goes on in a new file.
+  void Promise.all([state.files.audit.reopen(), state.files.cdr.reopen()]);
+  log.info({ hash: next.hash }, 'configuration reloaded');
+  if (next.policy.recheckOnReload) recheckCalls(context);
+}
+
+async function close({ table }: State, { router }: Calls, undo: Undo): Promise<void> {
+  const live = table.all();
+  router.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' });
+  await settled(live);
+  for (const step of [...undo].reverse()) await step();
+}
+
+/** Waits for the calls' BYEs to be answered, but not longer than a second: their far ends may be gone. */
+async function settled(calls: readonly Call[]): Promise<void> {
+  if (calls.length === 0) return;
+  await withTimeout(Promise.all(calls.map((call) => call.ended)), 1000, () => undefined);
+}
