@@ -1,4 +1,5 @@
-import { audioCodec, peerAnswer, peerOffer, peerOfferCodecs, protocolInUse, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia } from '../../sdp/index.js';
+import { audioCodec, peerAnswer, peerOffer, payloadMap, peerOfferCodecs, protocolInUse, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia, type SdpCodec } from '../../sdp/index.js';
+import { WabError } from '../../errors.js';
 import type { SipHeaders } from '../../sip/drachtio.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
@@ -27,6 +28,8 @@ export class FreeswitchPeerSide implements PeerSide {
   readonly #events: SideEvents;
   #pair: ChannelPair;
   #port: AudioSection | null = null;
+  /** The codecs of our offer, as the peer knows them. */
+  #named: readonly SdpCodec[] = [];
   #passes = false;
   #nowhere = NOWHERE_ELSE;
   /** What stands with the peer; null: nothing yet. */
@@ -42,7 +45,7 @@ export class FreeswitchPeerSide implements PeerSide {
   }
 
   async offer(id: string, version: number): Promise<string> {
-    const codecs = peerOfferCodecs(this.#profile, TYPES);
+    const codecs = this.#named = peerOfferCodecs(this.#profile, TYPES);
     // A channel that was made with a key does not go on without: an offer that leaves it to the peer is plain here.
     this.#profile = { ...this.#profile, srtp: this.#profile.srtp === 'sdes' ? 'sdes' : 'none' };
     const port = this.#port = await this.#pair.openOuter('peer', placeholder(this.#local, codecs, this.#profile.srtp === 'sdes', false), this.#sources(this.#profile.srtp === 'sdes'));
@@ -52,6 +55,11 @@ export class FreeswitchPeerSide implements PeerSide {
   /** Also a second one: a 183 and the 200 both carry it, and so does an ACK when we repeat the offer for a peer that asks for one. */
   async takeAnswer(text: string): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile, this.#port);
+    const [ours] = payloadMap(this.#named, media).takes.audio;
+    // 1.10.12 hangs up (Q.850 88); told by an offer of the peer's it sends under its number and takes nothing under ours, which it may use (RFC 3264 §6.1).
+    if (ours !== undefined && ours !== media.codec.payloadType) {
+      throw new WabError('SDP_UNACCEPTABLE', `the peer answers ${media.codec.name} under payload number ${media.codec.payloadType}, which was offered as ${ours}: FreeSWITCH does not take that, rtpengine does (media.engine)`);
+    }
     const before = this.#taken;
     if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media), unlatched: false };
     const keepsInner = before !== null && sameCodecs(before.result.media, media);

@@ -7,7 +7,7 @@ import { number } from '../../helpers/service.js';
 import { openStage, pause } from '../harness.js';
 import { assertQuietLeg, dial, hears, tonesOf, until } from '../pbx/steps.js';
 
-const skip = engines.media === 'freeswitch' && 'FreeSWITCH 1.10.12 hangs a channel up whose far end answers with another number';
+const skip = engines.media === 'freeswitch' && 'FreeSWITCH 1.10.12 hangs a channel up whose far end answers with another number: see below';
 
 interface WhatsApp { press(digits: string, ms?: number): Promise<unknown>; report(): { audio?: { digits: string; detail: { dtmf: { durationMs: number }[] } } | undefined } }
 
@@ -59,3 +59,24 @@ for (const [codec, renumber] of [['PCMU', 'offered'], ['PCMU', 'own'], ['PCMA', 
     await stage.close();
   });
 }
+
+t.test('FreeSWITCH cannot: the answer is refused in words that say so, and the next target rings', { skip: engines.media === 'freeswitch' ? false : 'rtpengine can' }, async (t) => {
+  for (const codec of ['PCMU', 'opus'] as const) {
+    const stage = await openStage({
+      peers: {
+        pbx: { codecs: [codec], answer: () => ({ source: 'tone', renumber: 'offered', digits: false }), config: { codecs: [codec] } },
+        next: { codecs: [codec], answer: () => 'tone', tones: tonesOf.pbx, config: { codecs: [codec] } },
+      },
+      overlay: { routes: [{ name: 'main', number, to: [{ peer: 'pbx', user: '6001' }, { peer: 'next', user: '6001' }] }] },
+    });
+    t.teardown(() => stage.close());
+    const user = stage.user({ expect: tonesOf.pbx });
+    t.equal(await user.place(), 200);
+    await hears(user, 'tone');
+    await user.hangUp();
+    const [record] = await stage.running.records(1);
+    t.match(record?.tries, [{ peer: 'pbx', reason: 'badSdp' }, { peer: 'next' }]);
+    t.ok(stage.running.log.some((line) => line.includes('FreeSWITCH does not take that, rtpengine does')));
+    await stage.close();
+  }
+});
