@@ -4,6 +4,7 @@ import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
 import { startSipServer, startSipServerThread, type GivenLimits, type SipServer, type SourceRules } from '../sipserver/index.js';
+import { defaultSipPort, hostPort, splitHostPort, splitListen } from '../util/hostPort.js';
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
 export async function startEmbedded(
@@ -78,15 +79,14 @@ export function sourcesOf({ meta, peers }: Pick<Config, 'meta' | 'peers'>): Sour
  */
 export function metaContactHost(config: Config, listening: readonly string[] = [], tlsPort: number | null): string {
   const host = config.sip.advertise.meta ?? config.domain;
-  // A port of its own is the public one; "]" ends an IPv6 address.
-  if (/^(\[.*\]|[^:]*):\d+$/.test(host)) return host;
-  const port = tlsPort ?? /^tls:.*:(\d+)$/.exec(listening.find((l) => l.startsWith('tls:')) ?? '')?.[1] ?? '5061';
-  return `${host}:${port}`;
+  // A port of its own is the public one.
+  if (typeof splitHostPort(host)?.port === 'number') return host;
+  const port = tlsPort ?? splitListen(listening.find((l) => l.startsWith('tls:')) ?? '', ['tls'])?.port ?? defaultSipPort(true);
+  return hostPort(host, port);
 }
 
 /** drachtio-server is told with each INVITE what the embedded server knows of Meta's address; null: the name and 5061 are right. */
 export function metaProxy({ meta: { address, host, port } }: Config): string | null {
-  if (address === null && port === 5061) return null;
-  const target = address ?? host;
-  return `sip:${target.includes(':') && !target.startsWith('[') ? `[${target}]` : target}:${port};transport=tls`;
+  if (address === null && port === defaultSipPort(true)) return null;
+  return `sip:${hostPort(address ?? host, port)};transport=tls`;
 }

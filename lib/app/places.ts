@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import type { MediaConfig } from '../config/types.js';
 import { objectsToPlace } from '../sdp/index.js';
+import { splitHostPort, splitListen, unbracketed } from '../util/hostPort.js';
 
 /**
  * Judges where a peer's description wants its media: see objectsToPlace. `listening`: what the SIP server listens on, as "udp:10.0.0.4:5060".
@@ -10,8 +11,8 @@ export function judgeMediaPlaces(media: MediaConfig, listening: () => readonly s
   const spawned = media.engine === 'rtpengine' && media.rtpengine.spawn;
   const own = ownAddresses(media);
   const listens = (address: string, port: number): boolean => listening().some((point) => {
-    const [, host = '', at = ''] = /^udp:\[?(.*?)\]?:(\d+)$/.exec(point) ?? [];
-    return Number(at) === port && (host === '0.0.0.0' || host === '::' ? own.includes(address) || isOfThisMachine(address) : host === address);
+    const at = splitListen(point, ['udp']);
+    return at?.port === port && (at.host === '0.0.0.0' || at.host === '::' ? own.includes(address) || isOfThisMachine(address) : at.host === address);
   });
   const { first, last } = media.rtpengine.ports;
   return (networks, address, port) => objectsToPlace({ own, ownPorts: spawned ? [first, last] : null, listens, networks }, address, port);
@@ -20,8 +21,8 @@ export function judgeMediaPlaces(media: MediaConfig, listening: () => readonly s
 /** Addresses of our media towards peers; those of engines on other machines are those they are reached at. */
 function ownAddresses({ engine, rtpengine, freeswitch }: MediaConfig): string[] {
   const hosts = engine === 'freeswitch' ? freeswitch.map(({ host }) => host)
-    : [...rtpengine.interface.peers.split('!'), ...(rtpengine.spawn ? [] : rtpengine.control.map((at) => at.replace(/:\d+$/, '')))];
-  return hosts.map((host) => (host === 'localhost' ? '127.0.0.1' : host.replace(/^\[|\]$/g, '')));
+    : [...rtpengine.interface.peers.split('!'), ...(rtpengine.spawn ? [] : rtpengine.control.map((at) => splitHostPort(at)?.host ?? at))];
+  return hosts.map((host) => (host === 'localhost' ? '127.0.0.1' : unbracketed(host)));
 }
 
 function isOfThisMachine(address: string): boolean {

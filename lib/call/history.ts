@@ -6,6 +6,7 @@ import { addressMatcher, type Source } from '../sip/source.js';
 import type { Call } from './call.js';
 import type { CallTable } from './table.js';
 import { BoundedMap } from '../util/boundedMap.js';
+import { splitHostPort } from '../util/hostPort.js';
 
 /** Finished calls that can still be asked for, and SIP messages kept for each Call-ID. */
 const recentCalls = 500;
@@ -43,7 +44,7 @@ export class CallHistory {
   /** The same from a SIP server that does not ask who sends: what comes from those nobody knows has little room of its own. */
   recordUnjudged(entry: TraceEntry): void {
     const { direction, transport, remote, text } = entry;
-    const stranger = direction === 'in' && this.#rules().judgeSource(remote.replace(/:\d+$/, ''), transport).kind === 'stranger';
+    const stranger = direction === 'in' && this.#rules().judgeSource(splitHostPort(remote)?.host ?? remote, transport).kind === 'stranger';
     const store = stranger && !this.#trace.has(headerValue(text, 'call-id', 'i') ?? '') ? this.#strangers : this.#trace;
     store.record(entry);
   }
@@ -100,7 +101,7 @@ export class CallHistory {
     const isMeta = addressMatcher(config.meta.sources);
     const peers = Object.entries(config.peers);
     return ({ transport, remote }) => {
-      const host = remote.replace(/:\d+$/, '');
+      const host = splitHostPort(remote)?.host ?? remote;
       if (transport === 'tls' && (isMeta(host) || host === config.meta.address || host === config.meta.host)) return 'Meta';
       const named = peers.find(([, { uri }]) => uri?.includes(remote))?.[0];
       if (named !== undefined) return named;

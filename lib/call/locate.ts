@@ -4,6 +4,7 @@ import { addressOf } from '../registrar/bindings.js';
 import type { RouteTarget } from '../routing/types.js';
 import type { SipHeaders } from '../sip/drachtio.js';
 import { parseUri, uriParam } from '../sip/uri.js';
+import { unbracketed } from '../util/hostPort.js';
 
 /** One place that an INVITE for a target goes to. */
 export interface Destination {
@@ -43,7 +44,7 @@ export function locate(sources: LocateSources, target: RouteTarget, peer: PeerCo
 
 /** The address that an INVITE for it goes to, as far as it is known without DNS. */
 export function addressAt({ device, uri }: Destination): string | null {
-  return device?.source.address ?? parseUri(uri)?.host.replace(/^\[|\]$/g, '') ?? null;
+  return device?.source.address ?? (unbracketed(parseUri(uri)?.host ?? '') || null);
 }
 
 function transportOf(uri: string): string {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_LIMITS, startSipServer } from '../sipserver/index.js';
 import type { SipLimits, SipServerOptions } from '../sipserver/index.js';
+import { splitHostPort } from '../util/hostPort.js';
 
 interface Options {
   listen: string[];
@@ -77,8 +78,7 @@ function limitsFrom(texts: readonly string[]): Partial<SipLimits> {
 
 /** `HOST:PORT` with an IPv6 address in brackets. */
 function hostAndPort(text: string): { host: string; port: number } {
-  const m = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = m?.[1] ?? m?.[2];
-  if (host === undefined) throw new Error(`not HOST:PORT: ${text}`);
-  return { host, port: Number(m?.[3]) };
+  const at = splitHostPort(text);
+  if (at === null || at.port === null) throw new Error(`not HOST:PORT: ${text}`);
+  return { host: at.host, port: at.port };
 }

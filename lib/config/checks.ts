@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { splitHostPort, splitListen } from '../util/hostPort.js';
 
 /** Says what is wrong with a value, or null when nothing is. Never repeats the value: it may be a secret. */
 export type Check = (value: unknown) => string | null;
@@ -31,15 +32,9 @@ export function isHost(value: string): boolean {
   return isAddress(value) || (isHostName(value) && !/(^|\.)[0-9]+$/.test(value));
 }
 
-/** Splits host:port; an IPv6 host stands in brackets. */
-export function splitHostPort(value: string): { host: string; port: string } | null {
-  const match = /^(\[[^\]]*\]|[^:[\]]+):([0-9]+)$/.exec(value);
-  return match ? { host: match[1]!, port: match[2]! } : null;
-}
-
 /** True when address:port can be reached from this machine only. */
 export function isLoopbackListen(value: string): boolean {
-  const host = splitHostPort(value)?.host.replace(/^\[|\]$/g, '').toLowerCase() ?? '';
+  const host = splitHostPort(value)?.host.toLowerCase() ?? '';
   return host === 'localhost' || (isAddress(host) && ipaddr.process(host).range() === 'loopback');
 }
 
@@ -66,21 +61,20 @@ export const cidr: Check = text('a network such as 10.0.0.0/24, or an address', 
 export const carrier: Check = text('a host name, or a network such as 198.51.100.0/24', (v) => isCidr(v) || isHost(v));
 export const hostPort: Check = text('host:port', (v) => {
   const parts = splitHostPort(v);
-  return parts !== null && isHost(parts.host) && isPort(parts.port, 0);
+  return parts !== null && parts.port !== null && isHost(parts.host);
 });
 export const remoteHostPort: Check = text('host:port', (v) => {
   const parts = splitHostPort(v);
-  return parts !== null && isHost(parts.host) && isPort(parts.port, 1);
+  return parts !== null && parts.port !== null && parts.port > 0 && isHost(parts.host);
 });
 /** What others are told: a host (IPv6 in brackets when a port follows), with a port when the public one differs. */
 export const publicHost: Check = text('a host name or an address, with :port where the public one differs', (v) => {
   const parts = splitHostPort(v);
-  return isHost(v) || (parts !== null && isHost(parts.host) && isPort(parts.port, 1));
+  return isHost(v) || (parts !== null && parts.port !== null && parts.port > 0 && isHost(parts.host));
 });
 export const listenAddress: Check = text('transport:address:port with tls, tcp or udp, such as udp:0.0.0.0:5060', (v) => {
-  const match = /^(udp|tcp|tls):(.*)$/.exec(v);
-  const parts = match ? splitHostPort(match[2]!) : null;
-  return parts !== null && isAddress(parts.host.replace(/^\[|\]$/g, '')) && isPort(parts.port, 0);
+  const point = splitListen(v, ['udp', 'tcp', 'tls']);
+  return point !== null && isAddress(point.host);
 });
 /** rtpengine's interface: local address, or local!public. */
 export const mediaInterface: Check = text('an address, or local!public such as 10.0.0.4!203.0.113.4', (v) => {

@@ -4,13 +4,13 @@ import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { reasonOf } from './finding.js';
 import { after } from '../util/after.js';
+import { udpFamily, unbracketed } from '../util/hostPort.js';
 
 /** Sends one datagram (twice, should the first be lost) and gives the first answer; null when none came within `timeout` milliseconds. */
-export function askUdp(address: string, message: (local: AddressInfo) => string, timeout: number): Promise<string | null> {
-  const [, host, port] = /^(.*):(\d+)$/.exec(address)!;
-  const bare = host!.replace(/^\[|\]$/g, '');
+export function askUdp(host: string, port: number, message: (local: AddressInfo) => string, timeout: number): Promise<string | null> {
+  const bare = unbracketed(host);
   return new Promise((resolve) => {
-    const socket = createSocket(bare.includes(':') ? 'udp6' : 'udp4');
+    const socket = createSocket(udpFamily(bare));
     const timers = [after(timeout / 3, () => send()), setTimeout(() => done(null), timeout)];
     let over = false;
     let text: string | null = null;
@@ -25,7 +25,7 @@ export function askUdp(address: string, message: (local: AddressInfo) => string,
     const send = (): void => socket.send(text ??= message(socket.address()));
     socket.once('error', () => done(null));
     socket.on('message', (data) => done(data.toString('utf8')));
-    socket.connect(Number(port), bare, (error?: Error) => (error === undefined || error === null ? send() : done(null)));
+    socket.connect(port, bare, (error?: Error) => (error === undefined || error === null ? send() : done(null)));
   });
 }
 
@@ -33,7 +33,7 @@ export type StreamAnswer = { readonly text: string } | { readonly problem: strin
 
 /** The same over TCP or TLS (verified for `host`); gives what came first. */
 export function askStream(secure: boolean, host: string, port: number, message: (local: { address: string; port: number }) => string, timeout: number): Promise<StreamAnswer> {
-  const bare = host.replace(/^\[|\]$/g, '');
+  const bare = unbracketed(host);
   return new Promise((resolve) => {
     const socket = secure ? connectTls({ host: bare, port, ...(/[a-z]/i.test(bare) && !bare.includes(':') ? { servername: bare } : {}), minVersion: 'TLSv1.2' }) : connectTcp({ host: bare, port });
     let up = false;

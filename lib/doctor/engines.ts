@@ -7,6 +7,7 @@ import { askUdp } from './ask.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
 import { tryBind } from './network.js';
+import { splitHostPort } from '../util/hostPort.js';
 
 const timeoutMs = 3000;
 
@@ -99,7 +100,8 @@ async function examineMediaPorts({ interface: { meta, peers }, ports: { first, l
 
 async function examineControl(address: string): Promise<Findings> {
   const cookie = randomBytes(6).toString('hex');
-  const answer = await askUdp(address, () => `${cookie} d7:command4:pinge`, timeoutMs);
+  const at = splitHostPort(address);
+  const answer = at === null || at.port === null ? null : await askUdp(at.host, at.port, () => `${cookie} d7:command4:pinge`, timeoutMs);
   return [answer?.startsWith(cookie) === true && answer.includes('pong') ? ok('rtpengine', `${address} answers`)
     : fail('rtpengine', `${address} does not answer a ping`, 'start rtpengine with --listen-ng there, or correct media.rtpengine.control')];
 }

@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Config } from '../config/types.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
+import { splitListen, udpFamily } from '../util/hostPort.js';
 
 const timeoutMs = 3000;
 
@@ -76,15 +77,15 @@ export async function examineListeners(config: Config): Promise<Findings> {
   const sockets = config.sip.server === 'embedded' ? config.sip.listen.map((listen) => ['sip.listen', listen] as const) : [];
   const http = config.http.listen === null ? [] : [['http.listen', `tcp:${config.http.listen}`] as const];
   return Promise.all([...sockets, ...http].map(async ([key, listen]) => {
-    const [, transport, host, port] = /^(\w+):(.*):(\d+)$/.exec(listen)!;
-    return judgeBind(key, listen, await tryBind(transport!, host!.replace(/^\[|\]$/g, ''), Number(port)));
+    const point = splitListen(listen, ['udp', 'tcp', 'tls']);
+    return point === null ? fail('listen', `${listen} cannot be read`, `correct ${key}`) : judgeBind(key, listen, await tryBind(point.transport, point.host, point.port));
   }));
 }
 
 function judgeBind(key: string, listen: string, problem: string | null): Finding {
   switch (problem) {
     case null: return ok('listen', `${listen} is free`);
-    case 'EADDRINUSE': return warn('listen', `${listen} is in use`, `right if it is the running service; who has it: ss -lnp "sport = :${/\d+$/.exec(listen)![0]}"`);
+    case 'EADDRINUSE': return warn('listen', `${listen} is in use`, `right if it is the running service; who has it: ss -lnp "sport = :${listen.split(':').at(-1)}"`);
     case 'EADDRNOTAVAIL': return fail('listen', `${listen} is no address of this machine`, `correct ${key}; behind NAT listen on the private address and set sip.advertise`);
     case 'EACCES': return fail('listen', `${listen} is not ours to open`, 'ports under 1024 need CAP_NET_BIND_SERVICE, or take a higher one');
     default: return fail('listen', `${listen} cannot be opened: ${problem}`, `correct ${key}`);
@@ -95,7 +96,7 @@ function judgeBind(key: string, listen: string, problem: string | null): Finding
 export function tryBind(transport: string, host: string, port: number): Promise<string | null> {
   return new Promise((settle) => {
     if (transport === 'udp') {
-      const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', reuseAddr: false });
+      const socket = createSocket({ type: udpFamily(host), reuseAddr: false });
       socket.once('error', (error) => {
         socket.close();
         settle(reasonOf(error));

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { Config, PeerConfig } from '../config/types.js';
 import { openLegs } from '../media/openLegs.js';
-import { parseUri, uriParam } from '../sip/uri.js';
+import { parseUri, uriParam, portOf } from '../sip/uri.js';
 import { askStream, askUdp } from './ask.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, warn } from './finding.js';
+import { hostPort } from '../util/hostPort.js';
 
 const timeoutMs = 3000;
 
@@ -21,14 +22,14 @@ async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {
   const uri = parseUri(peer.uri);
   if (uri === null) return fail('peer', `${name}: ${peer.uri} cannot be read`, `correct peers.${name}.uri`);
   const transport = uriParam(uri.params, 'transport')?.toLowerCase() ?? 'udp';
-  const port = uri.port ?? (transport === 'tls' ? 5061 : 5060);
+  const port = portOf(uri);
   if (uri.hostKind === 'name' && await lookup(uri.host).catch(() => null) === null) {
     // It may still have SRV records alone (RFC 3263 §4.1), which a doctor for address and port does not follow.
     return warn('peer', `${name}: ${uri.host} has no address record`, 'right only if it has SRV records; else correct the name, or the name servers of this machine');
   }
   const place = `${name}: ${transport}:${uri.host}:${port}`;
   const message = (local: { address: string; port: number }): string => options(transport, uri.host, port, local);
-  if (transport === 'udp') return judge(name, place, await askUdp(`${uri.host}:${port}`, message, timeoutMs), 'no answer');
+  if (transport === 'udp') return judge(name, place, await askUdp(uri.host, port, message, timeoutMs), 'no answer');
   const answer = await askStream(transport === 'tls', uri.host, port, message, timeoutMs);
   return judge(name, place, 'text' in answer ? answer.text : null, 'problem' in answer ? answer.problem : 'no answer');
 }
@@ -45,7 +46,7 @@ function judge(name: string, place: string, answer: string | null, problem: stri
 
 function options(transport: string, host: string, port: number, { address, port: localPort }: { address: string; port: number }): string {
   const id = randomBytes(8).toString('hex');
-  const us = `${address.includes(':') ? `[${address}]` : address}:${localPort}`;
+  const us = hostPort(address, localPort);
   return [
     `OPTIONS sip:${host}:${port} SIP/2.0`, `Via: SIP/2.0/${transport.toUpperCase()} ${us};branch=z9hG4bK${id};rport`, 'Max-Forwards: 70',
     `From: <sip:doctor@${us}>;tag=${id}`, `To: <sip:${host}:${port}>`, `Call-ID: ${id}`, 'CSeq: 1 OPTIONS',

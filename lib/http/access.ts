@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isAddress } from '../config/checks.js';
+import { unbracketed } from '../util/hostPort.js';
 
 /** Who may read the pages; asked for each request, so that a reload takes effect. */
 export interface HttpAccess {
@@ -46,7 +47,7 @@ function hostIsOurs(request: IncomingMessage, hosts: readonly string[]): boolean
   if (given.length === 0) return request.httpVersion === '1.0';
   const match = given.length > 1 ? null : /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]{1,253})(?::\d{1,5})?$/.exec(given[0] ?? '');
   const name = match?.[1]?.toLowerCase() ?? '';
-  return name === 'localhost' || isAddress(name.replace(/^\[|\]$/g, '')) || hosts.some((host) => host.toLowerCase() === name);
+  return name === 'localhost' || isAddress(unbracketed(name)) || hosts.some((host) => host.toLowerCase() === name);
 }
 
 function digest(text: string): Buffer {

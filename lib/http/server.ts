@@ -4,6 +4,7 @@ import { listenError } from '../errors.js';
 import { printable, printableJson } from '../observe/printable.js';
 import { judgeRequest, type HttpAccess } from './access.js';
 import { placeOf } from '../sip/place.js';
+import { hostPort, splitHostPort } from '../util/hostPort.js';
 
 /** What the HTTP side can ask of the service. */
 export interface HttpSources {
@@ -98,7 +99,7 @@ export async function startHttp({ listen, access }: HttpOptions, sources: HttpSo
   server.on('error', () => { /* its client sees it */ });
   const { address, port } = server.address() as AddressInfo;
   return {
-    address: `${address.includes(':') ? `[${address}]` : address}:${port}`,
+    address: hostPort(address, port),
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
@@ -149,9 +150,9 @@ function answer(response: ServerResponse, status: number, type: string, body: st
 }
 
 function listenOn(server: Server, listen: string): Promise<void> {
-  const match = /^(.*):(\d+)$/.exec(listen);
+  const point = splitHostPort(listen);
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => reject(listenError('http.listen', listen, cause)));
-    server.listen(Number(match?.[2] ?? 0), (match?.[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), () => resolve());
+    server.listen(point?.port ?? 0, point?.host ?? '127.0.0.1', () => resolve());
   });
 }

@@ -5,7 +5,7 @@ import type { OwnHosts } from '../sip/ownHosts.js';
 import { hostKey, ownHosts } from '../sip/ownHosts.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
-import { escapeUser, parseUri, uriParam } from '../sip/uri.js';
+import { escapeUser, isTls, parseUri, portOf } from '../sip/uri.js';
 import { countryOf } from './numbers.js';
 import type { OnNetUsers, PatternCache, UserFault } from './pattern/users.js';
 import { canonicalUser, compileUsers } from './pattern/users.js';
@@ -131,15 +131,6 @@ function compilePeer(name: string, peer: PeerConfig, patterns: PatternCache): Co
 function hostsOf(peer: CompiledPeer, { sources }: PeerConfig): Set<string> {
   const single = sources.filter((source) => !source.includes('/') || /^[^:]*\/32$|\/128$/.test(source)).map((source) => source.replace(/\/.*$/, ''));
   return new Set([peer.host, ...peer.hosts, ...single.map(hostKey)]);
-}
-
-/** Socket address of a URI without DNS: port as written, else the default of its transport (RFC 3261 §19.1.2). */
-export function portOf(uri: SipUri): number {
-  return uri.port ?? (isTls(uri) ? 5061 : 5060);
-}
-
-function isTls(uri: SipUri): boolean {
-  return uri.scheme === 'sips' || uriParam(uri.params, 'transport')?.toLowerCase() === 'tls';
 }
 
 export function targetKey(peer: string, user: string): string {

@@ -1,9 +1,10 @@
 import type { LeakSign } from '../config/types.js';
 import type { CompiledPolicy } from './compile.js';
-import { hostKey, portOf } from './compile.js';
+import { hostKey } from './compile.js';
 import { hasIsup, headerValues, mediaHosts, mentions, pstnMention } from './origin.js';
 import { canonicalUser, findUser } from './pattern/users.js';
 import type { Denial, PeerMessageFacts } from './types.js';
+import { portOf } from '../sip/uri.js';
 
 /** A sign that a peer went out to the PSTN after a call was handed to it. */
 export interface Leak {

@@ -5,6 +5,7 @@ import { hostKey, uriOf } from './compile.js';
 import { isEnumZone } from './reading.js';
 import { emergency } from './pattern/telephone.js';
 import { judgeTarget } from './target.js';
+import { bracketed } from '../util/hostPort.js';
 
 /** A way from WhatsApp to something that is not an on-net user, or back. */
 export interface PolicyFault {
@@ -156,7 +157,7 @@ function proveProbes(policy: CompiledPolicy, peer: CompiledPeer, outside: readon
 /** A target at every gateway and at every carrier that has a host. */
 function outsideTargets(policy: CompiledPolicy): string[] {
   const gateways = [...policy.peers.values()].filter(({ pstn }) => pstn !== 'none').map((gateway) => uriOf(gateway, '100'));
-  const carriers = policy.config.policy.carriers.filter((carrier) => !carrier.includes('/')).map((carrier) => `sip:100@${carrier.includes(':') ? `[${hostKey(carrier)}]` : carrier}`);
+  const carriers = policy.config.policy.carriers.filter((carrier) => !carrier.includes('/')).map((carrier) => `sip:100@${carrier.includes(':') ? bracketed(hostKey(carrier)) : carrier}`);
   return [...gateways, ...carriers];
 }
 

@@ -1,5 +1,6 @@
 import type { SipUri } from '../sip/uri.js';
 import { parseNameAddr, uriParam } from '../sip/uri.js';
+import { hostPort } from '../util/hostPort.js';
 
 /** The socket a REGISTER came from: where its phone is reached, whatever it thinks its address is. */
 export interface Socket {
@@ -165,7 +166,7 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
 export function addressOf({ contact, source: { protocol, address, port }, flow, path }: Binding): { readonly uri: string; readonly proxy: string; readonly headers: Record<string, string> } {
   return {
     uri: contact,
-    proxy: flow ?? `sip:${address.includes(':') ? `[${address}]` : address}:${port};transport=${protocol}`,
+    proxy: flow ?? `sip:${hostPort(address, port)};transport=${protocol}`,
     headers: path.length === 0 ? {} : { Route: path.join(', ') },
   };
 }

@@ -3,6 +3,7 @@ import type { SipHeaders } from '../sip/drachtio.js';
 import type { Binding } from './bindings.js';
 import { addressOf } from './bindings.js';
 import type { Registrar } from './registrar.js';
+import { unbracketed } from '../util/hostPort.js';
 
 /** Where a request to a device goes. */
 export interface DeviceAddress {
@@ -78,5 +79,5 @@ export function keepAlive({ registrar, ask, tick = 1000 }: KeepAliveOptions): { 
 
 /** What it calls its address is not where its packets come from. */
 function behindNat({ uri, source }: Binding): boolean {
-  return uri.host.replace(/^\[|\]$/g, '') !== source.address || (uri.port ?? 5060) !== source.port;
+  return unbracketed(uri.host) !== source.address || (uri.port ?? 5060) !== source.port;
 }

@@ -1,10 +1,11 @@
 import { networkInterfaces } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import type { Config } from '../config/types.js';
+import { splitHostPort, splitListen, unbracketed } from '../util/hostPort.js';
 
 /** One spelling of a host: lower case, no final dot, IPv6 normalised and without brackets. */
 export function hostKey(host: string): string {
-  const bare = host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  const bare = unbracketed(host.toLowerCase()).replace(/\.$/, '');
   return bare.includes(':') && ipaddr.IPv6.isValid(bare) ? ipaddr.process(bare).toString() : bare;
 }
 
@@ -15,7 +16,7 @@ export function machineAddresses(): readonly string[] {
 
 /** "host", "host:port", "[v6]" or "[v6]:port" without the port. */
 function withoutPort(host: string): string {
-  return /^(\[[^\]]*\]|[^:]*):[0-9]+$/.exec(host)?.[1] ?? host;
+  return splitHostPort(host)?.host ?? host;
 }
 
 /** Hosts that are ourselves, in the spelling of `hostKey`, and the ports that we listen on. */
@@ -32,8 +33,8 @@ export interface OwnHosts {
  */
 export function ownHosts({ domain, sip }: Pick<Config, 'domain' | 'sip'>, machine: readonly string[]): OwnHosts {
   const listening = sip.listen.flatMap((socket) => {
-    const [, transport = '', host = '', port = ''] = /^([a-z]+):(.*):([0-9]+)$/.exec(socket) ?? [];
-    return addressesOf(hostKey(host), machine).map((address) => ({ host: address, socket: `${transport}:${address}:${port}` }));
+    const point = splitListen(socket, ['udp', 'tcp', 'tls']);
+    return point === null ? [] : addressesOf(hostKey(point.host), machine).map((address) => ({ host: address, socket: `${point.transport}:${address}:${point.port}` }));
   });
   const advertised = [sip.advertise.meta, sip.advertise.peers].flatMap((host) => (host === null ? [] : [withoutPort(host)]));
   // What drachtio-server listens on is known to it alone; most often it is where we reach it.

@@ -1,8 +1,9 @@
 import ipaddr from 'ipaddr.js';
+import { unbracketed } from '../util/hostPort.js';
 
 /** What counts as one address: of IPv6 the /64, as whoever has one address there has them all (RFC 6177 §2). */
 export function placeOf(address: string): string {
-  const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+  const bare = unbracketed(address).replace(/%.*$/, '');
   if (!ipaddr.isValid(bare)) return bare;
   const parsed = ipaddr.process(bare);
   if (parsed.kind() === 'ipv4') return parsed.toString();

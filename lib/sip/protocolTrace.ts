@@ -1,6 +1,7 @@
 import type { TraceEntry } from '../observe/trace.js';
 import { headerValue } from '../observe/trace.js';
-import { parseNameAddr, parseUri, uriParam, type SipUri } from './uri.js';
+import { parseNameAddr, parseUri, portOf } from './uri.js';
+import { hostPort } from '../util/hostPort.js';
 
 /**
  * Reads the SIP message out of a message of drachtio-server's client protocol, for the ladder of a call; null when it carries none.
@@ -29,9 +30,5 @@ export function readTrace(text: string, time: number): TraceEntry | null {
 function nextHop(request: string): string {
   const route = parseNameAddr(headerValue(request, 'route', 'route')?.split(/,(?=\s*<)/)[0] ?? '')?.uri;
   const target = route ?? parseUri(request.split(' ', 2)[1] ?? '');
-  return target ? `${target.host}:${target.port ?? defaultPort(target)}` : '';
-}
-
-function defaultPort({ scheme, params }: SipUri): number {
-  return scheme === 'sips' || uriParam(params, 'transport')?.toLowerCase() === 'tls' ? 5061 : 5060;
+  return target ? hostPort(target.host, portOf(target)) : '';
 }

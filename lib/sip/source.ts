@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { unbracketed } from '../util/hostPort.js';
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
@@ -14,7 +15,7 @@ export function addressMatcher(cidrs: readonly string[]): (address: string) => b
     return [address, address.kind() === 'ipv4' ? 32 : 128];
   });
   return (address) => {
-    const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+    const bare = unbracketed(address).replace(/%.*$/, '');
     if (!ipaddr.isValid(bare)) return false;
     const parsed = ipaddr.process(bare);
     return ranges.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits));

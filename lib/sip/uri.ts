@@ -2,6 +2,7 @@
  * SIP, SIPS and tel URIs as plain data (RFC 3261 §19.1, RFC 3966), strictly read: what policy judges must mean one thing
  * only. A parser never throws; what it cannot read it gives as null.
  */
+import { defaultSipPort } from '../util/hostPort.js';
 
 export interface UriParam {
   /** Lower case. */
@@ -51,6 +52,16 @@ export function parseUri(text: string): SipUri | null {
 /** Value of a parameter: null when it has none, undefined when it is absent. */
 export function uriParam(params: readonly UriParam[], name: string): string | null | undefined {
   return params.find((param) => param.name === name)?.value;
+}
+
+/** Whether requests for this URI go over TLS. */
+export function isTls(uri: SipUri): boolean {
+  return uri.scheme === 'sips' || uriParam(uri.params, 'transport')?.toLowerCase() === 'tls';
+}
+
+/** Port of a URI without DNS: as written, else the default of its transport (RFC 3261 §19.1.2). */
+export function portOf(uri: SipUri): number {
+  return uri.port ?? defaultSipPort(isTls(uri));
 }
 
 /** Escapes what RFC 3261 §25.1 does not allow in a user, and ';', '/' and '?', which readers take for separators. */

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { bare, isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
+import { isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
 import type { Hop, NameService, TargetRule } from './locate/index.js';
 import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
@@ -13,6 +13,7 @@ import { DEFAULT_TIMERS, TransactionLayer } from './transaction/index.js';
 import type { Timers } from './transaction/index.js';
 import { hostPort, Transports, withDefaults } from './transport/index.js';
 import type { Flow, GivenLimits, Protocol, SourceRules } from './transport/index.js';
+import { defaultSipPort, unbracketed } from '../util/hostPort.js';
 
 /** One message as it was on the wire. `text` is a binary string: one character per byte; `time` in ms since 1970. */
 export interface WireMessage { direction: 'in' | 'out'; transport: string; local: string; remote: string; text: string; time: number }
@@ -207,9 +208,9 @@ function isOurs(transports: Transports, hop: Hop): boolean {
 function isOurHost(transports: Transports, uri: string, advertised: string | null | undefined): boolean {
   const parsed = parseUri(uri);
   if (parsed === undefined) return false;
-  const host = bare(parsed.host);
+  const host = unbracketed(parsed.host);
   if (advertised !== null && advertised !== undefined && (parsed.host === advertised || `${parsed.host}:${parsed.port ?? ''}` === advertised)) return true;
-  return transports.points.some(({ protocol, local }) => (parsed.port ?? (protocol === 'tls' ? 5061 : 5060)) === local.port
+  return transports.points.some(({ protocol, local }) => (parsed.port ?? defaultSipPort(protocol === 'tls')) === local.port
     && (local.address === host || (isWildcard(local.address) && isLocal(host))));
 }
 

@@ -13,7 +13,7 @@ export function bracketed(host: string): string {
 }
 
 /** The host as sockets take it: an IPv6 address without brackets. */
-export function bare(host: string): string {
+export function unbracketed(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
@@ -24,11 +24,11 @@ export function hostPort(host: string, port: number | string): string {
 
 /** Reads "host", "host:port", "[v6]" or "[v6]:port"; port 0 to 65535. Null for anything else, a bare IPv6 address among them. */
 export function splitHostPort(text: string): HostPort | null {
-  const match = /^(\[[^[\]]+\]|[^:[\]]+)(?::([0-9]{1,5}))?$/.exec(text);
+  const match = /^(\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[^[\]]+)?\]|[^:[\]]+)(?::([0-9]{1,5}))?$/.exec(text);
   if (match === null) return null;
   const [, host = '', digits] = match;
   const port = digits === undefined ? null : Number(digits);
-  return port !== null && port > 65535 ? null : { host: bare(host), port };
+  return port !== null && port > 65535 ? null : { host: unbracketed(host), port };
 }
 
 /** A listening point, as in "tls:0.0.0.0:5061". */

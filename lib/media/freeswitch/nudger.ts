@@ -1,10 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { WabError } from '../../errors.js';
 import type { IceCandidate } from '../../sdp/index.js';
 import type { Remote } from '../anchor/messages.js';
 import { controlledCheck } from './stun.js';
+import { udpFamily } from '../../util/hostPort.js';
 
 /**
  * When to nudge, milliseconds after FreeSWITCH got Meta's description. As the DTLS client it begins in the controlled role: not before
@@ -49,7 +50,7 @@ export class Nudger {
 
   /** `address`: ours, as FreeSWITCH sees it; never one that Meta's media comes from. @throws WabError 'CONFIG_INVALID' when it is none of ours. */
   async open(address: string): Promise<void> {
-    const socket = this.#socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    const socket = this.#socket = createSocket(udpFamily(address));
     // What FreeSWITCH answers says nothing that we do not see elsewhere; errors are those of calls that have ended.
     socket.on('message', () => undefined);
     try {

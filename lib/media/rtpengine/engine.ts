@@ -10,6 +10,7 @@ import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from
 import type { Instance } from './instance.js';
 import { RemoteInstance } from './remote.js';
 import { SpawnedInstance } from './spawned.js';
+import { splitHostPort } from '../../util/hostPort.js';
 
 
 export interface RtpengineEngineOptions {
@@ -111,7 +112,7 @@ export function rtpengineInstances(config: RtpengineConfig, logger: MediaLogger)
 }
 
 function remote(address: string, logger: MediaLogger): RemoteInstance {
-  const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address);
-  if (!match?.[1]) throw new WabError('CONFIG_INVALID', `media.rtpengine.control: ${address} is not host:port`);
-  return new RemoteInstance(match[1], Number(match[2]), logger);
+  const at = splitHostPort(address);
+  if (at === null || at.port === null) throw new WabError('CONFIG_INVALID', `media.rtpengine.control: ${address} is not host:port`);
+  return new RemoteInstance(at.host, at.port, logger);
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
 import { WabError } from '../../errors.js';
 import { patience } from '../../util/patience.js';
 import { bdecode, bencode, type Bencoded } from './bencode.js';
+import { hostPort, udpFamily } from '../../util/hostPort.js';
 
 export type NgCommand = { readonly [key: string]: Bencoded | undefined };
 export type NgAnswer = { readonly [key: string]: Bencoded };
@@ -55,7 +55,7 @@ export class NgClient {
     this.#host = host;
     this.#port = port;
     this.#witness = witness;
-    this.address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+    this.address = hostPort(host, port);
   }
 
   /**
@@ -107,7 +107,7 @@ export class NgClient {
 
   /** Not connected: an engine that listens on every address may answer from another than the one it was asked at. */
   async #bind(): Promise<Socket> {
-    const socket = createSocket({ type: isIPv6(this.#host) ? 'udp6' : 'udp4', recvBufferSize: 1 << 20 });
+    const socket = createSocket({ type: udpFamily(this.#host), recvBufferSize: 1 << 20 });
     this.#socket = socket;
     socket.on('message', (data) => this.#receive(data));
     socket.on('error', () => { /* seen by the requests that time out */ });
@@ -143,7 +143,7 @@ export class NgClient {
    * False when nothing comes within half a second.
    */
   async refused(): Promise<boolean> {
-    const socket = createSocket(isIPv6(this.#host) ? 'udp6' : 'udp4');
+    const socket = createSocket(udpFamily(this.#host));
     socket.on('error', () => { /* one that is seen below, or comes after it */ });
     try {
       socket.connect(this.#port, this.#host);

@@ -1,7 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { RtpengineConfig } from '../../config/types.js';
@@ -9,6 +8,7 @@ import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
 import { preferMedia } from '../priority.js';
 import { withTimeout } from '../../util/withTimeout.js';
+import { udpFamily } from '../../util/hostPort.js';
 
 /** Names of the engine's interfaces, also those an engine of the operator's must have. */
 export const INTERFACES = { meta: 'meta', peers: 'peers', anchor: 'anchor' } as const;
@@ -36,7 +36,7 @@ async function freePort(): Promise<number> {
 export async function checkInterfaces(config: RtpengineConfig): Promise<void> {
   for (const [name, text] of [['interface.meta', config.interface.meta], ['interface.peers', config.interface.peers], ['anchor', config.anchor]] as const) {
     const address = text.split('!')[0] ?? '';
-    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    const socket = createSocket(udpFamily(address));
     try {
       socket.bind(0, address);
       await once(socket, 'listening');

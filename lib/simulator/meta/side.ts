@@ -13,6 +13,7 @@ import { Pacer } from '../media/pacer.js';
 import { newTag, SipAgent } from '../sip/agent.js';
 import type { ServerTransaction, SipTimers } from '../sip/transactions.js';
 import { ALLOW, META_HOST } from './layout.js';
+import { defaultSipPort, splitHostPort, unbracketed } from '../../util/hostPort.js';
 
 export interface MetaSideOptions {
   /** `HOST:PORT` of the business's SIP server; needed to place calls. The host may be an address. */
@@ -150,10 +151,9 @@ export class MetaSide {
   }
 
   private target(): Address {
-    const m = /^(?:tls:)?(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(this.options.to ?? '');
-    const address = m?.[1] ?? m?.[2];
-    if (address === undefined) throw new WabError('SIP_UNAVAILABLE', `not HOST:PORT: ${this.options.to ?? '(none)'}`);
-    return { address, port: Number(m?.[3] ?? 5061) };
+    const at = splitHostPort((this.options.to ?? '').replace(/^tls:/, ''));
+    if (at === null) throw new WabError('SIP_UNAVAILABLE', `not HOST:PORT: ${this.options.to ?? '(none)'}`);
+    return { address: at.host, port: at.port ?? defaultSipPort(true) };
   }
 
   private receive(transaction: ServerTransaction): void {
@@ -177,5 +177,5 @@ export class MetaSide {
 
 /** True for a host that is an address: Meta refuses those in Request-URIs (META-SIP §4.3). */
 export function isAddress(host: string): boolean {
-  return isIP(host.replace(/^\[|\]$/g, '')) !== 0;
+  return isIP(unbracketed(host)) !== 0;
 }

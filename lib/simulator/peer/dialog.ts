@@ -7,6 +7,7 @@ import { newBranch } from '../sip/agent.js';
 import type { SipAgent } from '../sip/agent.js';
 import { answerDigest, parseDigest } from '../sip/digest.js';
 import type { Credentials } from '../sip/digest.js';
+import { unbracketed } from '../../util/hostPort.js';
 
 export interface DialogEnds {
   callId: string;
@@ -71,7 +72,7 @@ export class PeerDialog {
     if (this.flow.protocol !== 'udp') return this.flow;
     const route = this.ends.routes[0];
     const uri = parseUri(route === undefined ? this.ends.target : parseNameAddr(route)?.uri ?? '');
-    const host = uri?.host.replace(/^\[|\]$/g, '') ?? '';
+    const host = unbracketed(uri?.host ?? '');
     if (uri === undefined || isIP(host) === 0 || (uriParam(uri, 'transport') ?? 'udp').toLowerCase() !== 'udp') return this.flow;
     return this.agent.udp(host, uri.port ?? 5060) ?? this.flow;
   }

@@ -24,6 +24,7 @@ import { OutboundCall } from './outbound.js';
 import { Registration } from './registration.js';
 import type { RegisterAnswer, RegisterOptions } from './registration.js';
 import type { PeerSrtp, Renumbering } from './sdp.js';
+import { defaultSipPort } from '../../util/hostPort.js';
 
 export interface PeerOptions {
   /** `udp:HOST:PORT`, `tcp:…`, `tls:…`, one or several; port 0 takes a free one. Default `udp:127.0.0.1:0`. */
@@ -284,7 +285,7 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
   private async flowTo(uri: string, via: string | undefined, name = this.options.tls?.serverName): Promise<Flow> {
     const parsed = parseUri(uri);
     const transport = (parsed && uriParam(parsed, 'transport')?.toLowerCase()) ?? 'udp';
-    const spec = parseListen(via ?? `${transport}:${parsed?.host ?? ''}:${parsed?.port ?? (transport === 'tls' ? 5061 : 5060)}`);
+    const spec = parseListen(via ?? `${transport}:${parsed?.host ?? ''}:${parsed?.port ?? defaultSipPort(transport === 'tls')}`);
     if (spec === undefined) throw new WabError('PEER_UNREACHABLE', `no address in ${via ?? uri}`);
     const protocol: Protocol = spec.protocol;
     if (protocol === 'udp') {

@@ -5,8 +5,9 @@ import { parseUri } from '../parser/index.js';
 import type { TransactionLayer } from '../transaction/index.js';
 import type { NameService } from './dns.js';
 import type { Presence, Presented } from './presence.js';
-import { bare, resolve } from './resolve.js';
+import { resolve } from './resolve.js';
 import type { Hop, NoWay, ResolveOptions, TargetRule } from './resolve.js';
+import { unbracketed } from '../../util/hostPort.js';
 
 export interface NetworkOptions {
   transports: Transports;
@@ -97,7 +98,7 @@ export class Network {
       if (flow === undefined) throw new Error('requested protocol/transport not available');
       return flow;
     }
-    if (!fresh && (protocol === 'tcp' || isIP(bare(host)) !== 0)) {
+    if (!fresh && (protocol === 'tcp' || isIP(unbracketed(host)) !== 0)) {
       const accepted = this.o.transports.accepted(protocol, { address, port });
       if (accepted !== undefined) return accepted;
     }

@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address, ListeningPoint, Protocol } from '../transport/index.js';
 import type { TargetRule } from './resolve.js';
+import { bracketed, defaultSipPort, splitHostPort, udpFamily } from '../../util/hostPort.js';
 
 /** A host (IPv6 in brackets) and port as they stand in a header. */
 export interface Presented { host: string; port: number }
@@ -45,7 +46,7 @@ export class Presence {
     const own = local !== undefined && this.points.some((p) => p.protocol === protocol && p.local.port === local.port
       && (p.local.address === local.address || isWildcard(p.local.address)));
     const at = own ? local : await this.point(protocol, address) ?? local;
-    const port = at?.port ?? (protocol === 'tls' ? 5061 : 5060);
+    const port = at?.port ?? defaultSipPort(protocol === 'tls');
     const configured = this.targets[host.toLowerCase()]?.advertise ?? this.advertised;
     if (configured !== null && configured !== undefined) return split(configured, port);
     return { host: bracketed(at === undefined || isWildcard(at.address) ? await this.routeTo(address) : at.address), port };
@@ -71,7 +72,7 @@ export class Presence {
 /** Connecting a UDP socket asks the system for the route and sends nothing. */
 async function probe(address: string): Promise<string> {
   const v6 = isIPv6(address);
-  const socket = createSocket(v6 ? 'udp6' : 'udp4');
+  const socket = createSocket(udpFamily(address));
   try {
     return await new Promise<string>((resolve, reject) => {
       socket.once('error', reject);
@@ -86,13 +87,8 @@ async function probe(address: string): Promise<string> {
 
 /** `host`, `host:port`, `[v6]:port`, bare IPv6. */
 function split(configured: string, port: number): Presented {
-  const m = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(configured);
-  if (m?.[1] === undefined) return { host: bracketed(configured), port };
-  return { host: m[1], port: m[2] === undefined ? port : Number(m[2]) };
-}
-
-export function bracketed(address: string): string {
-  return address.includes(':') && !address.startsWith('[') ? `[${address}]` : address;
+  const own = splitHostPort(configured);
+  return { host: bracketed(own?.host ?? configured), port: own?.port ?? port };
 }
 
 export function isWildcard(address: string): boolean {

@@ -4,6 +4,7 @@ import { schemeOf, uriParam } from '../parser/index.js';
 import type { SipUri } from '../parser/index.js';
 import type { Address, Flow, Protocol } from '../transport/index.js';
 import type { NameService, Srv } from './dns.js';
+import { defaultSipPort, unbracketed } from '../../util/hostPort.js';
 
 /** One place to try. */
 export interface Hop {
@@ -46,20 +47,20 @@ export async function resolve(uri: SipUri, o: ResolveOptions): Promise<Hop[] | N
   if (wanted !== undefined && !o.available.has(wanted)) return { reason: 'requested protocol/transport not available' };
   const host = (uriParam(uri, 'maddr') ?? uri.host).toLowerCase();
   const rule = o.targets[host];
-  const literal = bare(host);
+  const literal = unbracketed(host);
   const explicit = named !== undefined;
 
   // A host that the operator described needs no discovery (META-SIP.md §3: wa.meta.vc has A/AAAA and port 5061).
   if (rule !== undefined || isIP(literal) !== 0 || uri.port !== undefined) {
     const protocol = wanted ?? first(o.available);
-    const port = rule?.port ?? uri.port ?? defaultPort(protocol);
+    const port = rule?.port ?? uri.port ?? defaultSipPort(protocol === 'tls');
     const at = rule?.address ?? literal;
-    return await toHops([{ protocol, name: bare(at), port }], host, rule?.ca ?? undefined, explicit, o);
+    return await toHops([{ protocol, name: unbracketed(at), port }], host, rule?.ca ?? undefined, explicit, o);
   }
   const found = await discover(host, wanted, o);
   if (found.length > 0) return await toHops(found, host, undefined, explicit, o);
   const protocol = wanted ?? first(o.available);
-  return await toHops([{ protocol, name: host, port: defaultPort(protocol) }], host, undefined, explicit, o);
+  return await toHops([{ protocol, name: host, port: defaultSipPort(protocol === 'tls') }], host, undefined, explicit, o);
 }
 
 interface Place { protocol: Protocol; name: string; port: number }
@@ -116,15 +117,6 @@ function byWeight(records: Srv[], random: () => number): Srv[] {
 function first(available: ReadonlySet<Protocol>): Protocol {
   for (const p of ['udp', 'tcp', 'tls'] as const) if (available.has(p)) return p;
   return 'tcp';
-}
-
-function defaultPort(protocol: Protocol): number {
-  return protocol === 'tls' ? 5061 : 5060;
-}
-
-/** An IPv6 address without its brackets; anything else as it is. */
-export function bare(host: string): string {
-  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
 /** True for URIs this server can route: sip and sips. */

@@ -2,9 +2,10 @@
 import { isIP } from 'node:net';
 import { parseNameAddr, parseUri } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
-import { bare, isLoopback } from '../locate/index.js';
+import { isLoopback } from '../locate/index.js';
 import type { Hop } from '../locate/index.js';
 import type { Flow } from '../transport/index.js';
+import { unbracketed } from '../../util/hostPort.js';
 
 /**
  * Where requests to a caller behind NAT go over UDP: back to where its own came from. That is so when no proxy stands between, and its Contact
@@ -26,7 +27,7 @@ export function calleeBehindNat(response: SipMessage, flow: Flow): Hop | undefin
 }
 
 function contactHost(m: SipMessage): string {
-  return bare(parseUri(parseNameAddr(m.list('contact')[0] ?? '')?.uri ?? '')?.host ?? '');
+  return unbracketed(parseUri(parseNameAddr(m.list('contact')[0] ?? '')?.uri ?? '')?.host ?? '');
 }
 
 /** The far end of a flow as a hop: a connection that is up, or over UDP the address, from the same socket. */

@@ -1,7 +1,7 @@
 // Requests that clients send: outside a dialog, inside one, ACK and CANCEL.
 import { randomUUID } from 'node:crypto';
 import { parseCSeq, parseUri, SipMessage, tagOf, uriParam, uriToString } from '../parser/index.js';
-import { bare, Delivery, isRoutable, withVia } from '../locate/index.js';
+import { Delivery, isRoutable, withVia } from '../locate/index.js';
 import type { Hop, Presented } from '../locate/index.js';
 import { randomToken } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
@@ -15,6 +15,7 @@ import type { OutgoingOwner } from './outgoing.js';
 import type { Targets } from './targets.js';
 import type { Session } from './session.js';
 import { clientText, metaOf } from './wire.js';
+import { unbracketed } from '../../util/hostPort.js';
 
 /** Requests that carry our Contact if the client gives none. */
 const WITH_CONTACT: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'UPDATE']);
@@ -292,7 +293,7 @@ function addressOf(uri: string): string {
 function stays(leg: Leg, next: string): boolean {
   const uri = parseUri(next);
   if (uri === undefined || uri.scheme !== 'sip' || uriParam(uri, 'transport') !== undefined) return false;
-  return leg.invitedBy !== undefined || (leg.own?.accepted === true && bare(uri.host) === leg.own.remote.address);
+  return leg.invitedBy !== undefined || (leg.own?.accepted === true && unbracketed(uri.host) === leg.own.remote.address);
 }
 
 /**

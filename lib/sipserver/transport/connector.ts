@@ -5,6 +5,7 @@ import { checkServerIdentity, connect as tlsConnect, createSecureContext, rootCe
 import type { SecureContext } from 'node:tls';
 import { constants } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { unbracketed } from '../../util/hostPort.js';
 
 /** Where a connection goes. `host` is what the certificate must name and what SNI carries; `address` is what we connect to. */
 export interface ConnectTarget {
@@ -50,7 +51,7 @@ export async function openConnection(
   const secureContext = target.protocol === 'tls' ? await trust.context(target.ca) : undefined;
   return await new Promise<Socket>((resolve, reject) => {
     const to = { host: target.address, port: target.port, localAddress: target.localAddress };
-    const name = target.host.replace(/^\[|\]$/g, '');
+    const name = unbracketed(target.host);
     // SNI carries host names only (RFC 6066 §3). No ALPN: Meta answers "sip" with alert 120 (META-SIP.md §1 row 9).
     const socket: Socket = secureContext === undefined ? tcpConnect(to)
       : tlsConnect({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}), secureContext, rejectUnauthorized: true,

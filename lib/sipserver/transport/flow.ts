@@ -1,6 +1,7 @@
 // A flow is a way to one peer: a TCP or TLS connection, or a pair of UDP addresses (RFC 5626 §2).
 
 import type { SourceClass } from './sources.js';
+import { bracketed } from '../../util/hostPort.js';
 
 export type Protocol = 'udp' | 'tcp' | 'tls';
 
@@ -43,7 +44,7 @@ export function isKnown(flow: Flow): boolean {
 
 /** `host:port`, with an IPv6 address in brackets. */
 export function hostPort(a: Address): string {
-  return `${a.address.includes(':') ? `[${a.address}]` : a.address}:${a.port}`;
+  return `${bracketed(a.address)}:${a.port}`;
 }
 
 /** An address as peers write it: IPv4 mapped into IPv6 (`::ffff:1.2.3.4`) becomes IPv4, a zone is cut off. */

@@ -1,12 +1,12 @@
 import t from 'tap';
-import { bare, bracketed, defaultSipPort, hostPort, splitHostPort, splitListen, udpFamily } from '../../../lib/util/hostPort.js';
+import { unbracketed, bracketed, defaultSipPort, hostPort, splitHostPort, splitListen, udpFamily } from '../../../lib/util/hostPort.js';
 
 t.test('IPv6 addresses have brackets in text and none at sockets', async (t) => {
   for (const [socket, text] of [['192.0.2.1', '192.0.2.1'], ['pbx.example.com', 'pbx.example.com'], ['2001:db8::1', '[2001:db8::1]'], ['::', '[::]'], ['fe80::1%eth0', '[fe80::1%eth0]']] as const) {
     t.equal(bracketed(socket), text);
     t.equal(bracketed(text), text, 'not twice');
-    t.equal(bare(text), socket);
-    t.equal(bare(socket), socket);
+    t.equal(unbracketed(text), socket);
+    t.equal(unbracketed(socket), socket);
     t.equal(hostPort(socket, 5060), `${text}:5060`);
     t.same(splitHostPort(`${text}:5060`), { host: socket, port: 5060 });
     t.same(splitHostPort(text), { host: socket, port: null });
@@ -15,7 +15,7 @@ t.test('IPv6 addresses have brackets in text and none at sockets', async (t) => 
 });
 
 t.test('what is no host and port is null', async (t) => {
-  for (const text of ['', ':5060', 'host:', 'host:x', 'host:5060:1', '2001:db8::1', '[2001:db8::1', '2001:db8::1]', '[]', '[]:1', 'host:65536', 'host:100000', 'host:-1', '[::1]5060', '[::1]:', '[[::1]]:1']) {
+  for (const text of ['', ':5060', 'host:', 'host:x', 'host:5060:1', '2001:db8::1', '[2001:db8::1', '2001:db8::1]', '[]', '[]:1', 'host:65536', 'host:100000', 'host:-1', '[::1]5060', '[::1]:', '[[::1]]:1', '[host]:1', '[192.0.2.1]:1']) {
     t.equal(splitHostPort(text), null, text);
   }
   t.same(splitHostPort('host:0'), { host: 'host', port: 0 });
