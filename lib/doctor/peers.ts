@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { Config, PeerConfig } from '../config/types.js';
 import { openLegs } from '../media/openLegs.js';
+import { forgeablePeers } from '../sip/forgeable.js';
 import { parseUri, uriParam, portOf } from '../sip/uri.js';
 import { askStream, askUdp } from './ask.js';
 import type { Finding, Findings } from './finding.js';
@@ -10,10 +11,11 @@ import { hostPort } from '../util/hostPort.js';
 
 const timeoutMs = 3000;
 
-/** Whether each peer answers OPTIONS where calls to it are sent (RFC 3261 §11). */
-export async function examinePeers({ media, peers }: Config): Promise<Findings> {
+/** Whether each peer answers OPTIONS where calls to it are sent (RFC 3261 §11), and whose word or media could be somebody else's. */
+export async function examinePeers({ media, sip, peers }: Config): Promise<Findings> {
   const open = openLegs({ media, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Whose packets" in docs/engines/media.md'));
-  return [...await Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer))), ...open];
+  const forgeable = forgeablePeers({ sip, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Peers known by their address over UDP" in docs/security.md'));
+  return [...await Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer))), ...open, ...forgeable];
 }
 
 async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {

@@ -12,6 +12,6 @@ export function forgeablePeers({ sip, peers }: Pick<Config, 'sip' | 'peers'>): {
   return Object.entries(peers).filter(([, { register, digest, sources, transports, mayCall }]) => !register && digest === null && mayCall.length > 0 && transports.includes('udp')
     && (hosts.some(isPublic) || (wide && sources.some((network) => isPublic(network.split('/')[0] ?? ''))))).map(([name]) => ({
     path: `peers.${name}.digest`,
-    message: 'is null, and its address is believed over UDP on a socket that the Internet reaches: whoever forges it places calls as this peer; set digest, or transports: [tcp, tls], or listen for UDP where only it comes',
+    message: 'is null, and its address is believed over UDP on a socket that the Internet reaches: whoever forges it places calls as this peer, and hears the user unless `media` says where its media is; set digest, or transports: [tcp, tls], or listen for UDP where only it comes',
   }));
 }
