@@ -2,18 +2,18 @@ import type { NumberConfig, PeerConfig } from '../config/types.js';
 import { WabError } from '../errors.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
-import { maskDigits, maskUser } from '../observe/redact.js';
-import { Authorization } from '../sip/authorization.js';
+import { maskDigits } from '../observe/redact.js';
 import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, isRefusal, whileConnected, wholeBody } from '../sip/drachtio.js';
+import { headerFacts, wholeBody } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, parseReason, quotedString, readMetaHeaders, requires } from '../sip/headers.js';
 import { withUser } from '../routing/index.js';
-import { authorize } from '../sip/inDialog.js';
 import { OutboundInvite } from '../sip/invite.js';
 import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
-import { Call } from './call.js';
+import { beginCall, noEngine, overload } from './admission.js';
+import { answerInvite, notAnswered } from './answer.js';
+import type { Call } from './call.js';
 import { capabilities, demandsTooMuch, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import { ourContact } from './locate.js';
@@ -35,15 +35,7 @@ import { after } from '../util/after.js';
  */
 export function takeBusinessInitiated(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
   const { config } = context.rules();
-  const call = new Call({
-    direction: 'business-initiated', startedAt: Date.now(), log: context.log,
-    showUser: (user) => (config.cdr.fullNumbers ? user : maskUser(user)), onEnded: context.onEnded,
-  });
-  call.facts.peer = peerName;
-  call.facts.account = account;
-  call.facts.peerCallId = req.get('Call-ID') ?? null;
-  context.table.add(call);
-  call.own(() => context.table.remove(call));
+  const call = beginCall(context, 'business-initiated', { peer: peerName, account, peerCallId: req.get('Call-ID') ?? null });
   refuseOnEnd(call, res, statusForPeer, (termination) => ({
     // All of a refusal that Asterisk's dialplan can read, and FreeSWITCH's: one status has many causes (RFC 3261 §7.2: a phrase is for people).
     phrase: `${termination.by} ${termination.reason}`,
@@ -132,6 +124,10 @@ class BusinessInitiatedCall {
   #admit(): { number: string; user: string; numberConfig: NumberConfig; store: () => Promise<void>; place: Place } | null {
     const call = this.#call;
     const { config, judgeCaller } = this.#context.rules();
+    const end = (termination: Termination): null => {
+      call.end(termination);
+      return null;
+    };
     const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: wholeBody(this.#req) };
     const verdict = judgeCaller(facts);
     this.#context.onVerdict(call, facts, verdict);
@@ -139,31 +135,22 @@ class BusinessInitiatedCall {
     if (!verdict.allow) {
       // The text may name the number that was dialled (house rule 8).
       const text = config.cdr.fullNumbers ? verdict.text : maskDigits(verdict.text, new Set(Object.keys(config.numbers)));
-      call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text });
-      return null;
+      return end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text });
     }
     call.standing.set(this, facts);
     const { number, user } = verdict;
     Object.assign(call.facts, { number, user });
     const numberConfig = config.numbers[number];
-    if (numberConfig === undefined) {
-      call.end({ by: 'us', reason: 'fault', status: 500, text: `number ${number} is not configured` });
-      return null;
-    }
-    if (this.#context.table.size > config.limits.maxCalls) {
-      call.end({ by: 'us', reason: 'overload', status: 503, text: `limits.maxCalls (${config.limits.maxCalls}) is reached` });
-      return null;
-    }
+    if (numberConfig === undefined) return end({ by: 'us', reason: 'fault', status: 500, text: `number ${number} is not configured` });
+    const full = overload(this.#context);
+    if (full !== null) return end(full);
     const places = this.#context.limits.take(call, { peer: this.#peerName, peerConfig: this.#peer, account: this.#account(), number, numberConfig, user });
     if (places.refused !== null) {
       call.facts.rule = places.refused.rule;
-      call.end(places.refused);
-      return null;
+      return end(places.refused);
     }
-    if (!this.#context.media.healthy) {
-      call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
-      return null;
-    }
+    const mute = noEngine(this.#context);
+    if (mute !== null) return end(mute);
     return { number, user, numberConfig, store: places.store, place: places.peerPlace };
   }
 
@@ -268,15 +255,13 @@ class BusinessInitiatedCall {
     media.start();
     let dialog: SipDialog;
     try {
-      dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
-        localSdp: forPeer, headers: { ...timer, ...capabilities, Contact: ourContact('wa-b2bua', this.#req.protocol), 'Content-Type': 'application/sdp' },
-      }));
+      dialog = await answerInvite(this.#stack, this.#req, this.#res, {
+        sdp: forPeer, contact: ourContact('wa-b2bua', this.#req.protocol), headers: { ...timer, ...capabilities }, credentials: configuredCredentials(this.#peer.auth),
+      });
     } catch (error) {
-      const status = isRefusal(error) ? error.status : 500;
-      call.end({ by: 'us', reason: 'fault', status, text: `the peer could not be answered: ${(error as Error).message}` });
+      call.end(notAnswered('the peer', error));
       return;
     }
-    authorize(dialog, new Authorization(configuredCredentials(this.#peer.auth)));
     this.#bridge(media, dialog, leg, place);
     if (call.over) return;
     call.answered();

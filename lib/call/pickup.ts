@@ -1,13 +1,13 @@
 import type { PeerLeg } from '../media/types.js';
 import type { TargetFacts } from '../policy/types.js';
 import { withUser } from '../routing/index.js';
-import { Authorization } from '../sip/authorization.js';
 import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { headerFacts, whileConnected, wholeBody } from '../sip/drachtio.js';
+import { headerFacts, wholeBody } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
-import { authorize, hangUp } from '../sip/inDialog.js';
+import { hangUp } from '../sip/inDialog.js';
 import { parseNameAddr } from '../sip/uri.js';
+import { answerInvite } from './answer.js';
 import { capabilities, demandsTooMuch, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { KnownDialog } from './dialogIndex.js';
@@ -100,10 +100,7 @@ async function answer(
       if (!res.finalResponseSent && !cancelled()) res.send(481);
       return await giveUp();
     }
-    const dialog = await whileConnected(stack, stack.createUAS(req, res, {
-      localSdp: body, headers: { ...headers, Contact: ourContact('wa-b2bua', req.protocol), 'Content-Type': 'application/sdp' },
-    }));
-    authorize(dialog, new Authorization(configuredCredentials(config.auth)));
+    const dialog = await answerInvite(stack, req, res, { sdp: body, contact: ourContact('wa-b2bua', req.protocol), headers, credentials: configuredCredentials(config.auth) });
     const won: Won = { target: { peer: peerName, user, uri }, rule, config, dialog, leg, place, timer, offeredIn: req.body === '' ? req : null };
     // Who rang when the INVITE came may have answered meanwhile.
     const now = context.dialogs.find(replaces) ?? known;

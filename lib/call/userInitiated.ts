@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config, NumberConfig } from '../config/types.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
-import { maskUser } from '../observe/redact.js';
 import type { RouteDecision } from '../routing/types.js';
-import { Authorization } from '../sip/authorization.js';
 import { credentialsOf } from '../sip/credentials.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { isRefusal, whileConnected } from '../sip/drachtio.js';
-import { authorize } from '../sip/inDialog.js';
 import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import { Bridge, chooseMusic } from './bridge.js';
-import { Call } from './call.js';
+import { beginCall, noEngine, overload } from './admission.js';
+import { answerInvite, notAnswered } from './answer.js';
+import type { Call } from './call.js';
 import { oneHopLess, wentTooFar } from './capabilities.js';
 import type { CallContext } from './context.js';
 import type { Won } from './hunt.js';
@@ -19,7 +17,7 @@ import { Hunt } from './hunt.js';
 import { attachMetaDialog } from './metaLeg.js';
 import { readMetaRequest, type MetaRequest } from './metaRequest.js';
 import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
-import { numberFull, reasonOf, statusForMeta } from './termination.js';
+import { numberFull, reasonOf, statusForMeta, type Termination } from './termination.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
 export function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): void {
@@ -28,7 +26,7 @@ export function takeUserInitiated(context: CallContext, req: SipRequest, res: Si
   const known = request.number === null ? undefined : config.numbers[request.number];
   if (known !== undefined && !authenticate(context, config, request, known, req, res)) return;
 
-  const call = begin(context, config, request);
+  const call = begin(context, request);
   call.reliesOn(stack);
   call.runs(new UserInitiatedCall(context, call, request, req, res, stack).run(known));
 }
@@ -48,7 +46,7 @@ function authenticate(context: CallContext, config: Config, request: MetaRequest
     res.send(407, { headers: { 'Proxy-Authenticate': context.digest.challenge(bound, stale).join('\r\nProxy-Authenticate: ') } });
     return false;
   }
-  const call = begin(context, config, request);
+  const call = begin(context, request);
   refuseOnEnd(call, res, statusForMeta);
   call.log.error({ number: request.number, why: verdict, source: req.source_address },
     `Meta's credentials for ${request.number} are wrong: compare numbers."${request.number}".password with sip_user_password at Meta`);
@@ -56,18 +54,11 @@ function authenticate(context: CallContext, config: Config, request: MetaRequest
   return false;
 }
 
-function begin(context: CallContext, config: Config, request: MetaRequest): Call {
-  const call = new Call({
-    direction: 'user-initiated', startedAt: Date.now(), log: context.log,
-    showUser: (user) => (config.cdr.fullNumbers ? user : maskUser(user)), onEnded: context.onEnded,
-  });
-  Object.assign(call.facts, {
+function begin(context: CallContext, request: MetaRequest): Call {
+  return beginCall(context, 'user-initiated', {
     number: request.number, user: request.user, metaCallId: request.callId, wacid: request.headers.wacid,
     payload: request.payload, country: request.headers.countryCode,
   });
-  context.table.add(call);
-  call.own(() => context.table.remove(call));
-  return call;
 }
 
 class UserInitiatedCall {
@@ -139,23 +130,21 @@ class UserInitiatedCall {
   /** The gates before any work is done: number, limits, engines, route. Ends the call and gives null when one is shut. */
   #admit(number: NumberConfig | undefined): Extract<RouteDecision, { found: true }> | null {
     const call = this.#call;
-    const { config, selectRoute } = this.#context.rules();
+    const { selectRoute } = this.#context.rules();
+    const end = (termination: Termination): null => {
+      call.end(termination);
+      return null;
+    };
     const deny = (reason: string, status: number, text: string): null => {
       call.facts.rule = reason;
-      call.end({ by: 'policy', reason, rule: reason, status, text });
-      return null;
+      return end({ by: 'policy', reason, rule: reason, status, text });
     };
     if (number === undefined || this.#request.number === null) return deny('number.unknown', 404, 'no such number is configured');
     if (this.#request.offer === '') return deny('offer.missing', 488, 'the INVITE carries no offer');
-    if (this.#context.table.size > config.limits.maxCalls) {
-      call.end({ by: 'us', reason: 'overload', status: 503, text: `limits.maxCalls (${config.limits.maxCalls}) is reached` });
-      return null;
-    }
+    const full = overload(this.#context);
+    if (full !== null) return end(full);
     const place = this.#context.table.takeNumber(this.#request.number, number.maxConcurrentCalls);
-    if (place === null) {
-      call.end(numberFull(this.#request.number, number.maxConcurrentCalls));
-      return null;
-    }
+    if (place === null) return end(numberFull(this.#request.number, number.maxConcurrentCalls));
     this.#context.userNames.learn(this.#request.user, this.#request.headers.userId, this.#request.headers.parentUserId);
     // Never refused here: it is Meta's to keep a user to one call. A business-initiated call has to wait for it.
     const pair = this.#context.table.takePair(this.#request.number, this.#context.userNames.keyOf(this.#request.user), Infinity);
@@ -163,10 +152,8 @@ class UserInitiatedCall {
       place.release();
       pair?.release();
     });
-    if (!this.#context.media.healthy) {
-      call.end({ by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' });
-      return null;
-    }
+    const mute = noEngine(this.#context);
+    if (mute !== null) return end(mute);
     const decision = selectRoute({ number: this.#request.number, user: this.#request.user, payload: this.#request.payload });
     return decision.found ? decision : deny('route.none', 404, 'no route takes this call');
   }
@@ -255,21 +242,18 @@ class UserInitiatedCall {
   async #sendAnswer(media: MediaCall, answer: string): Promise<boolean> {
     const call = this.#call;
     if (call.over) return false;
-    let dialog: SipDialog;
-    try {
-      dialog = await whileConnected(this.#stack, this.#stack.createUAS(this.#req, this.#res, {
-        localSdp: answer,
-        headers: { Contact: `<sip:${this.#request.number}@${this.#context.metaContactHost(this.#stack)};transport=tls>`, 'Content-Type': 'application/sdp' },
-      }));
-    } catch (error) {
-      // A CANCEL that crossed our 200 has ended the call already; anything else is the connection to Meta or to the SIP server.
-      const status = isRefusal(error) ? error.status : 500;
-      call.end({ by: 'us', reason: 'fault', status, text: `Meta could not be answered: ${(error as Error).message}` });
-      return false;
-    }
     const { number } = this.#request;
     const password = number === null ? undefined : this.#context.rules().config.numbers[number]?.password;
-    authorize(dialog, new Authorization(number === null || password === undefined ? null : { username: number.slice(1), password }));
+    let dialog: SipDialog;
+    try {
+      dialog = await answerInvite(this.#stack, this.#req, this.#res, {
+        sdp: answer, contact: `<sip:${number}@${this.#context.metaContactHost(this.#stack)};transport=tls>`,
+        credentials: number === null || password === undefined ? null : { username: number.slice(1), password },
+      });
+    } catch (error) {
+      call.end(notAnswered('Meta', error));
+      return false;
+    }
     attachMetaDialog(call, dialog);
     if (call.over) return false;
     call.answered();
