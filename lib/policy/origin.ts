@@ -22,13 +22,17 @@ export function headerValues(headers: HeaderFacts, name: string): readonly strin
   return [...(headers[name] ?? []), ...(compact[name] === undefined ? [] : headers[compact[name]] ?? [])];
 }
 
-/** Everything that a header field mentions; From is one value and has no list. */
+/** More values than any call has been through; each is judged by several rules. */
+const mostMentions = 64;
+
+/** Everything that a header field mentions; From is one value and has no list. What comes behind so many values counts as a number that cannot be read. */
 export function mentions(headers: HeaderFacts, name: string): Mention[] {
   const values = headerValues(headers, name).flatMap((value) => (name === 'from' ? [value] : splitHeaderValues(value)));
-  return values.map((text) => {
+  const read = values.slice(0, mostMentions).map((text): Mention => {
     const parsed = parseNameAddr(text);
     return { header: name, text, uri: parsed?.uri ?? null, params: parsed?.params ?? [] };
   });
+  return values.length > mostMentions ? [...read, { header: name, text: `tel: in one of ${values.length} values`, uri: null, params: [] }] : read;
 }
 
 /** A mention as rules ask it: its number in one spelling ('' when there is no user), and its host. */

@@ -16,7 +16,8 @@ export function addressMatcher(cidrs: readonly string[]): (address: string) => b
   });
   return (address) => {
     const bare = unbracketed(address).replace(/%.*$/, '');
-    if (!ipaddr.isValid(bare)) return false;
+    // Most names are told by their letters; ipaddr.js tells by exceptions.
+    if (!/^[0-9a-fx.:]+$/i.test(bare) || !ipaddr.isValid(bare)) return false;
     const parsed = ipaddr.process(bare);
     return ranges.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits));
   };
