@@ -8,6 +8,7 @@ import type { Authenticator, AuthResult } from './authenticator.js';
 import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
 import { applyRegister } from './bindings.js';
 import { BoundedMap } from '../util/boundedMap.js';
+import { parseCSeq } from '../sip/headers.js';
 
 /** A peer whose users register. */
 interface Home {
@@ -245,21 +246,21 @@ function homesOf(peers: Readonly<Record<string, PeerConfig>>): ReadonlyMap<strin
 
 /** The user part of a flow's URI, which is its token. */
 function tokenOf(flow: string | null): string | null {
-  return /^sips?:([^@]+)@/.exec(flow ?? '')?.[1] ?? null;
+  return parseUri(flow ?? '')?.user ?? null;
 }
 
 /** Null when CSeq or Path cannot be read. */
 function factsOf(req: SipRequest, user: string, asked: number, flowTokens: boolean): RegisterFacts | null {
-  const cseq = /^\s*([0-9]{1,10})\s+REGISTER\s*$/.exec(req.get('CSeq') ?? '');
+  const cseq = parseCSeq(req.get('CSeq') ?? '');
   const read = splitHeaderValues(req.get('Path') ?? '').map((value) => ({ value, address: parseNameAddr(value) }));
-  if (cseq === null || read.length > maxPath || read.some(({ address }) => address === null)) return null;
+  if (cseq?.method !== 'REGISTER' || read.length > maxPath || read.some(({ address }) => address === null)) return null;
   const direct = splitHeaderValues(req.get('Via') ?? '').length === 1;
   const tags = splitHeaderValues(req.get('Supported') ?? '').map((tag) => tag.toLowerCase());
   // RFC 5626 §6: only where the first hop is us, or an edge proxy that says it speaks it.
   const speaks = direct || read.at(-1)?.address?.uri.params.some(({ name }) => name === 'ob') === true;
   const protocol = req.protocol.toLowerCase();
   return {
-    user, callId: req.get('Call-ID') ?? '', cseq: Number(cseq[1]), asked, expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
+    user, callId: req.get('Call-ID') ?? '', cseq: cseq.seq, asked, expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
     path: direct ? [] : read.map(({ value }) => value), outbound: tags.includes('outbound') && speaks,
     source: { protocol: protocol === 'tls' ? 'tls' : protocol === 'tcp' ? 'tcp' : 'udp', address: req.source_address, port: req.source_port },
     flow: direct && flowTokens ? read[0]?.address?.uriText ?? null : null,

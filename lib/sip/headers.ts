@@ -1,6 +1,6 @@
 /** Header values that both legs write or read. Pure. */
-import { tagOf as readTag } from '../sipserver/parser/index.js';
-export { MIN_SE, parseMinSE, parseSessionExpires } from '../sipserver/parser/index.js';
+import { indexOfListEnd, isToken, paramOf, parseCSeq, tagOf as readTag, toNumber, trimBlanks, unquote } from '../sipserver/parser/index.js';
+export { MIN_SE, parseCSeq, parseMinSE, parseSessionExpires } from '../sipserver/parser/index.js';
 
 /** Makes text safe inside a header value: control characters (so CR and LF) become spaces, length is capped (RFC 3261 §25.1). */
 export function cleanHeaderValue(text: string, maxLength = 1024): string {
@@ -28,7 +28,7 @@ function lists(value: string | undefined, option: string): boolean {
 
 /** The number of a CSeq value; -1 when it cannot be read. */
 export function cseqNumber(message: { get(name: string): string | undefined }): number {
-  return Number(/^\s*(\d{1,10})\s/.exec(message.get('CSeq') ?? '')?.[1] ?? -1);
+  return parseCSeq(message.get('CSeq') ?? '')?.seq ?? -1;
 }
 
 /** The tag of a From or To value (RFC 3261 §20.20); null when it has none. */
@@ -43,16 +43,15 @@ export interface Reason {
   readonly text: string | null;
 }
 
+/** The first value of a Reason header. */
 export function parseReason(value: string | undefined): Reason | null {
-  const match = /^\s*([A-Za-z0-9.-]+)\s*((?:;.*)?)$/s.exec(value ?? '');
-  if (match === null) return null;
-  const cause = /;\s*cause\s*=\s*(\d{1,4})/i.exec(match[2]!);
-  const text = /;\s*text\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,\s]+))/i.exec(match[2]!);
-  return {
-    protocol: match[1]!,
-    cause: cause === null ? null : Number(cause[1]),
-    text: text === null ? null : cleanHeaderValue((text[1] ?? text[2])!.replace(/\\(.)/g, '$1')),
-  };
+  const first = (value ?? '').slice(0, indexOfListEnd(value ?? ''));
+  const end = first.indexOf(';');
+  const protocol = trimBlanks(end < 0 ? first : first.slice(0, end));
+  if (!isToken(protocol)) return null;
+  const params = end < 0 ? '' : first.slice(end);
+  const text = paramOf(params, 'text');
+  return { protocol, cause: toNumber(paramOf(params, 'cause'), 9999) ?? null, text: text === undefined ? null : cleanHeaderValue(unquote(text)) };
 }
 
 export function formatReason(protocol: 'SIP' | 'Q.850', cause: number, text: string): string {

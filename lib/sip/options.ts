@@ -1,3 +1,4 @@
+import { indexOfListEnd, paramOf, parseVia } from '../sipserver/parser/index.js';
 import { randomBytes } from 'node:crypto';
 import type { SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 
@@ -57,5 +58,11 @@ export function sendOptions(stack: SipStack, { uri, proxy, from, timeout, header
  * answered. That one is a copy of our own request's Via, where a far end has filled in the port it saw (RFC 3581 §4).
  */
 export function foundNobody(response: SipResponse): boolean {
-  return (response.status === 503 && !/\bQ\.850\s*;/i.test(response.get('Reason') ?? '')) || (response.status === 408 && !/;\s*(?:rport\s*=|received\s*=)/i.test(response.get('Via') ?? ''));
+  return (response.status === 503 && !/\bQ\.850\s*;/i.test(response.get('Reason') ?? '')) || (response.status === 408 && !wasSeen(response.get('Via') ?? ''));
+}
+
+/** Whether somebody has filled in where he saw a request come from (RFC 3261 §18.2.1, RFC 3581 §4). */
+function wasSeen(via: string): boolean {
+  const params = parseVia(via.slice(0, indexOfListEnd(via)))?.params ?? '';
+  return paramOf(params, 'received') !== undefined || (paramOf(params, 'rport') ?? '') !== '';
 }

@@ -1,6 +1,6 @@
 import type { TraceEntry } from '../observe/trace.js';
 import { headerValue } from '../observe/trace.js';
-import { parseNameAddr, parseUri, portOf } from './uri.js';
+import { parseNameAddr, parseUri, portOf, splitHeaderValues } from './uri.js';
 import { hostPort } from '../util/hostPort.js';
 
 /**
@@ -28,7 +28,7 @@ export function readTrace(text: string, time: number): TraceEntry | null {
 
 /** RFC 3261 §8.1.2: the topmost Route, else the Request-URI. */
 function nextHop(request: string): string {
-  const route = parseNameAddr(headerValue(request, 'route', 'route')?.split(/,(?=\s*<)/)[0] ?? '')?.uri;
+  const route = parseNameAddr(splitHeaderValues(headerValue(request, 'route', 'route') ?? '')[0] ?? '')?.uri;
   const target = route ?? parseUri(request.split(' ', 2)[1] ?? '');
   return target ? hostPort(target.host, portOf(target)) : '';
 }

@@ -2,6 +2,7 @@
  * SIP, SIPS and tel URIs as plain data (RFC 3261 §19.1, RFC 3966), strictly read: what policy judges must mean one thing
  * only. A parser never throws; what it cannot read it gives as null.
  */
+import * as sip from '../sipserver/parser/index.js';
 import { defaultSipPort } from '../util/hostPort.js';
 
 export interface UriParam {
@@ -43,10 +44,7 @@ const maxLength = 4096;
 /** @returns null for another scheme, wrong syntax, a broken escape, or an escape that stands for a control character. */
 export function parseUri(text: string): SipUri | null {
   if (text.length > maxLength) return null;
-  const match = /^(sips?|tel):(.+)$/is.exec(text);
-  if (match === null) return null;
-  const scheme = match[1]!.toLowerCase() as SipUri['scheme'];
-  return scheme === 'tel' ? parseTel(match[2]!) : parseSip(scheme, match[2]!);
+  return sip.schemeOf(text) === 'tel' ? parseTel(text.slice(4)) : parseSip(text);
 }
 
 /** Value of a parameter: null when it has none, undefined when it is absent. */
@@ -78,37 +76,29 @@ const headerSyntax = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$]|%[0-9A-Fa-f]{2})*$/;
 // domainlabel and toplabel, with '_' as names of services carry it.
 const hostName = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z_](?:[a-z0-9_-]*[a-z0-9_])?\.?$/;
 
-function parseSip(scheme: 'sip' | 'sips', rest: string): SipUri | null {
-  const at = rest.indexOf('@');
-  const userinfo = at < 0 ? null : rest.slice(0, at);
-  // RFC 3261 §25.1: SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ].
-  const match = /^(\[[^\]]*\]|[^:;?[\]]+)(?::([0-9]{1,5}))?((?:;[^;?]*)*)(?:\?(.*))?$/s.exec(rest.slice(at + 1));
-  if (match === null) return null;
-  const host = parseHost(match[1]!);
-  const port = match[2] === undefined ? null : Number(match[2]);
-  const params = parseParams(match[3]!, paramSyntax);
-  const headers = match[4] === undefined ? [] : parseHeaders(match[4]);
-  const user = parseUserinfo(userinfo);
-  if (host === null || params === null || headers === null || user === null || (port !== null && (port === 0 || port > 65535))) return null;
-  return { scheme, ...user, ...host, port, params, headers };
+function parseSip(text: string): SipUri | null {
+  const read = sip.parseUri(text);
+  if (read === undefined) return null;
+  const host = parseHost(read.host);
+  const params = parseParams(read.params, paramSyntax);
+  const headers = read.headers === '' ? [] : parseHeaders(read.headers.slice(1));
+  const user = parseUserinfo(read.user, read.password);
+  if (host === null || params === null || headers === null || user === null) return null;
+  return { scheme: read.scheme === 'sips' ? 'sips' : 'sip', ...user, ...host, port: read.port ?? null, params, headers };
 }
 
-function parseUserinfo(userinfo: string | null): Pick<SipUri, 'user' | 'userParams' | 'password'> | null {
-  if (userinfo === null) return { user: null, userParams: [], password: null };
-  const colon = userinfo.indexOf(':');
-  const whole = colon < 0 ? userinfo : userinfo.slice(0, colon);
-  const secret = colon < 0 ? null : userinfo.slice(colon + 1);
-  if (!userSyntax.test(whole) || (secret !== null && !passwordSyntax.test(secret))) return null;
+function parseUserinfo(whole: string | undefined, secret: string | undefined): Pick<SipUri, 'user' | 'userParams' | 'password'> | null {
+  if (whole === undefined) return { user: null, userParams: [], password: null };
+  if (!userSyntax.test(whole) || (secret !== undefined && !passwordSyntax.test(secret))) return null;
   const semicolon = whole.indexOf(';');
   const user = decode(semicolon < 0 ? whole : whole.slice(0, semicolon));
   const userParams = parseParams(semicolon < 0 ? '' : whole.slice(semicolon), userSyntax);
-  const password = secret === null ? null : decode(secret);
-  if (user === null || userParams === null || (secret !== null && password === null)) return null;
+  const password = secret === undefined ? null : decode(secret);
+  if (user === null || userParams === null || (secret !== undefined && password === null)) return null;
   return { user, userParams, password };
 }
 
-function parseHost(text: string): Pick<SipUri, 'host' | 'hostKind'> | null {
-  const host = text.toLowerCase();
+function parseHost(host: string): Pick<SipUri, 'host' | 'hostKind'> | null {
   if (host.startsWith('[')) {
     const address = host.slice(1, -1);
     // RFC 3986 §3.2.2 without zones: hex groups and an optional IPv4 tail. The URL parser knows the grammar of "::".
@@ -178,60 +168,28 @@ function decode(text: string): string | null {
  * Without angle brackets everything after ';' belongs to the header field.
  */
 export function parseNameAddr(value: string): NameAddr | null {
-  if (value.length > maxLength) return null;
-  const text = value.trim();
-  const quoted = /^"((?:[^"\\]|\\.)*)"\s*</s.exec(text);
-  const open = quoted === null ? text.indexOf('<') : quoted[0].length - 1;
-  if (open < 0) {
-    const semicolon = text.indexOf(';');
-    return nameAddr(null, semicolon < 0 ? text : text.slice(0, semicolon), semicolon < 0 ? '' : text.slice(semicolon));
-  }
-  const close = text.indexOf('>', open);
-  const before = text.slice(0, open).trim();
-  if (close < 0 || (quoted === null && before.includes('"'))) return null;
-  const displayName = quoted === null ? before : quoted[1]!.replace(/\\(.)/gs, '$1');
-  return nameAddr(displayName === '' ? null : displayName, text.slice(open + 1, close), text.slice(close + 1));
+  const read = value.length > maxLength ? undefined : sip.parseNameAddr(value);
+  // Quotes belong to a quoted-string that is the whole name.
+  if (read === undefined || (read.display.includes('"') && !quotedSyntax.test(read.display))) return null;
+  const uri = parseUri(read.uri);
+  const params = headerParams(read.params);
+  return uri === null || params === null ? null : { displayName: read.display === '' ? null : sip.unquote(read.display), uri, uriText: read.uri, params };
 }
 
-function nameAddr(displayName: string | null, uriText: string, paramText: string): NameAddr | null {
-  const text = uriText.trim();
-  const uri = parseUri(text);
-  const params = headerParams(paramText);
-  return uri === null || params === null ? null : { displayName, uri, uriText: text, params };
-}
+const quotedSyntax = /^"(?:[^"\\]|\\.)*"$/s;
+/** What stands as a value without quotes: a token or a host. */
+const plainSyntax = /^[^\s;"<>,]*$/;
 
-/** generic-param: token [ = token / host / quoted-string ], with spaces around the separators (RFC 3261 §25.1). */
+/** generic-param: token [ = token / host / quoted-string ], with spaces around the separators (RFC 3261 §25.1). Null where one is empty or malformed. */
 function headerParams(text: string): UriParam[] | null {
+  if (sip.hasEmptyPart(text) || sip.trimBlanks(text).endsWith(';')) return null;
   const params: UriParam[] = [];
-  let rest = text.trim();
-  while (rest !== '') {
-    const match = /^;\s*([A-Za-z0-9\-.!%*_+`'~]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"<>,]*)))?\s*/s.exec(rest);
-    if (match === null) return null;
-    params.push({ name: match[1]!.toLowerCase(), value: match[2]?.replace(/\\(.)/gs, '$1') ?? match[3] ?? null });
-    rest = rest.slice(match[0].length);
+  for (const { name, value } of sip.parseParams(text)) {
+    if (!sip.isToken(name) || (value !== undefined && !quotedSyntax.test(value) && !plainSyntax.test(value))) return null;
+    params.push({ name: name.toLowerCase(), value: value === undefined ? null : sip.unquote(value) });
   }
   return params;
 }
 
 /** Splits a header value at the commas that are not inside quotes or angle brackets (RFC 3261 §7.3.1). */
-export function splitHeaderValues(value: string): string[] {
-  const parts: string[] = [];
-  let start = 0;
-  let quoted = false;
-  let bracketed = false;
-  for (let i = 0; i < value.length; i += 1) {
-    const char = value[i];
-    if (quoted) {
-      if (char === '\\') i += 1;
-      else if (char === '"') quoted = false;
-    } else if (char === '"') quoted = !bracketed;
-    else if (char === '<') bracketed = true;
-    else if (char === '>') bracketed = false;
-    else if (char === ',' && !bracketed) {
-      parts.push(value.slice(start, i).trim());
-      start = i + 1;
-    }
-  }
-  parts.push(value.slice(start).trim());
-  return parts.filter((part) => part !== '');
-}
+export const splitHeaderValues: (value: string) => string[] = sip.splitList;

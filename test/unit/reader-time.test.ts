@@ -29,6 +29,7 @@ import * as uri from '../../lib/sip/uri.js';
 import * as sip from '../../lib/sipserver/parser/index.js';
 import { Policy, SCANNERS } from '../../lib/sipserver/protocol/policy.js';
 import { parseClientMessage, parseCommand } from '../../lib/sipserver/protocol/wire.js';
+import { splitHostPort } from '../../lib/util/hostPort.js';
 import { StreamFramer } from '../../lib/sipserver/transport/framer.js';
 
 type Reader = readonly [name: string, read: (text: string) => unknown, ...beginnings: string[]];
@@ -51,7 +52,7 @@ const readers: readonly Reader[] = [
   ['sip.parseNameAddr', (s) => sip.parseNameAddr(s), '"', '<sip:', 'sip:a', 'a '], ['closeQuote', (s) => sip.closeQuote(s), '"', '"a <sip:'], ['sip.tagOf', (s) => sip.tagOf(s), '"', '<sip:a@b>;', '<'],
   ['parseVia', (s) => sip.parseVia(s), 'SIP/2.0/UDP ', 'SIP', 'SIP / 2.0 / '], ['parseCSeq', (s) => sip.parseCSeq(s), '1', '1 '], ['parseParams', (s) => sip.parseParams(s), ';a="'],
   ['paramOf', (s) => sip.paramOf(s, 'tag'), ';'], ['withParam', (s) => sip.withParam(s, 'tag', 'x'), ';'], ['splitList', (s) => sip.splitList(s), 'a, "', '<'],
-  ['isBalanced', (s) => sip.isBalanced(s), '"'], ['unquote', (s) => sip.unquote(`${s}"`), '"'], ['trimBlanks', (s) => sip.trimBlanks(s)], ['indexOfListEnd', (s) => sip.indexOfListEnd(s), '"'],
+  ['isBalanced', (s) => sip.isBalanced(s), '"'], ['hasEmptyPart', (s) => sip.hasEmptyPart(s), ';', ' '], ['util.splitHostPort', (s) => splitHostPort(s), '[', 'a', '[:'], ['unquote', (s) => sip.unquote(`${s}"`), '"'], ['trimBlanks', (s) => sip.trimBlanks(s)], ['indexOfListEnd', (s) => sip.indexOfListEnd(s), '"'],
   ['parseSessionExpires', (s) => sip.parseSessionExpires(s), '90;', ' '], ['parseMinSE', (s) => sip.parseMinSE(s), '90;'],
   ['stampVia', (s) => stampVia(sip.SipMessage.request('OPTIONS', 'sip:a').add('Via', `SIP/2.0/UDP h;branch=z9hG4bKa;rport${s}x;rport`), { remote: { address: '127.0.0.1', port: 5060 } } as never), '', ' ', ' ='],
   ['StreamFramer', (s) => new StreamFramer(1_000_000).push(Buffer.from(s, 'latin1')), start],

@@ -25,5 +25,5 @@ export { MIN_SE, parseMinSE, parseSessionExpires, toSeconds } from './seconds.js
 export type { SessionExpires } from './seconds.js';
 export { paramOf, parseParams, withParam } from './params.js';
 export type { Param } from './params.js';
-export { indexOfListEnd, isBalanced, isToken, splitList, toNumber, trimBlanks, unquote } from './text.js';
+export { hasEmptyPart, indexOfListEnd, isBalanced, isToken, splitList, toNumber, trimBlanks, unquote } from './text.js';
 export { keyOf, longName } from './headers.js';
