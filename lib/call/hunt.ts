@@ -276,6 +276,8 @@ export class Hunt {
       invite.cancel(formatReason('SIP', 408, 'No answer'));
       return lost(nobodyThere(`${out}; it did not answer this call either`), true);
     }
+    // RFC 3261 §9.1: the 487 to our CANCEL is no word of the peer's.
+    if (this.#stopped !== null && outcome.kind === 'refused' && outcome.status === 487) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
     tellOf(this.#context, target.peer, destination, outcome);
     if (out !== null && outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response)) {
