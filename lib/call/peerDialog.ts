@@ -4,6 +4,7 @@ import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { deliver } from '../sip/drachtio.js';
 import { formatReason, parseReason } from '../sip/headers.js';
 import { hangUp, requestInDialog } from '../sip/inDialog.js';
+import { foundNobody } from '../sip/options.js';
 import type { Call } from './call.js';
 import { allowOfPeers, capabilities, demandsTooMuch } from './capabilities.js';
 import { InfoDigits } from './digits.js';
@@ -11,6 +12,9 @@ import { Negotiation } from './negotiation.js';
 import type { SessionTimer } from './sessionTimer.js';
 import type { Place } from './table.js';
 import { reasonOf, type Termination } from './termination.js';
+
+/** Who has answered nothing for so long, and sent no media, is dead, in milliseconds: less than the 32 s of a transaction (RFC 3261 §17.1.2.2). */
+const DEAD_MS = 20_000;
 
 /** Who is at the other end of a peer dialog. */
 export interface Party {
@@ -147,16 +151,36 @@ export class PeerDialog {
 
   /**
    * Asks the far end whether the dialog stands, with OPTIONS (RFC 3261 §11); it ends where the answer is that there is none (RFC 3261 §12.2.1.2).
-   * No answer says nothing here: that section would end it too, but a peer that is slow, or away for a moment, is not to lose its calls.
+   * No answer alone says nothing here: that section would end it too, but a peer that is slow, or away for a moment, is not to lose its calls.
+   * One that was to send media all the while and sent none is dead.
    */
   async ask(): Promise<void> {
     if (this.#over || !this.#dialog.connected) return;
-    const { status } = await requestInDialog(this.#dialog, 'OPTIONS', { Accept: 'application/sdp' });
-    if (status !== 481 || this.#over) return;
+    const [asked, silentBefore] = [performance.now(), await this.#silentMs()];
+    const response = await requestInDialog(this.#dialog, 'OPTIONS', { Accept: 'application/sdp' });
+    if (this.#over) return;
     const { peer } = this.party;
-    this.#call.log.warn({ peer }, `peer ${peer} does not know this call any more: it was started anew, or has ended the call without a word`);
-    this.#gone({ by: 'us', reason: 'peerGone', status: 481, text: `peer ${peer} does not know the call any more` });
-    this.#call.track(this.#bye(formatReason('SIP', 481, 'Call does not exist')).catch(() => undefined));
+    if (response.status === 481) {
+      this.#call.log.warn({ peer }, `peer ${peer} does not know this call any more: it was started anew, or has ended the call without a word`);
+      return this.#lost({ by: 'us', reason: 'peerGone', status: 481, text: `peer ${peer} does not know the call any more` });
+    }
+    if (!foundNobody(response)) return;
+    const [waited, silent] = [performance.now() - asked, await this.#silentMs() - silentBefore];
+    if (waited < DEAD_MS || silent < waited * 0.9 || this.#over) return;
+    const seconds = Math.round(waited / 1000);
+    this.#call.log.warn({ peer, seconds }, `peer ${peer} has not answered for ${seconds} s whether this call stands, and sent no media meanwhile: the call is ended`);
+    this.#lost({ by: 'us', reason: 'peerGone', status: 408, text: `peer ${peer} neither answers nor sends media` });
+  }
+
+  /** The far end is no more; it is told so, should it be there after all. */
+  #lost(why: Extract<Termination, { by: 'us' }>): void {
+    this.#gone(why);
+    this.#call.track(this.#bye(formatReason('SIP', why.status, why.status === 481 ? 'Call does not exist' : why.text)).catch(() => undefined));
+  }
+
+  /** For how long it was to send media and sent none, milliseconds. */
+  async #silentMs(): Promise<number> {
+    return (await this.#call.media?.stats())?.peer.silentMs ?? 0;
   }
 
   /** Ends it with BYE; resolves when that is answered. `reason` is a Reason header value. May be called twice. */

@@ -60,7 +60,7 @@ export const peerSchema: Group = {
   media: listOf('Networks that its media may be in, e.g. ["10.0.0.0/24"]; []: any but multicast, loopback, ourselves and the like.', is.cidr),
   mediaTimeout: leaf(
     'Seconds without a packet from it, RTP or RTCP (with media.engine: freeswitch RTP alone), before the call is ended; 0: never. While either side is on hold it may be silent. '
-    + 'Longer where it records or waits without sending anything.', is.integer(0, 3600), 60,
+    + 'Longer where it records or waits without sending anything.', is.integer(0, 3600), 300,
   ),
   mayCall: listOf('Business numbers it may call WhatsApp users from; the first one where its caller id is none of them but an extension or one of callerIds.', is.e164, [], { example: '["+447700900001"]' }),
   callerIds: listOf(

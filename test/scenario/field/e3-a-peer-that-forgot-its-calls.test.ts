@@ -55,3 +55,35 @@ for (const [what, within, ends] of [
     for (const caller of callers) caller.close();
   });
 }
+
+t.test('E3: a PBX that is dead: who was to send and sends nothing while it answers nothing is ended; on hold the call waits', { timeout: 90_000 }, async (t) => {
+  const pbx = await RawPeer.open();
+  t.teardown(() => pbx.close());
+  let dead = false;
+  const invites: Parameters<Parameters<typeof pbx.script>[0]>[0][] = [];
+  pbx.script((invite) => {
+    invites.push(invite);
+    pbx.answer(invite, 200, { body: sdp() });
+  });
+  pbx.meets(() => dead);
+  const stage = await openStage({
+    external: { pbx: { port: pbx.port, mayCall: [number], health: { interval: 1, outAfter: 2 }, mediaTimeout: 0 } }, overlay: { meta: { mediaTimeout: 0 } },
+  });
+  t.teardown(() => stage.close());
+  const [talks, holds] = [stage.user({ expect: [] }), stage.user({ expect: [], from: '447700900102' })];
+  for (const caller of [talks, holds]) t.equal(await caller.place(), 200);
+  t.equal((await pbx.ask(invites[1]!, 'INVITE', { body: sdp().replace('sendrecv', 'inactive') })).status, 200);
+  dead = true;
+  const over = new Promise<void>((resolve) => { talks.once('ended', () => resolve()); });
+  await until(() => stage.running.log.some((line) => line.includes('is out of service')), 'out');
+  const out = performance.now();
+  await over;
+  const took = performance.now() - out;
+  t.ok(took > 20_000 && took < 45_000, `${Math.round(took)} ms after it went out`);
+  t.match((await stage.running.records(1))[0]?.termination, { by: 'us', reason: 'peerGone', status: 408 });
+  t.ok(stage.running.log.some((line) => line.includes('peer pbx has not answered for')), 'the log says why');
+  await pause(500);
+  t.notOk(holds.ended, 'one that is on hold need not send');
+  await holds.hangUp();
+  for (const caller of [talks, holds]) caller.close();
+});
