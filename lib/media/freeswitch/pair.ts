@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SipHeaders } from '../../sip/drachtio.js';
 import { WabError } from '../../errors.js';
 import { writeSdp, type AudioSection, type SdesKey, type SdpCodec } from '../../sdp/index.js';
@@ -9,6 +10,10 @@ import type { FreeswitchServer } from './server.js';
 
 /** Discard (RFC 863): where a channel would send before it knows its far end. It is parked until then and sends nothing. */
 export const NOWHERE = 9;
+
+/** How often a channel is given its far end before we go on with what it makes of that, and how long it may take each time, in milliseconds. */
+const MOVE_ATTEMPTS = 3;
+const MOVED_WITHIN = [5, 5, 5, 5, 5, 10, 10, 20, 40, 60];
 
 /** Two channels of one FreeSWITCH, joined: `outer` towards the world, `inner` towards our anchor. */
 export class ChannelPair {
@@ -51,10 +56,26 @@ export class ChannelPair {
     const outer = this.#outer;
     if (outer === null) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
     const { address, port, sdes } = outer.audio;
-    this.#version += 1;
-    await outer.modify(sectionSdp(section, this.#version), (command) => this.#server.api(command));
+    for (let tries = 0; tries < MOVE_ATTEMPTS; tries += 1) {
+      this.#version += 1;
+      await outer.modify(sectionSdp(section, this.#version), (command) => this.#server.api(command));
+      if (await this.#sendsTo(section.port)) break;
+    }
     const moved = outer.audio.address !== address || outer.audio.port !== port || outer.audio.sdes[0]?.key !== sdes[0]?.key;
     if (moved) throw new WabError('MEDIA_REFUSED', 'FreeSWITCH changed its port or its key in the middle of a negotiation');
+  }
+
+  /**
+   * Whether the outer channel sends to this port by now. It does some 35 ms after our 200; joined before, it may keep the far end it had, and the
+   * call is mute (1.10.12: one in ten behind a target that was busy).
+   */
+  async #sendsTo(port: number): Promise<boolean> {
+    for (const wait of MOVED_WITHIN) {
+      const sends = await this.ofOuter('remote_media_port');
+      if (sends === null || Number(sends) === port) return true;
+      await sleep(wait, undefined, { ref: false });
+    }
+    return false;
   }
 
   /** Gives the outer channel, which speaks DTLS, its far end, with a role of either kind. What it told of itself must stand. */
