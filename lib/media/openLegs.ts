@@ -12,6 +12,7 @@ export interface OpenLeg {
  * can be forged; of one behind NAT, whoever is quicker with its address. Only SRTP tells who sent a packet.
  */
 export function openLegs({ media, peers }: Pick<Config, 'media' | 'peers'>): OpenLeg[] {
+  if (media.engine === 'freeswitch') return offeredPlain(peers);
   const { spawn, interface: { peers: address } } = media.rtpengine;
   // Where others' engines listen we do not know.
   if (media.engine !== 'rtpengine' || !spawn || !address.split('!').some(isPublic)) return [];
@@ -19,5 +20,13 @@ export function openLegs({ media, peers }: Pick<Config, 'media' | 'peers'>): Ope
     path: `peers.${name}.srtp`,
     message: `is none while media.rtpengine.interface.peers (${address}) is on the Internet: anybody on the way hears it, and ${register || nat
       ? 'somebody who guesses its port can keep a call mute' : 'somebody who forges its address is heard'}: write sdes, or give peers an address that only they reach`,
+  }));
+}
+
+/** A channel of FreeSWITCH that was made with a key does not go on without one, so that an offer which leaves it to the peer is plain. */
+function offeredPlain(peers: Config['peers']): OpenLeg[] {
+  return Object.entries(peers).filter(([, { srtp }]) => srtp === 'optional').map(([name]) => ({
+    path: `peers.${name}.srtp`,
+    message: 'is optional while media.engine is freeswitch: what it offers is taken, SRTP or plain, but calls to it are offered plain RTP and nothing else. Write sdes where it has SRTP, none where it has not; rtpengine offers both',
   }));
 }

@@ -34,6 +34,8 @@ numbers: { "+447700900001": { password: secret-word } }
 peers: { pbx: { uri: "sip:10.0.0.7:5060", pstn: none, users: ["6001"], sources: ["10.0.0.7/32"], ${peer} } }
 routes: [{ name: main, number: "+447700900001", to: [{ peer: pbx, user: "6001" }] }]
 `, { env: {}, path: 'test' });
+  t.match(openLegs({ ...config('203.0.113.4', 'srtp: optional'), media: { ...config('203.0.113.4', '').media, engine: 'freeswitch' } }), [{ path: 'peers.pbx.srtp', message: /offered plain RTP and nothing else/ }]);
+  t.same(openLegs({ ...config('203.0.113.4', 'srtp: sdes'), media: { ...config('203.0.113.4', '').media, engine: 'freeswitch' } }), []);
   t.match(openLegs(config('203.0.113.4', '')), [{ path: 'peers.pbx.srtp', message: /forges its address/ }]);
   t.match(openLegs(config('10.0.0.4!203.0.113.4', 'nat: true')), [{ path: 'peers.pbx.srtp', message: /guesses its port/ }]);
   t.same(openLegs(config('203.0.113.4', 'srtp: sdes')), []);
