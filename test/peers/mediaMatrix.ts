@@ -164,9 +164,10 @@ function judgeDigitsAtPeer(t: Test, toPeer: readonly CapturedRtp[], type: number
   t.same(all.map((one) => one.filter((packet) => (packet.payload[1]! & 0x80) !== 0).length), all.map(() => 3), 'three end packets');
   t.ok(all.every((one) => one[0]!.marker), 'the marker begins each');
   const step = codec === 'opus' ? 960 : 160;
-  // rtpengine holds half a frame back when it encodes G.722, and stamps events as if it did not.
-  const skew = codec === 'G722' ? 80 : 0;
-  t.same(all.map((one) => (one[0]!.ts - toPeer[toPeer.indexOf(one[0]!) - 1]!.ts) >>> 0), all.map(() => step + skew), "timestamps on the audio's clock");
+  const steps = all.map((one) => (one[0]!.ts - toPeer[toPeer.indexOf(one[0]!) - 1]!.ts) >>> 0);
+  // rtpengine 10.5.3 holds half a frame back when it encodes G.722, and stamps events as if it did not; 12.5 does not hold it back.
+  const skew = codec === 'G722' && steps[0] !== step ? 80 : 0;
+  t.same(steps, all.map(() => step + skew), "timestamps on the audio's clock");
 }
 
 /** An event's packets: when, since the call's first packet to Meta, and which sequence number. */
