@@ -17,7 +17,7 @@ export const longestInfo = 256;
  */
 export function readInfoDigit(contentType: string, body: string): InfoDigit | null {
   if (body.length > longestInfo) return null;
-  const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
+  const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
   if (type === 'application/dtmf') return toDigit(body.trim(), defaultDuration);
   if (type !== 'application/dtmf-relay') return null;
   const values = new Map<string, string>();

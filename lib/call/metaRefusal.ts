@@ -61,5 +61,5 @@ export function judgeRefusal(status: number, text: string): RefusalVerdict {
 /** Meta's own words: the Warning text (RFC 3261 §20.43), else the reason phrase. */
 export function refusalText(reason: string, response: SipMessageView | null): string {
   const warning = /^\s*\d{3}\s+\S+\s+"((?:[^"\\]|\\.)*)"/.exec(response?.get('Warning') ?? '');
-  return cleanHeaderValue(warning === null ? reason : warning[1]!.replace(/\\(.)/g, '$1'), 256);
+  return cleanHeaderValue(warning?.[1] === undefined ? reason : warning[1].replace(/\\(.)/g, '$1'), 256);
 }

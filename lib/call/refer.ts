@@ -22,9 +22,9 @@ export interface ReferOrder {
 /** @returns the order, or what is wrong with the REFER */
 export function readRefer(request: SipRequest): ReferOrder | string {
   const targets = splitHeaderValues(request.get('Refer-To') ?? '');
+  const [written] = targets;
   // RFC 3515 §2.4.2: exactly one Refer-To.
-  if (targets.length !== 1) return `${targets.length} Refer-To values`;
-  const written = targets[0]!;
+  if (targets.length !== 1 || written === undefined) return `${targets.length} Refer-To values`;
   // Many write a URI with ?Replaces= without the angle brackets that RFC 3261 §20 asks for.
   const target = parseNameAddr(written.includes('<') ? written : `<${written}>`);
   if (target === null) return 'Refer-To cannot be read';

@@ -18,8 +18,8 @@ export function parseReplaces(value: string): Replaces | null {
   let earlyOnly = false;
   for (const param of params) {
     const match = /^([A-Za-z0-9\-.!%*_+`'~]+)(?:\s*=\s*([A-Za-z0-9\-.!%*_+`'~]+))?$/.exec(param);
-    if (match === null) return null;
-    const name = match[1]!.toLowerCase();
+    if (match?.[1] === undefined) return null;
+    const name = match[1].toLowerCase();
     if (name === 'early-only') earlyOnly = true;
     if (name !== 'to-tag' && name !== 'from-tag') continue;
     if (tags.has(name) || match[2] === undefined) return null;

@@ -26,7 +26,7 @@ export function isAddress(value: string): boolean {
 }
 
 /** Name, IPv4, or IPv6 with or without brackets. */
-export function isHost(value: string): boolean {
+function isHost(value: string): boolean {
   if (value.startsWith('[')) return value.endsWith(']') && isAddress(value.slice(1, -1));
   // A name whose last label is a number is a mistyped IPv4 address (RFC 3696 §2: the top label is not all-numeric).
   return isAddress(value) || (isHostName(value) && !/(^|\.)[0-9]+$/.test(value));
@@ -40,9 +40,9 @@ export function isLoopbackListen(value: string): boolean {
 
 function isCidr(value: string): boolean {
   if (isAddress(value)) return true;
-  const [address, bits] = value.split('/');
-  if (value.split('/').length !== 2 || !isAddress(address!) || !/^[0-9]{1,3}$/.test(bits!)) return false;
-  return Number(bits) <= (address!.includes(':') ? 128 : 32);
+  const [address = '', bits = ''] = value.split('/');
+  if (value.split('/').length !== 2 || !isAddress(address) || !/^[0-9]{1,3}$/.test(bits)) return false;
+  return Number(bits) <= (address.includes(':') ? 128 : 32);
 }
 
 function isFqdn(value: string): boolean {
@@ -97,7 +97,7 @@ export const sipUser: Check = text('a SIP user of letters, digits and - _ . ! ~ 
 export const account: Check = text('a user of letters, digits, _ . and -, such as "6001"', (v) => /^\+?[A-Za-z0-9_.-]{1,64}$/.test(v) && !(v in Object.prototype));
 export const peerUri: Check = text('sip:host, with :port and ;transport=udp, tcp or tls where needed', (v) => {
   const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
-  return match !== null && isHost(match[1]!) && (match[2] === undefined || isPort(match[2], 1));
+  return match?.[1] !== undefined && isHost(match[1]) && (match[2] === undefined || isPort(match[2], 1));
 });
 /** A bearer token (RFC 6750 §2.1), long enough not to be guessed. */
 export const bearerToken: Check = text('at least 16 characters of A-Z a-z 0-9 - . _ ~ + /', (v) => /^[A-Za-z0-9\-._~+/]{16,512}=*$/.test(v));

@@ -109,12 +109,12 @@ function nearestLine(reader: Reader, path: string): number | null {
 }
 
 function finish(raw: RawConfig): Config {
-  const [first, last] = raw.media.rtpengine.ports.split('-').map(Number);
+  const [first = 0, last = 0] = raw.media.rtpengine.ports.split('-').map(Number);
   const config = {
     ...raw,
     meta: { ...raw.meta, sources: raw.meta.sources.flatMap((source) => (source === 'default' ? metaSources : [source])) },
     peers: fillPeers(raw.peers),
-    media: { ...raw.media, rtpengine: { ...raw.media.rtpengine, ports: { first: first!, last: last! } } },
+    media: { ...raw.media, rtpengine: { ...raw.media.rtpengine, ports: { first, last } } },
   };
   return { ...config, hash: createHash('sha256').update(canonical(withoutSecrets(config as unknown as Values, schema))).digest('hex') };
 }

@@ -61,7 +61,10 @@ function converse(host: string, port: number, lines: readonly { when: RegExp | n
       settle(result);
     };
     const speak = (): void => {
-      while (left[0] !== undefined && (left[0].when === null || left[0].when.test(heard))) socket.write(left.shift()!.say);
+      for (let next = left[0]; next !== undefined && (next.when === null || next.when.test(heard)); next = left[0]) {
+        socket.write(next.say);
+        left.shift();
+      }
     };
     socket.once('connect', () => { connected = true; speak(); });
     socket.on('data', (data: Buffer) => {
@@ -88,7 +91,7 @@ async function examineProgram(program: string): Promise<Findings> {
 /** Media addresses must be of this machine; two ports a leg, two legs and more a call (INTEROP "rtpengine"). */
 async function examineMediaPorts({ interface: { meta, peers }, ports: { first, last } }: Config['media']['rtpengine']): Promise<Findings> {
   const out: Finding[] = [];
-  for (const local of new Set([meta, peers].map((address) => address.split('!')[0]!))) {
+  for (const local of new Set([meta, peers].map((address) => address.split('!')[0] ?? ''))) {
     const problem = await tryBind('udp', local, first);
     if (problem === 'EADDRNOTAVAIL') out.push(fail('rtpengine', `${local} is no address of this machine`, 'correct media.rtpengine.interface: the address of this machine, then !public behind NAT'));
     else if (problem !== null && problem !== 'EADDRINUSE') out.push(fail('rtpengine', `UDP ${local}:${first} cannot be opened: ${problem}`, 'correct media.rtpengine.ports'));

@@ -206,9 +206,9 @@ async function readTail(file: FileHandle): Promise<Tail> {
 /** Searches the end of a file for a line with a hash; null when more of it must be read. */
 function lastLine(text: string, whole: boolean): Tail | null {
   const lines = text.split('\n');
-  const rest = lines.pop()!;
+  const rest = lines.pop() ?? '';
   for (let i = lines.length - 1; i >= (whole ? 0 : 1); i -= 1) {
-    const hash = auditLine.exec(lines[i]!)?.[2];
+    const hash = auditLine.exec(lines[i] ?? '')?.[2];
     if (hash === undefined) continue;
     const after = lines.slice(i + 1);
     return { head: hash, torn: [...after, ...(rest === '' ? [] : [rest])].join('\n'), ended: rest === '' };

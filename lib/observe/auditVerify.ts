@@ -85,7 +85,7 @@ async function* linesOf(path: string): AsyncGenerator<{ text: string; ended: boo
   let rest = '';
   for await (const chunk of createReadStream(path, 'utf8') as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');
-    rest = lines.pop()!;
+    rest = lines.pop() ?? '';
     for (const text of lines) yield { text, ended: true };
   }
   if (rest !== '') yield { text: rest, ended: false };

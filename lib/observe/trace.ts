@@ -106,5 +106,5 @@ export function headerValue(text: string, name: string, compact: string): string
   const end = text.indexOf('\r\n\r\n');
   const head = end === -1 ? text : text.slice(0, end);
   const match = new RegExp(`^(?:${name}|${compact})[ \\t]*:[ \\t]*([^\\r\\n]*)`, 'im').exec(head);
-  return match === null ? null : match[1]!.trim();
+  return match?.[1]?.trim() ?? null;
 }

@@ -40,7 +40,7 @@ export function explainUserInitiated(policy: CompiledPolicy, selectRoute: (reque
     const facts: TargetFacts = { origin, number: request.number, route: decision.route, peer, by: null, uri };
     return explained(facts, explainTarget(policy, facts), judgeTarget(policy, facts));
   });
-  const going = decision.targets.filter((_target, index) => verdicts[index]!.verdict.allow).map(({ peer, user }) => `${user} at peer ${peer}`);
+  const going = decision.targets.filter((_target, index) => verdicts[index]?.verdict.allow === true).map(({ peer, user }) => `${user} at peer ${peer}`);
   const how = decision.strategy === 'ring-all' ? ' and ' : ', then ';
   const text = going.length > 0 ? `route ${decision.route} rings ${going.join(how)}, ${decision.ringTimeout} s each` : `route ${decision.route} leads to no target that policy allows`;
   return { direction, allow: going.length > 0, text, routes, verdicts };

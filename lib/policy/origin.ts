@@ -48,7 +48,7 @@ export interface ReadMention {
 export function readMention({ uri }: Mention): ReadMention | null {
   if (uri === null) return null;
   const user = canonicalUser(splitUser(uri).user ?? '');
-  const host = uri.hostKind === 'name' && isNumberHost(uri.host) ? uri.host.split('.')[0]! : '';
+  const host = uri.hostKind === 'name' && isNumberHost(uri.host) ? uri.host.split('.')[0] ?? '' : '';
   return { user, host: hostKey(uri.host), tel: uri.scheme === 'tel', number: readsAsFullNumber(user) || host !== '' };
 }
 
@@ -83,12 +83,12 @@ export function hasIsup(headers: HeaderFacts, body: string): boolean {
 
 /** Whether a Content-Type is one of the telephone network; its parameters do not matter. */
 function isIsup(value: string): boolean {
-  const type = value.split(';')[0]!.trim().toLowerCase();
+  const type = (value.split(';')[0] ?? '').trim().toLowerCase();
   return type === 'application/isup' || type === 'application/qsig' || (type.startsWith('application/vnd.') && type.includes('isup'));
 }
 
 /** Hosts in c= lines (RFC 8866 §5.7) and ICE candidates (RFC 8839 §5.1) of an SDP body, also inside a multipart one. */
 export function mediaHosts(body: string): string[] {
   const found = [...body.matchAll(/^(?:c=IN IP[46] ([^\s/]+)|a=candidate:\S+ \S+ \S+ \S+ (\S+))/gim)];
-  return found.map((match) => hostKey((match[1] ?? match[2])!));
+  return found.map((match) => hostKey(match[1] ?? match[2] ?? ''));
 }

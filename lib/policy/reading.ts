@@ -20,8 +20,8 @@ export const originParams: ReadonlySet<string> = new Set(['cpc', 'oli', 'isup-ol
 export function splitUser(uri: SipUri): { readonly user: string | null; readonly params: readonly string[] } {
   const [user, ...rest] = (uri.user ?? '').split(';');
   return {
-    user: uri.user === null ? null : user!,
-    params: [...rest.map((part) => part.split('=')[0]!.trim().toLowerCase()), ...uri.userParams.map(({ name }) => name)],
+    user: uri.user === null ? null : user ?? '',
+    params: [...rest.map((part) => (part.split('=')[0] ?? '').trim().toLowerCase()), ...uri.userParams.map(({ name }) => name)],
   };
 }
 
@@ -40,5 +40,5 @@ export function isEnumZone(host: string): boolean {
 
 /** A host whose first label is a whole number: +447700900101.example.net. */
 export function isNumberHost(host: string): boolean {
-  return readsAsFullNumber(host.split('.')[0]!);
+  return readsAsFullNumber(host.split('.')[0] ?? '');
 }

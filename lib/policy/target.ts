@@ -145,7 +145,7 @@ function findPeer(policy: CompiledPolicy, facts: TargetFacts, uri: SipUri, user:
     return [...policy.peers.values()].find((peer) => peer.register && findUser(peer.users, user) !== null) ?? by;
   }
   const here = policy.peersAt.get(`${host}:${portOf(uri)}`) ?? [];
-  if (here.length === 1) return here[0]!;
+  if (here.length === 1 && here[0] !== undefined) return here[0];
   const asked = here.find(({ name }) => name === (facts.peer ?? facts.by)) ?? null;
   if (facts.peer !== null || (asked !== null && findUser(asked.users, user) !== null)) return asked;
   return here.find(({ users }) => findUser(users, user) !== null) ?? asked;

@@ -28,17 +28,17 @@ const token68 = /[A-Za-z0-9\-._~+/]+=*[ \t]*(?=,|$)/y;
 export function parseAuthValues(value: string): AuthValue[] {
   const out: { scheme: string; params: Map<string, string>; repeated: boolean }[] = [];
   let i = 0;
-  const skip = (): void => { while (i < value.length && /[\s,]/.test(value[i]!)) i++; };
+  const skip = (): void => { while (i < value.length && /[\s,]/.test(value.charAt(i))) i++; };
   const token = (): string => {
     const start = i;
-    while (i < value.length && isTokenChar(value[i]!)) i++;
+    while (i < value.length && isTokenChar(value.charAt(i))) i++;
     return value.slice(start, i);
   };
   for (skip(); i < value.length; skip()) {
     const name = token();
     if (name === '' || out.length > mostValues) return [];
     let j = i;
-    while (j < value.length && /\s/.test(value[j]!)) j++;
+    while (j < value.length && /\s/.test(value.charAt(j))) j++;
     if (value[j] !== '=') {
       out.push({ scheme: name, params: new Map(), repeated: false });
       token68.lastIndex = j;
@@ -46,7 +46,7 @@ export function parseAuthValues(value: string): AuthValue[] {
       continue;
     }
     i = j + 1;
-    while (i < value.length && /\s/.test(value[i]!)) i++;
+    while (i < value.length && /\s/.test(value.charAt(i))) i++;
     const read = value[i] === '"' ? quoted(value, i) : { text: token(), end: i };
     if (read === null) return [];
     i = read.end;
@@ -74,7 +74,7 @@ export function algorithmOf(params: ReadonlyMap<string, string>): DigestAlgorith
   return name === 'MD5' || name === 'SHA-256' ? name : null;
 }
 
-export function hash(algorithm: DigestAlgorithm, text: string): string {
+function hash(algorithm: DigestAlgorithm, text: string): string {
   return createHash(algorithm === 'MD5' ? 'md5' : 'sha256').update(text).digest('hex');
 }
 

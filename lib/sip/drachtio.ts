@@ -106,7 +106,7 @@ const methods = ['invite', 'bye', 'options', 'info', 'notify', 'refer', 'subscri
 export function createStack(onRequest: (req: SipRequest, res: SipResponse) => void, guard: Guard): SipStack {
   const srf = new Srf() as unknown as SipStack & Record<string, (handler: typeof onRequest) => void>;
   const handler = guarded(guard, onRequest);
-  for (const method of methods) srf[method]!(handler);
+  for (const method of methods) srf[method]?.(handler);
   // Each call waiting for this connection listens for its end.
   srf.setMaxListeners(0);
   const { app } = srf as unknown as { app: { handle: (req: SipRequest, res: SipResponse, next?: () => void) => void } };
@@ -261,7 +261,7 @@ export function closeStack(stack: SipStack): void {
  * @throws WabError SIP_UNAVAILABLE when the connection goes first
  */
 export async function whileConnected<T>(stack: EventEmitter, work: Promise<T>): Promise<T> {
-  let lost: (() => void) | undefined;
+  let lost: () => void = () => undefined;
   const gone = new Promise<never>((_resolve, reject) => {
     lost = () => reject(new WabError('SIP_UNAVAILABLE', 'the connection to the SIP server was lost'));
     stack.once('close', lost);
@@ -269,7 +269,7 @@ export async function whileConnected<T>(stack: EventEmitter, work: Promise<T>): 
   try {
     return await Promise.race([work, gone]);
   } finally {
-    stack.off('close', lost!);
+    stack.off('close', lost);
     // Should it settle after all, nobody is waiting any more.
     work.catch(() => undefined);
   }

@@ -103,7 +103,7 @@ export class DailyCounters implements JournalContent {
     if (match === null) return false;
     // Of a clock that ran ahead: as if it were now, so that it lapses in a day.
     const second = Math.min(Number(match[2]), this.#latest());
-    if (second > this.#lapsed()) this.#put(match[1]!, second, Number(match[3]));
+    if (second > this.#lapsed()) this.#put(match[1] ?? '', second, Number(match[3]));
     return true;
   }
 
@@ -111,7 +111,7 @@ export class DailyCounters implements JournalContent {
     const runs = this.#runs.get(key) ?? [];
     // Nearly always the last; a clock set back, or an undo, finds its place further up.
     let at = runs.length;
-    while (at > 0 && runs[at - 1]!.second > second) at -= 1;
+    while (at > 0 && (runs[at - 1]?.second ?? 0) > second) at -= 1;
     const run = runs[at - 1];
     if (run?.second === second) {
       run.count += count;

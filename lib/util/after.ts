@@ -1,5 +1,5 @@
 /** What a timer of Node.js can wait at most, in milliseconds; it takes anything longer, and NaN, for 1 ms. */
-export const LONGEST_WAIT = 0x7fffffff;
+const LONGEST_WAIT = 0x7fffffff;
 
 /**
  * setTimeout for a time that is computed, or that somebody else has chosen: what is longer than a timer can wait is the longest there is, about

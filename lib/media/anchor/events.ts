@@ -28,7 +28,7 @@ export const EVENT_LOST_MS = 400;
 const OVERTAKEN = 100;
 
 /** Largest value of the 16-bit duration field (RFC 4733 §2.3.5). */
-export const MAX_DURATION = 0xffff;
+const MAX_DURATION = 0xffff;
 
 /**
  * Follows the events in one stream. Durations are unwrapped: an engine that scales a long 8 kHz event to a 48 kHz clock

@@ -16,7 +16,7 @@ export function isRtcp(packet: Buffer): boolean {
 }
 
 /** Writes a report block about `incoming` (RFC 3550 §6.4.1). `sr`: the sender report it answers to, null when none came. */
-export function writeBlock(target: Buffer, offset: number, incoming: InStream, sr: { readonly middle: number; readonly delay: number } | null): void {
+function writeBlock(target: Buffer, offset: number, incoming: InStream, sr: { readonly middle: number; readonly delay: number } | null): void {
   const { ssrc, lost, highest, fractionLost, jitter } = incoming.report();
   target.writeUInt32BE(ssrc, offset);
   target[offset + 4] = fractionLost;

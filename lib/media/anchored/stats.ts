@@ -15,7 +15,7 @@ export interface EngineFigures {
  * Listening quality from loss and delay by the E-model in its simple form (ITU-T G.107 and G.113 appendix I: Bpl 10 with
  * concealment, Ie 0); delay is half the round trip and twice the jitter.
  */
-export function estimateMos(lossShare: number, jitterMs: number, roundTripMs: number | null): number {
+function estimateMos(lossShare: number, jitterMs: number, roundTripMs: number | null): number {
   const delay = (roundTripMs ?? 0) / 2 + 2 * jitterMs + 40;
   const delayLoss = 0.024 * delay + (delay > 177.3 ? 0.11 * (delay - 177.3) : 0);
   const loss = Math.min(1, Math.max(0, lossShare)) * 100;

@@ -23,7 +23,7 @@ export function engineSdp(audio: AudioSection): string {
 }
 
 /** The audio section of what an engine gave back. @throws WabError 'MEDIA_REFUSED' when there is none. */
-export function engineAudio(answer: NgAnswer): AudioSection & EnginePort {
+function engineAudio(answer: NgAnswer): AudioSection & EnginePort {
   const [section] = readSdp(String(answer['sdp'] ?? '')).sections;
   if (!section || !('audio' in section) || section.audio.port === 0) throw new WabError('MEDIA_REFUSED', 'the engine gave no audio port');
   return section.audio;

@@ -72,7 +72,7 @@ export function readsAsFullNumber(user: string): boolean {
 /** Compatibility forms and digits of other scripts become ASCII; signs and invisible characters become '-'; letters stay. */
 function toAscii(text: string): string {
   return /^[\u0000-\u007f]*$/.test(text) ? text : text.normalize('NFKC').replace(/[^\u0020-\u007e]/gu, (char) => {
-    if (/\p{Nd}/u.test(char)) return digitValue(char.codePointAt(0)!);
+    if (/\p{Nd}/u.test(char)) return digitValue(char.codePointAt(0) ?? 0);
     return /\p{L}/u.test(char) ? char : '-';
   });
 }

@@ -30,7 +30,7 @@ export interface UserFault {
 }
 
 /** An entry is a literal when it has no sign of the pattern language; dots and a leading + are part of names and numbers. */
-export function isLiteral(entry: string): boolean {
+function isLiteral(entry: string): boolean {
   return !/[[\]{}()|*?\\^$]/.test(entry) && !entry.slice(1).includes('+');
 }
 

@@ -1,7 +1,7 @@
 // DTMF as telephone-events (RFC 4733): sending, and judging what comes in.
 import type { RtpPacket } from './rtp.js';
 
-export const DIGITS = '0123456789*#ABCD';
+const DIGITS = '0123456789*#ABCD';
 /** RFC 4733 §2.5.1.4: the packet that ends an event is sent three times in all. */
 const END_PACKETS = 3;
 const FRAME_MS = 20;

@@ -95,7 +95,7 @@ function addIdentity(message: SipMessage, call: CallIdentity, extras: CallExtras
   for (const [name, value] of optional) if (value !== undefined) message.add(name, value);
 }
 
-export function toOf(call: CallIdentity): string {
+function toOf(call: CallIdentity): string {
   return `<sip:${call.number}@${call.domain}>`;
 }
 

@@ -17,7 +17,7 @@ export function cseqOf(message: SipMessage): { seq: number; method: string } {
 }
 
 /** Sends again after `first` ms, doubling up to `max`, until `stop()` or `limit` ms, when `gaveUp` is told. */
-export class Repeater {
+class Repeater {
   private timer: NodeJS.Timeout | undefined;
   private readonly started = performance.now();
 

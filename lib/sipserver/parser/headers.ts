@@ -23,10 +23,6 @@ const KEY_BY_NAME: ReadonlyMap<string, string> = new Map([
 
 const NAME_BY_KEY: ReadonlyMap<string, string> = new Map(SPELLING.map((name) => [name.toLowerCase(), name]));
 
-/** Headers whose value is a comma-separated list that may also be spread over several lines (RFC 3261 §7.3.1). */
-export const LIST_HEADERS: ReadonlySet<string> = new Set(['via', 'route', 'record-route', 'contact', 'path', 'service-route', 'require',
-  'proxy-require', 'supported', 'unsupported', 'allow', 'accept', 'allow-events']);
-
 /** Canonical key of a header name: long form in lower case. `keyOf('v') === 'via'`. */
 export function keyOf(name: string): string {
   return KEY_BY_NAME.get(name) ?? longForm(name.toLowerCase());

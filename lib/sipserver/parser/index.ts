@@ -16,7 +16,7 @@ export type { Header } from './message.js';
 export { parseHead, parseMessage, TOO_MANY_HEADERS } from './parse.js';
 export type { Fault, Parsed, ParseLimits } from './parse.js';
 export { checkRequest, checkResponse } from './check.js';
-export { responseTo, reasonOf } from './response.js';
+export { responseTo } from './response.js';
 export { parseUri, schemeOf, splitHostPort, uriParam, uriToString } from './uri.js';
 export type { SipUri } from './uri.js';
 export { branchOf, closeQuote, parseCSeq, parseNameAddr, parseVia, tagOf } from './values.js';

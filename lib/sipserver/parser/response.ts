@@ -22,7 +22,7 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /** Default reason phrase of a status; the phrase of its class when the status is unknown. */
-export function reasonOf(status: number): string {
+function reasonOf(status: number): string {
   return REASONS[status] ?? REASONS[Math.floor(status / 100) * 100] ?? 'Unknown';
 }
 

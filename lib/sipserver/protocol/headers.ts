@@ -24,7 +24,7 @@ export function usable(message: SipMessage, presented: Presented, except: Readon
 const NONE: ReadonlySet<string> = new Set();
 
 /** Host and port of the address in a header value replaced by ours; unreadable values stay. */
-export function onOurHost(value: string, presented: Presented): string {
+function onOurHost(value: string, presented: Presented): string {
   const address = parseNameAddr(value);
   const uri = address === undefined ? undefined : parseUri(address.uri);
   if (address === undefined || uri === undefined) return value;

@@ -19,7 +19,7 @@
 export { Transports } from './transports.js';
 export type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';
 export type { ConnectTarget } from './connector.js';
-export { hostPort, isKnown, parseListen, plainAddress } from './flow.js';
+export { hostPort, isKnown, parseListen } from './flow.js';
 export type { Address, Flow, FlowUser, Protocol } from './flow.js';
 export { StreamFramer } from './framer.js';
 export type { Frame } from './framer.js';
