@@ -116,3 +116,14 @@ function twoSecondsOf(hertz: number): Buffer {
   head.writeUInt32LE(8000, 24); head.writeUInt32LE(16_000, 28); head.writeUInt16LE(2, 32); head.writeUInt16LE(16, 34); head.write('data', 36); head.writeUInt32LE(32_000, 40);
   return Buffer.concat([head, Buffer.from(samples.buffer)]);
 }
+
+t.test('a peer that no datagram can be sent to is out of service, and one line says why', async (t) => {
+  // A socket of the loopback interface sends nothing to anywhere else.
+  const uri = 'sip:198.51.100.1:5060;transport=udp';
+  const stage = await openStage({ overlay: { peers: { nowhere: { uri, sources: ['198.51.100.1'], pstn: 'none', users: ['anna'], health: { interval: 1, outAfter: 2 } } } } });
+  t.teardown(() => stage.close());
+  const told = (): string[] => stage.running.log.filter((line) => line.includes('198.51.100.1'));
+  for (const deadline = Date.now() + 15_000; told().length === 0 && Date.now() < deadline;) await pause(50);
+  await pause(2500);
+  t.match(told(), [/peer nowhere is out of service: 503 /], 'once, whoever asks how often');
+});

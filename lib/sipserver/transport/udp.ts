@@ -188,11 +188,10 @@ export class UdpPoint {
           else resolve();
         }) as () => void);
       });
-    } catch (error) {
-      // No route, or no more sockets: the point's own tells what comes of sending.
+    } catch {
+      // No route, or no more sockets: whoever sends hears what comes of it by the point's own socket, and tells.
       socket.close();
       this.peers.delete(key);
-      this.owner.datagramError(this, error instanceof Error ? error : new Error(String(error)));
       return this.flowTo(remote);
     }
     const flow = new UdpFlow(this.owner.nextFlowId(), this, socket, true, { address: plainAddress(socket.address().address), port: this.local.port }, remote);
