@@ -1,10 +1,10 @@
-import { askAbout } from '../call/askAbout.js';
-import { auditRecord } from '../call/auditRecord.js';
+import { askAbout } from '../call/peer/askAbout.js';
+import { auditRecord } from '../call/watch/auditRecord.js';
 import type { Call } from '../call/call.js';
 import type { CallContext } from '../call/context.js';
 import { BusinessLimits } from '../call/limits.js';
 import type { LiveCalls } from '../call/liveCalls.js';
-import { locate } from '../call/locate.js';
+import { locate } from '../call/peer/locate.js';
 import type { CallRecord } from '../call/record.js';
 import { CallRouter } from '../call/router.js';
 import { UnansweredCalls } from '../call/unanswered.js';

@@ -1,5 +1,5 @@
 import type { Call } from '../call/call.js';
-import { recheckCalls } from '../call/recheck.js';
+import { recheckCalls } from '../call/watch/recheck.js';
 import type { CallTable } from '../call/table.js';
 import type { Config } from '../config/types.js';
 import { readVersion } from '../config/version.js';

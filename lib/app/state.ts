@@ -1,4 +1,4 @@
-import { DialogIndex } from '../call/dialogIndex.js';
+import { DialogIndex } from '../call/features/dialogIndex.js';
 import type { CallRules } from '../call/context.js';
 import { CallHistory } from '../call/history.js';
 import { CallTable } from '../call/table.js';

@@ -3,14 +3,14 @@ import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
 import type { Call } from './call.js';
-import type { Sound } from './comfort.js';
-import { Comfort } from './comfort.js';
+import type { Sound } from './features/holdAudio.js';
+import { Comfort } from './features/holdAudio.js';
 import type { CallContext } from './context.js';
-import type { Won } from './hunt.js';
-import { watchDialog } from './leaks.js';
-import { PeerDialog, type PeerDialogUser } from './peerDialog.js';
+import type { Won } from './hunt/hunt.js';
+import { watchDialog } from './watch/leaks.js';
+import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
 import type { Termination } from './termination.js';
-import { takeRefer, type Transfer } from './transfer.js';
+import { takeRefer, type Transfer } from './features/transfer.js';
 
 /** How this call is treated beyond its first peer. */
 export interface Manner {

@@ -4,7 +4,7 @@ import type { CallMediaStats, MediaCall } from '../media/types.js';
 import type { CallerFacts, TargetFacts } from '../policy/types.js';
 import type { CallRecord, Direction, TransferRecord } from './record.js';
 import type { Termination } from './termination.js';
-import type { Try } from './tries.js';
+import type { Try } from './hunt/tries.js';
 
 export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
 

@@ -1,6 +1,6 @@
 import type { CallMediaStats } from '../media/types.js';
 import type { Termination } from './termination.js';
-import type { TryRecord } from './tries.js';
+import type { TryRecord } from './hunt/tries.js';
 
 export type Direction = 'user-initiated' | 'business-initiated';
 

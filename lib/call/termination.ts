@@ -1,4 +1,4 @@
-import { judgeRefusal, type MetaRefusal } from './metaRefusal.js';
+import { judgeRefusal, type MetaRefusal } from './meta/refusal.js';
 
 /**
  * Why a call ended. Every call ends once with one of these; CDR, metric, log line and trace show the same value (house rule 3).

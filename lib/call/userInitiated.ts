@@ -10,12 +10,12 @@ import { Bridge, chooseMusic } from './bridge.js';
 import { beginCall, noEngine, overload } from './admission.js';
 import { answerInvite, notAnswered } from './answer.js';
 import type { Call } from './call.js';
-import { oneHopLess, wentTooFar } from './capabilities.js';
+import { oneHopLess, wentTooFar } from './peer/capabilities.js';
 import type { CallContext } from './context.js';
-import type { Won } from './hunt.js';
-import { Hunt } from './hunt.js';
-import { attachMetaDialog } from './metaLeg.js';
-import { readMetaRequest, type MetaRequest } from './metaRequest.js';
+import type { Won } from './hunt/hunt.js';
+import { Hunt } from './hunt/hunt.js';
+import { attachMetaDialog } from './meta/dialog.js';
+import { readMetaRequest, type MetaRequest } from './meta/request.js';
 import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
 import { numberFull, reasonOf, statusForMeta, type Termination } from './termination.js';
 

@@ -2,8 +2,8 @@
 import { pino } from 'pino';
 import { Call } from '../../lib/call/call.js';
 import type { CallContext } from '../../lib/call/context.js';
-import { DialogIndex } from '../../lib/call/dialogIndex.js';
-import { locate } from '../../lib/call/locate.js';
+import { DialogIndex } from '../../lib/call/features/dialogIndex.js';
+import { locate } from '../../lib/call/peer/locate.js';
 import { CallTable } from '../../lib/call/table.js';
 import type { Config } from '../../lib/config/types.js';
 import { compileRules } from '../../lib/app/rules.js';

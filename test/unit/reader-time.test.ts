@@ -1,12 +1,12 @@
 // No slow code on network input: every reader of what others send takes time in proportion to it. Measured against itself, so that a loaded machine
 // does not matter: 64 kB may take six times what 16 kB take (four would be exact; a square is sixteen), unless both are over at once.
 import t from 'tap';
-import { readInfoDigit } from '../../lib/call/dtmfInfo.js';
-import { redirectedTo } from '../../lib/call/attempt.js';
-import { judgeRefusal } from '../../lib/call/metaRefusal.js';
-import { e164 } from '../../lib/call/metaRequest.js';
-import { readRefer } from '../../lib/call/refer.js';
-import { parseReplaces } from '../../lib/call/replaces.js';
+import { readInfoDigit } from '../../lib/call/peer/dtmfInfo.js';
+import { redirectedTo } from '../../lib/call/hunt/attempt.js';
+import { judgeRefusal } from '../../lib/call/meta/refusal.js';
+import { e164 } from '../../lib/call/meta/request.js';
+import { readRefer } from '../../lib/call/features/refer.js';
+import { parseReplaces } from '../../lib/call/features/replaces.js';
 import { bdecode } from '../../lib/media/rtpengine/bencode.js';
 import { drawLadder } from '../../lib/observe/ladder.js';
 import { printable, printableJson } from '../../lib/observe/printable.js';

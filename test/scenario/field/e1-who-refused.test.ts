@@ -1,6 +1,6 @@
 // A refusal is what its Reason says (RFC 3326, Q.850): who did not answer has not declined, and the hunt goes on. E5: which answers end it.
 import t, { type Test } from 'tap';
-import { peerRefusal } from '../../../lib/call/peerRefusal.js';
+import { peerRefusal } from '../../../lib/call/peer/refusal.js';
 import { RawPeer, sdp } from '../../helpers/rawPeer.js';
 import { number } from '../../helpers/service.js';
 import { openStage } from '../harness.js';

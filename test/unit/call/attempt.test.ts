@@ -1,6 +1,6 @@
 import t from 'tap';
-import { best, firstWon, lost, redirectedTo, type Attempt } from '../../../lib/call/attempt.js';
-import { peerRefusal } from '../../../lib/call/peerRefusal.js';
+import { best, firstWon, lost, redirectedTo, type Attempt } from '../../../lib/call/hunt/attempt.js';
+import { peerRefusal } from '../../../lib/call/peer/refusal.js';
 
 t.test('the Contacts of a redirection, by q, then as they stand', async (t) => {
   t.same(redirectedTo('<sip:a@x>;q=0.3, "B, the other" <sip:b@x;transport=tcp>, sip:c@x;q=0.7, <tel:+447700900002>;q=0.3'), ['sip:b@x;transport=tcp', 'sip:c@x', 'sip:a@x', 'tel:+447700900002']);

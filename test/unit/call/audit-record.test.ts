@@ -1,5 +1,5 @@
 import t from 'tap';
-import { auditRecord } from '../../../lib/call/auditRecord.js';
+import { auditRecord } from '../../../lib/call/watch/auditRecord.js';
 import { Call } from '../../../lib/call/call.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { maskDigits } from '../../../lib/observe/redact.js';

@@ -1,7 +1,7 @@
 // What the WhatsApp user hears while they wait, where reasons to wait overlap.
 import t from 'tap';
 import { pino } from 'pino';
-import { Comfort, type Wait } from '../../../lib/call/comfort.js';
+import { Comfort, type Wait } from '../../../lib/call/features/holdAudio.js';
 import { SHIPPED_MUSIC } from '../../../lib/media/index.js';
 import { FakeCall } from '../../fakes/media.js';
 

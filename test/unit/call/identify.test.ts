@@ -1,6 +1,6 @@
 // Which peer a request is from: by address, by digest, by both, or a registered device. The real rules; what the password proves is the stand-in's word.
 import t from 'tap';
-import { identifyPeer, type PeerIdentity } from '../../../lib/call/peerIdentity.js';
+import { identifyPeer, type PeerIdentity } from '../../../lib/call/peer/identify.js';
 import type { CallContext } from '../../../lib/call/context.js';
 import { compileRules } from '../../../lib/app/rules.js';
 import { FakeRequest, FakeResponse } from '../../fakes/sip.js';

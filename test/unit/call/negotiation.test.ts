@@ -1,8 +1,8 @@
 // Offers and answers in a peer's dialog, one at a time (RFC 3261 §14, RFC 3311 §5.2, RFC 6337): what is answered when, and what a refusal leaves.
 import t, { type Test } from 'tap';
 import { pino } from 'pino';
-import { Negotiation } from '../../../lib/call/negotiation.js';
-import { SessionTimer } from '../../../lib/call/sessionTimer.js';
+import { Negotiation } from '../../../lib/call/peer/negotiation.js';
+import { SessionTimer } from '../../../lib/call/peer/sessionTimer.js';
 import { FakeLeg, PEER_SDP } from '../../fakes/media.js';
 import { FakeDialog, FakeRequest, FakeResponse } from '../../fakes/sip.js';
 

@@ -3,8 +3,8 @@ import { Call } from '../../../lib/call/call.js';
 import { refuseOnEnd } from '../../../lib/call/refuse.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import type { SipResponse } from '../../../lib/sip/drachtio.js';
-import { judgeRefusal, refusalText } from '../../../lib/call/metaRefusal.js';
-import { peerRefusal } from '../../../lib/call/peerRefusal.js';
+import { judgeRefusal, refusalText } from '../../../lib/call/meta/refusal.js';
+import { peerRefusal } from '../../../lib/call/peer/refusal.js';
 import { reasonOf, statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
 
 t.test("Meta's table of refusals (META-SIP §4.3), row by row", (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { formatReplaces, parseReplaces } from '../../../lib/call/replaces.js';
+import { formatReplaces, parseReplaces } from '../../../lib/call/features/replaces.js';
 
 const read: readonly (readonly [string, ReturnType<typeof parseReplaces>])[] = [
   ['425928@bobster.example.org;to-tag=7743;from-tag=6472', { callId: '425928@bobster.example.org', toTag: '7743', fromTag: '6472', earlyOnly: false }],

@@ -1,6 +1,6 @@
 // RFC 4028 as a UAS and a UAC: who refreshes, what a 2xx says of it, when a 422 is due.
 import t from 'tap';
-import { askForTimer, SessionTimer } from '../../../lib/call/sessionTimer.js';
+import { askForTimer, SessionTimer } from '../../../lib/call/peer/sessionTimer.js';
 import { FakeAnswer, FakeRequest } from '../../fakes/sip.js';
 
 type Headers = Record<string, string>;

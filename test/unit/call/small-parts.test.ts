@@ -1,6 +1,6 @@
 import t from 'tap';
-import { readInfoDigit, writeInfoDigit } from '../../../lib/call/dtmfInfo.js';
-import { e164 } from '../../../lib/call/metaRequest.js';
+import { readInfoDigit, writeInfoDigit } from '../../../lib/call/peer/dtmfInfo.js';
+import { e164 } from '../../../lib/call/meta/request.js';
 import { CallTable } from '../../../lib/call/table.js';
 
 t.test('digits in INFO, both bodies, limits and nonsense', (t) => {

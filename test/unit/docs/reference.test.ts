@@ -4,7 +4,7 @@ import t from 'tap';
 import { Call } from '../../../lib/call/call.js';
 import type { CallRecord, TransferRecord } from '../../../lib/call/record.js';
 import type { Termination } from '../../../lib/call/termination.js';
-import type { TryRecord } from '../../../lib/call/tries.js';
+import type { TryRecord } from '../../../lib/call/hunt/tries.js';
 import { createProgram } from '../../../lib/cli/program.js';
 import { routesOf, type HttpSources } from '../../../lib/http/server.js';
 import type { CallMediaStats, LegMediaStats } from '../../../lib/media/types.js';

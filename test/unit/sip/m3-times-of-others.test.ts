@@ -1,6 +1,6 @@
 // M3, N7: a time that somebody else chose is read within bounds, and a timer never takes one that is too long for "at once".
 import t from 'tap';
-import { SessionTimer } from '../../../lib/call/sessionTimer.js';
+import { SessionTimer } from '../../../lib/call/peer/sessionTimer.js';
 import { parseMinSE, parseSessionExpires, toSeconds } from '../../../lib/sipserver/parser/index.js';
 import { after } from '../../../lib/util/after.js';
 

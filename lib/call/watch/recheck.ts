@@ -1,4 +1,4 @@
-import type { CallContext } from './context.js';
+import type { CallContext } from '../context.js';
 
 /**
  * Judges what live calls live by again, under new rules, and ends those that would not be allowed now. A route that has gone or lists

@@ -1,10 +1,10 @@
-import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { deliver } from '../sip/drachtio.js';
-import { formatReason, parseReason, readMetaHeaders, type Reason } from '../sip/headers.js';
-import { hangUp } from '../sip/inDialog.js';
-import type { Call } from './call.js';
-import type { Termination } from './termination.js';
-import { reasonOf } from './termination.js';
+import type { SipDialog, SipRequest, SipResponse } from '../../sip/drachtio.js';
+import { deliver } from '../../sip/drachtio.js';
+import { formatReason, parseReason, readMetaHeaders, type Reason } from '../../sip/headers.js';
+import { hangUp } from '../../sip/inDialog.js';
+import type { Call } from '../call.js';
+import type { Termination } from '../termination.js';
+import { reasonOf } from '../termination.js';
 
 /**
  * Ties Meta's dialog to the call, either direction: its BYE ends the call, the call's end sends it a BYE, and nothing else

@@ -1,5 +1,5 @@
-import type { SipMessageView } from '../sip/drachtio.js';
-import { cleanHeaderValue } from '../sip/headers.js';
+import type { SipMessageView } from '../../sip/drachtio.js';
+import { cleanHeaderValue } from '../../sip/headers.js';
 
 /** Why Meta refused or ended a call; one for each row of META-SIP §4.3 that a PBX or an operator can act on. */
 export type MetaRefusal =

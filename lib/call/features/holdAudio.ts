@@ -1,6 +1,6 @@
-import { SHIPPED_MUSIC } from '../media/index.js';
-import type { MediaCall } from '../media/types.js';
-import type { Logger } from '../observe/logger.js';
+import { SHIPPED_MUSIC } from '../../media/index.js';
+import type { MediaCall } from '../../media/types.js';
+import type { Logger } from '../../observe/logger.js';
 
 /** Why nobody talks to the WhatsApp user, the most telling last: the PBX still rings, a PBX user holds the call, the call is being transferred. */
 const reasons = ['queue', 'hold', 'transfer'] as const;

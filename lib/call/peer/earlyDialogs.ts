@@ -1,13 +1,13 @@
-import type { PeerLeg } from '../media/types.js';
-import type { SipRequest, SipResponse } from '../sip/drachtio.js';
-import { supports, tagOf } from '../sip/headers.js';
-import type { Call } from './call.js';
+import type { PeerLeg } from '../../media/types.js';
+import type { SipRequest, SipResponse } from '../../sip/drachtio.js';
+import { supports, tagOf } from '../../sip/headers.js';
+import type { Call } from '../call.js';
 import { capabilities, demandsTooMuch } from './capabilities.js';
-import type { CallContext } from './context.js';
-import type { EarlyMedia, Won } from './hunt.js';
+import type { CallContext } from '../context.js';
+import type { EarlyMedia, Won } from '../hunt/hunt.js';
 import { retrySoon } from './negotiation.js';
-import { warningOfError } from './refuse.js';
-import { Serial } from '../util/serial.js';
+import { warningOfError } from '../refuse.js';
+import { Serial } from '../../util/serial.js';
 
 /** Early dialogs of one INVITE that are kept: a proxy forks to the devices of one user. */
 const maxForks = 16;

@@ -1,6 +1,6 @@
-import type { PeerConfig } from '../config/types.js';
-import type { PeerMediaProfile } from '../media/types.js';
-import type { CallContext } from './context.js';
+import type { PeerConfig } from '../../config/types.js';
+import type { PeerMediaProfile } from '../../media/types.js';
+import type { CallContext } from '../context.js';
 
 /** What the media of a call with this peer may be, and where. `from`: the address that its signalling comes from, or goes to; null: not known. */
 export function mediaProfile(context: Pick<CallContext, 'objectsToPlace'>, peer: PeerConfig, from: string | null): PeerMediaProfile {

@@ -1,6 +1,6 @@
-import type { SipRequest } from '../sip/drachtio.js';
-import { readMetaHeaders, type MetaHeaders } from '../sip/headers.js';
-import { parseNameAddr, parseUri } from '../sip/uri.js';
+import type { SipRequest } from '../../sip/drachtio.js';
+import { readMetaHeaders, type MetaHeaders } from '../../sip/headers.js';
+import { parseNameAddr, parseUri } from '../../sip/uri.js';
 
 /** A user-initiated INVITE as plain data (DESIGN "The life of a user-initiated call", step 2). */
 export interface MetaRequest {

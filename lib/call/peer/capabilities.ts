@@ -1,5 +1,5 @@
 /** What we say of ourselves to peers, and what of theirs we cannot do. */
-import type { SipHeaders, SipMessageView } from '../sip/drachtio.js';
+import type { SipHeaders, SipMessageView } from '../../sip/drachtio.js';
 
 /** Methods that a peer may use towards us, for Allow (RFC 3261 §20.5). */
 export const allowOfPeers = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY';

@@ -1,10 +1,10 @@
-import { WabError } from '../errors.js';
-import type { PeerLeg } from '../media/types.js';
-import type { Logger } from '../observe/logger.js';
-import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { cseqNumber } from '../sip/headers.js';
+import { WabError } from '../../errors.js';
+import type { PeerLeg } from '../../media/types.js';
+import type { Logger } from '../../observe/logger.js';
+import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../../sip/drachtio.js';
+import { cseqNumber } from '../../sip/headers.js';
 import { capabilities } from './capabilities.js';
-import { warningOfError } from './refuse.js';
+import { warningOfError } from '../refuse.js';
 import type { SessionTimer } from './sessionTimer.js';
 
 /** How long a peer waits before it asks again, in seconds: RFC 3261 §14.2 and RFC 3311 §5.2 want a random 0 to 10. */

@@ -1,5 +1,5 @@
-import type { SipHeaders, SipMessageView } from '../sip/drachtio.js';
-import { MIN_SE, parseSessionExpires, supports } from '../sip/headers.js';
+import type { SipHeaders, SipMessageView } from '../../sip/drachtio.js';
+import { MIN_SE, parseSessionExpires, supports } from '../../sip/headers.js';
 
 /** What a peer's INVITE or UPDATE means for the session timer: headers for our 2xx, or the headers of a 422. */
 export type TimerAnswer = { readonly tooSmall: false; readonly headers: SipHeaders } | { readonly tooSmall: true; readonly headers: SipHeaders };

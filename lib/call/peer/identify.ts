@@ -1,6 +1,6 @@
-import type { SipRequest, SipResponse } from '../sip/drachtio.js';
-import type { Source } from '../sip/source.js';
-import type { CallContext } from './context.js';
+import type { SipRequest, SipResponse } from '../../sip/drachtio.js';
+import type { Source } from '../../sip/source.js';
+import type { CallContext } from '../context.js';
 
 export type PeerIdentity =
   /** `account`: the user of a peer whose users register; null for other peers. */

@@ -1,17 +1,17 @@
-import type { PeerConfig } from '../config/types.js';
-import type { MediaCall, PeerLeg } from '../media/types.js';
-import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { deliver } from '../sip/drachtio.js';
-import { formatReason, parseReason } from '../sip/headers.js';
-import { hangUp, requestInDialog } from '../sip/inDialog.js';
-import { foundNobody } from '../sip/options.js';
-import type { Call } from './call.js';
+import type { PeerConfig } from '../../config/types.js';
+import type { MediaCall, PeerLeg } from '../../media/types.js';
+import type { SipDialog, SipRequest, SipResponse } from '../../sip/drachtio.js';
+import { deliver } from '../../sip/drachtio.js';
+import { formatReason, parseReason } from '../../sip/headers.js';
+import { hangUp, requestInDialog } from '../../sip/inDialog.js';
+import { foundNobody } from '../../sip/options.js';
+import type { Call } from '../call.js';
 import { allowOfPeers, capabilities, demandsTooMuch } from './capabilities.js';
 import { InfoDigits } from './digits.js';
 import { Negotiation } from './negotiation.js';
 import type { SessionTimer } from './sessionTimer.js';
-import type { Place } from './table.js';
-import { reasonOf, type Termination } from './termination.js';
+import type { Place } from '../table.js';
+import { reasonOf, type Termination } from '../termination.js';
 
 /** Who has answered nothing for so long, and sent no media, is dead, in milliseconds: less than the 32 s of a transaction (RFC 3261 §17.1.2.2). */
 const DEAD_MS = 20_000;

@@ -1,7 +1,7 @@
-import type { SipMessageView } from '../sip/drachtio.js';
-import { parseReason, type Reason } from '../sip/headers.js';
-import { splitHeaderValues } from '../sip/uri.js';
-import type { Termination } from './termination.js';
+import type { SipMessageView } from '../../sip/drachtio.js';
+import { parseReason, type Reason } from '../../sip/headers.js';
+import { splitHeaderValues } from '../../sip/uri.js';
+import type { Termination } from '../termination.js';
 
 type PeerReason = Extract<Termination, { by: 'peer' }>['reason'];
 

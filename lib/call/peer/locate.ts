@@ -1,10 +1,10 @@
-import type { PeerConfig } from '../config/types.js';
-import type { Binding } from '../registrar/bindings.js';
-import { addressOf } from '../registrar/bindings.js';
-import type { RouteTarget } from '../routing/types.js';
-import type { SipHeaders } from '../sip/drachtio.js';
-import { parseUri, uriParam } from '../sip/uri.js';
-import { unbracketed } from '../util/hostPort.js';
+import type { PeerConfig } from '../../config/types.js';
+import type { Binding } from '../../registrar/bindings.js';
+import { addressOf } from '../../registrar/bindings.js';
+import type { RouteTarget } from '../../routing/types.js';
+import type { SipHeaders } from '../../sip/drachtio.js';
+import { parseUri, uriParam } from '../../sip/uri.js';
+import { unbracketed } from '../../util/hostPort.js';
 
 /** One place that an INVITE for a target goes to. */
 export interface Destination {

@@ -1,9 +1,9 @@
-import type { SipRequest } from '../sip/drachtio.js';
-import { cleanHeaderValue } from '../sip/headers.js';
-import { parseNameAddr, splitHeaderValues, uriParam } from '../sip/uri.js';
-import type { PeerDialog } from './peerDialog.js';
+import type { SipRequest } from '../../sip/drachtio.js';
+import { cleanHeaderValue } from '../../sip/headers.js';
+import { parseNameAddr, splitHeaderValues, uriParam } from '../../sip/uri.js';
+import type { PeerDialog } from '../peer/dialog.js';
 import { parseReplaces, type Replaces } from './replaces.js';
-import { Serial } from '../util/serial.js';
+import { Serial } from '../../util/serial.js';
 
 /** What a REFER asks for (RFC 3515, 5589, 4488, 3892). */
 export interface ReferOrder {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../observe/logger.js';
-import type { DialogIndex } from './dialogIndex.js';
+import type { Logger } from '../../observe/logger.js';
+import type { DialogIndex } from '../features/dialogIndex.js';
 
 /** Milliseconds between two questions about calls with one peer. */
 const ASK_EVERY = 10;

@@ -1,6 +1,6 @@
-import type { StopOn } from '../config/types.js';
-import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
-import type { Termination } from './termination.js';
+import type { StopOn } from '../../config/types.js';
+import { parseNameAddr, splitHeaderValues } from '../../sip/uri.js';
+import type { Termination } from '../termination.js';
 
 /** What became of offering a call to one target, however many INVITEs that took. `W`: what whoever took it brought. */
 export type Attempt<W> = { readonly won: true; readonly result: W } | Lost;

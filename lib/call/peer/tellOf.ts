@@ -1,6 +1,6 @@
-import type { InviteOutcome } from '../sip/invite.js';
-import { foundNobody } from '../sip/options.js';
-import type { CallContext } from './context.js';
+import type { InviteOutcome } from '../../sip/invite.js';
+import { foundNobody } from '../../sip/options.js';
+import type { CallContext } from '../context.js';
 import type { Destination } from './locate.js';
 
 /** What an INVITE's end says of who is there: to the health of a peer, or to the registrar of a device. */

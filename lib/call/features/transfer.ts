@@ -1,13 +1,13 @@
-import type { TargetVerdict } from '../policy/types.js';
-import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { cleanHeaderValue, cseqNumber, formatReason } from '../sip/headers.js';
-import type { Bridge } from './bridge.js';
-import { Hunt, type Won } from './hunt.js';
-import type { Party, PeerDialog } from './peerDialog.js';
+import type { TargetVerdict } from '../../policy/types.js';
+import type { SipHeaders, SipRequest, SipResponse } from '../../sip/drachtio.js';
+import { cleanHeaderValue, cseqNumber, formatReason } from '../../sip/headers.js';
+import type { Bridge } from '../bridge.js';
+import { Hunt, type Won } from '../hunt/hunt.js';
+import type { Party, PeerDialog } from '../peer/dialog.js';
 import { readRefer, ReferSubscription, type ReferOrder } from './refer.js';
 import { formatReplaces } from './replaces.js';
-import { reasonOf, type Termination } from './termination.js';
-import { withTimeout } from '../util/withTimeout.js';
+import { reasonOf, type Termination } from '../termination.js';
+import { withTimeout } from '../../util/withTimeout.js';
 
 /** How long a transferor who was told of success may take to hang up before we do, in milliseconds. */
 const parting = 2000;

@@ -1,10 +1,10 @@
-import type { PeerMessageFacts } from '../policy/types.js';
-import type { SipDialog, SipMessageView, SipRequest } from '../sip/drachtio.js';
-import { headerFacts, wholeBody } from '../sip/drachtio.js';
-import { tagOf } from '../sip/headers.js';
-import { parseNameAddr } from '../sip/uri.js';
-import type { Call } from './call.js';
-import type { CallContext } from './context.js';
+import type { PeerMessageFacts } from '../../policy/types.js';
+import type { SipDialog, SipMessageView, SipRequest } from '../../sip/drachtio.js';
+import { headerFacts, wholeBody } from '../../sip/drachtio.js';
+import { tagOf } from '../../sip/headers.js';
+import { parseNameAddr } from '../../sip/uri.js';
+import type { Call } from '../call.js';
+import type { CallContext } from '../context.js';
 
 /**
  * Looks at one message of a peer for signs that it took the call to the telephone network (META-SIP §10). Each sign is told once for a

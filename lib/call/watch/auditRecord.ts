@@ -1,7 +1,7 @@
-import type { Config } from '../config/types.js';
-import { maskDigits } from '../observe/redact.js';
-import type { CallerFacts, PeerMessageFacts, TargetFacts, Verdict } from '../policy/types.js';
-import type { Call } from './call.js';
+import type { Config } from '../../config/types.js';
+import { maskDigits } from '../../observe/redact.js';
+import type { CallerFacts, PeerMessageFacts, TargetFacts, Verdict } from '../../policy/types.js';
+import type { Call } from '../call.js';
 
 /** What policy was asked about. */
 export type JudgedFacts = TargetFacts | CallerFacts | PeerMessageFacts;

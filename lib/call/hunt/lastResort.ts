@@ -1,4 +1,4 @@
-import type { Termination } from './termination.js';
+import type { Termination } from '../termination.js';
 
 /** How long a peer that is out may take to show a sign of life when a call is sent to it all the same, milliseconds. */
 const patience = 4000;

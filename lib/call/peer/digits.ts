@@ -1,9 +1,9 @@
-import type { SipDialog, SipRequest, SipResponse } from '../sip/drachtio.js';
-import { requestInDialog } from '../sip/inDialog.js';
-import type { MediaCall } from '../media/types.js';
-import type { Logger } from '../observe/logger.js';
+import type { SipDialog, SipRequest, SipResponse } from '../../sip/drachtio.js';
+import { requestInDialog } from '../../sip/inDialog.js';
+import type { MediaCall } from '../../media/types.js';
+import type { Logger } from '../../observe/logger.js';
 import { longestInfo, readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
-import { Serial } from '../util/serial.js';
+import { Serial } from '../../util/serial.js';
 
 /** Body types of INFO that carry a digit. */
 const types = /^application\/dtmf(?:-relay)?\s*(?:;|$)/i;
