@@ -116,7 +116,7 @@ function finish(raw: RawConfig): Config {
     peers: fillPeers(raw.peers),
     media: { ...raw.media, rtpengine: { ...raw.media.rtpengine, ports: { first, last } } },
   };
-  return { ...config, hash: createHash('sha256').update(canonical(withoutSecrets(config as unknown as Values, schema))).digest('hex') };
+  return { ...config, hash: createHash('sha256').update(canonical(withoutSecrets(config, schema))).digest('hex') };
 }
 
 function withoutSecrets(values: Values, group: Group): Values {

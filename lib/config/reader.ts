@@ -1,5 +1,5 @@
 import convict from 'convict';
-import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Document, LineCounter, Node, Scalar } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import type { ConfigFault } from './faults.js';
 import type { Group, Leaf } from './schema.js';
@@ -37,7 +37,7 @@ export class Reader {
     const values = this.group(node, group, path);
     let defaults = this.defaults.get(group);
     if (defaults === undefined) {
-      defaults = convict<Values>(group as convict.Schema<Values>, { env: {}, args: [] }).getProperties();
+      defaults = convict<Values>(group, { env: {}, args: [] }).getProperties();
       this.defaults.set(group, defaults);
     }
     return fill(values, group, defaults);
@@ -90,7 +90,7 @@ export class Reader {
       return null;
     }
     const pairs = new Map<string, unknown>();
-    for (const pair of (node as YAMLMap).items as Pair[]) {
+    for (const pair of node.items) {
       const key = this.resolve(pair.key);
       if (!isScalar(key)) {
         this.fault(path, 'a key must be plain text', this.line(pair.key as Node));
@@ -159,11 +159,11 @@ export class Reader {
       return faulty;
     }
     if (node !== null && isScalar(node)) this.lookForBareName(node, path);
-    const value = node === null ? null : this.expand(node as Scalar, leaf, path);
+    const value = node === null ? null : this.expand(node, leaf, path);
     if (value === faulty) return faulty;
     const complaint = leaf.check(value);
     if (complaint === null) return value;
-    this.fault(path, `${complaint}${shown(node as Scalar | null, leaf)}`);
+    this.fault(path, `${complaint}${shown(node, leaf)}`);
     return faulty;
   }
 

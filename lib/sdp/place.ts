@@ -51,5 +51,5 @@ function isClassE(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
 
 function contains(network: string, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   const [range, bits] = network.includes('/') ? ipaddr.parseCIDR(network) : [ipaddr.parse(network), network.includes(':') ? 128 : 32];
-  return range.kind() === address.kind() && (address as ipaddr.IPv4).match(range as ipaddr.IPv4, bits);
+  return range.kind() === address.kind() && (address as ipaddr.IPv4).match(range, bits);
 }

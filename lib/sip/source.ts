@@ -10,7 +10,7 @@ type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
  */
 export function addressMatcher(cidrs: readonly string[]): (address: string) => boolean {
   const ranges: Range[] = cidrs.map((cidr) => {
-    if (cidr.includes('/')) return ipaddr.parseCIDR(cidr) as Range;
+    if (cidr.includes('/')) return ipaddr.parseCIDR(cidr);
     const address = ipaddr.parse(cidr);
     return [address, address.kind() === 'ipv4' ? 32 : 128];
   });

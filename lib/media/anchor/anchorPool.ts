@@ -165,7 +165,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   }
 
   post(command: CallCommand): void {
-    if (this.#closing === null) this.#worker.post({ ...command, call: this.#id } as AnchorCommand);
+    if (this.#closing === null) this.#worker.post({ ...command, call: this.#id });
   }
 
   /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. `shut`: what comes knocks first. `timeoutMs`: of a peer's, see the command. */

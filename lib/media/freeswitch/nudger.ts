@@ -1,6 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { WabError } from '../../errors.js';
 import type { IceCandidate } from '../../sdp/index.js';
 import type { Remote } from '../anchor/messages.js';
@@ -60,7 +59,7 @@ export class Nudger {
       throw new WabError('CONFIG_INVALID', `media.rtpengine.anchor: ${address} cannot be bound`, { cause });
     }
     socket.on('error', () => undefined);
-    this.#address = { address, port: (socket.address() as AddressInfo).port };
+    this.#address = { address, port: socket.address().port };
   }
 
   /** @throws WabError 'MEDIA_UNAVAILABLE' when it is not open. */

@@ -136,7 +136,7 @@ class PatternReader {
     const [min, max] = char === '*' ? [0, null] : char === '+' ? [1, null] : char === '?' ? [0, 1] : this.counts();
     const following = this.chars[this.at];
     if (following !== undefined && '*+?{'.includes(following)) throw new PatternError('has a quantifier after a quantifier');
-    return { kind: 'repeat', part, min: min!, max: max! };
+    return { kind: 'repeat', part, min, max: max! };
   }
 
   private counts(): [number, number | null] {
