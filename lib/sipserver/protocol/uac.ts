@@ -1,13 +1,13 @@
 // Requests that clients send: outside a dialog, inside one, ACK and CANCEL.
 import { randomUUID } from 'node:crypto';
-import { parseCSeq, parseUri, SipMessage, tagOf, uriParam, uriToString } from '../parser/index.js';
+import { parseCSeq, parseUri, SipMessage, tagOf, uriParam } from '../parser/index.js';
 import { Delivery, isRoutable, withVia } from '../locate/index.js';
 import type { Hop, Presented } from '../locate/index.js';
-import { randomToken } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
+import { compose, WITH_CONTACT } from './compose.js';
 import type { Context } from './context.js';
 import { parseRAck } from '../dialog/index.js';
-import { contactOf, takeBody, usable, withTag } from './headers.js';
+import { contactOf, takeBody, usable } from './headers.js';
 import type { Leg } from './leg.js';
 import { hopOf } from './nat.js';
 import { Outgoing } from './outgoing.js';
@@ -16,12 +16,6 @@ import type { Targets } from './targets.js';
 import type { Session } from './session.js';
 import { clientText, metaOf } from './wire.js';
 import { unbracketed } from '../../util/hostPort.js';
-
-/** Requests that carry our Contact if the client gives none. */
-const WITH_CONTACT: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'UPDATE']);
-
-/** Headers of a request outside a dialog that are written first, in this order, and only once. */
-const LEADING: ReadonlySet<string> = new Set(['from', 'to', 'call-id', 'cseq', 'max-forwards']);
 
 /** Stands in a request that will not be sent. */
 const NOWHERE: Presented = { host: 'invalid', port: 5060 };
@@ -262,31 +256,6 @@ export class Uac implements OutgoingOwner {
     const text = clientText(outgoing.request);
     session.reply(msgId, 'OK', `${metaOf('application', text.length, protocol, local.host, local.port)}|${outgoing.id}|Msg sent:|\r\n${text}`);
   }
-}
-
-/** A request outside a dialog, from what the client gave (RFC 3261 §8.1.1): its From tag, Call-ID and CSeq stand if it has them. */
-function compose(given: SipMessage, presented: Presented, contact: string): SipMessage | undefined {
-  const { method } = given;
-  const m = SipMessage.request(method, given.uri);
-  const headers = usable(given, presented);
-  const value = (key: string): string | undefined => headers.find((h) => h.key === key)?.value;
-  const seq = parseCSeq(value('cseq') ?? '')?.seq ?? 1 + Math.floor(Math.random() * 0xffff);
-  m.add('Max-Forwards', value('max-forwards') ?? '70');
-  m.add('From', withTag(value('from') ?? contact.replace(/;transport=[a-z]+/, ''), randomToken()));
-  m.add('To', value('to') ?? `<${addressOf(given.uri)}>`);
-  m.add('Call-ID', value('call-id') ?? randomUUID());
-  m.add('CSeq', `${seq} ${method}`);
-  for (const h of headers) if (!LEADING.has(h.key)) m.headers.push(h);
-  // drachtio takes no Route from a client; a registrar needs it for the Path of a registration (RFC 3327 §5.3).
-  for (const h of given.headers) if (h.key === 'route') m.headers.push(h);
-  if (!m.has('contact') && WITH_CONTACT.has(method)) m.add('Contact', contact);
-  return takeBody(given, m) ? m : undefined;
-}
-
-/** RFC 3261 §19.1.1, table 1: a To or From names the user, without port, transport and the like. */
-function addressOf(uri: string): string {
-  const parsed = parseUri(uri);
-  return parsed === undefined ? uri : uriToString({ ...parsed, port: undefined, params: '', headers: '' });
 }
 
 /** Whether the next hop leaves the transport open, and the peer is reached by a connection: the one that our INVITE took, or its own from there. */
