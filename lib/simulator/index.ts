@@ -23,7 +23,7 @@ export type { MetaBehaviour } from './meta/metaBehaviour.js';
 export { REFUSALS } from './meta/refusals.js';
 export type { RefusalName } from './meta/refusals.js';
 export { SimulatedPeer, startPeer } from './peer/peer.js';
-export type { CallOptions, PeerOptions } from './peer/peer.js';
+export type { CallOptions, PeerOptions } from './peer/options.js';
 export type { PeerCall, PeerCallReport } from './peer/call.js';
 export { BEHAVIOUR_HELP, parseBehaviour } from './peer/behaviour.js';
 export type { PeerBehaviour } from './peer/behaviour.js';

@@ -4,13 +4,14 @@ import { tagOf } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import { DialogTable } from '../dialog/index.js';
 import { Delivery } from '../locate/index.js';
-import type { DeliveryUser, Hop, Network } from '../locate/index.js';
+import type { DeliveryUser, Network } from '../locate/index.js';
 import type { ServerTransaction, Timers, TransactionLayer, TransactionUser } from '../transaction/index.js';
 import type { Flow, Guard } from '../transport/index.js';
 import { Answers } from './answer.js';
 import { Cdr } from './cdr.js';
 import type { CdrReason } from './cdr.js';
 import type { Context, Log } from './context.js';
+import type { EngineOptions } from './engineOptions.js';
 import { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
 import type { Policy } from './policy.js';
@@ -21,37 +22,11 @@ import { Session } from './session.js';
 import type { SessionOwner } from './session.js';
 import { Sessions } from './sessions.js';
 import { Targets } from './targets.js';
-import type { Reserved } from './targets.js';
 import { FlowTokens } from './tokens.js';
 import { Uac } from './uac.js';
 import { Uas } from './uas.js';
 import { clientText, metaOf } from './wire.js';
 import type { Command } from './wire.js';
-
-export interface EngineOptions {
-  secret: string;
-  policy: Policy;
-  timers: Timers;
-  log: Log;
-  guard: Guard;
-  /** Whether too much waits for clients: accepted connections are read no further then. */
-  crowded(is: boolean): void;
-  /** Reported to clients: `tls/host:port` of each listening point, as others see it and as it is bound. */
-  hostports(): { advertised: string[]; local: string[] };
-  isSelf(hop: Hop): boolean;
-  /** What the far end of a dialog may not name as its target. */
-  reserved: Reserved;
-  /** The connection of this number, if it is up. */
-  connection(id: number): Flow | undefined;
-  /** A connection whose token clients were given has closed. */
-  flowGone(token: string): void;
-  /** True when host and port of the URI are this server's. */
-  isOurHost(uri: string): boolean;
-  /** Requests for a Contact registered over TCP or TLS go down that connection. */
-  followContacts: boolean;
-  /** How long calls of a client that is gone wait for a client, ms. */
-  orphanTime: number;
-}
 
 /** Told to clients when they ask; the drachtio-server release whose protocol this is. */
 const VERSION = 'v0.9.10';
