@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -22,6 +23,12 @@ export function missing(program: 'drachtio' | 'freeswitch'): string | false {
   const name = engines[program];
   const places = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
   return places.some(executable) ? false : `${name} is not installed; WAB_${program.toUpperCase()}_BIN may name it`;
+}
+
+/** Major version of the rtpengine that is tried; 0 where there is none. */
+export function rtpengineMajor(): number {
+  const { stdout, stderr } = spawnSync(engines.rtpengine, ['--version'], { encoding: 'utf8' });
+  return Number(/(\d+)\.\d+\.\d+/.exec(`${stdout ?? ''}${stderr ?? ''}`)?.[1] ?? 0);
 }
 
 function executable(path: string): boolean {
