@@ -68,8 +68,8 @@ t.test("a peer leg's packets and octets are those on its own wire", async (t) =>
     talk.stop();
     const { peer: figures } = await call.close();
     const octets = peer.seen.reduce((sum, one) => sum + one.payload.length, 0);
-    // Packets may be under way when the call is closed, and when the peer is looked at.
-    t.ok(figures.packetsIn <= sent && figures.packetsIn >= sent - 4, `${name}: ${figures.packetsIn} packets in, ${sent} sent`);
+    // Packets may be under way when the call is closed, and when the peer is looked at; what comes in a leg's first 60 ms is not taken for the peer's.
+    t.ok(figures.packetsIn <= sent && figures.packetsIn >= sent - 4 - 4, `${name}: ${figures.packetsIn} packets in, ${sent} sent`);
     t.equal(figures.bytesIn, figures.packetsIn * payload.length, `${name}: octets in`);
     t.ok(Math.abs(figures.packetsOut - peer.seen.length) <= 4, `${name}: ${figures.packetsOut} packets out, ${peer.seen.length} came`);
     t.ok(Math.abs(figures.bytesOut - octets) <= 4 * (octets / peer.seen.length), `${name}: ${figures.bytesOut} octets out, ${octets} came`);
