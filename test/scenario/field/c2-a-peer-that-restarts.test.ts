@@ -43,7 +43,7 @@ for (const strategy of ['failover', 'ring-all'] as const) {
     let second = 'unavailable';
     const stage = await openStage({
       peers: { first: { media, config: { health: stubborn } }, second: { media, answer: () => second, config: { health: { interval: 0 } } } },
-      overlay: { routes: [{ name: 'main', number, to: to('first', 'second'), strategy }] },
+      overlay: { routes: [{ name: 'main', number, to: to('first', 'second'), strategy, stopOn: ['busy', 'declined'] }] },
     });
     t.teardown(() => stage.close());
     const first = stage.peers.first!;
