@@ -77,7 +77,7 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
   });
   undo.push(() => media.close());
   await media.start();
-  const calls = await openCalls(config, state, sip, { version, media, certificate, faults, caught: () => caught + (parts.faults?.() ?? 0) }, log, undo);
+  const calls = await openCalls(config, state, sip, { version, media, certificate, faults, caught: () => caught + (parts.faults?.() ?? 0) + media.faults }, log, undo);
   const http = await openPages(config, version, state, sip, media, calls, undo);
 
   let closing: Promise<void> | null = null;

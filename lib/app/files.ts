@@ -10,6 +10,7 @@ import type { Logger } from '../observe/logger.js';
 import { DailyCounters, type StatePart } from '../state/index.js';
 import { Journal } from '../state/journal.js';
 import { lockFile } from '../state/lock.js';
+import type { Undo } from './undo.js';
 
 /** What the service writes. */
 export interface Files {
@@ -20,8 +21,6 @@ export interface Files {
   /** Records of calls that the process before left behind; they are in the CDR already. */
   readonly left: readonly CallRecord[];
 }
-
-type Undo = (() => Promise<void> | void)[];
 
 /** How much of the end of the CDR is looked through for calls that have their record: more than the last seconds of a busy service. */
 const tailBytes = 8_000_000;

@@ -52,7 +52,7 @@ export class Bridge implements PeerDialogUser {
     this.media = media;
     this.manner = manner;
     this.comfort = new Comfort(media, call.log);
-    media.on('peerSilent', (leg) => this.#silent(leg));
+    media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));
     media.on('dtmf', (digit, duration) => this.#current?.sendDigit(digit, duration));
   }
 
@@ -96,11 +96,10 @@ export class Bridge implements PeerDialogUser {
   }
 
   /** Of who rings with early media, or has been transferred away, a silence says nothing. */
-  #silent(leg: PeerLeg): void {
+  #silent(leg: PeerLeg, seconds: number): void {
     const { call } = this;
     const party = this.#current?.leg === leg && this.#transfer === null ? this.#current.party : null;
     if (party === null) return;
-    const seconds = this.context.rules().config.peers[party.peer]?.mediaTimeout ?? 0;
     call.log.warn({ peer: party.peer, user: party.user, seconds }, `peer ${party.peer} has sent no media for ${seconds} s (peers.${party.peer}.mediaTimeout): the call is ended`);
     call.end({ by: 'us', reason: 'peerSilent', status: 408, text: `no media from peer ${party.peer} for ${seconds} s` });
   }

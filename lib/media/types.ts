@@ -10,6 +10,8 @@ export interface MediaEngine extends EventEmitter<{ up: []; down: [reason: strin
   readonly name: 'rtpengine' | 'freeswitch';
   /** False while no instance can take a call: new calls get 503. */
   readonly healthy: boolean;
+  /** Exceptions in media threads since the start. */
+  readonly faults: number;
   start(): Promise<void>;
   /** Synchronous: allocation happens at the first leg. */
   openCall(options: MediaCallOptions): MediaCall;
@@ -36,7 +38,7 @@ export interface MediaCallEvents {
   /** Nothing came from Meta's side for the configured time. */
   mediaTimeout: [];
   /** Nothing came for the configured time from the peer that is connected, which is to send: no RTP, and no RTCP where the engine hears that. */
-  peerSilent: [leg: PeerLeg];
+  peerSilent: [leg: PeerLeg, seconds: number];
   /** The engine that held this call is gone; the call cannot be saved. */
   engineLost: [reason: string];
   /** A digit from the WhatsApp user: '0'-'9', '*', '#', 'A'-'D'; duration in milliseconds. */
@@ -103,6 +105,8 @@ export interface PeerLeg {
    * has begun. @throws WabError 'FILE_UNREADABLE'.
    */
   play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void>;
+  /** Packets of the peer's that the engine has taken, RTCP too where it hears it; null: it does not say. Never rejects. */
+  packets(): Promise<number | null>;
   close(): Promise<void>;
 }
 

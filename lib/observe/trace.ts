@@ -39,8 +39,8 @@ export class TraceStore {
   /** In the order in which they began. */
   readonly #calls = new Map<string, Kept>();
   #bytes = 0;
-  /** Until then nothing can be given up: live calls alone fill it. Milliseconds since the epoch. */
-  #fullUntil = 0;
+  /** When room was last looked for in vain: live calls alone fill it. Milliseconds since the epoch. */
+  #searchedAt = -Infinity;
 
   /** @param live the Call-IDs of live calls */
   constructor(limits: TraceLimits, live: () => ReadonlySet<string> = () => new Set()) {
@@ -60,9 +60,11 @@ export class TraceStore {
     if (known !== undefined && known.entries.length >= this.#limits.messages) return;
     const text = cut(entry.text, this.#limits.messageBytes);
     const size = text.length + overhead;
-    if (((known === undefined && this.#calls.size >= this.#limits.calls) || this.#bytes + size > this.#limits.bytes) && entry.time >= this.#fullUntil) this.#makeRoom(callId);
+    // Either way: the clock may be set back.
+    const mayBeRoom = Math.abs(entry.time - this.#searchedAt) >= SEARCH_AGAIN;
+    if (((known === undefined && this.#calls.size >= this.#limits.calls) || this.#bytes + size > this.#limits.bytes) && mayBeRoom) this.#makeRoom(callId);
     if (this.#bytes + size > this.#limits.bytes) {
-      if (entry.time >= this.#fullUntil) this.#fullUntil = entry.time + SEARCH_AGAIN;
+      if (mayBeRoom) this.#searchedAt = entry.time;
       return;
     }
     const kept = known ?? { entries: [], bytes: 0 };

@@ -42,7 +42,7 @@ export function sendOptions(stack: SipStack, { uri, proxy, from, timeout, header
         }
         request.on('response', (response: SipResponse) => {
           if (response.status < 200) return;
-          settle(foundNobody(response) ? { answered: false, reason: `${response.status} ${response.reason}` }
+          settle(foundNobody(response, 'OPTIONS') ? { answered: false, reason: `${response.status} ${response.reason}` }
             : { answered: true, status: response.status, ms: performance.now() - begun });
         });
       });
@@ -53,12 +53,11 @@ export function sendOptions(stack: SipStack, { uri, proxy, from, timeout, header
 }
 
 /**
- * Whether a final response says that nobody there can serve: a 503 (RFC 3261 §21.5.4) without a cause of ISDN's, which is a dialplan's answer about one
- * user (Asterisk's for a phone that is not registered), and the 408 that the SIP server makes when nobody
- * answered. That one is a copy of our own request's Via, where a far end has filled in the port it saw (RFC 3581 §4).
+ * Whether a final response says that nobody there can serve: a 503 (RFC 3261 §21.5.4), to an INVITE without a cause of ISDN's, which is a dialplan's
+ * answer about one user (Asterisk's for a phone that is not registered), and the 408 that the SIP server makes when nobody answered. That one is a copy of our own request's Via, where a far end has filled in the port it saw (RFC 3581 §4).
  */
-export function foundNobody(response: SipResponse): boolean {
-  return (response.status === 503 && !/\bQ\.850\s*;/i.test(response.get('Reason') ?? '')) || (response.status === 408 && !wasSeen(response.get('Via') ?? ''));
+export function foundNobody(response: SipResponse, to: 'INVITE' | 'OPTIONS'): boolean {
+  return (response.status === 503 && (to === 'OPTIONS' || !/\bQ\.850\s*;/i.test(response.get('Reason') ?? ''))) || (response.status === 408 && !wasSeen(response.get('Via') ?? ''));
 }
 
 /** Whether somebody has filled in where he saw a request come from (RFC 3261 §18.2.1, RFC 3581 §4). */

@@ -1,41 +1,18 @@
 // What runs in the thread that startSipServerThread makes.
 import { parentPort, workerData } from 'node:worker_threads';
+import { Judgements } from './judgements.js';
 import { startSipServer } from './server.js';
 import { Guard } from '../util/guard.js';
 import type { SipServer, SipServerStats } from './server.js';
 import type { FromThread, LogLevel, ThreadOptions, ToThread } from './thread.js';
 
 const STATS_INTERVAL = 500;
-/** How long an answer about an address counts, ms, and how many are kept. */
-const JUDGED_FOR = 1000;
-const MOST_JUDGED = 20_000;
-/** Questions a second. */
-const MOST_ASKED = 2000;
-
 if (parentPort === null) throw new Error('threadMain.ts runs as a worker thread only');
 const port = parentPort;
 const { options, acquainted, wants } = workerData as ThreadOptions;
 const tell = (message: FromThread): void => { port.postMessage(message); };
 
-/** What the other thread said about addresses, and until when that counts. */
-const judged = new Map<string, { allowed: boolean; until: number }>();
-
-let asked = { second: 0, count: 0 };
-
-function allow(address: string): boolean {
-  const now = Date.now();
-  const known = judged.get(address);
-  if (known !== undefined && known.until > now) return known.allowed;
-  // Made-up addresses make us neither ask without end nor forget a ban.
-  if (judged.size >= MOST_JUDGED) for (const [one, { allowed }] of judged) if (allowed) judged.delete(one);
-  const second = Math.floor(now / 1000);
-  if (second !== asked.second) asked = { second, count: 0 };
-  if (++asked.count > MOST_ASKED || judged.size >= MOST_JUDGED) return known?.allowed ?? true;
-  const allowed = known?.allowed ?? true;
-  judged.set(address, { allowed, until: now + JUDGED_FOR });
-  tell({ kind: 'judge', address });
-  return allowed;
-}
+const judgements = new Judgements((address) => { tell({ kind: 'judge', address }); }, Date.now);
 
 const log = (level: LogLevel) => (facts: object, text: string): void => { tell({ kind: 'log', level, facts, text }); };
 
@@ -57,7 +34,7 @@ try {
   const server: SipServer = await startSipServer({
     ...options, acquainted: () => acquainted, logger: { info: log('info'), warn: log('warn'), error: log('error'), debug: log('debug') },
     ...(wants.wire ? { onMessage: (message) => { tell({ kind: 'wire', message }); } } : {}),
-    ...(wants.allow ? { allow } : {}),
+    ...(wants.allow ? { allow: (address) => judgements.allow(address) } : {}),
     ...(wants.flowGone ? { onFlowGone: (token) => { tell({ kind: 'flowGone', token }); } } : {}),
     ...(wants.refused ? { onRefused: (address) => { tell({ kind: 'refused', address }); } } : {}),
     ...(wants.unknown ? { onUnknown: (address, protocol) => { tell({ kind: 'unknown', address, protocol }); } } : {}),
@@ -69,7 +46,7 @@ try {
   const telling = setInterval(guard.wrap('figures of the SIP server', () => { tell({ kind: 'stats', stats: stats() }); }), STATS_INTERVAL);
   port.on('message', guard.wrap('message to the SIP server', (message: ToThread) => {
     switch (message.kind) {
-      case 'judged': judged.set(message.address, { allowed: message.allowed, until: Date.now() + JUDGED_FOR }); break;
+      case 'judged': judgements.judged(message.address, message.allowed); break;
       case 'sources': server.setSources(message.rules); break;
       case 'authenticated': server.authenticated(message.protocol, message.address, message.port, message.seconds); break;
       case 'close':

@@ -26,6 +26,7 @@ export class FakeLeg implements PeerLeg {
   async takeAnswer(answer: string): Promise<void> { return Promise.resolve(this.#settle(answer)); }
   async answer(offer: string): Promise<string> { this.#settle(offer); return Promise.resolve(plain); }
   async play(): Promise<void> { return Promise.resolve(); }
+  async packets(): Promise<number | null> { return Promise.resolve(null); }
   async close(): Promise<void> { this.closed = true; return Promise.resolve(); }
 
   #settle(description: string): void {
@@ -62,6 +63,7 @@ export class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall
 export class FakeMedia extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
   readonly name = 'rtpengine';
   readonly healthy = true;
+  readonly faults = 0;
   async start(): Promise<void> { return Promise.resolve(); }
   openCall(): MediaCall { return new FakeCall(); }
   status(): MediaEngineStatus { return { instances: [] }; }

@@ -1,4 +1,5 @@
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /** Signalling: 5000 to 9999, a block of it for each process, in steps that leave a program's next ports alone (TLS, RTCP, a second stream). */
@@ -88,4 +89,17 @@ async function own(from: number, count: number, size: number): Promise<number | 
     if (locked) return first;
   }
   return null;
+}
+
+/** Sockets of RTP and RTCP: an even port and the one above (RFC 3550 §11). */
+export async function pairOfPorts(): Promise<readonly [Socket, Socket]> {
+  for (;;) {
+    const pair = [createSocket('udp4'), createSocket('udp4')] as const;
+    pair[0].bind(0, '127.0.0.1');
+    await once(pair[0], 'listening');
+    const { port } = pair[0].address();
+    pair[1].bind(port % 2 === 0 ? port + 1 : 0, '127.0.0.1');
+    if (await once(pair[1], 'listening').then(() => pair[1].address().port === port + 1, () => false)) return pair;
+    for (const socket of pair) socket.close();
+  }
 }

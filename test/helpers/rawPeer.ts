@@ -10,7 +10,17 @@ export type Script = (invite: SipMessage, peer: RawPeer) => void;
 export type Meets = (request: SipMessage, peer: RawPeer) => boolean;
 
 /** What a response, or a request in the dialog, carries beyond the necessary. */
-export interface Extra { readonly reason?: string; readonly edit?: (message: SipMessage) => void; readonly headers?: readonly (readonly [string, string])[]; readonly body?: string; readonly type?: string; readonly contact?: string; readonly tag?: string }
+export interface Extra {
+  readonly reason?: string;
+  readonly edit?: (message: SipMessage) => void;
+  readonly headers?: readonly (readonly [string, string])[];
+  readonly body?: string;
+  readonly type?: string;
+  readonly contact?: string;
+  readonly tag?: string;
+  /** Of the ACK to an INVITE's 2xx. */
+  readonly ackBody?: string;
+}
 
 /**
  * A PBX of bare UDP that says whatever its script says, right or wrong; ACK, BYE, CANCEL and retransmissions it meets by itself.
@@ -80,7 +90,7 @@ export class RawPeer {
   }
 
   /** A request in the dialog of an INVITE that it answered; gives the final response. */
-  async ask(invite: SipMessage, method: string, { headers = [], body = '', type, contact }: Extra = {}): Promise<SipMessage> {
+  async ask(invite: SipMessage, method: string, { headers = [], body = '', type, contact, ackBody }: Extra = {}): Promise<SipMessage> {
     const target = /<([^>]+)>/.exec(invite.get('contact') ?? '')![1]!;
     const cseq = `${this.#cseq++} ${method}`;
     const request = SipMessage.request(method, target)
@@ -93,7 +103,7 @@ export class RawPeer {
     const final = this.next(`an answer to ${method}`, (message) => message.status >= 200 && message.get('cseq') === cseq);
     this.#send(request);
     const response = await final;
-    if (method === 'INVITE') this.#ack(request, response);
+    if (method === 'INVITE') this.#ack(request, response, ackBody);
     return response;
   }
 
@@ -132,10 +142,13 @@ export class RawPeer {
     this.#socket.close();
   }
 
-  #ack(request: SipMessage, response: SipMessage): void {
+  #ack(request: SipMessage, response: SipMessage, body = ''): void {
     const ack = SipMessage.request('ACK', response.status < 300 ? /<([^>]+)>/.exec(response.get('contact') ?? '')![1]! : request.uri);
     for (const name of ['Via', 'Max-Forwards', 'From', 'Call-ID']) ack.add(name, request.get(name)!);
-    this.#send(ack.add('To', response.get('to')!).add('CSeq', request.get('cseq')!.replace(/\w+$/, 'ACK')).add('Content-Length', '0'));
+    ack.add('To', response.get('to')!).add('CSeq', request.get('cseq')!.replace(/\w+$/, 'ACK'));
+    if (body === '') ack.add('Content-Length', '0');
+    else ack.setBody(body, 'application/sdp');
+    this.#send(ack);
   }
 
   #take(data: Buffer, from: { address: string; port: number }): void {

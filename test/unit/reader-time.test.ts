@@ -67,7 +67,7 @@ const readers: readonly Reader[] = [
   ['cseqNumber', (s) => cseqNumber(message(s)), '1', ' '], ['cleanHeaderValue', (s) => cleanHeaderValue(s)], ['quotedString', (s) => quotedString(s)], ['readMetaHeaders', (s) => readMetaHeaders(message(s))],
   ['parseAuthValues', (s) => parseAuthValues(s), 'Digest ', 'Digest a="', 'Digest username="a", '], ['readChallenges', (s) => readChallenges([s]), 'Digest realm="', 'Digest '],
   ['answerChallenge', (s) => answerChallenge([s], { username: 'a', password: 'b' } as never, { method: 'INVITE', uri: 'sip:a' }), 'Digest realm="a", nonce="', 'Digest nonce="b", realm="'],
-  ['foundNobody', (s) => foundNobody({ status: 408, reason: '', ...message(s) } as never), ';', '; rport'], ['readTrace', (s) => readTrace(s, 0), 'id|sip|network|', `id|response|id|OK|application|1|udp|a|1\r\n${start}Route: `],
+  ['foundNobody', (s) => foundNobody({ status: 408, reason: '', ...message(s) } as never, 'INVITE'), ';', '; rport'], ['readTrace', (s) => readTrace(s, 0), 'id|sip|network|', `id|response|id|OK|application|1|udp|a|1\r\n${start}Route: `],
   ['readInfoDigit', (s) => readInfoDigit('application/dtmf-relay', s), 'Signal', 'Signal='], ['readInfoDigit type', (s) => readInfoDigit(s, 'Signal=1'), 'application/dtmf-relay', ' '],
   ['parseReplaces', (s) => parseReplaces(s), 'a@b;', 'a;to-tag=', 'a'], ['readRefer', (s) => readRefer(message(s) as never), '<sip:a@b?Replaces=', 'sip:a@b?', '"'], ['redirectedTo', (s) => redirectedTo(s), '<sip:a@b>;q=', '"'],
   ['judgeRefusal', (s) => judgeRefusal(403, s), 'sip server ', 'No approved', 'the app '], ['e164', (s) => e164(s), '+', '+44'],

@@ -280,7 +280,7 @@ export class Hunt {
     if (this.#stopped !== null && outcome.kind === 'refused' && outcome.status === 487) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
     if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
     tellOf(this.#context, target.peer, destination, outcome);
-    if (out !== null && outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response)) {
+    if (out !== null && outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response, 'INVITE')) {
       return lost(nobodyThere(`${out}; this call too: ${outcome.status} ${outcome.reason}`), true);
     }
     if (outcome.kind === 'answered') {

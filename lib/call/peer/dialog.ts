@@ -152,11 +152,11 @@ export class PeerDialog {
   /**
    * Asks the far end whether the dialog stands, with OPTIONS (RFC 3261 §11); it ends where the answer is that there is none (RFC 3261 §12.2.1.2).
    * No answer alone says nothing here: that section would end it too, but a peer that is slow, or away for a moment, is not to lose its calls.
-   * One that was to send media all the while and sent none is dead.
+   * One that was to send media all the while and sent none, no RTCP either, is dead.
    */
   async ask(): Promise<void> {
     if (this.#over || !this.#dialog.connected) return;
-    const [asked, silentBefore] = [performance.now(), await this.#silentMs()];
+    const [asked, before] = [performance.now(), await this.#signsOfLife()];
     const response = await requestInDialog(this.#dialog, 'OPTIONS', { Accept: 'application/sdp' });
     if (this.#over) return;
     const { peer } = this.party;
@@ -164,9 +164,10 @@ export class PeerDialog {
       this.#call.log.warn({ peer }, `peer ${peer} does not know this call any more: it was started anew, or has ended the call without a word`);
       return this.#lost({ by: 'us', reason: 'peerGone', status: 481, text: `peer ${peer} does not know the call any more` });
     }
-    if (!foundNobody(response)) return;
-    const [waited, silent] = [performance.now() - asked, await this.#silentMs() - silentBefore];
-    if (waited < DEAD_MS || silent < waited * 0.9 || this.#over) return;
+    if (!foundNobody(response, 'OPTIONS')) return;
+    const [waited, now] = [performance.now() - asked, await this.#signsOfLife()];
+    const silent = now.packets !== null && now.packets === before.packets && now.silentMs - before.silentMs >= waited * 0.9;
+    if (waited < DEAD_MS || !silent || this.#over) return;
     const seconds = Math.round(waited / 1000);
     this.#call.log.warn({ peer, seconds }, `peer ${peer} has not answered for ${seconds} s whether this call stands, and sent no media meanwhile: the call is ended`);
     this.#lost({ by: 'us', reason: 'peerGone', status: 408, text: `peer ${peer} neither answers nor sends media` });
@@ -178,9 +179,10 @@ export class PeerDialog {
     this.#call.track(this.#bye(formatReason('SIP', why.status, why.status === 481 ? 'Call does not exist' : why.text)).catch(() => undefined));
   }
 
-  /** For how long it was to send media and sent none, milliseconds. */
-  async #silentMs(): Promise<number> {
-    return (await this.#call.media?.stats())?.peer.silentMs ?? 0;
+  /** For how long it was to send media and sent none, milliseconds, and how many packets of any kind its engine has taken; 0 and null where nobody knows. */
+  async #signsOfLife(): Promise<{ silentMs: number; packets: number | null }> {
+    const [stats, packets] = await Promise.all([this.#call.media?.stats().catch(() => null), this.leg.packets()]);
+    return { silentMs: stats?.peer.silentMs ?? 0, packets };
   }
 
   /** Ends it with BYE; resolves when that is answered. `reason` is a Reason header value. May be called twice. */

@@ -5,7 +5,7 @@ import type { Destination } from './locate.js';
 
 /** What an INVITE's end says of who is there: to the health of a peer, or to the registrar of a device. */
 export function tellOf(context: CallContext, peer: string, { device }: Destination, outcome: Exclude<InviteOutcome, { kind: 'failed' }>): void {
-  const nobody = outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response);
+  const nobody = outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response, 'INVITE');
   if (device === null) {
     context.heardPeer(peer, nobody ? `${outcome.status} ${outcome.reason}` : null);
     return;

@@ -51,9 +51,9 @@ class AnchorWorker {
   readonly stopped: Promise<void>;
 
   /** Starts the thread; whoever makes one waits for `ready`. */
-  constructor(address: string, logger: MediaLogger) {
+  constructor(address: string, faults: Int32Array, logger: MediaLogger) {
     this.#logger = logger;
-    const workerData: AnchorWorkerData = { address, pulse: this.#pulse };
+    const workerData: AnchorWorkerData = { address, pulse: this.#pulse, faults };
     // Under a TypeScript loader (tests) this module is a .ts file, and so is the worker.
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     this.#worker = new Worker(new URL(file, import.meta.url), { workerData });
@@ -226,6 +226,8 @@ export class AnchorPool {
   #looks: NodeJS.Timeout | null = null;
   #closed = false;
   readonly #replacing = new Set<NodeJS.Timeout>();
+  /** Counted by the threads themselves, so that those of one that is gone count on. */
+  readonly #faults = new Int32Array(new SharedArrayBuffer(4));
 
   /** `address`: the address of ours that engines send to. Nothing runs before start(). */
   constructor(address: string, workers: number, logger: MediaLogger) {
@@ -234,9 +236,14 @@ export class AnchorPool {
     this.#logger = logger;
   }
 
+  /** Exceptions in its threads so far, each of which cost a packet, a command or a turn of the timer. */
+  get faults(): number {
+    return this.#faults[0] ?? 0;
+  }
+
   /** To be called once. @throws WabError 'MEDIA_UNAVAILABLE' when a worker cannot bind; close() is still to be called. */
   async start(): Promise<void> {
-    this.#workers = Array.from({ length: this.#wanted }, () => new AnchorWorker(this.#address, this.#logger));
+    this.#workers = Array.from({ length: this.#wanted }, () => new AnchorWorker(this.#address, this.#faults, this.#logger));
     await Promise.all(this.#workers.map((worker) => worker.ready));
     if (this.#closed) return;
     for (const worker of this.#workers) this.#keepsPlace(worker);
@@ -261,7 +268,7 @@ export class AnchorPool {
       if (this.#closed) return;
       const timer = setTimeout(() => {
         this.#replacing.delete(timer);
-        const next = new AnchorWorker(this.#address, this.#logger);
+        const next = new AnchorWorker(this.#address, this.#faults, this.#logger);
         this.#workers = this.#workers.map((one) => (one === worker ? next : one));
         // A failure has been logged, and is tried again.
         next.ready.catch(() => undefined);

@@ -18,6 +18,8 @@ export interface AnchorWorkerData {
   readonly address: string;
   /** What it tells of itself, in shared memory: how often its timer has run, and by how much that has been late of late, in milliseconds. */
   readonly pulse: Float64Array;
+  /** Exceptions in all workers so far, in shared memory. */
+  readonly faults: Int32Array;
 }
 
 /** The lateness told is an average over about so long, in milliseconds. */
@@ -30,14 +32,14 @@ if (!port) throw new Error('worker.ts runs as a worker thread only');
 
 // On Linux a niceness is a thread's own: the main thread keeps its.
 preferMedia(0);
-const { address, pulse } = workerData as AnchorWorkerData;
+const { address, pulse, faults } = workerData as AnchorWorkerData;
 const calls = new Map<number, AnchorCall>();
 /** Remote address, then remote port: whose packet this is. */
 const sides = new Map<string, Map<number, Side>>();
 
 const report = (message: AnchorReport): void => port.postMessage(message);
 /** One packet, command or turn of the timer that cannot be handled concerns one call; an exception would end all of this thread. */
-const guard = new Guard(() => { /* the pool counts what is told */ }, (place, error) => report({ op: 'fault', place, text: error.stack ?? error.message }));
+const guard = new Guard(() => { Atomics.add(faults, 0, 1); }, (place, error) => report({ op: 'fault', place, text: error.stack ?? error.message }));
 
 const socket = createSocket({
   type: isIPv6(address) ? 'udp6' : 'udp4',

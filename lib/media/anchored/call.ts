@@ -170,7 +170,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     }
     const leg = [...this.#legs].find(({ number }) => number === side);
     const silent = await leg?.isSilent(whole).catch(() => false) ?? false;
-    if (leg !== undefined && silent && leg === this.#connected) this.emit('peerSilent', leg);
+    if (leg !== undefined && silent && leg === this.#connected) this.emit('peerSilent', leg, leg.profile.mediaTimeout ?? 0);
     else if (whole) this.#anchor?.post({ op: 'watch', side });
   }
 

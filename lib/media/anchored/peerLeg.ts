@@ -185,9 +185,13 @@ export class AnchoredPeerLeg implements PeerLeg {
    */
   async isSilent(whole: boolean): Promise<boolean> {
     const before = this.#countedThen;
-    const counted = await this.#opened?.side.packets() ?? null;
+    const counted = await this.packets();
     this.#countedThen = whole ? null : counted;
     return whole && counted !== null && counted === before;
+  }
+
+  async packets(): Promise<number | null> {
+    return await this.#opened?.side.packets().catch(() => null) ?? null;
   }
 
   async #settle(result: PeerSideResult): Promise<void> {

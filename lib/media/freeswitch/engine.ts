@@ -85,6 +85,10 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     for (const server of added) void server.start();
   }
 
+  get faults(): number {
+    return this.#anchors.faults;
+  }
+
   get healthy(): boolean {
     return this.#closing === null && this.#anchors.healthy && this.#servers.some((server) => server.healthy && !server.draining);
   }

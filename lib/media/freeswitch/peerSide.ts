@@ -3,6 +3,7 @@ import { WabError } from '../../errors.js';
 import type { SipHeaders } from '../../sip/drachtio.js';
 import type { Remote } from '../anchor/messages.js';
 import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
+import { chosenCodecs } from '../anchored/formats.js';
 import { reached } from '../anchored/latch.js';
 import { keepAddress, sameStream } from '../anchored/sameStream.js';
 import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
@@ -28,7 +29,7 @@ export class FreeswitchPeerSide implements PeerSide {
   readonly #events: SideEvents;
   #pair: ChannelPair;
   #port: AudioSection | null = null;
-  /** The codecs of our offer, as the peer knows them. */
+  /** The codecs of our own description, as the peer knows them. */
   #named: readonly SdpCodec[] = [];
   #passes = false;
   #nowhere = NOWHERE_ELSE;
@@ -55,13 +56,13 @@ export class FreeswitchPeerSide implements PeerSide {
   /** Also a second one: a 183 and the 200 both carry it, and so does an ACK when we repeat the offer for a peer that asks for one. */
   async takeAnswer(text: string): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile, this.#port);
+    const before = this.#taken;
+    if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media), unlatched: false };
     const [ours] = payloadMap(this.#named, media).takes.audio;
     // 1.10.12 hangs up (Q.850 88); told by an offer of the peer's it sends under its number and takes nothing under ours, which it may use (RFC 3264 §6.1).
     if (ours !== undefined && ours !== media.codec.payloadType) {
       throw new WabError('SDP_UNACCEPTABLE', `the peer answers ${media.codec.name} under payload number ${media.codec.payloadType}, which was offered as ${ours}: FreeSWITCH does not take that, rtpengine does (media.engine)`);
     }
-    const before = this.#taken;
-    if (before !== null && sameStream(before.result.media, media)) return { ...before.result, media: keepAddress(media, before.result.media), unlatched: false };
     const keepsInner = before !== null && sameCodecs(before.result.media, media);
     if (!keepsInner) {
       this.#passes = media.codec.name === this.#codec;
@@ -88,7 +89,7 @@ export class FreeswitchPeerSide implements PeerSide {
       const [port, towardsAnchor] = await Promise.all([pair.openOuter(passes ? 'relay' : 'peer', this.#section(media), this.#sources(media.audio.sdes.length > 0)), this.#openInner(pair, media)]);
       await pair.join();
       if (pair !== this.#pair) void this.#pair.close();
-      [this.#pair, this.#port, this.#passes] = [pair, port, passes];
+      [this.#pair, this.#port, this.#passes, this.#named] = [pair, port, passes, chosenCodecs(media)];
       const result = this.#result(media, towardsAnchor);
       this.#taken = { result, towardsAnchor };
       return { ...result, sdp: writeSdp(peerAnswer(media, port, this.#profile, id, version)) };

@@ -42,6 +42,10 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     }
   }
 
+  get faults(): number {
+    return this.#anchors.faults;
+  }
+
   get healthy(): boolean {
     return this.#closing === null && this.#anchors.healthy && this.#instances.some((instance) => instance.healthy);
   }

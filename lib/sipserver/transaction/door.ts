@@ -44,8 +44,7 @@ export class Door {
     // RFC 3261 §9.2, §12.2.2.
     else if (method === 'CANCEL' || tagOf(request.get('to') ?? '') !== undefined) this.refuse(request, flow, 481, undefined);
     else if (!WITH_CREDENTIALS.has(method)) this.refuse(request, flow, 403, undefined);
-    else if (this.options.user.ready() && this.room(flow) && this.options.question(flow)) this.ask(request, flow);
-    else {
+    else if (!this.asked(request, flow)) {
       this.owner.counters.strangersRefused++;
       // Over UDP it comes again by itself; a connection is told.
       if (flow.protocol !== 'udp') this.owner.reject(request, flow, 503, undefined, [['Retry-After', '5']]);
@@ -64,6 +63,18 @@ export class Door {
     }
   }
 
+  /** Asks the application about it; false when there is no room, or no question left. */
+  private asked(request: SipMessage, flow: Flow): boolean {
+    const room = this.room(flow);
+    if (room === null || !this.options.user.ready() || !this.options.question(flow)) return false;
+    if (room !== 'free') {
+      this.owner.counters.strangersDropped++;
+      room.abandon(new Error('gave way to a newer request'));
+    }
+    this.ask(request, flow);
+    return true;
+  }
+
   private ask(request: SipMessage, flow: Flow): void {
     // A description of media is of no use before we know whose it is; a registration has none.
     if (request.method === 'REGISTER' || !(request.has('authorization') || request.has('proxy-authorization'))) {
@@ -76,13 +87,14 @@ export class Door {
     this.options.user.request(tx);
   }
 
-  private room(flow: Flow): boolean {
-    if (this.waiting.size < this.options.maxGuests) return true;
+  /** A free place, or whoever is to give way for it; null: none. */
+  private room(flow: Flow): ServerTransaction | 'free' | null {
+    if (this.waiting.size < this.options.maxGuests) return 'free';
     const [oldest] = this.waiting;
-    if (oldest === undefined || (Date.now() - oldest.since < FAIR_TIME && this.options.acquainted?.(flow) !== true)) return false;
-    this.owner.counters.strangersDropped++;
-    oldest.abandon(new Error('gave way to a newer request'));
-    return true;
+    if (oldest === undefined) return null;
+    const { acquainted } = this.options;
+    const goesBefore = acquainted?.(flow) === true && !acquainted(oldest.flow);
+    return goesBefore || Date.now() - oldest.since >= FAIR_TIME ? oldest : null;
   }
 
   private refuse(request: SipMessage, flow: Flow, status: number, reason: string | undefined): void {

@@ -1,5 +1,5 @@
 // The transaction layer: from bytes to the transaction they belong to, and new transactions to the user.
-import { isKnown } from '../transport/index.js';
+import { isKnown, placeOf } from '../transport/index.js';
 import type { Address, Flow, Guard } from '../transport/index.js';
 import { checkRequest, checkResponse, parseMessage, responseTo, TOO_MANY_HEADERS } from '../parser/index.js';
 import type { Fault, SipMessage } from '../parser/index.js';
@@ -17,9 +17,9 @@ import type { Timers } from './timers.js';
 
 /** Of all transactions, how many may be there when a request over UDP is to open one more. */
 const FORGEABLE_SHARE = 0.75;
-/** Of these, how many may be of one address: whoever forges one peer's takes no other peer's places. */
+/** Of all, how many may be of one address (IPv6: /64) over UDP: whoever forges one peer's takes no other peer's places. */
 const ONE_ADDRESS_SHARE = 0.375;
-/** The same for one of somebody who has shown a password. */
+/** Of all, how many may be there when somebody whom only a password makes known is to open one more. */
 const AUTHENTICATED_SHARE = 0.5;
 
 export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
@@ -160,16 +160,27 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
    */
   private full({ protocol, source, remote }: Flow): boolean {
     const { maxTransactions } = this.options;
-    if (protocol === 'udp' && (this.datagramsFrom.get(remote.address) ?? 0) >= Math.ceil(maxTransactions * ONE_ADDRESS_SHARE)) return true;
+    if (protocol === 'udp' && (this.datagramsFrom.get(placeOf(remote.address)) ?? 0) >= Math.ceil(maxTransactions * ONE_ADDRESS_SHARE)) return true;
     const share = source === 'authenticated' ? AUTHENTICATED_SHARE : protocol === 'udp' ? FORGEABLE_SHARE : 1;
-    return this.servers.size - this.door.size + this.clients.size >= Math.ceil(maxTransactions * share);
+    return this.held >= Math.ceil(maxTransactions * share);
+  }
+
+  /** Transactions of those we know. */
+  private get held(): number {
+    return this.servers.size - this.door.size + this.clients.size;
+  }
+
+  /** What belongs to a dialog of ours, by both its tags, which nobody can make up: a BYE is to end its call as long as there is any place. */
+  private goesOn(request: SipMessage): boolean {
+    return this.held < this.options.maxTransactions && this.options.user.belongs(request);
   }
 
   private count({ flow }: ServerTransaction, by: number): void {
     if (flow.protocol !== 'udp') return;
-    const n = (this.datagramsFrom.get(flow.remote.address) ?? 0) + by;
-    if (n > 0) this.datagramsFrom.set(flow.remote.address, n);
-    else this.datagramsFrom.delete(flow.remote.address);
+    const place = placeOf(flow.remote.address);
+    const n = (this.datagramsFrom.get(place) ?? 0) + by;
+    if (n > 0) this.datagramsFrom.set(place, n);
+    else this.datagramsFrom.delete(place);
   }
 
   private receiveResponse(response: SipMessage, flow: Flow, bytes: Buffer): void {
@@ -232,7 +243,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
       known.repeated();
       return;
     }
-    if (this.full(flow)) {
+    if (this.full(flow) && !this.goesOn(request)) {
       this.counters.refused++;
       this.reject(request, flow, 503, 'Too Many Transactions', [['Retry-After', '5']]);
       return;

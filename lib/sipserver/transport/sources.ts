@@ -39,7 +39,7 @@ export class Sources {
   private readonly authenticatedUdp = new BoundedMap<string, number>(MOST_AUTHENTICATED);
 
   /** Place → until when it counts that a password was shown there, in order of the last time. */
-  private readonly acquaintances = new Map<string, number>();
+  private readonly acquaintances = new BoundedMap<string, number>(MOST_ACQUAINTED);
 
   constructor(rules?: SourceRules) {
     if (rules !== undefined) this.replace(rules);
@@ -89,10 +89,7 @@ export class Sources {
 
   /** A password was shown at this address, or somewhere in this /64, lately. */
   acquaint(address: string, now: number): void {
-    const place = placeOf(address.replace(/\/64$/, ''));
-    this.acquaintances.delete(place);
-    this.acquaintances.set(place, now + ACQUAINTED_FOR);
-    if (this.acquaintances.size > MOST_ACQUAINTED) this.acquaintances.delete(this.acquaintances.keys().next().value ?? '');
+    this.acquaintances.set(placeOf(address.replace(/\/64$/, '')), now + ACQUAINTED_FOR);
   }
 
   /** See `placeOf`. */
@@ -103,6 +100,7 @@ export class Sources {
   /** Called now and then. */
   sweep(now: number): void {
     for (const [key, until] of this.authenticatedUdp) if (until <= now) this.authenticatedUdp.delete(key);
+    for (const [place, until] of this.acquaintances) if (until <= now) this.acquaintances.delete(place);
   }
 }
 

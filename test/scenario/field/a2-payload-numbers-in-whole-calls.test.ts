@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import type { CodecName } from '../../../lib/simulator/media/codec.js';
 import type { PeerCall } from '../../../lib/simulator/peer/call.js';
 import { engines } from '../../helpers/engines.js';
+import { RawPeer } from '../../helpers/rawPeer.js';
 import { number } from '../../helpers/service.js';
 import { openStage, pause } from '../harness.js';
 import { assertQuietLeg, dial, hears, tonesOf, until } from '../pbx/steps.js';
@@ -79,4 +80,31 @@ t.test('FreeSWITCH cannot: the answer is refused in words that say so, and the n
     t.ok(stage.running.log.some((line) => line.includes('FreeSWITCH does not take that, rtpengine does')));
     await stage.close();
   }
+});
+
+t.test('a hold that numbers Opus anew, resumed without an offer: the answer in the ACK is taken', async (t) => {
+  const raw = await RawPeer.open();
+  t.teardown(() => raw.close());
+  const opus = (type: number, direction: string): string => [
+    'v=0', 'o=raw 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0', `m=audio 9 RTP/AVP ${type}`, `a=rtpmap:${type} opus/48000/2`, 'a=ptime:20', `a=${direction}`, '',
+  ].join('\r\n');
+  const invites: Parameters<Parameters<typeof raw.script>[0]>[0][] = [];
+  raw.script((invite, peer) => {
+    invites.push(invite);
+    const offered = Number(/a=rtpmap:(\d+) opus/i.exec(invite.body)?.[1]);
+    peer.answer(invite, 200, { body: opus(offered, 'sendrecv') });
+  });
+  const stage = await openStage({ external: { pbx: { port: raw.port, codecs: ['opus'], mediaTimeout: 0 } } });
+  t.teardown(() => stage.close());
+  const user = stage.user({ expect: [] });
+  t.equal(await user.place(), 200);
+  // RFC 3264 §8.3.2: a later offer may number what stands anew.
+  t.equal((await raw.ask(invites[0]!, 'INVITE', { body: opus(96, 'sendonly') })).status, 200);
+  const resumed = await raw.ask(invites[0]!, 'INVITE', { ackBody: opus(96, 'sendrecv') });
+  t.equal(resumed.status, 200);
+  t.match(resumed.body, /a=rtpmap:96 opus/, 'our offer has the number that stands');
+  await pause(1000);
+  t.notOk(stage.running.log.find((line) => line.includes('cannot be used')));
+  t.notOk(user.ended);
+  await user.hangUp();
 });

@@ -1,9 +1,8 @@
 // A PBX that dies in a call: the user does not listen to silence for ever. Who holds, waits or suppresses silence is not taken for dead.
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import type { CallRecord } from '../../../lib/call/record.js';
 import { engines } from '../../helpers/engines.js';
+import { pairOfPorts } from '../../helpers/ports.js';
 import { RawPeer } from '../../helpers/rawPeer.js';
 import { number } from '../../helpers/service.js';
 import { openStage, pause, type Stage } from '../harness.js';
@@ -126,19 +125,6 @@ t.test('E3: who rings with early media and pauses is not ended; from its answer 
 /** RTP of payload type 13 with one octet of noise level (RFC 3389 §4), and an empty receiver report (RFC 3550 §6.4.2). */
 const comfortNoise = (n: number): Buffer => Buffer.from([0x80, 13, n >> 8, n & 0xff, 0, 0, (n * 160) >> 8, (n * 160) & 0xff, 0, 0, 0, 7, 60]);
 const receiverReport = (): Buffer => Buffer.from([0x80, 201, 0, 1, 0, 0, 0, 7]);
-
-/** Sockets of RTP and RTCP: an even port and the one above (RFC 3550 §11). */
-async function pairOfPorts(): Promise<readonly [Socket, Socket]> {
-  for (;;) {
-    const pair = [createSocket('udp4'), createSocket('udp4')] as const;
-    pair[0].bind(0, '127.0.0.1');
-    await once(pair[0], 'listening');
-    const { port } = pair[0].address();
-    pair[1].bind(port % 2 === 0 ? port + 1 : 0, '127.0.0.1');
-    if (await once(pair[1], 'listening').then(() => pair[1].address().port === port + 1, () => false)) return pair;
-    for (const socket of pair) socket.close();
-  }
-}
 
 for (const [what, port, packet] of [['comfort noise', 0, comfortNoise], ['RTCP', 1, receiverReport]] as const) {
   // FreeSWITCH does not tell of RTCP.

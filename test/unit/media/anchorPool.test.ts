@@ -25,4 +25,5 @@ t.test('C1: commands that a media thread cannot carry out cost the others nothin
   t.same(await other.close(), { meta: null, peers: {} }, 'the thread lives');
   t.ok(pool.healthy);
   t.same(told, ['media command'], 'told once');
+  t.equal(pool.faults, 3, 'each is counted');
 });

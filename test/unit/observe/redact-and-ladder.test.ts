@@ -64,6 +64,20 @@ t.test('H2: the trace is bounded in bytes; live calls stay, whatever else comes'
   t.end();
 });
 
+t.test('H2: a trace full of live calls takes new ones once they are over, though the clock was set back meanwhile', (t) => {
+  const live = new Set(['a', 'b']);
+  const store = new TraceStore({ calls: 10, messages: 100, bytes: 5000, messageBytes: 1000 }, () => live);
+  const info = (callId: string, time: number): void => store.record(message('in', 'r', time, `INFO sip:x SIP/2.0\r\nCall-ID: ${callId}\r\n\r\n${'y'.repeat(900)}`));
+  const day = 86_400_000;
+  for (let n = 0; n < 10; n++) info(n % 2 === 0 ? 'a' : 'b', day + n);
+  live.clear();
+  info('c', day + 100);
+  t.equal(store.messages(['c']).length, 0, 'it has just been looked for in vain');
+  info('c', day - 3_600_000);
+  t.equal(store.messages(['c']).length, 1);
+  t.end();
+});
+
 t.test('a ladder has Meta left, us in the middle, arrows in the direction of travel', (t) => {
   const invite = 'INVITE sip:6001@10.0.0.7 SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n';
   const ok = 'SIP/2.0 200 OK\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n';
