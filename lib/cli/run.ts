@@ -5,6 +5,7 @@ import { startService } from '../app/compose.js';
 import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
 import { maskLine } from '../observe/redact.js';
+import { letHeapGrow } from './heap.js';
 import { ProcessFaults } from './processFaults.js';
 
 /** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains; a second one ends the calls) or SIGINT. SIGHUP reloads. */
@@ -12,6 +13,7 @@ export function registerRunCommand(program: Command): void {
   program.command('run').description('run the service')
     .requiredOption('-c, --config <file>', 'configuration file')
     .action(async ({ config: path }: { config: string }) => {
+      letHeapGrow();
       const config = loadConfig(path);
       let numbers: ReadonlySet<string> = new Set(Object.keys(config.numbers));
       const log = createLogger(config.log.level, undefined, config.log.fullNumbers ? undefined : (line) => maskLine(line, numbers));

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { listenError } from '../errors.js';
 import { printable, printableJson } from '../observe/printable.js';
 import { judgeRequest, type HttpAccess } from './access.js';
-import { placeOf } from '../sip/place.js';
+import { placeOf } from '../util/place.js';
 import { hostPort, splitHostPort } from '../util/hostPort.js';
 
 /** What the HTTP side can ask of the service. */

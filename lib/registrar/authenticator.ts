@@ -2,7 +2,7 @@ import type { Logger } from '../observe/logger.js';
 import { credentialsOf } from '../sip/credentials.js';
 import type { Bound, DigestServer, DigestVerdict, Shown } from '../sip/digestServer.js';
 import type { SipRequest, SipResponse } from '../sip/drachtio.js';
-import { placeOf } from '../sip/place.js';
+import { placeOf } from '../util/place.js';
 import type { Guard } from './guard.js';
 
 /** `user`: whose password was shown; `asked`: when we made the nonce that it was shown for, milliseconds. Else the request has been answered, or will be: with a challenge, or with a refusal. */

@@ -1,6 +1,6 @@
 import type { BanRules, Strike } from '../sip/banList.js';
 import { BanList } from '../sip/banList.js';
-import { placeOf } from '../sip/place.js';
+import { placeOf } from '../util/place.js';
 import type { KnownPlaces } from './knownPlaces.js';
 
 /**

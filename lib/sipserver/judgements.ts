@@ -1,5 +1,5 @@
 import { BoundedMap } from '../util/boundedMap.js';
-import { placeOf } from './transport/sources.js';
+import { placeOf } from '../util/place.js';
 
 /** How long an answer about a place counts, ms, and how many are kept. */
 const JUDGED_FOR = 1000;

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { createInterface } from 'node:readline';
 import { loadConfig } from '../../dist/lib/config/load.js';
 import { startService } from '../../dist/lib/app/compose.js';
+import { letHeapGrow } from '../../dist/lib/cli/heap.js';
 import { createLogger } from '../../dist/lib/observe/logger.js';
 
 const [path, mode] = process.argv.slice(2);
@@ -32,6 +33,7 @@ class NoMedia extends EventEmitter {
   }
 }
 
+letHeapGrow();
 const config = loadConfig(path);
 const service = await startService(config, createLogger(config.log.level, process.stderr), mode === '--no-media' ? { media: new NoMedia() } : {});
 console.log(JSON.stringify({ listening: service.listening, http: service.http }));

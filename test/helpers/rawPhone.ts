@@ -31,6 +31,9 @@ export interface DigestInput {
   readonly algorithm?: 'MD5' | 'SHA-256';
 }
 
+/** When a request is sent again, ms after the first time: T1, and twice as long each time. */
+const RETRANSMISSIONS = [500, 1500, 3500];
+
 let count = 0;
 
 /** A phone of bare UDP or TCP: what it sends is the test's own, to the letter. It answers nothing. */
@@ -84,12 +87,14 @@ export class RawPhone {
     return this.#here;
   }
 
-  /** Sends and gives the final response; fails after `patience` ms. */
+  /** Sends and gives the final response; fails after `patience` ms. Over UDP it sends again what nothing is heard of (RFC 3261 §17.1.1.2, §17.1.2.2). */
   async ask(request: RawRequest, patience = 8000): Promise<SipMessage> {
     const { text, callId, cseq } = this.#text(request);
     const final = this.#next(`an answer to ${cseq}`, (message) => message.status >= 200 && message.get('call-id') === callId && message.get('cseq') === cseq, patience);
     this.#write(text);
-    const response = await final;
+    const answered = (): boolean => this.heard.some((message) => message.get('call-id') === callId && message.get('cseq') === cseq);
+    const again = this.#transport === 'TCP' ? [] : RETRANSMISSIONS.map((ms) => setTimeout(() => { if (!answered()) this.#write(text); }, ms));
+    const response = await final.finally(() => { for (const timer of again) clearTimeout(timer); });
     if ((request.method ?? 'REGISTER') === 'INVITE') this.#write(text.replace(/^INVITE/, 'ACK').replace(/^CSeq: (\d+) INVITE/m, 'CSeq: $1 ACK').replace(/^To: .*$/m, `To: ${response.get('to') ?? ''}`).replace(/^Content-Type.*\r\n/m, '').replace(/^Content-Length: .*[^]*$/m, 'Content-Length: 0\r\n\r\n'));
     return response;
   }

@@ -1,5 +1,6 @@
 // The transaction layer: from bytes to the transaction they belong to, and new transactions to the user.
-import { isKnown, placeOf } from '../transport/index.js';
+import { isKnown } from '../transport/index.js';
+import { placeOf } from '../../util/place.js';
 import type { Address, Flow, Guard } from '../transport/index.js';
 import { checkRequest, checkResponse, parseMessage, responseTo, TOO_MANY_HEADERS } from '../parser/index.js';
 import type { Fault, SipMessage } from '../parser/index.js';

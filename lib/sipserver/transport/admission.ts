@@ -1,6 +1,6 @@
 // Who may still connect: counted over all listening points of one server.
 import type { SipLimits, TransportCounters } from './limits.js';
-import { placeOf } from './sources.js';
+import { placeOf } from '../../util/place.js';
 
 /** What a connection may do nothing for before it has to give way, ms. */
 export const FAIR_TIME = 1000;

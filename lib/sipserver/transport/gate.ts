@@ -3,7 +3,7 @@ import { FAIR_TIME } from './admission.js';
 import type { Flow, Protocol } from './flow.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 import { RateLimiter, StrangerBudget } from './rate.js';
-import { placeOf } from './sources.js';
+import { placeOf } from '../../util/place.js';
 import type { StreamFlow } from './stream.js';
 
 /** Of how many senders who got no answer it is told in a minute, and in an hour of each of them once. */

@@ -26,5 +26,4 @@ export type { Frame } from './framer.js';
 export { Guard } from '../../util/guard.js';
 export { DEFAULT_LIMITS, withDefaults } from './limits.js';
 export type { GivenLimits, SipLimits, StrangerLimits, TransportCounters } from './limits.js';
-export { placeOf } from './sources.js';
 export type { SourceClass, SourceRules } from './sources.js';

@@ -1,35 +1,59 @@
 // Messages and bytes a second for each source address, in bounded memory.
 import type { StrangerLimits } from './limits.js';
 
+/** So many are always to be had at once, however small the rate: a question, its answer, and those of a neighbour. */
+const LEAST = 4;
+
+/** Sums of fractions are not exact, ms. */
+const ROUNDING = 1e-6;
+
+/** What somebody had beyond the rate is held against him for so long at most, ms: a single piece can be larger than all he may have. */
+const LONGEST_DEBT = 1000;
+
 /**
- * Token buckets that refill by whole seconds. At most `addresses` are remembered; when more come in one second the newcomers share one
+ * Token buckets that refill steadily (GCRA, as in ITU-T I.371): nobody has a whole second's worth at its first moment and starves whoever comes later
+ * in it. `burst`: how many seconds' worth may come at once. At most `addresses` are told apart at a time; when there are more the newcomers share one
  * bucket, so a flood from forged addresses can neither grow memory nor push out the addresses seen before it.
  */
 export class RateLimiter {
-  private readonly seen = new Map<string, number>();
-  private overflow = 0;
-  private second = 0;
+  /** Address → until when what it had is paid for, ms; `older` are those not seen since the last turn, and paid for by the next. */
+  private recent = new Map<string, number>();
+  private older = new Map<string, number>();
+  private turned = 0;
+  private readonly burst: number;
 
-  constructor(private readonly perSecond: number, private readonly addresses: number) {}
+  constructor(private readonly perSecond: number, private readonly addresses: number, burst = 1) {
+    this.burst = burst * 1000;
+  }
 
-  /** False when this address has used up the second. `now` in milliseconds; `weight` says how many at once. */
+  /** False when this address has had what it may. `now` in milliseconds; `weight` says how many at once. */
   allow(address: string, now: number, weight = 1): boolean {
-    const second = Math.floor(now / 1000);
-    if (second !== this.second) {
-      this.second = second;
-      this.seen.clear();
-      this.overflow = 0;
+    if (this.perSecond <= 0) return false;
+    const longest = Math.max(this.burst, (LEAST * 1000) / this.perSecond) + LONGEST_DEBT;
+    if (now - this.turned > longest || now < this.turned) {
+      this.older = now - this.turned > 2 * longest || now < this.turned ? new Map<string, number>() : this.recent;
+      this.recent = new Map();
+      this.turned = now;
     }
-    const n = this.seen.get(address);
-    if (n === undefined && this.seen.size >= this.addresses) return (this.overflow += weight) <= this.perSecond;
-    if (n !== undefined && n >= this.perSecond) return false;
-    this.seen.set(address, (n ?? 0) + weight);
+    const known = this.recent.get(address) ?? this.older.get(address);
+    const key = known === undefined && this.recent.size >= this.addresses ? '' : address;
+    const paid = Math.max(now, known ?? this.recent.get(key) ?? now);
+    const cost = 1000 / this.perSecond;
+    if (paid + cost > now + Math.max(this.burst, LEAST * cost) + ROUNDING) return false;
+    this.recent.set(key, Math.min(paid + weight * cost, now + longest));
     return true;
   }
 }
 
 /** The least a packet costs us, in bytes, however little is in it. */
 const SMALLEST = 256;
+
+/**
+ * Seconds' worth that strangers may have at once, one place as well as all of them, so that none has more of a moment than of a second. What they cost
+ * is so spread over the second: calls are not held up at its start. Connections are not asked for again as soon as datagrams are.
+ */
+const BURST = 0.1;
+const CONNECTION_BURST = 0.5;
 
 /** What all strangers together, and those of one address, may have of us in a second. `place`: an address (IPv6: its /64). */
 export class StrangerBudget {
@@ -43,15 +67,15 @@ export class StrangerBudget {
   private readonly allConnections: RateLimiter;
 
   constructor(limits: StrangerLimits, addresses: number) {
-    this.messages = new RateLimiter(limits.messagesPerSecond, addresses);
-    this.bytes = new RateLimiter(limits.bytesPerSecond, addresses);
-    this.allMessages = new RateLimiter(limits.allMessagesPerSecond, 1);
-    this.allBytes = new RateLimiter(limits.allBytesPerSecond, 1);
+    this.messages = new RateLimiter(limits.messagesPerSecond, addresses, BURST);
+    this.bytes = new RateLimiter(limits.bytesPerSecond, addresses, BURST);
+    this.allMessages = new RateLimiter(limits.allMessagesPerSecond, 1, BURST);
+    this.allBytes = new RateLimiter(limits.allBytesPerSecond, 1, BURST);
     // Of those of one second nobody has more than a fifth.
-    this.questions = new RateLimiter(Math.ceil(limits.requestsPerSecond / 5), addresses);
-    this.allQuestions = new RateLimiter(limits.requestsPerSecond, 1);
-    this.connections = new RateLimiter(Math.ceil(limits.connectionsPerSecond / 5), addresses);
-    this.allConnections = new RateLimiter(limits.connectionsPerSecond, 1);
+    this.questions = new RateLimiter(Math.ceil(limits.requestsPerSecond / 5), addresses, BURST);
+    this.allQuestions = new RateLimiter(limits.requestsPerSecond, 1, BURST);
+    this.connections = new RateLimiter(Math.ceil(limits.connectionsPerSecond / 5), addresses, CONNECTION_BURST);
+    this.allConnections = new RateLimiter(limits.connectionsPerSecond, 1, CONNECTION_BURST);
   }
 
   /** So many messages or keep-alives: false when that is too much. */

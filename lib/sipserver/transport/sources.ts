@@ -2,6 +2,7 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Address, Protocol } from './flow.js';
 import { BoundedMap } from '../../util/boundedMap.js';
+import { placeOf } from '../../util/place.js';
 
 /** Whom to take for whom, as plain data. Networks are CIDRs or single addresses. */
 export interface SourceRules {
@@ -34,7 +35,8 @@ export class Sources {
   private known: { matches: Match; protocols: ReadonlySet<Protocol> }[] = [];
   private guests: Match = () => false;
   private open = true;
-  private readonly judged = new Map<string, SourceClass>();
+  /** Protocol → address → class. */
+  private readonly judged: Readonly<Record<Protocol, Map<string, SourceClass>>> = { udp: new Map(), tcp: new Map(), tls: new Map() };
   /** UDP address and port → until when, in order of the last authentication. */
   private readonly authenticatedUdp = new BoundedMap<string, number>(MOST_AUTHENTICATED);
 
@@ -51,19 +53,19 @@ export class Sources {
     this.guests = matcher(rules.guests);
     this.known = known;
     this.open = false;
-    this.judged.clear();
+    for (const judged of Object.values(this.judged)) judged.clear();
   }
 
   /** By address and protocol alone. */
   byAddress(protocol: Protocol, address: string): SourceClass {
     if (this.open) return 'known';
-    const key = `${protocol} ${address}`;
-    const before = this.judged.get(key);
+    const all = this.judged[protocol];
+    const before = all.get(address);
     if (before !== undefined) return before;
     const judged = this.known.some(({ matches, protocols }) => protocols.has(protocol) && matches(address)) ? 'known' : this.guests(address) ? 'guest' : 'stranger';
     // Made-up addresses can only empty this, not make it grow.
-    if (this.judged.size >= MOST_JUDGED) this.judged.clear();
-    this.judged.set(key, judged);
+    if (all.size >= MOST_JUDGED) all.clear();
+    all.set(address, judged);
     return judged;
   }
 
@@ -134,14 +136,4 @@ function toInteger(address: string): number {
   let n = 0;
   for (const part of address.split('.')) n = (n << 8) | (Number(part) & 255);
   return n >>> 0;
-}
-
-/** What counts as one address: of IPv6 the /64, as whoever has one address there has them all (RFC 6177 §2). */
-export function placeOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  return [...left, ...Array<string>(zeros).fill('0'), ...right].slice(0, 4).map((group) => (parseInt(group, 16) || 0).toString(16)).join(':');
 }

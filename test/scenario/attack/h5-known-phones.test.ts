@@ -14,7 +14,7 @@ const skip = engines.sip === 'embedded' ? false : 'the embedded server is the su
 const home = '127.0.0.4';
 const who = { username: '7001', password: 'p' };
 /** Small, so that a small flood is too much. */
-const strangers = { requestsPerSecond: 50, allMessagesPerSecond: 100, allBytesPerSecond: 50_000, connectionsPerSecond: 50 };
+const strangers = { messagesPerSecond: 20, requestsPerSecond: 50, allMessagesPerSecond: 100, allBytesPerSecond: 50_000, connectionsPerSecond: 50 };
 
 async function open(t: Test, overlay: StageOptions['overlay'] = {}): Promise<Stage> {
   const stage = await openStage({
