@@ -30,7 +30,7 @@ const sipLimits: Group = {
       doc: 'Strangers are those whom neither their address (meta.sources, peers.*.sources) nor a password makes known. What they have is theirs alone: whatever they '
         + 'do, Meta, peers and registered phones find their places free. Where nobody registers, and no trunk is known by a password alone, they are answered nothing. '
         + 'Where an account has shown its password within a week there is as much again of each rate, so that known phones are asked whatever others send. '
-        + 'A tenth of a second\'s worth may come at once, of connections half a second\'s.',
+        + 'A tenth of a second\'s worth may come at once, of connections half a second\'s; where a password was shown, a whole one\'s.',
     },
     messageBytes: leaf('Bytes of one message.', is.integer(1000, 65_535), 8192),
     messagesPerSecond: leaf('Messages a second from one address (IPv6: one /64).', is.integer(1, 100_000), 200),

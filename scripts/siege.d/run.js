@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { Bench, start } from '../bench.d/tools.js';
 
 const option = (name, fallback) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || NaN) || fallback;
+// As if the strangers had no machines of their own: they then also take processor time from the service, which no packet of theirs could.
+const equal = process.argv.includes('--equal');
 const quick = process.argv.includes('--quick');
 const seconds = option('seconds', quick ? 15 : 60);
 const rate = option('rate', 20);
@@ -43,11 +45,12 @@ const alone = await bench.load({ calls: rate * seconds, rate, holdMs: 500 });
 const before = await bench.figures('gc');
 
 // Strangers have machines of their own: they run here when nobody else wants the processor, so that what is measured is what their packets cost us.
-const strangers = start('chrt', ['--idle', '0', process.execPath, fileURLToPath(new URL('strangers.js', import.meta.url)), JSON.stringify({ udp: port('udp'), tcp: port('tcp'), tls: port('tls'), seconds: seconds + 2, datagrams, connections })], ['ignore', 'pipe', 'inherit']);
+const startStranger = (command, args, stdio) => (equal ? start(command, args, stdio) : start('chrt', ['--idle', '0', command, ...args], stdio));
+const strangers = startStranger(process.execPath, [fileURLToPath(new URL('strangers.js', import.meta.url)), JSON.stringify({ udp: port('udp'), tcp: port('tcp'), tls: port('tls'), seconds: seconds + 2, datagrams, connections })], ['ignore', 'pipe', 'inherit']);
 const told = once(createInterface({ input: strangers.stdout }), 'line');
 // Source port 0 needs a raw socket.
 const raw = spawnSync('sh', ['-c', 'command -v hping3']).status === 0
-  ? ['127.9.0.1', '127.9.0.2'].map((from) => start('chrt', ['--idle', '0', 'hping3', '-2', '-q', '-s', '0', '-k', '-p', String(port('udp')), '-a', from, '-d', '48', '-i', 'u5000', '-c', String(200 * seconds), '127.0.0.1'], 'ignore')) : [];
+  ? ['127.9.0.1', '127.9.0.2'].map((from) => startStranger('hping3', ['-2', '-q', '-s', '0', '-k', '-p', String(port('udp')), '-a', from, '-d', '48', '-i', 'u5000', '-c', String(200 * seconds), '127.0.0.1'], 'ignore')) : [];
 let slowest = 0;
 let watching = true;
 const watch = (async () => {
@@ -60,15 +63,17 @@ await sleep(1000);
 const siege = await bench.load({ calls: rate * seconds, rate, holdMs: 500 });
 watching = false;
 await watch;
-const { tried, heard } = JSON.parse((await told)[0]);
+const { tried, heard, kinds } = JSON.parse((await told)[0]);
 for (const child of raw) child.kill();
 const peak = await bench.figures();
 await sleep(afterwards * 1000);
 const after = await bench.figures('gc');
 const { counters } = await look();
+const sum = (kinds) => kinds.reduce((total, kind) => total + (tried[kind] ?? 0), 0);
+const sent = { datagramsPerSecond: Math.round(sum(kinds.datagrams) / (seconds + 2)), connectionsPerSecond: Math.round(sum(kinds.streams) / (seconds + 2)) };
 const mb = (bytes) => Math.round(bytes / 1e5) / 10;
 const result = {
-  seconds, rate, datagramsPerSecond: datagrams, connectionsPerSecond: connections, portZero: raw.length > 0, warm: warm.answered,
+  seconds, rate, equal, asked: { datagramsPerSecond: datagrams, connectionsPerSecond: connections }, sent, portZero: raw.length > 0, warm: warm.answered,
   alone: { answered: alone.answered, failed: alone.failed, p50Ms: alone.p50Ms, p99Ms: alone.p99Ms, cpuMsPerCall: alone.serviceCpuMsPerCall },
   siege: { answered: siege.answered, failed: siege.failed, statuses: siege.statuses, p50Ms: siege.p50Ms, p99Ms: siege.p99Ms, cpuMsPerCall: siege.serviceCpuMsPerCall, slowestHealthMs: slowest },
   heapMb: { before: mb(before.heapUsed), after: mb(after.heapUsed) }, rssMb: { before: mb(before.rss), peak: mb(peak.rss), after: mb(after.rss) },
@@ -76,6 +81,7 @@ const result = {
 };
 console.log(JSON.stringify(result, null, 2));
 const faults = [
+  ...(sent.datagramsPerSecond < 0.95 * datagrams || sent.connectionsPerSecond < 0.95 * connections ? ['the strangers sent less than they were asked to: nothing is proved'] : []),
   ...(siege.failed > 0 ? [`${siege.failed} calls failed`] : []),
   ...(siege.p99Ms > 2 * alone.p99Ms ? [`p99 ${siege.p99Ms} ms, alone ${alone.p99Ms} ms`] : []),
   ...(after.heapUsed > before.heapUsed * 1.1 + 2e6 ? ['the heap did not come back'] : []),

@@ -140,5 +140,5 @@ while (Date.now() < end) {
   }
   for (owedStreams += job.connections * seconds; owedStreams >= 1; owedStreams--) streams[ways[nextWay++ % ways.length]]();
 }
-console.log(JSON.stringify({ tried, heard }));
+console.log(JSON.stringify({ tried, heard, kinds: { datagrams: kinds, streams: ways } }));
 process.exit(0);

@@ -2,7 +2,7 @@
 import { FAIR_TIME } from './admission.js';
 import type { Flow, Protocol } from './flow.js';
 import type { SipLimits, TransportCounters } from './limits.js';
-import { RateLimiter, StrangerBudget } from './rate.js';
+import { AT_ONCE, RateLimiter, SPREAD, StrangerBudget, type Bursts } from './rate.js';
 import { placeOf } from '../../util/place.js';
 import type { StreamFlow } from './stream.js';
 
@@ -27,8 +27,8 @@ export class StrangerGate {
   /** `acquainted` tells whether somebody at this place has shown a password lately, `concerns` whether a message may belong to a dialog or transaction of ours, whoever sent it; `unknown` hears of some who got no answer. */
   constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly acquainted: (place: string) => boolean,
     private readonly concerns: (bytes: Buffer) => boolean, private readonly unknown: (address: string, protocol: Protocol) => void) {
-    const budget = (): StrangerBudget => new StrangerBudget(limits.strangers, limits.addresses);
-    this.budgets = { datagrams: budget(), streams: budget(), acquainted: budget() };
+    const budget = (bursts: Bursts): StrangerBudget => new StrangerBudget(limits.strangers, limits.addresses, bursts);
+    this.budgets = { datagrams: budget(SPREAD), streams: budget(SPREAD), acquainted: budget(AT_ONCE) };
   }
 
   /** True when the message of a stranger may be read. What concerns us is, also beyond the budget: nobody else can know its Call-ID. */

@@ -12,8 +12,8 @@ const LONGEST_DEBT = 1000;
 
 /**
  * Token buckets that refill steadily (GCRA, as in ITU-T I.371): nobody has a whole second's worth at its first moment and starves whoever comes later
- * in it. `burst`: how many seconds' worth may come at once. At most `addresses` are told apart at a time; when there are more the newcomers share one
- * bucket, so a flood from forged addresses can neither grow memory nor push out the addresses seen before it.
+ * in it. `burst`: how many seconds' worth may come at once. At most `addresses` newcomers are told apart at a time, beside those seen just before;
+ * when there are more they share one bucket, so a flood from forged addresses can neither grow memory nor push out the addresses seen before it.
  */
 export class RateLimiter {
   /** Address → until when what it had is paid for, ms; `older` are those not seen since the last turn, and paid for by the next. */
@@ -35,25 +35,33 @@ export class RateLimiter {
       this.recent = new Map();
       this.turned = now;
     }
-    const known = this.recent.get(address) ?? this.older.get(address);
-    const key = known === undefined && this.recent.size >= this.addresses ? '' : address;
-    const paid = Math.max(now, known ?? this.recent.get(key) ?? now);
+    const key = this.recent.size >= this.addresses && this.until(address) === undefined ? '' : address;
+    const paid = Math.max(now, this.until(key) ?? now);
     const cost = 1000 / this.perSecond;
     if (paid + cost > now + Math.max(this.burst, LEAST * cost) + ROUNDING) return false;
     this.recent.set(key, Math.min(paid + weight * cost, now + longest));
     return true;
+  }
+
+  private until(key: string): number | undefined {
+    return this.recent.get(key) ?? this.older.get(key);
   }
 }
 
 /** The least a packet costs us, in bytes, however little is in it. */
 const SMALLEST = 256;
 
-/**
- * Seconds' worth that strangers may have at once, one place as well as all of them, so that none has more of a moment than of a second. What they cost
- * is so spread over the second: calls are not held up at its start. Connections are not asked for again as soon as datagrams are.
- */
-const BURST = 0.1;
-const CONNECTION_BURST = 0.5;
+/** How many seconds' worth may come at once, from one place as well as from all of them, so that none has more of a moment than of a second. */
+export interface Bursts {
+  readonly messages: number;
+  readonly connections: number;
+}
+
+/** For anybody: what they cost is spread over the second, and calls are not held up at its start. A connection is not tried again as soon as a datagram is. */
+export const SPREAD: Bursts = { messages: 0.1, connections: 0.5 };
+
+/** For places where a password was shown: all phones of an office come at once after a restart, and over TCP none asks again soon. */
+export const AT_ONCE: Bursts = { messages: 1, connections: 1 };
 
 /** What all strangers together, and those of one address, may have of us in a second. `place`: an address (IPv6: its /64). */
 export class StrangerBudget {
@@ -66,16 +74,16 @@ export class StrangerBudget {
   private readonly connections: RateLimiter;
   private readonly allConnections: RateLimiter;
 
-  constructor(limits: StrangerLimits, addresses: number) {
-    this.messages = new RateLimiter(limits.messagesPerSecond, addresses, BURST);
-    this.bytes = new RateLimiter(limits.bytesPerSecond, addresses, BURST);
-    this.allMessages = new RateLimiter(limits.allMessagesPerSecond, 1, BURST);
-    this.allBytes = new RateLimiter(limits.allBytesPerSecond, 1, BURST);
+  constructor(limits: StrangerLimits, addresses: number, bursts: Bursts) {
+    this.messages = new RateLimiter(limits.messagesPerSecond, addresses, bursts.messages);
+    this.bytes = new RateLimiter(limits.bytesPerSecond, addresses, bursts.messages);
+    this.allMessages = new RateLimiter(limits.allMessagesPerSecond, 1, bursts.messages);
+    this.allBytes = new RateLimiter(limits.allBytesPerSecond, 1, bursts.messages);
     // Of those of one second nobody has more than a fifth.
-    this.questions = new RateLimiter(Math.ceil(limits.requestsPerSecond / 5), addresses, BURST);
-    this.allQuestions = new RateLimiter(limits.requestsPerSecond, 1, BURST);
-    this.connections = new RateLimiter(Math.ceil(limits.connectionsPerSecond / 5), addresses, CONNECTION_BURST);
-    this.allConnections = new RateLimiter(limits.connectionsPerSecond, 1, CONNECTION_BURST);
+    this.questions = new RateLimiter(Math.ceil(limits.requestsPerSecond / 5), addresses, bursts.messages);
+    this.allQuestions = new RateLimiter(limits.requestsPerSecond, 1, bursts.messages);
+    this.connections = new RateLimiter(Math.ceil(limits.connectionsPerSecond / 5), addresses, bursts.connections);
+    this.allConnections = new RateLimiter(limits.connectionsPerSecond, 1, bursts.connections);
   }
 
   /** So many messages or keep-alives: false when that is too much. */

@@ -114,3 +114,20 @@ t.test('one address does not use up the questions of all', { skip, timeout: 60_0
   t.equal((await phone.ask({ user: '7001' }, 400)).status, 401);
   phone.close();
 });
+
+t.test('an office whose phones all come at once over TCP is asked at once, where a password was shown before', { skip, timeout: 60_000 }, async (t) => {
+  const stage = await open(t);
+  await register(t, stage, 'tcp');
+  // What that registration took of the second is back.
+  await pause(1000);
+  const atOnce = async (address: string): Promise<number[]> => {
+    const phones = await Promise.all(Array.from({ length: 10 }, () => RawPhone.open(domain, 'tcp', listener(stage.running.service, 'tcp'), address)));
+    const answers = await Promise.all(phones.map(async (phone) => phone.ask({ user: '7001' }, 1000).then(({ status }) => status, () => 0)));
+    for (const phone of phones) phone.close();
+    return answers;
+  };
+  t.same(await atOnce(home), Array(10).fill(401));
+  const elsewhere = await atOnce('127.0.0.6');
+  const asked = elsewhere.filter((status) => status === 401).length;
+  t.ok(asked >= 4 && asked < 10, `${elsewhere.join(' ')}: of an office nobody has heard of four at once, the others as time goes on`);
+});

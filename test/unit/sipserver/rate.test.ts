@@ -24,6 +24,22 @@ t.test('each address has its own, and made-up ones share what they have beyond t
   t.same(through(limiter, [1000], 9, 'b'), [4]);
   t.equal(['c', 'd', 'e', 'f', 'g', 'h'].filter((address) => limiter.allow(address, 1000)).length, 4);
   t.same(through(limiter, [1100], 9, 'a'), [1], 'who came before has his own still');
+  t.notOk(limiter.allow('i', 1150) && limiter.allow('j', 1150), 'the others are at the rate');
+  t.end();
+});
+
+t.test('nobody gains by a turn of what is remembered: what was had just before it counts', (t) => {
+  for (const addresses of [1, 2, 100]) {
+    const limiter = new RateLimiter(100, addresses, 0.1);
+    const had = new Map<string, number>();
+    for (let now = 10_000; now < 20_000; now += 7) {
+      for (const one of ['a', 'made up 1', 'made up 2', 'made up 3']) for (let i = 0; i < 3; i++) if (limiter.allow(one, now)) had.set(one, (had.get(one) ?? 0) + 1);
+    }
+    t.ok((had.get('a') ?? 0) <= 1000 + 10, `${had.get('a')} in 10 s where ${addresses} are told apart`);
+    const all = [...had.values()].reduce((sum, count) => sum + count, 0);
+    t.ok(all <= Math.min(4, 2 * addresses + 1) * 1010, `${all} of all`);
+    t.ok(all >= Math.min(4, addresses + 1) * 990, `${all} of all`);
+  }
   t.end();
 });
 
