@@ -8,7 +8,7 @@ import { RtpengineEngine, rtpengineInstances } from './rtpengine/engine.js';
 import type { MediaEngine } from './types.js';
 
 export type { MediaLogger } from './logger.js';
-export { SHIPPED_MUSIC, SHIPPED_RINGBACK } from './recording/shelf.js';
+export { SHIPPED_MUSIC, SHIPPED_RINGBACK } from './prompts/shelf.js';
 export * from './types.js';
 
 /**
@@ -16,11 +16,11 @@ export * from './types.js';
  * @throws WabError 'CONFIG_INVALID' when it names none, or asks for what this build does not have.
  */
 export function createMediaEngine(config: MediaConfig, logger: MediaLogger, { webrtc, stack }: { readonly webrtc: boolean; readonly stack: () => SipStack }): MediaEngine {
-  const anchorWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
-  if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { anchorWorkers });
+  const relayWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
+  if (config.engine === 'rtpengine') return new RtpengineEngine(config.rtpengine, logger, { relayWorkers });
   if (config.freeswitch.length === 0) throw new WabError('CONFIG_INVALID', 'media.freeswitch is empty');
   // A reload may bring the first number keyed with DTLS: the nudge, one socket, is there for it; rtpengine is not started for nothing.
   const nudge = config.webrtc === 'nudge';
   const front = webrtc && !nudge ? rtpengineInstances(config.rtpengine, logger) : [];
-  return new FreeswitchEngine({ servers: config.freeswitch, front, nudge, anchor: config.rtpengine.anchor, anchorWorkers, stack }, logger);
+  return new FreeswitchEngine({ servers: config.freeswitch, front, nudge, relay: config.rtpengine.anchor, relayWorkers, stack }, logger);
 }

@@ -33,7 +33,7 @@ function warningsOf(path: string, automaton: Automaton | null, before: readonly 
 }
 
 /**
- * A payload that two patterns share, as somebody would write it. Nearly any two patterns without anchors share the one text behind the other:
+ * A payload that two patterns share, as somebody would write it. Nearly any two patterns without relays share the one text behind the other:
  * what is longer than either by itself is no overlap that matters.
  */
 function shared(a: Automaton, b: Automaton): string | null {

@@ -1,4 +1,4 @@
-import { OutStream, type StreamFormat } from '../../lib/media/anchor/outStream.js';
+import { OutStream, type StreamFormat } from '../../lib/media/relay/outStream.js';
 
 export const META: StreamFormat = { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 };
 export const SILENCE = 'f8fffe';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { readWav } from '../../lib/media/recording/pcm.js';
+import { readWav } from '../../lib/media/prompts/pcm.js';
 import { domain, number } from '../helpers/service.js';
 import { openStage, pause, type Stage } from '../scenario/harness.js';
 import { freePort } from '../helpers/ports.js';

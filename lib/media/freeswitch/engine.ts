@@ -2,12 +2,12 @@ import { EventEmitter } from 'node:events';
 import { WabError } from '../../errors.js';
 import type { MediaConfig } from '../../config/types.js';
 import type { SipStack } from '../../sip/drachtio.js';
-import { AnchorPool } from '../anchor/anchorPool.js';
-import { AnchoredCall, lastPacketFrom } from '../anchored/call.js';
-import type { Wanted } from '../anchored/surroundings.js';
-import type { EngineNode } from '../anchored/sides.js';
+import { RelayPool } from '../relay/relayPool.js';
+import { MediaSession, lastPacketFrom } from '../session/session.js';
+import type { Wanted } from '../session/surroundings.js';
+import type { EngineNode } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
-import { RecordingShelf } from '../recording/shelf.js';
+import { RecordingShelf } from '../prompts/shelf.js';
 import type { Instance } from '../rtpengine/instance.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { Nudger } from './nudger.js';
@@ -16,9 +16,9 @@ import { FreeswitchServer } from './server.js';
 
 export interface FreeswitchEngineOptions {
   readonly servers: readonly FreeswitchAddress[];
-  /** Our anchor's address, as FreeSWITCH reaches it, and its worker threads. */
-  readonly anchor: string;
-  readonly anchorWorkers: number;
+  /** Our relay's address, as FreeSWITCH reaches it, and its worker threads. */
+  readonly relay: string;
+  readonly relayWorkers: number;
   /** Engines for Meta's side of numbers keyed with DTLS. */
   readonly front: readonly Instance[];
   /** FreeSWITCH takes those numbers itself, nudged (see nudger.ts). */
@@ -42,10 +42,10 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   readonly #options: FreeswitchEngineOptions;
   readonly #logger: MediaLogger;
   #servers: FreeswitchServer[];
-  readonly #anchors: AnchorPool;
+  readonly #relays: RelayPool;
   readonly #nudger: Nudger | null;
   readonly #recordings = new RecordingShelf();
-  readonly #calls = new Set<AnchoredCall>();
+  readonly #calls = new Set<MediaSession>();
   #closing: Promise<void> | null = null;
 
   constructor(options: FreeswitchEngineOptions, logger: MediaLogger) {
@@ -56,7 +56,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     // switch_core_cert_verify compares what switch_core_cert_extract_fingerprint has just written over the fingerprint of the SDP.
     if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: rtpengine does");
     this.#servers = options.servers.map((address) => this.#newServer(address));
-    this.#anchors = new AnchorPool(options.anchor, options.anchorWorkers, logger);
+    this.#relays = new RelayPool(options.relay, options.relayWorkers, logger);
     for (const node of options.front) {
       node.on('down', (reason) => this.#lost(node, reason));
       node.lastPacket = () => lastPacketFrom(this.#calls, node);
@@ -86,16 +86,16 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   get faults(): number {
-    return this.#anchors.faults;
+    return this.#relays.faults;
   }
 
   get healthy(): boolean {
-    return this.#closing === null && this.#anchors.healthy && this.#servers.some((server) => server.healthy && !server.draining);
+    return this.#closing === null && this.#relays.healthy && this.#servers.some((server) => server.healthy && !server.draining);
   }
 
   async start(): Promise<void> {
     try {
-      await Promise.all([this.#anchors.start(), this.#nudger?.open(this.#options.anchor), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
+      await Promise.all([this.#relays.start(), this.#nudger?.open(this.#options.relay), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
     } catch (error) {
       await this.close();
       throw error;
@@ -103,10 +103,10 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   openCall(options: MediaCallOptions): MediaCall {
-    const call = new AnchoredCall(options, {
+    const call = new MediaSession(options, {
       pick: (wanted) => this.#pick(wanted),
-      anchors: this.#anchors,
-      anchorAddress: this.#options.anchor,
+      relays: this.#relays,
+      relayAddress: this.#options.relay,
       recordings: this.#recordings,
       logger: this.#logger,
       closed: (one) => this.#calls.delete(one),
@@ -126,7 +126,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
 
   async #stop(): Promise<void> {
     await Promise.allSettled([...this.#calls].map((call) => call.close()));
-    await Promise.allSettled([this.#anchors.close(), ...[...this.#servers, ...this.#options.front].map((node) => node.close())]);
+    await Promise.allSettled([this.#relays.close(), ...[...this.#servers, ...this.#options.front].map((node) => node.close())]);
     this.#nudger?.close();
   }
 

@@ -1,14 +1,14 @@
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { audioCodec, eventCodec, metaAnswer, metaOffer, readMetaAnswer, writeSdp, type AudioSection, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
-import type { Remote } from '../anchor/messages.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
-import type { MetaSide, MetaSideResult, SideEvents } from '../anchored/sides.js';
+import type { Remote } from '../relay/messages.js';
+import type { RelayCodec } from '../relay/rtp.js';
+import type { MetaSide, MetaSideResult, SideEvents } from '../session/sides.js';
 import { ChannelPair, placeholder, unreachable } from './pair.js';
 import type { FreeswitchServer } from './server.js';
 
 /**
- * Meta ⇄ FreeSWITCH ⇄ anchor on a number keyed with SDES: one codec on both channels, so that packets, events among them, pass with
+ * Meta ⇄ FreeSWITCH ⇄ relay on a number keyed with SDES: one codec on both channels, so that packets, events among them, pass with
  * their timestamps; the outgoing stream has the SSRC we announce.
  */
 export class FreeswitchMetaSide implements MetaSide {
@@ -71,7 +71,7 @@ export class FreeswitchMetaSide implements MetaSide {
     return {
       media, secure: () => this.#reach(media),
       remote: { address: towardsAnchor.address, port: towardsAnchor.port },
-      format: { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
+      format: { codec: media.codec.name as RelayCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
     };
   }
 }

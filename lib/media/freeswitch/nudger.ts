@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { WabError } from '../../errors.js';
 import type { IceCandidate } from '../../sdp/index.js';
-import type { Remote } from '../anchor/messages.js';
+import type { Remote } from '../relay/messages.js';
 import { controlledCheck } from './stun.js';
 import { udpFamily } from '../../util/hostPort.js';
 

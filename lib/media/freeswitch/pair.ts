@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SipHeaders } from '../../sip/drachtio.js';
 import { WabError } from '../../errors.js';
 import { writeSdp, type AudioSection, type SdesKey, type SdpCodec } from '../../sdp/index.js';
-import type { Remote } from '../anchor/messages.js';
-import type { SideEvents } from '../anchored/sides.js';
+import type { Remote } from '../relay/messages.js';
+import type { SideEvents } from '../session/sides.js';
 import type { Channel, ChannelKind } from './channel.js';
 import type { FreeswitchServer } from './server.js';
 
@@ -15,7 +15,7 @@ export const NOWHERE = 9;
 const MOVE_ATTEMPTS = 3;
 const MOVED_WITHIN = [5, 5, 5, 5, 5, 10, 10, 20, 40, 60];
 
-/** Two channels of one FreeSWITCH, joined: `outer` towards the world, `inner` towards our anchor. */
+/** Two channels of one FreeSWITCH, joined: `outer` towards the world, `inner` towards our relay. */
 export class ChannelPair {
   readonly #server: FreeswitchServer;
   readonly #local: Remote;
@@ -37,7 +37,7 @@ export class ChannelPair {
     return (await this.#open(kind, section, headers, (channel) => { this.#outer = channel; })).audio;
   }
 
-  /** Makes the inner channel, or another one for other codecs; join() puts it to use. Gives where the anchor sends. */
+  /** Makes the inner channel, or another one for other codecs; join() puts it to use. Gives where the relay sends. */
   async openInner(kind: ChannelKind, codecs: readonly SdpCodec[]): Promise<AudioSection> {
     return (await this.#open(kind, plainSection(this.#local, codecs), {}, (channel) => this.#inner.push(channel))).audio;
   }
@@ -138,7 +138,7 @@ function sectionSdp(audio: AudioSection, version: number): string {
   return writeSdp({ id: '1', version, bundle: false, sections: [{ audio: { ...audio, mid: null, direction: 'sendrecv' } }] });
 }
 
-/** Plain RTP with the anchor. */
+/** Plain RTP with the relay. */
 function plainSection(local: Remote, codecs: readonly SdpCodec[]): AudioSection {
   return {
     address: local.address, port: local.port, protocol: 'RTP/AVP', direction: 'sendrecv', rtcpMux: false, mid: null, codecs,

@@ -1,12 +1,12 @@
 import { audioCodec, peerAnswer, peerOffer, payloadMap, peerOfferCodecs, protocolInUse, readPeerAnswer, readPeerOffer, writeSdp, type AudioSection, type PeerMedia, type SdpCodec } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
 import type { SipHeaders } from '../../sip/drachtio.js';
-import type { Remote } from '../anchor/messages.js';
-import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
-import { chosenCodecs } from '../anchored/formats.js';
-import { reached } from '../anchored/latch.js';
-import { keepAddress, sameStream } from '../anchored/sameStream.js';
-import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
+import type { Remote } from '../relay/messages.js';
+import { clockRate, type RelayCodec } from '../relay/rtp.js';
+import { chosenCodecs } from '../session/formats.js';
+import { reached } from '../session/latch.js';
+import { keepAddress, sameStream } from '../session/sameStream.js';
+import type { PeerSide, PeerSideResult, SideEvents } from '../session/sides.js';
 import type { PeerMediaProfile } from '../types.js';
 import { ChannelPair, NOWHERE, placeholder } from './pair.js';
 import type { FreeswitchServer } from './server.js';
@@ -17,14 +17,14 @@ const NOWHERE_ELSE = 1;
 const TYPES = { opus: 111, events: 101 };
 
 /**
- * Anchor ⇄ FreeSWITCH ⇄ peer. A peer that speaks Meta's codec is relayed, digits and all. Another is transcoded, and FreeSWITCH makes
- * digits in units of the wrong clock then (48 kHz where 8 kHz is announced): it reports the peer's, which the anchor puts into
+ * Relay ⇄ FreeSWITCH ⇄ peer. A peer that speaks Meta's codec is relayed, digits and all. Another is transcoded, and FreeSWITCH makes
+ * digits in units of the wrong clock then (48 kHz where 8 kHz is announced): it reports the peer's, which the relay puts into
  * Meta's stream, and is told to send Meta's, each when it has ended.
  */
 export class FreeswitchPeerSide implements PeerSide {
   readonly #server: FreeswitchServer;
   readonly #local: Remote;
-  readonly #codec: AnchorCodec;
+  readonly #codec: RelayCodec;
   #profile: PeerMediaProfile;
   readonly #events: SideEvents;
   #pair: ChannelPair;
@@ -36,7 +36,7 @@ export class FreeswitchPeerSide implements PeerSide {
   /** What stands with the peer; null: nothing yet. */
   #taken: { readonly result: PeerSideResult; readonly towardsAnchor: AudioSection } | null = null;
 
-  constructor(server: FreeswitchServer, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
+  constructor(server: FreeswitchServer, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents) {
     this.#server = server;
     this.#local = local;
     this.#codec = codec;
@@ -113,7 +113,7 @@ export class FreeswitchPeerSide implements PeerSide {
     return this.#pair.packetsOfOuter();
   }
 
-  /** The anchor sees the peer's packets as they come, or one for each. */
+  /** The relay sees the peer's packets as they come, or one for each. */
   figures(): Promise<null> {
     return Promise.resolve(null);
   }

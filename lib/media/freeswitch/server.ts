@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
 import type { AudioSection } from '../../sdp/index.js';
 import type { SipHeaders, SipStack } from '../../sip/drachtio.js';
-import type { Remote } from '../anchor/messages.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
+import type { Remote } from '../relay/messages.js';
+import type { RelayCodec } from '../relay/rtp.js';
 import type { Keying } from '../../config/types.js';
-import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sides.js';
+import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import { Channel, type ChannelEvents, type ChannelKind } from './channel.js';
@@ -111,7 +111,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     return keying === 'dtls' && this.#nudger !== null ? new FreeswitchWebrtcSide(this, local, this.#nudger, events) : new FreeswitchMetaSide(this, local, events);
   }
 
-  peerSide(_id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
+  peerSide(_id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
     return new FreeswitchPeerSide(this, local, codec, profile, events);
   }
 

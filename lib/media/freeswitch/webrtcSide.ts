@@ -3,16 +3,16 @@ import { isIPv6 } from 'node:net';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { audioCodec, eventCodec, metaAnswer, metaOffer, readMetaAnswer, writeSdp, type AudioSection, type EnginePort, type IceCandidate, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
-import type { Remote } from '../anchor/messages.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
-import type { MetaSide, MetaSideResult, SideEvents } from '../anchored/sides.js';
+import type { Remote } from '../relay/messages.js';
+import type { RelayCodec } from '../relay/rtp.js';
+import type { MetaSide, MetaSideResult, SideEvents } from '../session/sides.js';
 import { codecsOf, ssrcHeader } from './metaSide.js';
 import type { Nudger } from './nudger.js';
 import { ChannelPair, placeholder } from './pair.js';
 import type { FreeswitchServer } from './server.js';
 
 /**
- * Meta ⇄ FreeSWITCH ⇄ anchor on a number keyed with DTLS (media.webrtc: nudge). FreeSWITCH gets Meta's candidates only when the stream
+ * Meta ⇄ FreeSWITCH ⇄ relay on a number keyed with DTLS (media.webrtc: nudge). FreeSWITCH gets Meta's candidates only when the stream
  * may begin: it checks at once, and what makes it say the DTLS hello does harm 20 s after its first check.
  */
 export class FreeswitchWebrtcSide implements MetaSide {
@@ -97,7 +97,7 @@ export class FreeswitchWebrtcSide implements MetaSide {
     if (!media.audio.ice?.candidates.some((one) => usable(one, own))) throw new WabError('SDP_UNACCEPTABLE', 'no usable ICE candidate');
     return {
       media, secure: () => this.#reach(media), remote: { address, port },
-      format: { codec: media.codec.name as AnchorCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
+      format: { codec: media.codec.name as RelayCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
     };
   }
 }

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
-import { AnchorPool } from '../anchor/anchorPool.js';
-import { AnchoredCall, lastPacketFrom } from '../anchored/call.js';
-import type { EngineNode } from '../anchored/sides.js';
+import { RelayPool } from '../relay/relayPool.js';
+import { MediaSession, lastPacketFrom } from '../session/session.js';
+import type { EngineNode } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
-import { RecordingShelf } from '../recording/shelf.js';
+import { RecordingShelf } from '../prompts/shelf.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import type { Instance } from './instance.js';
 import { RemoteInstance } from './remote.js';
@@ -14,8 +14,8 @@ import { splitHostPort } from '../../util/hostPort.js';
 
 
 export interface RtpengineEngineOptions {
-  /** Worker threads of the anchor. One carries several hundred calls; more only help where there are cores for them. */
-  readonly anchorWorkers: number;
+  /** Worker threads of the relay. One carries several hundred calls; more only help where there are cores for them. */
+  readonly relayWorkers: number;
 }
 
 /** MediaEngine on one rtpengine of ours or a pool of the operator's. */
@@ -24,9 +24,9 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   readonly #config: RtpengineConfig;
   readonly #logger: MediaLogger;
   readonly #instances: Instance[];
-  readonly #anchors: AnchorPool;
+  readonly #relays: RelayPool;
   readonly #recordings = new RecordingShelf();
-  readonly #calls = new Set<AnchoredCall>();
+  readonly #calls = new Set<MediaSession>();
   #closing: Promise<void> | null = null;
 
   constructor(config: RtpengineConfig, logger: MediaLogger, options: RtpengineEngineOptions) {
@@ -34,7 +34,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     this.#config = config;
     this.#logger = logger;
     this.#instances = rtpengineInstances(config, logger);
-    this.#anchors = new AnchorPool(config.anchor, options.anchorWorkers, logger);
+    this.#relays = new RelayPool(config.anchor, options.relayWorkers, logger);
     for (const instance of this.#instances) {
       instance.on('up', () => this.emit('up'));
       instance.on('down', (reason) => this.#lost(instance, reason));
@@ -43,16 +43,16 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   get faults(): number {
-    return this.#anchors.faults;
+    return this.#relays.faults;
   }
 
   get healthy(): boolean {
-    return this.#closing === null && this.#anchors.healthy && this.#instances.some((instance) => instance.healthy);
+    return this.#closing === null && this.#relays.healthy && this.#instances.some((instance) => instance.healthy);
   }
 
   async start(): Promise<void> {
     try {
-      await Promise.all([this.#anchors.start(), ...this.#instances.map((instance) => instance.start())]);
+      await Promise.all([this.#relays.start(), ...this.#instances.map((instance) => instance.start())]);
     } catch (error) {
       await this.close();
       throw error;
@@ -60,10 +60,10 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   openCall(options: MediaCallOptions): MediaCall {
-    const call = new AnchoredCall(options, {
+    const call = new MediaSession(options, {
       pick: ({ other, tried }) => (other !== null && other.healthy && !tried.has(other) ? other : this.#pick(tried, other)),
-      anchors: this.#anchors,
-      anchorAddress: this.#config.anchor,
+      relays: this.#relays,
+      relayAddress: this.#config.anchor,
       recordings: this.#recordings,
       logger: this.#logger,
       closed: (one) => this.#calls.delete(one),
@@ -94,7 +94,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
 
   async #stop(): Promise<void> {
     await Promise.allSettled([...this.#calls].map((call) => call.close()));
-    await Promise.allSettled([this.#anchors.close(), ...this.#instances.map((instance) => instance.close())]);
+    await Promise.allSettled([this.#relays.close(), ...this.#instances.map((instance) => instance.close())]);
   }
 
   /** `other`: the engine that the call is on, for where there is none better. */

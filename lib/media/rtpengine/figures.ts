@@ -1,4 +1,4 @@
-import type { EngineFigures } from '../anchored/stats.js';
+import type { EngineFigures } from '../session/stats.js';
 import type { Bencoded } from './bencode.js';
 import type { NgAnswer } from './ngClient.js';
 

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { after } from '../../util/after.js';
-import type { Remote } from '../anchor/messages.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
-import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../anchored/sides.js';
+import type { Remote } from '../relay/messages.js';
+import type { RelayCodec } from '../relay/rtp.js';
+import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import type { EngineCall } from './engineCall.js';
@@ -71,7 +71,7 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
     return new RtpengineMetaSide(this, id, local, events);
   }
 
-  peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
+  peerSide(id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
     return new RtpenginePeerSide(this, id, local, codec, profile, events);
   }
 

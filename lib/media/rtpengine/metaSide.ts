@@ -1,16 +1,16 @@
 import type { Keying } from '../../config/types.js';
 import { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, underOurNumbers, writeSdp, type AudioSection, type DtlsSetup, type EnginePort, type IceCandidate, type MetaMedia, type OwnSource, type SdpCodec } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
-import type { Remote } from '../anchor/messages.js';
-import { chosenCodecs, metaFormat } from '../anchored/formats.js';
-import type { MetaSide, MetaSideResult, SideEvents } from '../anchored/sides.js';
+import type { Remote } from '../relay/messages.js';
+import { chosenCodecs, metaFormat } from '../session/formats.js';
+import type { MetaSide, MetaSideResult, SideEvents } from '../session/sides.js';
 import { engineSdp, EngineCall, ONE_SUITE } from './engineCall.js';
 import type { Instance } from './instance.js';
 import { INTERFACES } from './process.js';
 
 /** Tags of the two sides of Meta's engine call. */
 const META = 'meta';
-const ANCHOR = 'anchor';
+const RELAY = 'relay';
 
 /**
  * Events under a name the engine does not know: taken as telephone-event/8000 beside Opus at 48000, rtpengine 10.5.3
@@ -24,8 +24,8 @@ function engineCodecs(codec: SdpCodec, events: SdpCodec | null): SdpCodec[] {
   return events ? [codec, opaque(events)] : [codec];
 }
 
-/** The plain RTP section of the anchor. */
-export function anchorSection(local: Remote, codecs: SdpCodec[]): AudioSection {
+/** The plain RTP section of the relay. */
+export function relaySection(local: Remote, codecs: SdpCodec[]): AudioSection {
   return {
     address: local.address, port: local.port, protocol: 'RTP/AVP', direction: 'sendrecv', rtcpMux: true, mid: null, codecs,
     ptime: 20, maxptime: null, sdes: [], ice: null, dtls: null,
@@ -59,15 +59,15 @@ export class RtpengineMetaSide implements MetaSide {
   }
 }
 
-/** Answers Meta's offer: Meta ⇄ engine ⇄ anchor. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
+/** Answers Meta's offer: Meta ⇄ engine ⇄ relay. @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
 async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia, source: OwnSource): Promise<MetaSideResult> {
   const dtls = media.keying === 'dtls';
-  const answer = anchorSdp(local, engineCodecs(media.codec, media.events));
+  const answer = relaySdp(local, engineCodecs(media.codec, media.events));
   const exchange = async (section: string, again: boolean): Promise<{ towardsAnchor: AudioSection; port: EnginePort }> => {
-    const towardsAnchor = await call.offer(META, again ? ANCHOR : null, section, {
-      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['accept', 'offer'], direction: [INTERFACES.meta, INTERFACES.anchor],
+    const towardsAnchor = await call.offer(META, again ? RELAY : null, section, {
+      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['accept', 'offer'], direction: [INTERFACES.meta, INTERFACES.relay],
     });
-    const port = await call.answer(META, ANCHOR, answer, { ICE: dtls ? 'force' : 'remove', 'rtcp-mux': media.audio.rtcpMux ? ['accept', 'require'] : ['reject'] });
+    const port = await call.answer(META, RELAY, answer, { ICE: dtls ? 'force' : 'remove', 'rtcp-mux': media.audio.rtcpMux ? ['accept', 'require'] : ['reject'] });
     return { towardsAnchor, port };
   };
   const { towardsAnchor, port } = await exchange(dtls ? waiting(media) : forEngine(media), false);
@@ -117,9 +117,9 @@ async function offerMetaSide(call: EngineCall, local: Remote, keying: Keying, g7
 
 function offerToMeta(call: EngineCall, local: Remote, keying: Keying, g711: boolean, again: boolean): Promise<EnginePort> {
   const codecs = metaOfferCodecs(g711).map((codec) => (codec.name === 'telephone-event' ? opaque(codec) : codec));
-  return call.offer(ANCHOR, again ? META : null, anchorSdp(local, codecs), {
+  return call.offer(RELAY, again ? META : null, relaySdp(local, codecs), {
     'transport-protocol': keying === 'dtls' ? 'UDP/TLS/RTP/SAVPF' : 'RTP/SAVP', ...(keying === 'dtls' ? { SDES: ['off'] } : { DTLS: 'off', SDES: ONE_SUITE }),
-    ICE: keying === 'dtls' ? 'force' : 'remove', 'rtcp-mux': ['require'], direction: [INTERFACES.anchor, INTERFACES.meta],
+    ICE: keying === 'dtls' ? 'force' : 'remove', 'rtcp-mux': ['require'], direction: [INTERFACES.relay, INTERFACES.meta],
   });
 }
 
@@ -127,10 +127,10 @@ function offerToMeta(call: EngineCall, local: Remote, keying: Keying, g711: bool
 async function acceptMetaSide(call: EngineCall, local: Remote, answer: string, keying: Keying, g711: boolean): Promise<MetaSideResult> {
   const media = readMetaAnswer(answer, keying);
   const named = metaOfferCodecs(g711);
-  // The engine translates no numbers where it transcodes nothing: it keeps to ours, and the anchor sends under Meta's.
+  // The engine translates no numbers where it transcodes nothing: it keeps to ours, and the relay sends under Meta's.
   const forEngines = underOurNumbers(named, media);
   const dtls = media.keying === 'dtls';
-  const accept = (section: string): Promise<AudioSection> => call.answer(ANCHOR, META, section, { ICE: 'remove', 'rtcp-mux': ['accept'] });
+  const accept = (section: string): Promise<AudioSection> => call.answer(RELAY, META, section, { ICE: 'remove', 'rtcp-mux': ['accept'] });
   const towardsAnchor = await accept(dtls ? waiting(forEngines) : forEngine(forEngines));
   const secure = !dtls ? null : () => beginDtls(call, forEngines, async (section) => {
     await offerToMeta(call, local, keying, g711, true);
@@ -143,6 +143,6 @@ function forEngine(media: MetaMedia): string {
   return engineSdp({ ...media.audio, direction: 'sendrecv', codecs: engineCodecs(media.codec, media.events), ice: null, dtls: null });
 }
 
-function anchorSdp(local: Remote, codecs: SdpCodec[]): string {
-  return engineSdp(anchorSection(local, codecs));
+function relaySdp(local: Remote, codecs: SdpCodec[]): string {
+  return engineSdp(relaySection(local, codecs));
 }

@@ -3,19 +3,19 @@ import {
   type AudioSection, type EnginePort, type PayloadMap, type PeerMedia, type PeerSdpProfile, type SdpCodec,
 } from '../../sdp/index.js';
 import { WabError } from '../../errors.js';
-import type { Remote } from '../anchor/messages.js';
-import type { EventUnit, StreamFormat } from '../anchor/outStream.js';
-import { clockRate, type AnchorCodec } from '../anchor/rtp.js';
-import { chosenCodecs, passedFormat } from '../anchored/formats.js';
-import { reached } from '../anchored/latch.js';
-import { keepAddress, sameStream } from '../anchored/sameStream.js';
-import type { PeerSide, PeerSideResult, SideEvents } from '../anchored/sides.js';
-import type { EngineFigures } from '../anchored/stats.js';
+import type { Remote } from '../relay/messages.js';
+import type { EventUnit, StreamFormat } from '../relay/outStream.js';
+import { clockRate, type RelayCodec } from '../relay/rtp.js';
+import { chosenCodecs, passedFormat } from '../session/formats.js';
+import { reached } from '../session/latch.js';
+import { keepAddress, sameStream } from '../session/sameStream.js';
+import type { PeerSide, PeerSideResult, SideEvents } from '../session/sides.js';
+import type { EngineFigures } from '../session/stats.js';
 import type { PeerMediaProfile } from '../types.js';
 import { engineSdp, EngineCall, PEER_SUITES } from './engineCall.js';
 import { engineFigures, enginePackets, engineSource } from './figures.js';
 import type { Instance } from './instance.js';
-import { anchorSection, opaque } from './metaSide.js';
+import { relaySection, opaque } from './metaSide.js';
 import type { NgCommand } from './ngClient.js';
 import { INTERFACES } from './process.js';
 
@@ -31,10 +31,10 @@ const AS_DESCRIBED = [...GENERATE, 'strict-source', 'endpoint-learning-off'];
 const FIRST_COMES = [...GENERATE, 'strict-source', 'endpoint-learning-immediate'];
 
 const PEER = 'peer';
-const ANCHOR = 'anchor';
+const RELAY = 'relay';
 
-/** Payload type of events on the anchor's side of a peer's engine call. */
-const ANCHOR_EVENTS = 102;
+/** Payload type of events on the relay's side of a peer's engine call. */
+const RELAY_EVENTS = 102;
 
 /**
  * How the engine is to encode Opus for us: mono, as the peers' G.711 and G.722 are, and at the rate Meta asks for (META-SIP §6.1,
@@ -53,18 +53,18 @@ function also(codec: SdpCodec, types: readonly number[]): SdpCodec[] {
 }
 
 /**
- * One peer leg's engine call: anchor ⇄ engine ⇄ peer. `codec` is what the anchor speaks, that is, Meta's.
- * Transcoding, the engine wants events on the audio's clock and then scales their durations: the anchor speaks telephone-event/48000
+ * One peer leg's engine call: relay ⇄ engine ⇄ peer. `codec` is what the relay speaks, that is, Meta's.
+ * Transcoding, the engine wants events on the audio's clock and then scales their durations: the relay speaks telephone-event/48000
  * beside Opus there. Passing Opus through, events are hidden from the engine (see opaque) and pass as they come.
  *
  * Payload numbers: the engine knows one map for both directions of the peer's side. What it passes through it does not translate: it is told
- * our numbers and the anchor uses the peer's. What it transcodes it has to send under the peer's own, which it does (10.5.3) for a side that
+ * our numbers and the relay uses the peer's. What it transcodes it has to send under the peer's own, which it does (10.5.3) for a side that
  * offers: an answer with other numbers than our offer had is turned into an offer of the peer's.
  */
 export class RtpenginePeerSide implements PeerSide {
   readonly #call: EngineCall;
   readonly #local: Remote;
-  readonly #codec: AnchorCodec;
+  readonly #codec: RelayCodec;
   readonly #profile: PeerMediaProfile & Pick<PeerSdpProfile, 'suites'>;
   #port: EnginePort | null = null;
   /** The codecs of our own description, as the peer knows them. */
@@ -74,7 +74,7 @@ export class RtpenginePeerSide implements PeerSide {
   /** The exchange that gave the engine what stands, once more. */
   #again: () => Promise<unknown> = () => Promise.resolve();
 
-  constructor(instance: Instance, id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents) {
+  constructor(instance: Instance, id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents) {
     this.#call = new EngineCall(instance, id, GENERATE, (reason) => events.lost(reason));
     this.#local = local;
     this.#codec = codec;
@@ -83,9 +83,9 @@ export class RtpenginePeerSide implements PeerSide {
 
   async offer(id: string, version: number): Promise<string> {
     const wanted = this.#profile.codecs.filter((name) => name !== this.#codec);
-    const codecs = [forEngine(this.#anchorAudio()), this.#anchorEvents()];
-    const port = await this.#call.offer(ANCHOR, null, engineSdp(anchorSection(this.#local, codecs)), {
-      ...security(this.#profile.srtp !== 'none'), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: 20,
+    const codecs = [forEngine(this.#relayAudio()), this.#relayEvents()];
+    const port = await this.#call.offer(RELAY, null, engineSdp(relaySection(this.#local, codecs)), {
+      ...security(this.#profile.srtp !== 'none'), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.relay, INTERFACES.peers], ptime: 20,
       codec: { mask: this.#profile.codecs.includes(this.#codec) ? [] : [this.#codec], transcode: wanted, set: [ENGINE_OPUS] },
     });
     this.#port = port;
@@ -102,7 +102,7 @@ export class RtpenginePeerSide implements PeerSide {
     const map = payloadMap(this.#named, media);
     if (!this.#turned) {
       const remote = await this.#answers(media);
-      if (this.#passes(media) || numberedAlike(this.#named, media)) return this.#result(media, map, remote, [ANCHOR_EVENTS]);
+      if (this.#passes(media) || numberedAlike(this.#named, media)) return this.#result(media, map, remote, [RELAY_EVENTS]);
     }
     const known = this.#port;
     const { port, towardsAnchor, events } = await this.#turn(media, map, true);
@@ -124,7 +124,7 @@ export class RtpenginePeerSide implements PeerSide {
     return { ...this.#result(media, map, towardsAnchor, events), sdp: writeSdp(peerAnswer(media, port, this.#profile, id, version)) };
   }
 
-  /** The peer's description as an offer to the engine, answered by the anchor. Gives the engine's port for the peer, and what the anchor is to know. */
+  /** The peer's description as an offer to the engine, answered by the relay. Gives the engine's port for the peer, and what the relay is to know. */
   async #turn(media: PeerMedia, { takes }: PayloadMap, again: boolean): Promise<{ port: EnginePort; towardsAnchor: AudioSection; events: readonly number[] }> {
     const passes = this.#passes(media);
     const section = this.#forEngine(media);
@@ -132,33 +132,33 @@ export class RtpenginePeerSide implements PeerSide {
     const further = passes ? [] : [...also(forEngine(media.codec), takes.audio), ...(media.events ? also(media.events, takes.events) : [])];
     const codecs = [...section.codecs, ...further.filter(({ payloadType }) => section.codecs.every((codec) => codec.payloadType !== payloadType))];
     const describe = (to: string | null): Promise<AudioSection & EnginePort> => this.#call.offer(PEER, to, engineSdp({ ...section, codecs }), {
-      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['offer'], direction: [INTERFACES.peers, INTERFACES.anchor], ptime: 20, flags: this.#sources(media),
+      'transport-protocol': 'RTP/AVP', ICE: 'remove', 'rtcp-mux': ['offer'], direction: [INTERFACES.peers, INTERFACES.relay], ptime: 20, flags: this.#sources(media),
       codec: passes ? undefined : { mask: [media.codec.name], transcode: [this.#codec === 'opus' ? ENGINE_OPUS : this.#codec] },
     });
-    const towardsAnchor = await describe(again ? ANCHOR : null);
+    const towardsAnchor = await describe(again ? RELAY : null);
     const audio = towardsAnchor.codecs.find((codec) => codec.name === this.#codec);
     if (!audio) throw new WabError('MEDIA_REFUSED', `the engine does not transcode ${media.codec.name} to ${this.#codec}`);
     const events = passes ? null : towardsAnchor.codecs.find((codec) => codec.name === 'telephone-event' && codec.clockRate === clockRate(this.#codec)) ?? null;
     const [own = audio, ownEvents = null] = passes ? [audio] : this.#steady(audio, events);
-    const answer = (): Promise<AudioSection & EnginePort> => this.#call.answer(PEER, ANCHOR, engineSdp(anchorSection(this.#local, chosenCodecs({ codec: own, events: ownEvents }))), { 'rtcp-mux': ['demux'], ICE: 'remove' });
+    const answer = (): Promise<AudioSection & EnginePort> => this.#call.answer(PEER, RELAY, engineSdp(relaySection(this.#local, chosenCodecs({ codec: own, events: ownEvents }))), { 'rtcp-mux': ['demux'], ICE: 'remove' });
     const port = await answer();
-    this.#again = () => describe(ANCHOR).then(answer);
+    this.#again = () => describe(RELAY).then(answer);
     this.#turned = true;
     return { port, towardsAnchor: { ...towardsAnchor, codecs: [own, audio] }, events: [ownEvents, events].flatMap((one) => one?.payloadType ?? []) };
   }
 
   /** The same stream once more, with packets of `ms` towards the peer: two lengths make the engine transcode (rtpengine README, "ptime"). */
   async repacketise(media: PeerMedia, ms: number): Promise<PeerSideResult> {
-    await this.#call.offer(ANCHOR, PEER, engineSdp(anchorSection(this.#local, [forEngine(this.#anchorAudio())])), {
-      ...security(media.audio.sdes.length > 0), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.anchor, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
+    await this.#call.offer(RELAY, PEER, engineSdp(relaySection(this.#local, [forEngine(this.#relayAudio())])), {
+      ...security(media.audio.sdes.length > 0), ICE: 'remove', 'rtcp-mux': ['demux'], direction: [INTERFACES.relay, INTERFACES.peers], ptime: ms, codec: { set: [ENGINE_OPUS] },
     });
     const remote = await this.#answers(media);
-    return this.#result(media, payloadMap(this.#named, media), remote, [ANCHOR_EVENTS], ms);
+    return this.#result(media, payloadMap(this.#named, media), remote, [RELAY_EVENTS], ms);
   }
 
-  /** The peer's description as the answer to an offer of the anchor's. */
+  /** The peer's description as the answer to an offer of the relay's. */
   #answers(media: PeerMedia): Promise<AudioSection> {
-    const answer = (): Promise<AudioSection> => this.#call.answer(ANCHOR, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove', flags: this.#sources(media) });
+    const answer = (): Promise<AudioSection> => this.#call.answer(RELAY, PEER, engineSdp(this.#forEngine(media)), { 'rtcp-mux': ['accept'], ICE: 'remove', flags: this.#sources(media) });
     this.#again = answer;
     return answer();
   }
@@ -196,11 +196,11 @@ export class RtpenginePeerSide implements PeerSide {
   }
 
   /**
-   * The anchor's answer to numbers that the engine chose. Each time it chooses others, and what it knew before goes on under those of then: with
+   * The relay's answer to numbers that the engine chose. Each time it chooses others, and what it knew before goes on under those of then: with
    * numbers of ours that never change, nothing comes under one that means something else by now. An answer of which some are the engine's it does not take.
    */
   #steady(audio: SdpCodec, events: SdpCodec | null): SdpCodec[] {
-    const ours = chosenCodecs({ codec: { ...audio, payloadType: this.#anchorAudio().payloadType }, events: events && { ...events, payloadType: ANCHOR_EVENTS } });
+    const ours = chosenCodecs({ codec: { ...audio, payloadType: this.#relayAudio().payloadType }, events: events && { ...events, payloadType: RELAY_EVENTS } });
     const chosen = chosenCodecs({ codec: audio, events });
     return chosen.some(({ payloadType }) => ours.some((one) => one.payloadType === payloadType)) ? chosen : ours;
   }
@@ -209,13 +209,13 @@ export class RtpenginePeerSide implements PeerSide {
   #passedFormat(map: PayloadMap, unit: EventUnit): StreamFormat {
     const format = passedFormat(this.#codec, map, unit);
     const { audio = [], events = [] } = format.takes ?? {};
-    if (map.sends.events === null || audio.includes(ANCHOR_EVENTS) || events.some(({ type }) => type === ANCHOR_EVENTS)) return format;
-    return { ...format, takes: { audio, events: [...events, { type: ANCHOR_EVENTS, unit: clockRate(this.#codec) }] } };
+    if (map.sends.events === null || audio.includes(RELAY_EVENTS) || events.some(({ type }) => type === RELAY_EVENTS)) return format;
+    return { ...format, takes: { audio, events: [...events, { type: RELAY_EVENTS, unit: clockRate(this.#codec) }] } };
   }
 
-  /** `engineEvents`: what the engine and the anchor call events between them, the one to send first. An event that the engine does not know it passes on as it came. */
+  /** `engineEvents`: what the engine and the relay call events between them, the one to send first. An event that the engine does not know it passes on as it came. */
   #transcodedFormat({ sends, takes }: PayloadMap, towardsAnchor: AudioSection, engineEvents: readonly number[], wireUnit: EventUnit): StreamFormat {
-    const first = this.#anchorAudio().payloadType;
+    const first = this.#relayAudio().payloadType;
     const numbers = towardsAnchor.codecs.filter((codec) => codec.name === this.#codec).map(({ payloadType }) => payloadType);
     const [audioType = first] = numbers;
     const [eventType = null] = sends.events === null ? [] : engineEvents;
@@ -223,7 +223,7 @@ export class RtpenginePeerSide implements PeerSide {
     // What the first answer agreed on stays in use beside what came later.
     const events = new Map<number, EventUnit>();
     for (const type of takes.events) events.set(type, wireUnit);
-    for (const type of eventType === null ? [] : [ANCHOR_EVENTS, ...engineEvents]) events.set(type, unit);
+    for (const type of eventType === null ? [] : [RELAY_EVENTS, ...engineEvents]) events.set(type, unit);
     const audio = [...new Set([audioType, first, ...numbers])].filter((type) => type === audioType || !events.has(type));
     events.delete(audioType);
     return { codec: this.#codec, audioType, eventType, eventUnit: unit, takes: { audio, events: [...events].map(([type, one]) => ({ type, unit: one })) } };
@@ -235,7 +235,7 @@ export class RtpenginePeerSide implements PeerSide {
     return this.#profile.latch === undefined ? AS_DESCRIBED : FIRST_COMES;
   }
 
-  /** The peer speaks what the anchor speaks. */
+  /** The peer speaks what the relay speaks. */
   #passes(media: PeerMedia): boolean {
     return media.codec.name === this.#codec;
   }
@@ -247,12 +247,12 @@ export class RtpenginePeerSide implements PeerSide {
     return { ...reached(media.audio, this.#profile.latch), protocol: protocolInUse(media.audio), direction: 'sendrecv', codecs: chosenCodecs({ codec: forEngine(codec), events: hidden }) };
   }
 
-  #anchorAudio(): SdpCodec {
+  #relayAudio(): SdpCodec {
     return this.#codec === 'opus' ? audioCodec('opus', 111, 'maxaveragebitrate=20000;minptime=20;useinbandfec=1') : audioCodec(this.#codec);
   }
 
-  #anchorEvents(): SdpCodec {
-    return eventCodec(ANCHOR_EVENTS, clockRate(this.#codec));
+  #relayEvents(): SdpCodec {
+    return eventCodec(RELAY_EVENTS, clockRate(this.#codec));
   }
 }
 

@@ -11,7 +11,7 @@ import { withTimeout } from '../../util/withTimeout.js';
 import { udpFamily } from '../../util/hostPort.js';
 
 /** Names of the engine's interfaces, also those an engine of the operator's must have. */
-export const INTERFACES = { meta: 'meta', peers: 'peers', anchor: 'anchor' } as const;
+export const INTERFACES = { meta: 'meta', peers: 'peers', relay: 'relay' } as const;
 
 /** How long a program asked to stop may take before it is killed, in milliseconds. */
 const STOP_PATIENCE = 3000;
@@ -55,7 +55,7 @@ export function engineArguments(config: RtpengineConfig, control: number): strin
     '--config-file=none', '--foreground', '--log-stderr', '--no-log-timestamps', '--log-level=4', '--log-level-ice=7', '--table=-1', '--no-redis-required',
     `--interface=${INTERFACES.meta}/${config.interface.meta}`,
     `--interface=${INTERFACES.peers}/${config.interface.peers}`,
-    `--interface=${INTERFACES.anchor}/${config.anchor}`,
+    `--interface=${INTERFACES.relay}/${config.anchor}`,
     `--listen-ng=127.0.0.1:${control}`,
     `--port-min=${config.ports.first}`, `--port-max=${config.ports.last}`,
     `--timeout=${ENGINE_TIMEOUT}`, `--silent-timeout=${ENGINE_TIMEOUT}`, '--delete-delay=0',
@@ -109,7 +109,7 @@ export class EngineProcess {
       createInterface({ input: child.stderr }).on('line', (line) => {
         const text = last = line.slice(0, 500);
         if (text.includes('] ICE ') || text.includes(': [ice]')) this.#iceLine(text);
-        // What our anchor sends before DTLS is up is dropped, as it must be.
+        // What our relay sends before DTLS is up is dropped, as it must be.
         const expected = text.includes('no crypto suite was negotiated');
         if (/^(CRIT|EMERG|ALERT)\b/.test(text)) logger.error({ engine: 'rtpengine' }, text);
         else if (text.startsWith('ERR') && !expected) logger.warn({ engine: 'rtpengine' }, text);

@@ -23,7 +23,7 @@ export interface Automaton {
 }
 
 export interface BuildOptions {
-  /** 'whole': anchors are implied; 'search': the pattern may match anywhere. */
+  /** 'whole': relays are implied; 'search': the pattern may match anywhere. */
   readonly mode: 'whole' | 'search';
   readonly universe: Range;
   /** May stand anywhere without meaning: in every state (`always`), or once something was read (`inside`). */

@@ -12,7 +12,7 @@ export type PatternNode =
   | { readonly kind: 'choice'; readonly options: readonly PatternNode[] }
   | { readonly kind: 'repeat'; readonly part: PatternNode; readonly min: number; readonly max: number | null };
 
-/** One alternative of the top level with the anchors it was written with. */
+/** One alternative of the top level with the relays it was written with. */
 export interface Alternative {
   readonly node: PatternNode;
   readonly start: boolean;

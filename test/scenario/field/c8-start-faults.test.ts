@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { loadConfig } from '../../../lib/config/load.js';
 import type { WabError } from '../../../lib/errors.js';
 import { startService } from '../../../lib/app/compose.js';
-import { AnchorPool } from '../../../lib/media/anchor/anchorPool.js';
+import { RelayPool } from '../../../lib/media/relay/relayPool.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { makeCertificates } from '../../helpers/certificates.js';
 import { Command } from '../../helpers/command.js';
@@ -80,10 +80,10 @@ t.test('C8: an address that is not ours, a busy http.listen, and a wrong anchor 
   t.match(await fault(t, ['udp:127.0.0.1:0']), { code: 'MEDIA_UNAVAILABLE', message: /media\.rtpengine\.anchor: .*192\.0\.2\.1/ });
 });
 
-t.test('C8: a pool of anchors that was made and never started starts nothing, and ends', async (t) => {
+t.test('C8: a pool of relays that was made and never started starts nothing, and ends', async (t) => {
   const told: object[] = [];
   const quiet = (): void => { /* nothing */ };
-  const pool = new AnchorPool(foreign, 2, { debug: quiet, info: quiet, warn: quiet, error: (fields: object) => { told.push(fields); } });
+  const pool = new RelayPool(foreign, 2, { debug: quiet, info: quiet, warn: quiet, error: (fields: object) => { told.push(fields); } });
   await new Promise((resolve) => { setTimeout(resolve, 300); });
   t.same(told, []);
   t.notOk(pool.healthy);

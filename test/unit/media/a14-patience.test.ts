@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { AnchorCall, Side } from '../../../lib/media/anchor/anchorCall.js';
-import type { AnchorReport } from '../../../lib/media/anchor/messages.js';
+import { RelayCall, Side } from '../../../lib/media/relay/relayCall.js';
+import type { RelayReport } from '../../../lib/media/relay/messages.js';
 import { EventSocket } from '../../../lib/media/freeswitch/eventSocket.js';
 import { AwakeClock, patience } from '../../../lib/util/patience.js';
 import { NgClient } from '../../../lib/media/rtpengine/ngClient.js';
@@ -76,8 +76,8 @@ t.test('A14: an awake clock does not count what was slept through', async (t) =>
 const FORMAT = { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 } as const;
 
 t.test('A14: a starved worker is no silence of Meta, a silence is', async (t) => {
-  const reports: AnchorReport[] = [];
-  const call = new AnchorCall(1, (report) => reports.push(report));
+  const reports: RelayReport[] = [];
+  const call = new RelayCall(1, (report) => reports.push(report));
   call.added(new Side(call, 'meta', { address: '127.0.0.1', port: 9 }, FORMAT, { listens: true, sends: true }, 1, Math.random, () => undefined, null), 0);
   let now = performance.now();
   call.start(now, 5000);

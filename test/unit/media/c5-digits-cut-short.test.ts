@@ -1,5 +1,5 @@
 import t from 'tap';
-import { DigitQueue } from '../../../lib/media/anchor/digitQueue.js';
+import { DigitQueue } from '../../../lib/media/relay/digitQueue.js';
 
 /** What goes out, 20 ms after 20 ms: the digits with how long each lasted, and when the last ended. */
 function play(queue: DigitQueue, arrivals: readonly (readonly [at: number, event: number, durationMs: number])[]): { lasted: [number, number][]; endedAt: number } {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { EventReader } from '../../../lib/media/anchor/events.js';
+import { EventReader } from '../../../lib/media/relay/events.js';
 
 /** An RTP packet with an event; its payload begins at 12. */
 function packet({ marked = false, event = 2, end = false, duration = 960, ssrc = 1, seq = 0 }): Buffer {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isOfPeer, reached } from '../../../lib/media/anchored/latch.js';
+import { isOfPeer, reached } from '../../../lib/media/session/latch.js';
 import { openLegs } from '../../../lib/media/openLegs.js';
 import type { AudioSection } from '../../../lib/sdp/index.js';
 import { isPublic, isSameAddress } from '../../../lib/util/address.js';

@@ -2,10 +2,10 @@ import { Decoder, Encoder } from '@evan/opus';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { encodeFrames } from '../../../lib/media/recording/encode.js';
-import { readOggOpus } from '../../../lib/media/recording/ogg.js';
-import { readWav } from '../../../lib/media/recording/pcm.js';
-import { RecordingShelf, SHIPPED_MUSIC } from '../../../lib/media/recording/shelf.js';
+import { encodeFrames } from '../../../lib/media/prompts/encode.js';
+import { readOggOpus } from '../../../lib/media/prompts/ogg.js';
+import { readWav } from '../../../lib/media/prompts/pcm.js';
+import { RecordingShelf, SHIPPED_MUSIC } from '../../../lib/media/prompts/shelf.js';
 
 function wav(samples: Int16Array, rate: number, channels = 1): Buffer {
   const head = Buffer.alloc(44);

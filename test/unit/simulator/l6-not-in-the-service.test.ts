@@ -20,7 +20,7 @@ function loadedWith(entry: string): { files: Set<string>; packages: Set<string> 
 }
 
 t.test('L6: neither the command line nor the service loads the stand-ins, nor what only they need', (t) => {
-  for (const entry of ['lib/cli/main.ts', 'lib/app/compose.ts', 'lib/cli/run.ts', 'lib/cli/check.ts', 'lib/cli/doctor.ts', 'lib/sipserver/threadMain.ts', 'lib/media/anchor/worker.ts']) {
+  for (const entry of ['lib/cli/main.ts', 'lib/app/compose.ts', 'lib/cli/run.ts', 'lib/cli/check.ts', 'lib/cli/doctor.ts', 'lib/sipserver/threadMain.ts', 'lib/media/relay/worker.ts']) {
     const { files, packages } = loadedWith(entry);
     t.same([...files].filter((file) => file.startsWith('lib/simulator/') || file.endsWith('cli/simulate.ts')), [], entry);
     t.notOk(packages.has('werift'), entry);

@@ -1,5 +1,5 @@
-import type { SideCounters } from '../anchor/messages.js';
-import { FRAME_MS } from '../anchor/rtp.js';
+import type { SideCounters } from '../relay/messages.js';
+import { FRAME_MS } from '../relay/rtp.js';
 import type { LegMediaStats } from '../types.js';
 
 /** What an engine knows of one side of one of its calls. */
@@ -26,7 +26,7 @@ function estimateMos(lossShare: number, jitterMs: number, roundTripMs: number | 
 
 const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, eventsOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null, silentMs: Infinity, missedMs: 0 };
 
-/** How a peer's wire differs from the anchor's side of its engine call. */
+/** How a peer's wire differs from the relay's side of its engine call. */
 export interface PeerWire {
   readonly codec: string;
   readonly srtp: boolean;
@@ -45,7 +45,7 @@ const EVENT_OCTETS = 4;
 /** Octets of payload in a millisecond: 64 kbit/s for G.711 and G.722; Opus as we have the engine encode it (20 kbit/s). */
 const octetsPerMs = (codec: string): number => (codec === 'opus' ? 2.5 : 8);
 
-/** Statistics of Meta's leg: nothing is transcoded there, and the anchor sees every packet that could be decrypted. */
+/** Statistics of Meta's leg: nothing is transcoded there, and the relay sees every packet that could be decrypted. */
 export function metaStats(codec: string | null, keying: LegMediaStats['keying'], counters: SideCounters | null): LegMediaStats {
   const seen = counters ?? NO_COUNTERS;
   return legStats(codec, keying, seen, seen, null);
@@ -59,7 +59,7 @@ export function peerStats(wire: PeerWire | null, counters: SideCounters | null, 
 }
 
 function incoming(wire: PeerWire, seen: SideCounters, engine: EngineFigures | null): Pick<Traffic, 'packetsIn' | 'bytesIn'> {
-  // What is passed on the anchor counts itself; what is transcoded the engine counts without SRTP's tag.
+  // What is passed on the relay counts itself; what is transcoded the engine counts without SRTP's tag.
   if (wire.passes || !engine || engine.packets === 0) return seen;
   return { packetsIn: engine.packets, bytesIn: engine.bytes - engine.packets * RTP_HEADER };
 }
@@ -71,7 +71,7 @@ function outgoing(wire: PeerWire, seen: SideCounters): Pick<Traffic, 'packetsOut
   return { packetsOut: Math.floor(ms / wire.ptime) + seen.eventsOut, bytesOut: Math.round(ms * octetsPerMs(wire.codec)) + seen.eventsOut * EVENT_OCTETS };
 }
 
-/** Loss and jitter are the anchor's: the engine keeps the gaps in the sequence also where it transcodes. */
+/** Loss and jitter are the relay's: the engine keeps the gaps in the sequence also where it transcodes. */
 function legStats(codec: string | null, keying: LegMediaStats['keying'], seen: SideCounters, traffic: Traffic, engine: EngineFigures | null): LegMediaStats {
   const { packetsIn, packetsOut, bytesIn, bytesOut } = traffic;
   const jitterMs = seen.packetsIn > 1 ? Math.round(seen.jitterMs * 10) / 10 : null;

@@ -1,8 +1,8 @@
 import type { Keying } from '../../config/types.js';
-import type { AnchorPool } from '../anchor/anchorPool.js';
+import type { RelayPool } from '../relay/relayPool.js';
 import type { MediaLogger } from '../logger.js';
-import type { RecordingShelf } from '../recording/shelf.js';
-import type { AnchoredCall } from './call.js';
+import type { RecordingShelf } from '../prompts/shelf.js';
+import type { MediaSession } from './session.js';
 import type { EngineNode } from './sides.js';
 
 /** What an engine is wanted for. */
@@ -19,9 +19,9 @@ export interface Wanted {
 export interface CallSurroundings {
   /** A healthy engine not among `tried`. @throws WabError 'MEDIA_UNAVAILABLE'. */
   pick(wanted: Wanted): EngineNode;
-  readonly anchors: AnchorPool;
-  readonly anchorAddress: string;
+  readonly relays: RelayPool;
+  readonly relayAddress: string;
   readonly recordings: RecordingShelf;
   readonly logger: MediaLogger;
-  closed(call: AnchoredCall): void;
+  closed(call: MediaSession): void;
 }

@@ -1,12 +1,12 @@
 import type { Keying } from '../../config/types.js';
 import type { MetaMedia, OwnSource, PeerMedia } from '../../sdp/index.js';
-import type { Remote } from '../anchor/messages.js';
-import type { StreamFormat } from '../anchor/outStream.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
+import type { Remote } from '../relay/messages.js';
+import type { StreamFormat } from '../relay/outStream.js';
+import type { RelayCodec } from '../relay/rtp.js';
 import type { PeerMediaProfile } from '../types.js';
 import type { EngineFigures, PeerWire } from './stats.js';
 
-/** One engine of a pool, as a call sees it: it makes sides, each between the anchor and somebody outside. */
+/** One engine of a pool, as a call sees it: it makes sides, each between the relay and somebody outside. */
 export interface EngineNode {
   readonly address: string;
   /** Whether it can take new calls: it is there and answers in time. */
@@ -15,9 +15,9 @@ export interface EngineNode {
   responsive(): Promise<boolean>;
   /** Calls held there now; kept by those who open and close them. */
   calls: number;
-  /** `id` is unique to the side; `local` is the anchor's address as the engine reaches it. */
+  /** `id` is unique to the side; `local` is the relay's address as the engine reaches it. */
   metaSide(id: string, local: Remote, events: SideEvents, keying: Keying): MetaSide;
-  peerSide(id: string, local: Remote, codec: AnchorCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide;
+  peerSide(id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide;
 }
 
 /** What an engine tells of a side by itself. */
@@ -28,7 +28,7 @@ export interface SideEvents {
   digit(digit: string, durationMs: number): void;
 }
 
-/** What the anchor must know of Meta's side once it is negotiated. */
+/** What the relay must know of Meta's side once it is negotiated. */
 export interface MetaSideResult {
   /** SDP for Meta; null when it was Meta who answered. */
   readonly sdp: string | null;
@@ -39,7 +39,7 @@ export interface MetaSideResult {
   readonly secure: (() => Promise<void>) | null;
 }
 
-/** Meta ⇄ engine ⇄ anchor. All @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
+/** Meta ⇄ engine ⇄ relay. All @throws WabError 'SDP_UNACCEPTABLE', 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
 export interface MetaSide {
   /** Answers Meta's offer. */
   answer(media: MetaMedia, source: OwnSource): Promise<MetaSideResult>;
@@ -51,7 +51,7 @@ export interface MetaSide {
   close(): Promise<void>;
 }
 
-/** What the anchor must know of a peer leg once it is negotiated. */
+/** What the relay must know of a peer leg once it is negotiated. */
 export interface PeerSideResult {
   readonly remote: Remote;
   readonly format: StreamFormat;
@@ -62,7 +62,7 @@ export interface PeerSideResult {
   readonly unlatched: boolean;
 }
 
-/** Anchor ⇄ engine ⇄ peer, the anchor speaking Meta's codec. Errors as above. */
+/** Relay ⇄ engine ⇄ peer, the relay speaking Meta's codec. Errors as above. */
 export interface PeerSide {
   /** Our offer to the peer; `id` and `version` are those of its o= line. */
   offer(id: string, version: number): Promise<string>;
@@ -70,7 +70,7 @@ export interface PeerSide {
   takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult>;
   /** Answers the peer's offer, a first or a later one; `before` is what stands, so that an unchanged stream is left alone. */
   answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }>;
-  /** The same stream once more, with packets of `ms` towards the peer and of 20 ms towards the anchor; null where the engine cannot. */
+  /** The same stream once more, with packets of `ms` towards the peer and of 20 ms towards the relay; null where the engine cannot. */
   repacketise(media: PeerMedia, ms: number): Promise<PeerSideResult | null>;
   /** A digit towards the peer, where the engine takes them out of the stream. */
   sendDigit?(digit: string, durationMs: number): void;

@@ -1,9 +1,9 @@
 import { payloadMap, type MetaMedia, type PayloadMap, type SdpCodec } from '../../sdp/index.js';
-import type { EventUnit, StreamFormat } from '../anchor/outStream.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
+import type { EventUnit, StreamFormat } from '../relay/outStream.js';
+import type { RelayCodec } from '../relay/rtp.js';
 
-/** The format of a stream whose numbers reach the anchor as they are on the wire: no engine translates them. */
-export function passedFormat(codec: AnchorCodec, { sends, takes }: PayloadMap, eventUnit: EventUnit): StreamFormat {
+/** The format of a stream whose numbers reach the relay as they are on the wire: no engine translates them. */
+export function passedFormat(codec: RelayCodec, { sends, takes }: PayloadMap, eventUnit: EventUnit): StreamFormat {
   return {
     codec, audioType: sends.audio, eventType: sends.events, eventUnit,
     takes: { audio: takes.audio, events: takes.events.map((type) => ({ type, unit: eventUnit })) },
@@ -12,7 +12,7 @@ export function passedFormat(codec: AnchorCodec, { sends, takes }: PayloadMap, e
 
 /** The format of Meta's stream: event durations in 8 kHz units whatever the audio's clock (META-SIP §6.3). `named`: the codecs of our description. */
 export function metaFormat(media: MetaMedia, named: readonly SdpCodec[]): StreamFormat {
-  return passedFormat(media.codec.name as AnchorCodec, payloadMap(named, media), 8000);
+  return passedFormat(media.codec.name as RelayCodec, payloadMap(named, media), 8000);
 }
 
 /** Of what was offered or answered the chosen codec and its events. */

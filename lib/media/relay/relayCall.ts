@@ -2,7 +2,7 @@ import type { Flow } from '../../sdp/index.js';
 import { digitOf, EVENT_LOST_MS, EventReader } from './events.js';
 import { AwakeClock } from '../../util/patience.js';
 import { InStream } from './inStream.js';
-import type { AnchorCounters, AnchorReport, Remote, SideCounters, SideId } from './messages.js';
+import type { RelayCounters, RelayReport, Remote, SideCounters, SideId } from './messages.js';
 import { answerReport, RtcpSession } from './rtcp.js';
 import { OutStream, type EventUnit, type StreamFormat } from './outStream.js';
 import { Silence } from './silence.js';
@@ -41,7 +41,7 @@ export class Side {
   /** When anything came last, by the call's clock; -Infinity: never. */
   #heardAt = -Infinity;
 
-  constructor(readonly call: AnchorCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, public flow: Flow, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
+  constructor(readonly call: RelayCall, readonly id: SideId, public remote: Remote, public format: StreamFormat, public flow: Flow, ssrc: number, random: () => number, send: (packet: Buffer, remote: Remote) => void, cname: string | null) {
     this.#madeAt = call.ticks;
     this.incoming = new InStream(clockRate(format.codec));
     this.outgoing = new OutStream(format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => { if (!this.held) send(packet, this.remote); });
@@ -108,7 +108,7 @@ export class Side {
 }
 
 /** The packet path of one call: Meta's side, and the peer sides of which at most one is connected. */
-export class AnchorCall {
+export class RelayCall {
   readonly peers = new Map<number, Side>();
   meta: Side | null = null;
   /** What silences are counted by. */
@@ -118,9 +118,9 @@ export class AnchorCall {
   #started = false;
   #mediaTimeoutMs = 0;
   readonly #heard = new EventReader();
-  readonly #report: (report: AnchorReport) => void;
+  readonly #report: (report: RelayReport) => void;
 
-  constructor(readonly id: number, report: (report: AnchorReport) => void) {
+  constructor(readonly id: number, report: (report: RelayReport) => void) {
     this.#report = report;
   }
 
@@ -256,7 +256,7 @@ export class AnchorCall {
     }
   }
 
-  counters(): AnchorCounters {
+  counters(): RelayCounters {
     return {
       meta: this.meta?.counters() ?? null,
       peers: Object.fromEntries([...this.peers].map(([id, side]) => [id, side.counters()])),

@@ -3,41 +3,41 @@ import { EventEmitter } from 'node:events';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
-import { BOTH_WAYS, type AnchorHandle } from '../anchor/anchorPool.js';
-import { eventOf } from '../anchor/events.js';
-import type { AnchorCounters, Remote, SideId } from '../anchor/messages.js';
-import type { AnchorCodec } from '../anchor/rtp.js';
+import { BOTH_WAYS, type RelayHandle } from '../relay/relayPool.js';
+import { eventOf } from '../relay/events.js';
+import type { RelayCounters, Remote, SideId } from '../relay/messages.js';
+import type { RelayCodec } from '../relay/rtp.js';
 import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile } from '../types.js';
-import { AnchoredPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
+import { SessionPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
 import type { EngineNode, MetaSide, MetaSideResult } from './sides.js';
 import { metaStats, peerStats } from './stats.js';
 import type { CallSurroundings, Wanted } from './surroundings.js';
 
 const NOTHING: LegMediaStats = peerStats(null, null, null);
 
-/** A call with our anchor in the middle: one side of an engine towards Meta, one towards each peer. */
-export class AnchoredCall extends EventEmitter<MediaCallEvents> implements MediaCall, LegHost {
+/** A call with our relay in the middle: one side of an engine towards Meta, one towards each peer. */
+export class MediaSession extends EventEmitter<MediaCallEvents> implements MediaCall, LegHost {
   readonly #options: MediaCallOptions;
   readonly #around: CallSurroundings;
   readonly #source = { id: randomInt(1, 0xffff_ffff), cname: `wab-${randomInt(0x1_0000_0000).toString(36)}` };
-  readonly #legs = new Set<AnchoredPeerLeg>();
+  readonly #legs = new Set<SessionPeerLeg>();
   /** The engines in use, and by how many sides. */
   readonly #uses = new Map<EngineNode, number>();
   readonly #lostNodes = new Set<EngineNode>();
   /** Where Meta's side is. */
   #metaNode: EngineNode | null = null;
-  #anchor: AnchorHandle | null = null;
+  #relay: RelayHandle | null = null;
   #metaSide: MetaSide | null = null;
   #meta: MetaMedia | null = null;
-  /** What the anchor carries: Meta's codec; Opus until it is known, as Meta speaks it wherever it is offered (META-SIP §6.1). */
-  #codec: AnchorCodec = 'opus';
+  /** What the relay carries: Meta's codec; Opus until it is known, as Meta speaks it wherever it is offered (META-SIP §6.1). */
+  #codec: RelayCodec = 'opus';
   #offered: { readonly keying: Keying; readonly g711: boolean } | null = null;
   #secure: (() => Promise<void>) | null = null;
   #started = false;
   #legCount = 0;
-  #connected: AnchoredPeerLeg | null = null;
+  #connected: SessionPeerLeg | null = null;
   /** The leg whose figures stand for the peer: the one connected last. */
-  #lastLeg: AnchoredPeerLeg | null = null;
+  #lastLeg: SessionPeerLeg | null = null;
   #plays = 0;
   #closing: Promise<CallMediaStats> | null = null;
   #lost = false;
@@ -56,7 +56,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   async answerMeta(offer: string, options: { readonly keying: Keying }): Promise<string> {
     const media = readMetaOffer(offer, options.keying);
     // Peer legs may be made while the engine is still asked.
-    this.#codec = media.codec.name as AnchorCodec;
+    this.#codec = media.codec.name as RelayCodec;
     const result = await this.#onNode(media.keying, (side) => side.answer(media, this.#source));
     this.#metaReady(result);
     return result.sdp ?? '';
@@ -69,11 +69,11 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
 
   async takeMetaAnswer(answer: string): Promise<void> {
     const side = this.#metaSide;
-    if (!side || !this.#offered || !this.#anchor) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
+    if (!side || !this.#offered || !this.#relay) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
     const { keying, g711 } = this.#offered;
     const result = await side.accept(answer, keying, g711);
     if (this.#legs.size > 0 && result.media.codec.name !== this.#codec) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
-    this.#codec = result.media.codec.name as AnchorCodec;
+    this.#codec = result.media.codec.name as RelayCodec;
     this.#metaReady(result);
   }
 
@@ -81,7 +81,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     this.#meta = result.media;
     this.#secure = result.secure;
-    this.#anchor?.side('meta', result.remote, result.format, BOTH_WAYS, this.#source);
+    this.#relay?.side('meta', result.remote, result.format, BOTH_WAYS, this.#source);
     if (this.#started) this.#postStart();
   }
 
@@ -92,7 +92,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   }
 
   #postStart(): void {
-    this.#anchor?.post({ op: 'start', mediaTimeoutMs: this.#options.mediaTimeout * 1000 });
+    this.#relay?.post({ op: 'start', mediaTimeoutMs: this.#options.mediaTimeout * 1000 });
     this.#secure?.().catch((error: unknown) => {
       if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, err: error }, 'the stream towards Meta could not be begun');
     });
@@ -100,7 +100,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   }
 
   addPeerLeg(profile: PeerMediaProfile): PeerLeg {
-    const leg = new AnchoredPeerLeg((this.#legCount += 1), profile, this);
+    const leg = new SessionPeerLeg((this.#legCount += 1), profile, this);
     this.#legs.add(leg);
     return leg;
   }
@@ -108,30 +108,30 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   connect(leg: PeerLeg | null): void {
     this.#connected = [...this.#legs].find((candidate) => candidate === leg) ?? null;
     this.#lastLeg = this.#connected ?? this.#lastLeg;
-    this.#anchor?.post({ op: 'connect', side: this.#connected?.number ?? null });
+    this.#relay?.post({ op: 'connect', side: this.#connected?.number ?? null });
   }
 
   async play(source: { readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null): Promise<void> {
     const turn = (this.#plays += 1);
     if (source === null) {
-      await this.#anchor?.play(null, false);
+      await this.#relay?.play(null, false);
       return;
     }
     const frames = await this.#around.recordings.frames(source.file, this.#codec);
     // Another play or stop came while the file was read.
     if (turn !== this.#plays || this.#closing) return;
-    await this.#anchor?.play(frames, source.loop, source.yields ?? false);
+    await this.#relay?.play(frames, source.loop, source.yields ?? false);
   }
 
   sendDtmf(digit: string, durationMs: number): void {
     const event = eventOf(digit);
     // RFC 4733 §2.5.2.2 and Q.24: shorter than 40 ms is not heard as a digit; 8 s is the field's end at 8 kHz.
-    if (event !== null) this.#anchor?.post({ op: 'digit', event, durationMs: Math.min(8000, Math.max(40, durationMs)) });
+    if (event !== null) this.#relay?.post({ op: 'digit', event, durationMs: Math.min(8000, Math.max(40, durationMs)) });
   }
 
   async stats(): Promise<CallMediaStats> {
     if (this.#closing) return this.#closing;
-    const counters = await this.#anchor?.stats() ?? null;
+    const counters = await this.#relay?.stats() ?? null;
     const leg = this.#lastLeg;
     return {
       meta: this.#metaStats(counters),
@@ -147,7 +147,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   async #free(): Promise<CallMediaStats> {
     const leg = this.#lastLeg;
     await Promise.all([...this.#legs].map((one) => one.close()));
-    const [counters] = await Promise.all([this.#anchor?.close() ?? null, this.#metaSide?.close() ?? null]);
+    const [counters] = await Promise.all([this.#relay?.close() ?? null, this.#metaSide?.close() ?? null]);
     for (const node of this.#uses.keys()) if (!this.#lostNodes.has(node)) node.calls -= 1;
     this.#uses.clear();
     this.#around.closed(this);
@@ -157,7 +157,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     };
   }
 
-  #metaStats(counters: AnchorCounters | null): LegMediaStats {
+  #metaStats(counters: RelayCounters | null): LegMediaStats {
     return metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
   }
 
@@ -165,18 +165,18 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
   async #silent(side: SideId, whole: boolean): Promise<void> {
     if (side === 'meta') {
       if (await this.#metaNode?.responsive() !== false) this.emit('mediaTimeout');
-      else this.#anchor?.post({ op: 'watch', side });
+      else this.#relay?.post({ op: 'watch', side });
       return;
     }
     const leg = [...this.#legs].find(({ number }) => number === side);
     const silent = await leg?.isSilent(whole).catch(() => false) ?? false;
     if (leg !== undefined && silent && leg === this.#connected) this.emit('peerSilent', leg, leg.profile.mediaTimeout ?? 0);
-    else if (whole) this.#anchor?.post({ op: 'watch', side });
+    else if (whole) this.#relay?.post({ op: 'watch', side });
   }
 
   /** How long ago anything came from this engine, in milliseconds; Infinity: never, or nothing is known of it. */
   async lastPacketFrom(node: EngineNode): Promise<number> {
-    const counters = this.isOn(node) && this.#closing === null ? await this.#anchor?.stats() ?? null : null;
+    const counters = this.isOn(node) && this.#closing === null ? await this.#relay?.stats() ?? null : null;
     if (counters === null) return Infinity;
     const sides = [...(node === this.#metaNode ? [counters.meta] : []), ...[...this.#legs].filter((leg) => leg.isOn(node)).map((leg) => counters.peers[leg.number] ?? null)];
     return Math.min(...sides.map((side) => side?.silentMs ?? Infinity));
@@ -196,12 +196,12 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
 
   openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg {
     const node = this.#allocate('peer', null, tried);
-    const anchor = this.#anchor as AnchorHandle;
-    const side = node.peerSide(`${this.#options.id}-p${number}`, this.#local(anchor), this.#codec, profile, {
+    const relay = this.#relay as RelayHandle;
+    const side = node.peerSide(`${this.#options.id}-p${number}`, this.#local(relay), this.#codec, profile, {
       lost: (reason) => this.#peerSideLost(number, reason),
       digit: (digit, durationMs) => { if (this.#connected?.number === number) this.sendDtmf(digit, durationMs); },
     });
-    return { anchor, side, node, release: () => this.#release(node) };
+    return { relay, side, node, release: () => this.#release(node) };
   }
 
   frames(file: string): Promise<readonly Buffer[]> {
@@ -213,15 +213,15 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (this.#connected?.number === number) this.#gone(reason);
   }
 
-  legReady(leg: AnchoredPeerLeg): void {
-    if (leg === this.#connected) this.#anchor?.post({ op: 'connect', side: leg.number });
+  legReady(leg: SessionPeerLeg): void {
+    if (leg === this.#connected) this.#relay?.post({ op: 'connect', side: leg.number });
   }
 
-  strangerHeard(leg: AnchoredPeerLeg, address: string): void {
+  strangerHeard(leg: SessionPeerLeg, address: string): void {
     this.#around.logger.warn({ call: this.#options.id, leg: leg.number, address }, "a stranger sends media to a peer's leg; it is dropped");
   }
 
-  legClosed(leg: AnchoredPeerLeg): void {
+  legClosed(leg: SessionPeerLeg): void {
     if (leg === this.#connected) this.connect(null);
     this.#legs.delete(leg);
   }
@@ -232,7 +232,7 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     const tried = new Set<EngineNode>();
     for (;;) {
       const node = this.#metaNode = this.#allocate('meta', keying, tried);
-      const side = this.#metaSide = node.metaSide(`${this.#options.id}-m`, this.#local(this.#anchor as AnchorHandle), {
+      const side = this.#metaSide = node.metaSide(`${this.#options.id}-m`, this.#local(this.#relay as RelayHandle), {
         lost: (reason) => this.#gone(reason), digit: () => undefined,
       }, keying);
       try {
@@ -254,13 +254,13 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     const [other = null] = this.#uses.keys();
     const node = this.#around.pick({ role, keying, other, tried });
-    if (!this.#anchor) {
-      const anchor = this.#anchor = this.#around.anchors.open();
-      anchor.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
-      anchor.on('silent', (side, whole) => void this.#silent(side, whole));
-      anchor.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
-      anchor.on('length', (side, ms) => this.#repacketise(side, ms));
-      anchor.on('lost', (reason) => this.#gone(reason));
+    if (!this.#relay) {
+      const relay = this.#relay = this.#around.relays.open();
+      relay.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
+      relay.on('silent', (side, whole) => void this.#silent(side, whole));
+      relay.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
+      relay.on('length', (side, ms) => this.#repacketise(side, ms));
+      relay.on('lost', (reason) => this.#gone(reason));
     }
     const uses = this.#uses.get(node) ?? 0;
     if (uses === 0) node.calls += 1;
@@ -289,13 +289,13 @@ export class AnchoredCall extends EventEmitter<MediaCallEvents> implements Media
     });
   }
 
-  #local(anchor: AnchorHandle): Remote {
-    return { address: this.#around.anchorAddress, port: anchor.port };
+  #local(relay: RelayHandle): Remote {
+    return { address: this.#around.relayAddress, port: relay.port };
   }
 }
 
 /** How long ago the youngest packet of this engine came, of all that these calls have from it, in milliseconds; Infinity: there is none. */
-export async function lastPacketFrom(calls: Iterable<AnchoredCall>, node: EngineNode): Promise<number> {
+export async function lastPacketFrom(calls: Iterable<MediaSession>, node: EngineNode): Promise<number> {
   const ages = await Promise.all([...calls].map((call) => call.lastPacketFrom(node)));
   return ages.reduce((least, age) => Math.min(least, age), Infinity);
 }

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { AnchorPool } from '../../../lib/media/anchor/anchorPool.js';
+import { RelayPool } from '../../../lib/media/relay/relayPool.js';
 const logger = { debug() { /* quiet */ }, info() { /* quiet */ }, warn() { /* quiet */ }, error() { /* quiet */ } };
 t.test('a worker starts, carries a call, and ends', async (t) => {
-  const pool = new AnchorPool('127.0.0.1', 1, logger);
+  const pool = new RelayPool('127.0.0.1', 1, logger);
   await pool.start();
   t.ok(pool.healthy);
   const call = pool.open();
@@ -17,7 +17,7 @@ t.test('a worker starts, carries a call, and ends', async (t) => {
 
 t.test('C1: commands that a media thread cannot carry out cost the others nothing', async (t) => {
   const told: string[] = [];
-  const pool = new AnchorPool('127.0.0.1', 1, { ...logger, error: (fields: object) => { told.push((fields as { place?: string }).place ?? ''); } });
+  const pool = new RelayPool('127.0.0.1', 1, { ...logger, error: (fields: object) => { told.push((fields as { place?: string }).place ?? ''); } });
   t.teardown(() => pool.close());
   await pool.start();
   const [one, other] = [pool.open(), pool.open()];

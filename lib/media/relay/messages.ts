@@ -4,17 +4,17 @@ import type { StreamFormat } from './outStream.js';
 /** The side of a call a remote port belongs to: 'meta', or a peer leg's number. */
 export type SideId = 'meta' | number;
 
-/** Where an engine's port for one side is, as the anchor reaches it. */
+/** Where an engine's port for one side is, as the relay reaches it. */
 export interface Remote { readonly address: string; readonly port: number }
 
 /** From the service to the worker that carries the call. */
-export type AnchorCommand =
+export type RelayCommand =
   | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
       /** What comes from there is nobody's until it is admitted, and reported as a knock. False: as it was. */
       readonly shut: boolean;
       /** After how long a silence of a peer's is reported, see `silent`; 0: never. Meta's comes with `start`. */
       readonly timeoutMs: number;
-      /** Set for Meta's side: the anchor then does RTCP there. */
+      /** Set for Meta's side: the relay then does RTCP there. */
       readonly cname: string | null }
   /** Whether what comes from a side that was shut is the peer's; if not, the next packet knocks again. */
   | { readonly op: 'admit'; readonly call: number; readonly side: number; readonly admitted: boolean }
@@ -29,7 +29,7 @@ export type AnchorCommand =
   | { readonly op: 'close'; readonly call: number; readonly request: number }
   | { readonly op: 'stop' };
 
-/** Counters of one side, as the anchor sees them. */
+/** Counters of one side, as the relay sees them. */
 export interface SideCounters {
   readonly packetsIn: number;
   readonly bytesIn: number;
@@ -50,13 +50,13 @@ export interface SideCounters {
   readonly missedMs: number;
 }
 
-export interface AnchorCounters {
+export interface RelayCounters {
   readonly meta: SideCounters | null;
   readonly peers: Readonly<Record<number, SideCounters>>;
 }
 
 /** From the worker to the service. */
-export type AnchorReport =
+export type RelayReport =
   | { readonly op: 'ready'; readonly port: number }
   | { readonly op: 'dtmf'; readonly call: number; readonly digit: string; readonly durationMs: number }
   /** No RTP has come from a side that is to send, for its time-out (`whole`) or for half of that. From Meta's no RTCP either: that of a peer's is the engine's own. */
@@ -68,4 +68,4 @@ export type AnchorReport =
   | { readonly op: 'played'; readonly call: number; readonly play: number }
   /** An exception, and where it was caught. */
   | { readonly op: 'fault'; readonly place: string; readonly text: string }
-  | { readonly op: 'stats'; readonly request: number; readonly counters: AnchorCounters };
+  | { readonly op: 'stats'; readonly request: number; readonly counters: RelayCounters };

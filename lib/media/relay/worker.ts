@@ -4,8 +4,8 @@ import { isIPv6 } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Guard } from '../../util/guard.js';
 import { preferMedia } from '../priority.js';
-import { AnchorCall, Side } from './anchorCall.js';
-import type { AnchorCommand, AnchorCounters, AnchorReport, Remote } from './messages.js';
+import { RelayCall, Side } from './relayCall.js';
+import type { RelayCommand, RelayCounters, RelayReport, Remote } from './messages.js';
 import { isRtcp } from './rtcp.js';
 import { isRtp } from './rtp.js';
 
@@ -14,7 +14,7 @@ const TICK_MS = 5;
 const SOCKET_BUFFER = 4 << 20;
 
 /** What the pool hands to a new worker. */
-export interface AnchorWorkerData {
+export interface RelayWorkerData {
   readonly address: string;
   /** What it tells of itself, in shared memory: how often its timer has run, and by how much that has been late of late, in milliseconds. */
   readonly pulse: Float64Array;
@@ -25,19 +25,19 @@ export interface AnchorWorkerData {
 /** The lateness told is an average over about so long, in milliseconds. */
 const LATENESS_OVER = 2000;
 
-const NOTHING: AnchorCounters = { meta: null, peers: {} };
+const NOTHING: RelayCounters = { meta: null, peers: {} };
 
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs as a worker thread only');
 
 // On Linux a niceness is a thread's own: the main thread keeps its.
 preferMedia(0);
-const { address, pulse, faults } = workerData as AnchorWorkerData;
-const calls = new Map<number, AnchorCall>();
+const { address, pulse, faults } = workerData as RelayWorkerData;
+const calls = new Map<number, RelayCall>();
 /** Remote address, then remote port: whose packet this is. */
 const sides = new Map<string, Map<number, Side>>();
 
-const report = (message: AnchorReport): void => port.postMessage(message);
+const report = (message: RelayReport): void => port.postMessage(message);
 /** One packet, command or turn of the timer that cannot be handled concerns one call; an exception would end all of this thread. */
 const guard = new Guard(() => { Atomics.add(faults, 0, 1); }, (place, error) => report({ op: 'fault', place, text: error.stack ?? error.message }));
 
@@ -99,13 +99,13 @@ function forget(side: Side | null): void {
   if (ports?.size === 0) sides.delete(side.remote.address);
 }
 
-function callOf(id: number): AnchorCall {
-  const call = calls.get(id) ?? new AnchorCall(id, report);
+function callOf(id: number): RelayCall {
+  const call = calls.get(id) ?? new RelayCall(id, report);
   calls.set(id, call);
   return call;
 }
 
-function addSide(command: Extract<AnchorCommand, { op: 'side' }>, now: number): void {
+function addSide(command: Extract<RelayCommand, { op: 'side' }>, now: number): void {
   const call = callOf(command.call);
   const old = command.side === 'meta' ? call.meta : call.peers.get(command.side) ?? null;
   if (old) {
@@ -131,7 +131,7 @@ function close(id: number): void {
   for (const side of call.peers.values()) forget(side);
 }
 
-port.on('message', guard.wrap('media command', (command: AnchorCommand) => {
+port.on('message', guard.wrap('media command', (command: RelayCommand) => {
   const now = performance.now();
   const call = command.op === 'stop' ? undefined : calls.get(command.call);
   switch (command.op) {

@@ -4,11 +4,11 @@ import { Worker } from 'node:worker_threads';
 import { WabError } from '../../errors.js';
 import type { Flow } from '../../sdp/index.js';
 import type { MediaLogger } from '../logger.js';
-import type { AnchorCommand, AnchorCounters, AnchorReport, Remote, SideId } from './messages.js';
+import type { RelayCommand, RelayCounters, RelayReport, Remote, SideId } from './messages.js';
 import type { StreamFormat } from './outStream.js';
-import type { AnchorWorkerData } from './worker.js';
+import type { RelayWorkerData } from './worker.js';
 
-interface AnchorHandleEvents {
+interface RelayHandleEvents {
   dtmf: [digit: string, durationMs: number];
   silent: [side: SideId, whole: boolean];
   length: [side: number, ms: number];
@@ -30,18 +30,18 @@ const REPLACE_AFTER = 1000;
 /** Meta's side, always: its descriptions say so, and it is to have a packet every 20 ms (META-SIP §6.2). */
 export const BOTH_WAYS: Flow = { listens: true, sends: true };
 
-type CallCommand = AnchorCommand extends infer C ? C extends { readonly call: number } ? Omit<C, 'call'> : never : never;
+type CallCommand = RelayCommand extends infer C ? C extends { readonly call: number } ? Omit<C, 'call'> : never : never;
 
 /** One worker thread with its socket, and the calls on it. */
-class AnchorWorker {
-  readonly calls = new Map<number, AnchorHandle>();
+class RelayWorker {
+  readonly calls = new Map<number, RelayHandle>();
   port = 0;
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, (counters: AnchorCounters) => void>();
+  readonly #waiting = new Map<number, (counters: RelayCounters) => void>();
   #requests = 0;
   #gone = false;
   readonly #logger: MediaLogger;
-  /** Written by the worker, see AnchorWorkerData. */
+  /** Written by the worker, see RelayWorkerData. */
   readonly #pulse = new Float64Array(new SharedArrayBuffer(16));
   #lastBeat = 0;
   /** For how long it has not run, in milliseconds that we ran. */
@@ -53,13 +53,13 @@ class AnchorWorker {
   /** Starts the thread; whoever makes one waits for `ready`. */
   constructor(address: string, faults: Int32Array, logger: MediaLogger) {
     this.#logger = logger;
-    const workerData: AnchorWorkerData = { address, pulse: this.#pulse, faults };
+    const workerData: RelayWorkerData = { address, pulse: this.#pulse, faults };
     // Under a TypeScript loader (tests) this module is a .ts file, and so is the worker.
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     this.#worker = new Worker(new URL(file, import.meta.url), { workerData });
     this.stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.ready = new Promise((resolve, reject) => {
-      this.#worker.on('message', (report: AnchorReport) => {
+      this.#worker.on('message', (report: RelayReport) => {
         if (report.op === 'ready') {
           this.port = report.port;
           resolve();
@@ -68,13 +68,13 @@ class AnchorWorker {
         }
       });
       this.#worker.on('error', (error) => {
-        logger.error({ err: error }, 'the media anchor failed');
+        logger.error({ err: error }, 'the media relay failed');
         this.#end(error.message);
-        reject(new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.anchor: the media anchor cannot run on ${address}: ${error.message}`, { cause: error }));
+        reject(new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.anchor: the media relay cannot run on ${address}: ${error.message}`, { cause: error }));
       });
       this.#worker.once('exit', () => {
-        this.#end('the media anchor ended');
-        reject(new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.anchor: the media anchor on ${address} ended before it was ready`));
+        this.#end('the media relay ended');
+        reject(new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.anchor: the media relay on ${address} ended before it was ready`));
       });
     });
   }
@@ -102,11 +102,11 @@ class AnchorWorker {
     void this.#worker.terminate();
   }
 
-  post(command: AnchorCommand): void {
+  post(command: RelayCommand): void {
     if (!this.#gone) this.#worker.postMessage(command);
   }
 
-  ask(command: { readonly op: 'stats' | 'close'; readonly call: number }): Promise<AnchorCounters> {
+  ask(command: { readonly op: 'stats' | 'close'; readonly call: number }): Promise<RelayCounters> {
     if (this.#gone) return Promise.resolve({ meta: null, peers: {} });
     const request = (this.#requests += 1);
     return new Promise((resolve) => {
@@ -122,7 +122,7 @@ class AnchorWorker {
     clearTimeout(timer);
   }
 
-  #take(report: Exclude<AnchorReport, { op: 'ready' }>): void {
+  #take(report: Exclude<RelayReport, { op: 'ready' }>): void {
     if (report.op === 'stats') {
       this.#waiting.get(report.request)?.(report.counters);
       this.#waiting.delete(report.request);
@@ -145,21 +145,21 @@ class AnchorWorker {
 }
 
 /** The service's hold on one call's packet path. */
-export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
+export class RelayHandle extends EventEmitter<RelayHandleEvents> {
   readonly #id: number;
-  readonly #worker: AnchorWorker;
-  #closing: Promise<AnchorCounters> | null = null;
+  readonly #worker: RelayWorker;
+  #closing: Promise<RelayCounters> | null = null;
   #plays = 0;
   #playing: (() => void) | null = null;
 
-  constructor(id: number, worker: AnchorWorker) {
+  constructor(id: number, worker: RelayWorker) {
     super();
     this.#id = id;
     this.#worker = worker;
     worker.calls.set(id, this);
   }
 
-  /** UDP port of the anchor for this call's engine sessions. */
+  /** UDP port of the relay for this call's engine sessions. */
   get port(): number {
     return this.#worker.port;
   }
@@ -168,7 +168,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     if (this.#closing === null) this.#worker.post({ ...command, call: this.#id });
   }
 
-  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the anchor does RTCP. `shut`: what comes knocks first. `timeoutMs`: of a peer's, see the command. */
+  /** Announces where the engine's port for a side is and what the side does, or that it changed. `source`: SSRC and CNAME of Meta's side, where the relay does RTCP. `shut`: what comes knocks first. `timeoutMs`: of a peer's, see the command. */
   side(side: SideId, remote: Remote, format: StreamFormat, flow: Flow = BOTH_WAYS, source: { readonly id: number; readonly cname: string } | null = null, shut = false, timeoutMs = 0): void {
     this.post({ op: 'side', side, remote, format, flow, shut, timeoutMs, ssrc: source?.id ?? randomInt(1, 0xffff_ffff), cname: source?.cname ?? null });
   }
@@ -192,12 +192,12 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
     this.post({ op: 'play', side, frames, loop, yields: false, play: 0 });
   }
 
-  stats(): Promise<AnchorCounters> {
+  stats(): Promise<RelayCounters> {
     return this.#closing ?? this.#worker.ask({ op: 'stats', call: this.#id });
   }
 
   /** Frees the call in the worker and gives its last counters; may be called twice. */
-  close(): Promise<AnchorCounters> {
+  close(): Promise<RelayCounters> {
     if (this.#closing === null) {
       this.#closing = this.#worker.ask({ op: 'close', call: this.#id });
       this.#playing?.();
@@ -207,7 +207,7 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
   }
 
   /** For the worker's reports only. */
-  take(report: Exclude<AnchorReport, { op: 'ready' | 'stats' | 'fault' }>): void {
+  take(report: Exclude<RelayReport, { op: 'ready' | 'stats' | 'fault' }>): void {
     if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
     else if (report.op === 'silent') this.emit('silent', report.side, report.whole);
     else if (report.op === 'knock') this.emit('knock', report.side);
@@ -217,11 +217,11 @@ export class AnchorHandle extends EventEmitter<AnchorHandleEvents> {
 }
 
 /** The worker threads that carry the packets of all calls. */
-export class AnchorPool {
+export class RelayPool {
   readonly #address: string;
   readonly #wanted: number;
   readonly #logger: MediaLogger;
-  #workers: readonly AnchorWorker[] = [];
+  #workers: readonly RelayWorker[] = [];
   #count = 0;
   #looks: NodeJS.Timeout | null = null;
   #closed = false;
@@ -243,7 +243,7 @@ export class AnchorPool {
 
   /** To be called once. @throws WabError 'MEDIA_UNAVAILABLE' when a worker cannot bind; close() is still to be called. */
   async start(): Promise<void> {
-    this.#workers = Array.from({ length: this.#wanted }, () => new AnchorWorker(this.#address, this.#faults, this.#logger));
+    this.#workers = Array.from({ length: this.#wanted }, () => new RelayWorker(this.#address, this.#faults, this.#logger));
     await Promise.all(this.#workers.map((worker) => worker.ready));
     if (this.#closed) return;
     for (const worker of this.#workers) this.#keepsPlace(worker);
@@ -256,19 +256,19 @@ export class AnchorPool {
   }
 
   /** A packet path on the least loaded worker, one that is late only where all are. @throws WabError 'MEDIA_UNAVAILABLE' when none runs. */
-  open(): AnchorHandle {
+  open(): RelayHandle {
     const [worker] = this.#workers.filter((candidate) => candidate.alive).sort((a, b) => Number(b.healthy) - Number(a.healthy) || a.calls.size - b.calls.size);
-    if (!worker) throw new WabError('MEDIA_UNAVAILABLE', 'the media anchor is not running');
-    return new AnchorHandle((this.#count += 1), worker);
+    if (!worker) throw new WabError('MEDIA_UNAVAILABLE', 'the media relay is not running');
+    return new RelayHandle((this.#count += 1), worker);
   }
 
   /** One that fails has another in its place, a moment later. */
-  #keepsPlace(worker: AnchorWorker): void {
+  #keepsPlace(worker: RelayWorker): void {
     void worker.stopped.then(() => {
       if (this.#closed) return;
       const timer = setTimeout(() => {
         this.#replacing.delete(timer);
-        const next = new AnchorWorker(this.#address, this.#faults, this.#logger);
+        const next = new RelayWorker(this.#address, this.#faults, this.#logger);
         this.#workers = this.#workers.map((one) => (one === worker ? next : one));
         // A failure has been logged, and is tried again.
         next.ready.catch(() => undefined);

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { WabError } from '../../errors.js';
-import { opusSamples, type AnchorCodec } from '../anchor/rtp.js';
+import { opusSamples, type RelayCodec } from '../relay/rtp.js';
 import { decodeOpus, encodeFrames } from './encode.js';
 import { holdMusic } from './holdMusic.js';
 import { readOggOpus } from './ogg.js';
@@ -24,7 +24,7 @@ export class RecordingShelf {
   readonly #kept = new Map<string, { readonly state: string; readonly frames: Promise<readonly Buffer[]> }>();
 
   /** Frames of a WAV (16-bit PCM) or Ogg Opus file, or of one shipped. @throws WabError 'FILE_UNREADABLE'. */
-  async frames(file: string, codec: AnchorCodec): Promise<readonly Buffer[]> {
+  async frames(file: string, codec: RelayCodec): Promise<readonly Buffer[]> {
     const state = Object.hasOwn(shipped, file) ? '' : await stateOf(file);
     const key = `${codec} ${file}`;
     const kept = this.#kept.get(key);
@@ -48,7 +48,7 @@ async function stateOf(file: string): Promise<string> {
   }
 }
 
-async function prepare(file: string, codec: AnchorCodec): Promise<readonly Buffer[]> {
+async function prepare(file: string, codec: RelayCodec): Promise<readonly Buffer[]> {
   const synthesise = Object.hasOwn(shipped, file) ? shipped[file] : undefined;
   if (synthesise !== undefined) return encodeFrames(synthesise(), codec);
   try {

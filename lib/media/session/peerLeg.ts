@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
-import type { AnchorHandle } from '../anchor/anchorPool.js';
+import type { RelayHandle } from '../relay/relayPool.js';
 import type { Flow } from '../../sdp/index.js';
-import type { SideCounters } from '../anchor/messages.js';
+import type { SideCounters } from '../relay/messages.js';
 import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
 import { isOfPeer } from './latch.js';
 import type { EngineNode, PeerSide, PeerSideResult } from './sides.js';
@@ -13,7 +13,7 @@ import { Serial } from '../../util/serial.js';
 /** A leg's side at an engine. */
 export interface OpenLeg {
   readonly side: PeerSide;
-  readonly anchor: AnchorHandle;
+  readonly relay: RelayHandle;
   readonly node: EngineNode;
   /** The side was closed: the engine carries one less. */
   release(): void;
@@ -23,13 +23,13 @@ export interface OpenLeg {
 export interface LegHost {
   /** @throws WabError 'MEDIA_UNAVAILABLE' when there is no engine that was not tried. */
   openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg;
-  /** A recording, as the anchor plays it. */
+  /** A recording, as the relay plays it. */
   frames(file: string): Promise<readonly Buffer[]>;
   /** The leg has a stream now, or a new one. */
-  legReady(leg: AnchoredPeerLeg): void;
-  legClosed(leg: AnchoredPeerLeg): void;
+  legReady(leg: SessionPeerLeg): void;
+  legClosed(leg: SessionPeerLeg): void;
   /** Somebody else sends to where this leg's peer is to send. */
-  strangerHeard(leg: AnchoredPeerLeg, address: string): void;
+  strangerHeard(leg: SessionPeerLeg, address: string): void;
 }
 
 /** How long nobody is listened to in a peer's place where it was not the peer, in milliseconds; longer the more often. */
@@ -38,7 +38,7 @@ const KNOCK_PAUSE = 100;
 const STALE_MS = 80;
 
 /** One peer leg of a call on an engine. */
-export class AnchoredPeerLeg implements PeerLeg {
+export class SessionPeerLeg implements PeerLeg {
   readonly #sessionId = String(randomInt(1, 0xffff_ffff));
   readonly #host: LegHost;
   #opened: OpenLeg | null = null;
@@ -123,8 +123,8 @@ export class AnchoredPeerLeg implements PeerLeg {
     const frames = source === null ? null : await this.#host.frames(source.file);
     // Another play or stop came while the file was read.
     if (turn !== this.#plays || this.#closing || !this.#opened) return;
-    const { anchor } = this.#opened;
-    anchor.playTo(this.number, frames, source?.loop ?? false);
+    const { relay } = this.#opened;
+    relay.playTo(this.number, frames, source?.loop ?? false);
   }
 
   /** The peer's packets, passed through so far, last `ms`: has the engine make 20 ms ones of them. The peer notices nothing. */
@@ -149,7 +149,7 @@ export class AnchoredPeerLeg implements PeerLeg {
   /** The engine did not say who it is: the next packet asks again, for an engine that is slow is not dead. */
   async #askAgain(): Promise<void> {
     await sleep(KNOCK_PAUSE, undefined, { ref: false });
-    if (!this.#closing) this.#opened?.anchor.post({ op: 'admit', side: this.number, admitted: false });
+    if (!this.#closing) this.#opened?.relay.post({ op: 'admit', side: this.number, admitted: false });
   }
 
   async #identify(): Promise<void> {
@@ -164,7 +164,7 @@ export class AnchoredPeerLeg implements PeerLeg {
       if (known === 'stranger') await this.#queue.run(async () => this.#opened?.side.relearn());
     }
     // What was negotiated meanwhile is to be asked about anew.
-    this.#opened?.anchor.post({ op: 'admit', side: this.number, admitted: known === 'peer' && asked === this.#current });
+    this.#opened?.relay.post({ op: 'admit', side: this.number, admitted: known === 'peer' && asked === this.#current });
   }
 
   /** Who sends what the engine takes for the peer's: 'nobody' where it does not know; null: the leg is no more. */
@@ -195,13 +195,13 @@ export class AnchoredPeerLeg implements PeerLeg {
   }
 
   async #settle(result: PeerSideResult): Promise<void> {
-    const { anchor } = this.#open();
+    const { relay } = this.#open();
     this.#current = result;
-    anchor.side(this.number, result.remote, result.format, result.media.flow, null, result.unlatched, (this.profile.mediaTimeout ?? 0) * 1000);
+    relay.side(this.number, result.remote, result.format, result.media.flow, null, result.unlatched, (this.profile.mediaTimeout ?? 0) * 1000);
     this.#host.legReady(this);
   }
 
-  /** Figures so far; `counters` are the anchor's of this leg. */
+  /** Figures so far; `counters` are the relay's of this leg. */
   async stats(counters: SideCounters | null): Promise<LegMediaStats> {
     if (this.#final) return this.#final;
     const opened = this.#opened;
@@ -220,9 +220,9 @@ export class AnchoredPeerLeg implements PeerLeg {
   async #release(): Promise<void> {
     const opened = this.#opened;
     if (opened) {
-      const [counters, engine] = await Promise.all([opened.anchor.stats(), opened.side.figures()]);
+      const [counters, engine] = await Promise.all([opened.relay.stats(), opened.side.figures()]);
       this.#final = this.#compose(counters.peers[this.number] ?? null, engine);
-      opened.anchor.post({ op: 'drop', side: this.number });
+      opened.relay.post({ op: 'drop', side: this.number });
       await opened.side.close();
       opened.release();
     }

@@ -50,15 +50,15 @@ export function opusSamples(packet: Buffer, offset: number): number {
   return frame * ((packet[offset + 1] ?? 0) & 0x3f);
 }
 
-export type AnchorCodec = 'opus' | 'PCMU' | 'PCMA';
+export type RelayCodec = 'opus' | 'PCMU' | 'PCMA';
 
 /** 20 ms of silence: an Opus CELT frame that decodes to nothing (as META-SIP §6.2 [EKA] sends), or G.711's zero level. */
-export function silenceFrame(codec: AnchorCodec): Buffer {
+export function silenceFrame(codec: RelayCodec): Buffer {
   if (codec === 'opus') return Buffer.from([0xf8, 0xff, 0xfe]);
   return Buffer.alloc(160, codec === 'PCMU' ? 0xff : 0xd5);
 }
 
 /** Clock of the codec's timestamps in Hz. */
-export function clockRate(codec: AnchorCodec): 48_000 | 8000 {
+export function clockRate(codec: RelayCodec): 48_000 | 8000 {
   return codec === 'opus' ? 48_000 : 8000;
 }

@@ -2,12 +2,12 @@ import { DigitQueue, type DigitStep } from './digitQueue.js';
 import { EVENT_LOST_MS, EventReader, writeEvent } from './events.js';
 import { Lead } from './lead.js';
 import { Playback } from './playback.js';
-import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type AnchorCodec } from './rtp.js';
+import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type RelayCodec } from './rtp.js';
 import { JUMP_MS, PATIENCE_MS, SourceMap, type Position } from './sourceMap.js';
 
-/** How packets look on one side of the anchor. */
+/** How packets look on one side of the relay. */
 export interface StreamFormat {
-  readonly codec: AnchorCodec;
+  readonly codec: RelayCodec;
   /** Payload type of audio, as it is sent. */
   readonly audioType: number;
   /** Payload type of telephone events, as they are sent; null: none are. */

@@ -1,5 +1,5 @@
 import { Decoder, Encoder } from '@evan/opus';
-import type { AnchorCodec } from '../anchor/rtp.js';
+import type { RelayCodec } from '../relay/rtp.js';
 import type { Pcm } from './pcm.js';
 import { resample } from './pcm.js';
 
@@ -12,7 +12,7 @@ const OPUS_BITS = 20_000;
 const breathe = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /** Linear audio as 20 ms frames of the codec; the last one is filled up with silence. */
-export async function encodeFrames(pcm: Pcm, codec: AnchorCodec): Promise<Buffer[]> {
+export async function encodeFrames(pcm: Pcm, codec: RelayCodec): Promise<Buffer[]> {
   const rate = codec === 'opus' ? OPUS_RATE : 8000;
   const samples = resample(pcm, rate);
   const size = rate / 50;
