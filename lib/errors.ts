@@ -1,29 +1,42 @@
-/**
- * The table of error codes. A code is never reused for another meaning.
- * `status` is the SIP status a caller gets when the error ends its request.
- */
+/** What an error means for the call that it happens to. */
+export interface ErrorVerdict {
+  /** SIP status of the refusal, where it ends a call before its answer. */
+  readonly status: number;
+  /** Reason of the call's termination by us (docs/reference/terminations.md). */
+  readonly reason: 'badSdp' | 'mediaUnavailable' | 'sipLost' | 'fault';
+  /** The far end's doing: it sent what cannot be used. Nothing of ours is broken, and what stood before still stands. */
+  readonly theirs: boolean;
+  /** Another target of a route may take the call where this one could not. */
+  readonly mayFailOver: boolean;
+}
+
+const ours = { theirs: false, mayFailOver: false } as const;
+/** What stops a start or a command; were it to happen in a call, it would be a fault of ours. */
+const fault = { status: 500, reason: 'fault', ...ours } as const;
+
+/** The table of error codes. A code is never reused for another meaning. */
 export const errorTable = {
-  CONFIG_INVALID: { status: 500, text: 'the configuration is not valid' },
-  SDP_UNACCEPTABLE: { status: 488, text: 'the session description cannot be used' },
-  MEDIA_UNAVAILABLE: { status: 503, text: 'no media engine can take the call' },
-  MEDIA_REFUSED: { status: 500, text: 'the media engine refused a request' },
-  SIP_UNAVAILABLE: { status: 503, text: 'no SIP server is connected' },
-  PEER_UNREACHABLE: { status: 503, text: 'the peer cannot be reached' },
-  PORT_IN_USE: { status: 500, text: 'a listening address is already in use' },
-  ADDRESS_UNUSABLE: { status: 500, text: 'a listening address cannot be opened' },
-  FILE_UNREADABLE: { status: 500, text: 'a file cannot be read' },
-  FILE_UNWRITABLE: { status: 500, text: 'a file cannot be written' },
-  FILE_IN_USE: { status: 500, text: 'a file is in use by another process' },
-  CERTIFICATE_UNUSABLE: { status: 500, text: 'a certificate or its key cannot be used' },
-} as const satisfies Record<string, { status: number; text: string }>;
+  CONFIG_INVALID: { ...fault, text: 'the configuration is not valid' },
+  SDP_UNACCEPTABLE: { status: 488, reason: 'badSdp', theirs: true, mayFailOver: true, text: 'the session description cannot be used' },
+  MEDIA_UNAVAILABLE: { status: 503, reason: 'mediaUnavailable', ...ours, text: 'no media engine can take the call' },
+  MEDIA_REFUSED: { status: 500, reason: 'mediaUnavailable', ...ours, text: 'the media engine refused a request' },
+  SIP_UNAVAILABLE: { status: 503, reason: 'sipLost', ...ours, text: 'no SIP server is connected' },
+  PEER_UNREACHABLE: { status: 503, reason: 'fault', theirs: true, mayFailOver: true, text: 'the peer cannot be reached' },
+  PORT_IN_USE: { ...fault, text: 'a listening address is already in use' },
+  ADDRESS_UNUSABLE: { ...fault, text: 'a listening address cannot be opened' },
+  FILE_UNREADABLE: { ...fault, text: 'a file cannot be read' },
+  FILE_UNWRITABLE: { ...fault, text: 'a file cannot be written' },
+  FILE_IN_USE: { ...fault, text: 'a file is in use by another process' },
+  CERTIFICATE_UNUSABLE: { ...fault, text: 'a certificate or its key cannot be used' },
+} as const satisfies Record<string, ErrorVerdict & { readonly text: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
 
 /** An error with a code from the table; `message` is the table's text and the detail. */
 export class WabError extends Error {
   readonly code: ErrorCode;
-  /** SIP status that answers the request this error ended. */
-  readonly status: number;
+  /** What it means for the call that it happens to. */
+  readonly verdict: ErrorVerdict;
   /** What the message says beyond the table's text. */
   readonly detail: string;
 
@@ -36,8 +49,18 @@ export class WabError extends Error {
     this.code = code;
     this.detail = detail;
     this.warning = options?.warning ?? null;
-    this.status = errorTable[code].status;
+    this.verdict = errorTable[code];
   }
+
+  /** SIP status of the request that it ends, as an error of drachtio-srf has. */
+  get status(): number {
+    return this.verdict.status;
+  }
+}
+
+/** What any error means for the call that it happens to; one that is not of the table is a fault of ours. */
+export function verdictOf(error: unknown): ErrorVerdict {
+  return error instanceof WabError ? error.verdict : fault;
 }
 
 /** Why `listen` ("tls:0.0.0.0:5061"), the value of the key `key`, cannot be listened on. */

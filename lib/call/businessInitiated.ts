@@ -1,5 +1,5 @@
 import type { NumberConfig, PeerConfig } from '../config/types.js';
-import { WabError } from '../errors.js';
+import { verdictOf } from '../errors.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskDigits } from '../observe/redact.js';
@@ -245,7 +245,7 @@ class BusinessInitiatedCall {
     try {
       await media.takeMetaAnswer(metaDialog.remote.sdp);
     } catch (error) {
-      call.end(error instanceof WabError && error.code === 'SDP_UNACCEPTABLE'
+      call.end(error instanceof Error && verdictOf(error).theirs
         ? { by: 'us', reason: 'badSdp', status: 488, text: `Meta's answer cannot be used: ${error.message}` } : mediaFailure(error));
       return;
     }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { WabError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { CallMediaStats, MediaCall } from '../media/types.js';
 import type { CallerFacts, TargetFacts } from '../policy/types.js';
@@ -237,6 +238,7 @@ export class Call {
 
 /** Whether an error says that there is nobody to end a leg with: the SIP server, or the dialog there, has gone. */
 function isGone(error: unknown): boolean {
+  if (error instanceof WabError) return error.verdict.reason === 'sipLost';
   const code = (error as { code?: unknown }).code;
-  return code === 'SIP_UNAVAILABLE' || code === 'ENODIALOG' || code === 'EDRACHTIO' || code === 'ESOCKETDESTROYED';
+  return code === 'ENODIALOG' || code === 'EDRACHTIO' || code === 'ESOCKETDESTROYED';
 }

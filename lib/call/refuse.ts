@@ -1,4 +1,4 @@
-import { WabError } from '../errors.js';
+import { verdictOf, WabError } from '../errors.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, quotedString } from '../sip/headers.js';
 import { after } from '../util/after.js';
@@ -45,10 +45,8 @@ export function expireOn(call: Call, req: SipRequest, res: SipResponse, terminat
 /** What a failure of the media engine means for the call it happened to. */
 export function mediaFailure(error: unknown): Termination {
   const text = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof WabError)) return { by: 'us', reason: 'fault', status: 500, text };
-  return {
-    by: 'us', reason: error.code === 'SDP_UNACCEPTABLE' ? 'badSdp' : 'mediaUnavailable', status: error.status, text, ...(error.warning === null ? {} : { warning: error.warning }),
-  };
+  const { reason, status } = verdictOf(error);
+  return { by: 'us', reason, status, text, ...(error instanceof WabError && error.warning !== null ? { warning: error.warning } : {}) };
 }
 
 /** A Warning for who is refused by this error or termination; none where nothing more is to be said. */

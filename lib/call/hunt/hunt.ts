@@ -1,5 +1,5 @@
 import type { PeerConfig, StopOn } from '../../config/types.js';
-import { WabError } from '../../errors.js';
+import { verdictOf } from '../../errors.js';
 import type { MediaCall, PeerLeg } from '../../media/types.js';
 import type { TargetFacts, TargetVerdict } from '../../policy/types.js';
 import type { RouteTarget } from '../../routing/types.js';
@@ -323,11 +323,9 @@ export class Hunt {
       return null;
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      const badSdp = error instanceof WabError && error.code === 'SDP_UNACCEPTABLE';
-      this.#end(dialog, formatReason('SIP', badSdp ? 488 : 500, text));
-      return badSdp
-        ? lost({ by: 'peer', reason: 'badSdp', status: 488, text }, true)
-        : lost({ by: 'us', reason: 'mediaUnavailable', status: 503, text }, false);
+      const { theirs, mayFailOver } = verdictOf(error);
+      this.#end(dialog, formatReason('SIP', theirs ? 488 : 500, text));
+      return lost(theirs ? { by: 'peer', reason: 'badSdp', status: 488, text } : { by: 'us', reason: 'mediaUnavailable', status: 503, text }, mayFailOver);
     }
   }
 

@@ -1,4 +1,4 @@
-import { WabError } from '../../errors.js';
+import { verdictOf } from '../../errors.js';
 import type { PeerLeg } from '../../media/types.js';
 import type { Logger } from '../../observe/logger.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../../sip/drachtio.js';
@@ -89,7 +89,7 @@ export class Negotiation {
     this.#offeredIn = null;
     if (ack.body === '') return this.#failed('the ACK carries no answer to our offer');
     this.#leg.takeAnswer(ack.body).then(() => this.#user.described(), (error: Error) => {
-      if (error instanceof WabError && error.code === 'SDP_UNACCEPTABLE') this.#failed(error.message);
+      if (verdictOf(error).theirs) this.#failed(error.message);
       else this.#user.broken(error.message);
     });
   }

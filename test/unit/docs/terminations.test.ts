@@ -7,7 +7,7 @@ import { judgeRefusal, type MetaRefusal } from '../../../lib/call/meta/refusal.j
 import { peerRefusal } from '../../../lib/call/peer/refusal.js';
 import { statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
 import { leakSigns } from '../../../lib/config/types.js';
-import { errorTable } from '../../../lib/errors.js';
+import { errorTable, type ErrorCode } from '../../../lib/errors.js';
 import { compilePolicy, explainCaller, explainTarget } from '../../../lib/policy/index.js';
 import { house, number } from '../policy/configuration.js';
 import { root, rowsOf, sorted, under } from './tables.js';
@@ -101,5 +101,11 @@ t.test('by policy: every code, with its status', (t) => {
 t.test('error codes', (t) => {
   const table = under(rows, 'Error codes');
   t.same(table.map(({ name, cells }) => `${name} ${cells[1] ?? ''}`), Object.entries(errorTable).map(([code, { status }]) => `${code} ${status}`));
+  const inCalls = table.filter(({ cells }) => cells[2] !== '–');
+  t.same(inCalls.map(({ name }) => name), Object.entries(errorTable).filter(([, { reason }]) => reason !== 'fault').map(([code]) => code));
+  for (const { name, cells } of inCalls) {
+    const { reason, mayFailOver } = errorTable[name as ErrorCode];
+    t.same([cells[2], cells[3]], [`\`${reason}\``, mayFailOver ? 'yes' : 'no'], name);
+  }
   t.end();
 });
