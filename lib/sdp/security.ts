@@ -3,10 +3,11 @@ import { unacceptable } from './error.js';
 import type { ParsedMedia, ParsedSession } from './read.js';
 import type { AudioSection, DtlsDescription, DtlsSetup, IceCandidate, IceDescription, MediaProtocol, SdesKey } from './types.js';
 
-/** Length of master key and salt in bytes, per suite (RFC 4568 §6.2; RFC 6188: 14 bytes of salt; RFC 7714: 12). */
+/** Length of master key and salt in bytes, per suite (RFC 4568 §6.2.1 to §6.2.3; RFC 6188: 14 bytes of salt; RFC 7714: 12). */
 const suites: Readonly<Record<string, number>> = {
   AES_CM_128_HMAC_SHA1_80: 30,
   AES_CM_128_HMAC_SHA1_32: 30,
+  F8_128_HMAC_SHA1_80: 30,
   AES_192_CM_HMAC_SHA1_80: 38,
   AES_192_CM_HMAC_SHA1_32: 38,
   AES_256_CM_HMAC_SHA1_80: 46,

@@ -62,7 +62,7 @@ t.test('B7, B8: a refusal says what was offered, with a Warning', async (t) => {
   const to = { host: '127.0.0.1', port: stage.running.udp.port };
   const call = (body: string): Promise<SipMessage> => phone.call(to, `sip:+447700900101@127.0.0.1:${to.port}`, { body }, `<sip:${number}@pbx.example>`);
   for (const [body, warning] of [
-    [secured([`1 AES_CM_128_HMAC_SHA1_80 inline:${KEY}`], 'RTP/AVP'), /^304 .*RTP\/AVP with a=crypto/], [sdp(), /^304 .*plain RTP/], [secured([`1 F8_128_HMAC_SHA1_80 inline:${KEY}`]), /^305 .*F8_128/],
+    [secured([`1 AES_CM_128_HMAC_SHA1_80 inline:${KEY}`], 'RTP/AVP'), /^304 .*RTP\/AVP with a=crypto/], [sdp(), /^304 .*plain RTP/], [secured([`1 NULL_HMAC_SHA1_80 inline:${KEY}`]), /^305 .*NULL_HMAC/],
     [secured([`1 AES_CM_128_HMAC_SHA1_80 inline:${KEY}`]).replace(/RTP\/SAVP 0 101/, 'RTP/SAVP 18'), /^305 .*codecs/],
   ] as const) {
     const response = await call(body);
