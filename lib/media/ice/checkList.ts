@@ -230,8 +230,8 @@ export class CheckList {
 
   #select(pair: Pair, now: number): void {
     this.#selected = { pair, consent: new Consent(now, this.owner.random) };
-    // RFC 8445 §8.1.2: nothing else is checked any more, but what has been named already and ranks higher.
-    const isOver = (other: Pair): boolean => !other.isNamed || this.owner.role.controlling || !outranks(other, pair, false);
+    // RFC 8445 §8.1.2: nothing else is checked any more, but what they have named already: their media may come from there.
+    const isOver = (other: Pair): boolean => !other.isNamed || this.owner.role.controlling;
     for (const other of this.#checks.drop((check) => isOver(check.pair))) if (other.state === 'inProgress') other.state = 'waiting';
     this.#triggered = this.#triggered.filter((other) => !isOver(other));
     this.owner.selected(this, pair.remote);
