@@ -103,7 +103,7 @@ export class OpusDecoder implements AudioDecoder {
 }
 
 /** Whether a packet repeats what the one before had: the LBRR flags of its first frame (RFC 6716 §4.2.3, §4.2.4). Frames of CELT have none. */
-function hasFec(packet: Uint8Array): boolean {
+export function hasFec(packet: Uint8Array): boolean {
   const toc = packet[0] ?? 0xff;
   if (toc >= 0x80) return false;
   const header = headerLength(packet);
