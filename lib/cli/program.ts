@@ -3,6 +3,7 @@ import { readVersion } from '../config/version.js';
 import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
+import { registerQuickstartCommand } from './quickstart.js';
 import { registerRouteCommand } from './route.js';
 import { registerRunCommand } from './run.js';
 import { registerSipserverCommand } from './sipserver.js';
@@ -16,6 +17,7 @@ export async function createProgram({ standIns }: { readonly standIns: boolean }
     .description('SIP back-to-back user agent between Meta\'s WhatsApp calling and the SIP systems of a business')
     .version(readVersion())
     .showHelpAfterError();
+  registerQuickstartCommand(program);
   registerRunCommand(program);
   registerCheckCommand(program);
   registerRouteCommand(program);

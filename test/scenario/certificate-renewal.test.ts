@@ -40,7 +40,7 @@ t.test('a renewed certificate is served at once; calls that are up do not notice
   const caller = stage.user();
   t.equal(await caller.place(), 200);
 
-  const renewed = await renewCertificate(dirname(certificates.cert), domain);
+  const renewed = renewCertificate(dirname(certificates.cert), domain);
   // As renewal programs do it: each file in one step, the two not at the same moment.
   for (const [from, to] of [[renewed.cert, certificates.cert], [renewed.key, certificates.key]] as const) {
     await copyFile(from, `${to}.new`);

@@ -52,7 +52,7 @@ export async function openRecipe({ example, env, places: more, routes = [], over
   const certificates = await makeCertificates(join(dir, 'certs'), { domain, metaHost });
   await writeFile(join(dir, 'closed.wav'), silence(1));
   const places: Places = [
-    ['/etc/wa-b2bua/fullchain.pem', certificates.cert], ['/etc/wa-b2bua/key.pem', certificates.key], ['./certs/sbc.pem', certificates.cert], ['./certs/sbc.key', certificates.key],
+    ['/etc/wa-b2bua/fullchain.pem', certificates.cert], ['/etc/wa-b2bua/key.pem', certificates.key], ['./certs/service.pem', certificates.cert], ['./certs/service.key', certificates.key],
     ['./certs/ca.pem', certificates.ca], ['/etc/wa-b2bua/', `${dir}/`], ['/var/lib/wa-b2bua/', `${dir}/`], ['/var/log/wa-b2bua/', `${dir}/`],
     ['203.0.113.4', serviceHost], ['0.0.0.0:5061', `${serviceHost}:${tls}`], ['0.0.0.0:5060', `${serviceHost}:${sip}`], ['10.0.0.4:5060', `${serviceHost}:${sip}`],
     ['127.0.0.1:5061', `${serviceHost}:${tls}`], ['127.0.0.1:5060', `${serviceHost}:${sip}`], ...more,

@@ -1,0 +1,75 @@
+// What a demonstration prints.
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import type { BusinessCallReport, PeerCallReport, UserReport } from '../../simulator/index.js';
+
+/** How long a record may take to be written after the call, in milliseconds. */
+const RECORD_TIME = 5000;
+
+export function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function heading(text: string): void {
+  say(`\n── ${text} ${'─'.repeat(Math.max(0, 76 - text.length))}`);
+}
+
+/** The SIP ladder of a call and its record, as Meta's Call-ID names it; `http`: host:port of the service's pages. */
+export async function showCall(callId: string, records: string, http: string): Promise<void> {
+  const record = await recordOf(callId, records);
+  if (record === undefined) return say('there is no CDR of this call');
+  process.stdout.write(await (await fetch(`http://${http}/calls/${record.id}/ladder`)).text());
+  say(`CDR ${inspect(record, { depth: 5, compact: 10, breakLength: 200 })}`);
+}
+
+interface NamedRecord { readonly id: string; readonly callIds: { readonly meta: string | null } }
+
+async function recordOf(callId: string, file: string): Promise<NamedRecord | undefined> {
+  const deadline = performance.now() + RECORD_TIME;
+  for (;;) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    // The last line may be half written.
+    const found = text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as NamedRecord).find(({ callIds }) => callIds.meta === callId);
+    if (found !== undefined || performance.now() > deadline) return found;
+    await delay(20);
+  }
+}
+
+/** What was heard in a call of a WhatsApp user, whether it is as it should be. */
+export function judgeUserCall(report: UserReport): boolean {
+  say(heard('user → PBX → user', report.audio, `about ${report.audio?.oneWayMs ?? '-'} ms one way`));
+  violations(report);
+  return verdict(report.ok, report);
+}
+
+/** The same of a call of the PBX's, as both ends saw it. */
+export function judgeBusinessCall(peer: PeerCallReport, meta: BusinessCallReport): boolean {
+  say(heard('PBX → user', meta.audio));
+  const { received } = peer.media ?? {};
+  say(heard('user → PBX', received && { toneHeard: peer.toneHeard, packetsReceived: received.packets, packetsLost: received.lost, jitterMs: received.jitterMs }));
+  violations(meta);
+  for (const fault of peer.faults) say(`fault seen by the PBX  ${fault}`);
+  return verdict(peer.ok && meta.ok, peer);
+}
+
+export function verdict(ok: boolean, { status, reason }: { readonly status: number; readonly reason: string }): boolean {
+  say(ok ? 'Audio went both ways.' : `The call did NOT work: ${status === 0 ? 'no answer' : `${status} ${reason}`}`);
+  return ok;
+}
+
+function violations(report: { readonly violations: readonly { readonly rule: string; readonly detail: string }[] }): void {
+  for (const { rule, detail } of report.violations) say(`Meta's rule broken  ${rule}: ${detail}`);
+}
+
+interface Audio { readonly toneHeard: boolean; readonly firstToneMs?: number | undefined; readonly packetsReceived: number; readonly packetsLost: number; readonly jitterMs: number }
+
+function heard(path: string, audio: Audio | undefined, more = ''): string {
+  if (audio === undefined) return `${path}: no audio`;
+  const { toneHeard, firstToneMs, packetsReceived, packetsLost, jitterMs } = audio;
+  const facts = [
+    toneHeard ? 'tone heard' : 'TONE NOT HEARD', firstToneMs === undefined ? '' : `first ${Math.round(firstToneMs)} ms after the answer`,
+    `${packetsReceived} packets, ${packetsLost} lost, jitter ${jitterMs} ms`, more,
+  ];
+  return `${path.padEnd(18)}  ${facts.filter((fact) => fact !== '').join(', ')}`;
+}
