@@ -30,6 +30,7 @@ export interface Host {
 /**
  * One role. What comes in clear may be a stranger's: it is believed when a signature over our own random vouches for it. Before it throws a DtlsFault for a
  * message, a role forgets what it has of the far end's flight: the true one comes again. A DtlsRefusal ends the association.
+ * What TLS 1.2 does not sign, a CertificateRequest above all, a forger of the far end's address can still spoil within the round trip: the Finished never comes.
  */
 export interface Side {
   begin(): void;
