@@ -8,6 +8,7 @@ import { locate } from '../call/peer/locate.js';
 import type { CallRecord } from '../call/record.js';
 import { CallRouter } from '../call/router.js';
 import { UnansweredCalls } from '../call/unanswered.js';
+import { ended } from '../call/termination.js';
 import type { Config } from '../config/types.js';
 import type { MediaEngine } from '../media/types.js';
 import type { LineWriter } from '../observe/lineWriter.js';
@@ -93,7 +94,7 @@ export async function openCalls(config: Config, state: State, sip: Sip, parts: C
   const router = new CallRouter(context);
   connections.on('down', (address, stack) => {
     for (const call of table.all()) {
-      if (call.isOn(stack)) faults.run('end of a call', () => call.end({ by: 'us', reason: 'sipLost', status: 503, text: `the connection to the SIP server ${address} was lost` }));
+      if (call.isOn(stack)) faults.run('end of a call', () => call.end(ended.sipLost(address)));
     }
   });
   undo.push(() => connections.close());

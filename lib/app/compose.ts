@@ -1,6 +1,7 @@
 import type { Call } from '../call/call.js';
 import { recheckCalls } from '../call/watch/recheck.js';
 import type { CallTable } from '../call/table.js';
+import { ended } from '../call/termination.js';
 import type { Config } from '../config/types.js';
 import { readVersion } from '../config/version.js';
 import { createMediaEngine } from '../media/index.js';
@@ -110,7 +111,7 @@ async function reload(next: Config, state: State, { embedded, registrar }: Sip, 
 
 async function close({ table }: State, { router }: Calls, undo: Undo): Promise<void> {
   const live = table.all();
-  router.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' });
+  router.endAll(ended.drained());
   await settled(live);
   for (const step of [...undo].reverse()) await step();
 }

@@ -2,7 +2,7 @@ import { maskUser } from '../observe/redact.js';
 import { Call, type CallFacts } from './call.js';
 import type { CallContext } from './context.js';
 import type { Direction } from './record.js';
-import type { Termination } from './termination.js';
+import { ended, type Termination } from './termination.js';
 
 /** A call that has arrived: it is counted and has a record from here on. */
 export function beginCall({ rules, log, onEnded, table }: Pick<CallContext, 'rules' | 'log' | 'onEnded' | 'table'>, direction: Direction, facts: Partial<CallFacts>): Call {
@@ -18,10 +18,10 @@ export function beginCall({ rules, log, onEnded, table }: Pick<CallContext, 'rul
 /** Why this service takes no further call, of either direction; null: it does. The call itself is counted already. */
 export function overload({ rules, table }: Pick<CallContext, 'rules' | 'table'>): Termination | null {
   const { maxCalls } = rules().config.limits;
-  return table.size > maxCalls ? { by: 'us', reason: 'overload', status: 503, text: `limits.maxCalls (${maxCalls}) is reached` } : null;
+  return table.size > maxCalls ? ended.overload(maxCalls) : null;
 }
 
 /** The same for want of media. */
 export function noEngine({ media }: Pick<CallContext, 'media'>): Termination | null {
-  return media.healthy ? null : { by: 'us', reason: 'mediaUnavailable', status: 503, text: 'no media engine can take the call' };
+  return media.healthy ? null : ended.mediaUnavailable();
 }

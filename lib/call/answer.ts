@@ -3,7 +3,7 @@ import type { Credentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { isRefusal, whileConnected } from '../sip/drachtio.js';
 import { authorize } from '../sip/inDialog.js';
-import type { Termination } from './termination.js';
+import { ended, type Termination } from './termination.js';
 
 /** A 200 of ours. */
 export interface Answer {
@@ -27,5 +27,5 @@ export async function answerInvite(stack: SipStack, req: SipRequest, res: SipRes
 
 /** How a call ends whose far end, as `whom` says, could not be answered. A CANCEL that crossed our 200 has ended it already. */
 export function notAnswered(whom: string, error: unknown): Termination {
-  return { by: 'us', reason: 'fault', status: isRefusal(error) ? error.status : 500, text: `${whom} could not be answered: ${(error as Error).message}` };
+  return ended.notAnswered(isRefusal(error) ? error.status : null, `${whom} could not be answered: ${(error as Error).message}`);
 }

@@ -9,7 +9,7 @@ import type { CallContext } from './context.js';
 import type { Won } from './hunt/hunt.js';
 import { watchDialog } from './watch/leaks.js';
 import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
-import type { Termination } from './termination.js';
+import { ended, type Termination } from './termination.js';
 import { takeRefer, type Transfer } from './features/transfer.js';
 
 /** How this call is treated beyond its first peer. */
@@ -101,7 +101,7 @@ export class Bridge implements PeerDialogUser {
     const party = this.#current?.leg === leg && this.#transfer === null ? this.#current.party : null;
     if (party === null) return;
     call.log.warn({ peer: party.peer, user: party.user, seconds }, `peer ${party.peer} has sent no media for ${seconds} s (peers.${party.peer}.mediaTimeout): the call is ended`);
-    call.end({ by: 'us', reason: 'peerSilent', status: 408, text: `no media from peer ${party.peer} for ${seconds} s` });
+    call.end(ended.peerSilent(party.peer, seconds));
   }
 
   gone(from: PeerDialog, why: Termination): void {

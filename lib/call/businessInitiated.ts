@@ -21,12 +21,11 @@ import { mediaProfile } from './peer/mediaProfile.js';
 import { attachMetaDialog } from './meta/dialog.js';
 import { judgeRefusal, refusalText } from './meta/refusal.js';
 import { retrySoon } from './peer/negotiation.js';
-import { expireOn, mediaFailure, refuseOnEnd, warningOf } from './refuse.js';
+import { expireOn, refuseOnEnd, warningOf } from './refuse.js';
 import { SessionTimer } from './peer/sessionTimer.js';
 import type { WantedPlaces } from './limits.js';
 import type { Place } from './table.js';
-import type { Termination } from './termination.js';
-import { reasonOf, statusForPeer } from './termination.js';
+import { ended, reasonOf, statusForPeer, type Termination } from './termination.js';
 import { after } from '../util/after.js';
 
 /**
@@ -71,7 +70,7 @@ class BusinessInitiatedCall {
   async run(): Promise<void> {
     const call = this.#call;
     this.#req.on('cancel', (cancel: SipRequest) => {
-      call.end({ by: 'peer', reason: 'cancelled', status: 487, text: parseReason(cancel.get('Reason'))?.text ?? 'the peer gave up' });
+      call.end(ended.peerGaveUp(parseReason(cancel.get('Reason'))?.text ?? null));
     });
     // RFC 3311 §5.2: before our answer an UPDATE may refresh, but its offer comes too early.
     this.#req.on('update', (update: SipRequest, response: SipResponse) => {
@@ -81,19 +80,19 @@ class BusinessInitiatedCall {
     const objection = demandsTooMuch(this.#req) ?? wentTooFar(this.#req);
     if (objection !== null) {
       this.#res.send(objection.status, { headers: objection.headers });
-      call.end({ by: 'peer', reason: 'refused', status: objection.status, text: objection.text });
+      call.end(ended.callerRefused(objection.status, objection.text));
       return;
     }
     const timer = this.#timer.take(this.#req);
     if (timer.tooSmall) {
       // RFC 4028 §9: the caller asks again with a longer interval; this attempt is over.
       this.#res.send(422, { headers: timer.headers });
-      call.end({ by: 'peer', reason: 'refused', status: 422, text: 'the session interval is too small' });
+      call.end(ended.callerRefused(422, 'the session interval is too small'));
       return;
     }
     const admitted = this.#admit();
     if (admitted === null) return;
-    expireOn(call, this.#req, this.#res, { by: 'peer', reason: 'expired', status: 487, text: 'the invitation has expired' });
+    expireOn(call, this.#req, this.#res, ended.peerExpired());
     const { number, user, numberConfig, store, place } = admitted;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
@@ -109,7 +108,7 @@ class BusinessInitiatedCall {
         this.#req.body === '' ? leg.offer() : leg.answer(this.#req.body),
       ]);
     } catch (error) {
-      call.end(mediaFailure(error));
+      call.end(ended.byError(error));
       return;
     }
     if (call.over) return;
@@ -135,18 +134,17 @@ class BusinessInitiatedCall {
     if (!verdict.allow) {
       // The text may name the number that was dialled (house rule 8).
       const text = config.cdr.fullNumbers ? verdict.text : maskDigits(verdict.text, new Set(Object.keys(config.numbers)));
-      return end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text });
+      return end(ended.byPolicy({ ...verdict, text }));
     }
     call.standing.set(this, facts);
     const { number, user } = verdict;
     Object.assign(call.facts, { number, user });
     const numberConfig = config.numbers[number];
-    if (numberConfig === undefined) return end({ by: 'us', reason: 'fault', status: 500, text: `number ${number} is not configured` });
+    if (numberConfig === undefined) return end(ended.fault(`number ${number} is not configured`));
     const full = overload(this.#context);
     if (full !== null) return end(full);
     const places = this.#context.limits.take(call, { peer: this.#peerName, peerConfig: this.#peer, account: this.#account(), number, numberConfig, user });
     if (places.refused !== null) {
-      call.facts.rule = places.refused.rule;
       return end(places.refused);
     }
     const mute = noEngine(this.#context);
@@ -182,9 +180,7 @@ class BusinessInitiatedCall {
       const { protocol, cause, text } = reasonOf(termination);
       invite.cancel(formatReason(protocol, cause, text));
     });
-    const timer = after(config.meta.ringTimeout * 1000, () => {
-      call.end({ by: 'us', reason: 'ringTimeout', status: 480, text: `the user did not answer within ${config.meta.ringTimeout} s` });
-    });
+    const timer = after(config.meta.ringTimeout * 1000, () => call.end(ended.ringTimeout(config.meta.ringTimeout)));
     const outcome = await invite.outcome;
     clearTimeout(timer);
     if (outcome.kind === 'answered') {
@@ -194,7 +190,7 @@ class BusinessInitiatedCall {
       return outcome.dialog;
     }
     if (outcome.kind === 'failed') {
-      call.end({ by: 'us', reason: 'metaUnreachable', status: 503, text: `Meta could not be reached: ${outcome.error.message}` });
+      call.end(ended.metaUnreachable(`Meta could not be reached: ${outcome.error.message}`));
     } else {
       call.end(this.#refusal(number, outcome.status, outcome.reason, outcome.response));
     }
@@ -205,13 +201,13 @@ class BusinessInitiatedCall {
     // The SIP server answers for Meta when there is no Meta: no connection, a certificate that is not Meta's, no answer.
     // All that Meta sends but its 407 names its domain (META-SIP §7).
     if (response === null || response.source_address === '' || ((status === 408 || status === 503) && !response.has('X-FB-External-Domain'))) {
-      return { by: 'us', reason: 'metaUnreachable', status: 503, text: cleanHeaderValue(`${status} ${reason}`) };
+      return ended.metaUnreachable(cleanHeaderValue(`${status} ${reason}`));
     }
     const text = refusalText(reason, response);
     const verdict = judgeRefusal(status, text);
     const sent = verdict.reason === 'uriMismatch' ? this.#sentTo() : {};
     if (verdict.advice !== null) this.#call.log.warn({ number, status, metaSaid: text, ...sent }, `Meta refused the call: ${verdict.advice}`);
-    return { by: 'meta', reason: verdict.reason, status, text };
+    return ended.byMeta(verdict.reason, status, text);
   }
 
   /** What our INVITE names the user by: where the digest is made for the first, and Meta compares it with the second. */
@@ -245,8 +241,7 @@ class BusinessInitiatedCall {
     try {
       await media.takeMetaAnswer(metaDialog.remote.sdp);
     } catch (error) {
-      call.end(error instanceof Error && verdictOf(error).theirs
-        ? { by: 'us', reason: 'badSdp', status: 488, text: `Meta's answer cannot be used: ${error.message}` } : mediaFailure(error));
+      call.end(error instanceof Error && verdictOf(error).theirs ? ended.metaBadSdp(error.message) : ended.byError(error));
       return;
     }
     leg.play(null).catch((error: Error) => call.log.warn({ err: error.message }, 'the ringing tone towards the peer could not be stopped'));

@@ -4,7 +4,7 @@ import type { Logger } from '../observe/logger.js';
 import type { CallMediaStats, MediaCall } from '../media/types.js';
 import type { CallerFacts, TargetFacts } from '../policy/types.js';
 import type { CallRecord, Direction, TransferRecord } from './record.js';
-import type { Termination } from './termination.js';
+import { ended, type Termination } from './termination.js';
 import type { Try } from './hunt/tries.js';
 
 export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
@@ -127,7 +127,7 @@ export class Call {
   runs(course: Promise<void>): void {
     this.track(course.catch((error: unknown) => {
       this.log.error({ err: error }, 'a call failed for a reason of our own');
-      this.end({ by: 'us', reason: 'fault', status: 500, text: error instanceof Error ? error.message : String(error) });
+      this.end(ended.fault(error instanceof Error ? error.message : String(error)));
     }));
   }
 
@@ -154,8 +154,8 @@ export class Call {
     this.#media = media;
     // Ended while the media was being made: nobody else would close it.
     if (this.over) void media.close().catch(() => undefined);
-    media.on('mediaTimeout', () => this.end({ by: 'us', reason: 'mediaTimeout', status: 408, text: `no media from Meta for ${mediaTimeout} s` }));
-    media.on('engineLost', (why) => this.end({ by: 'us', reason: 'mediaLost', status: 503, text: `the media engine was lost: ${why}` }));
+    media.on('mediaTimeout', () => this.end(ended.mediaTimeout(mediaTimeout)));
+    media.on('engineLost', (why) => this.end(ended.mediaLost(why)));
   }
 
   get media(): MediaCall | null {

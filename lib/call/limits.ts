@@ -3,7 +3,7 @@ import { pairLimits } from '../config/types.js';
 import type { DailyCounters, RateWindows } from '../state/index.js';
 import type { Call } from './call.js';
 import type { CallTable, Place } from './table.js';
-import { numberFull, peerFull, type Termination } from './termination.js';
+import { ended, type Termination } from './termination.js';
 import type { UserNames } from './userNames.js';
 
 /** A business-initiated call that wants to begin. */
@@ -23,8 +23,6 @@ export type Places =
   | { readonly refused: Extract<Termination, { by: 'policy' }> }
   /** `store` resolves when the count would survive the death of this process: to be called right before the INVITE leaves. */
   | { readonly refused: null; readonly store: () => Promise<void>; /** The calling peer's, which may be given back before the call ends: a transfer. */ readonly peerPlace: Place };
-
-interface Objection { readonly reason: string; readonly rule: string; readonly status: number; readonly text: string }
 
 /**
  * The limits of business-initiated calls, kept before Meta has to refuse (META-SIP §9): one live call for each pair of business
@@ -48,7 +46,7 @@ export class BusinessLimits {
   take(call: Call, wanted: WantedPlaces): Places {
     const { peer, number, user, account } = wanted;
     const objection = this.#objection(wanted);
-    if (objection !== null) return { refused: { ...objection, by: 'policy' } };
+    if (objection !== null) return { refused: objection };
 
     const peerPlace = this.#table.takePeer(peer, wanted.peerConfig.maxConcurrentCalls);
     const places = [
@@ -75,26 +73,26 @@ export class BusinessLimits {
     void this.#daily.add(pairCalls(number, this.#names.keyOf(user))).store();
   }
 
-  #objection({ peer, peerConfig, number, numberConfig, user, account }: WantedPlaces): Objection | null {
+  #objection({ peer, peerConfig, number, numberConfig, user, account }: WantedPlaces): Extract<Termination, { by: 'policy' }> | null {
     const ofNumber = (key: string): string => `numbers."${number}".${key}`;
     const { pairLimit, newCallsPerDay, maxConcurrentCalls, callsPerSecond } = numberConfig;
     const perPair = pairLimits[pairLimit];
     const names = this.#names.all(user);
 
     const pairFree = this.#daily.freeAt(names.map((name) => pairCalls(number, name)), perPair);
-    if (pairFree !== null) return { reason: 'limit.pairDaily', rule: ofNumber('pairLimit'), status: 403, text: `${perPair} connected calls to this user in 24 h; the next after ${time(pairFree)}` };
+    if (pairFree !== null) return ended.byPolicy({ code: 'limit.pairDaily', rule: ofNumber('pairLimit'), status: 403, text: `${perPair} connected calls to this user in 24 h; the next after ${time(pairFree)}` });
     const numberFree = this.#daily.freeAt(newCalls(number), newCallsPerDay);
-    if (numberFree !== null) return { reason: 'limit.numberDaily', rule: ofNumber('newCallsPerDay'), status: 403, text: `${newCallsPerDay} new calls in 24 h; the next after ${time(numberFree)}` };
+    if (numberFree !== null) return ended.byPolicy({ code: 'limit.numberDaily', rule: ofNumber('newCallsPerDay'), status: 403, text: `${newCallsPerDay} new calls in 24 h; the next after ${time(numberFree)}` });
 
     const perDay = account?.config.callsPerDay ?? null;
     const accountFree = account === null || perDay === null ? null : this.#daily.freeAt(accountCalls(account.user), perDay);
     const ofAccount = (key: string): string => `peers.${peer}.accounts.${account?.user}.${key}`;
-    if (accountFree !== null) return { reason: 'limit.accountDaily', rule: ofAccount('callsPerDay'), status: 403, text: `${account?.user} has placed ${perDay} calls in 24 h; the next after ${time(accountFree)}` };
+    if (accountFree !== null) return ended.byPolicy({ code: 'limit.accountDaily', rule: ofAccount('callsPerDay'), status: 403, text: `${account?.user} has placed ${perDay} calls in 24 h; the next after ${time(accountFree)}` });
 
-    const busy = (reason: string, rule: string, text: string): Objection => ({ reason, rule, status: 503, text });
+    const busy = (code: string, rule: string, text: string): ReturnType<typeof ended.byPolicy> => ended.byPolicy({ code, rule, status: 503, text });
     if (names.some((name) => this.#table.onPair(number, name) > 0)) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
-    if (this.#table.onNumber(number) >= maxConcurrentCalls) return numberFull(number, maxConcurrentCalls);
-    if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return peerFull(peer, peerConfig.maxConcurrentCalls);
+    if (this.#table.onNumber(number) >= maxConcurrentCalls) return ended.numberFull(number, maxConcurrentCalls);
+    if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return ended.peerFull(peer, peerConfig.maxConcurrentCalls);
     const atOnce = account?.config.maxConcurrentCalls ?? null;
     if (account !== null && atOnce !== null && this.#table.onAccount(account.user) >= atOnce) return busy('limit.account', ofAccount('maxConcurrentCalls'), `${account.user} has ${atOnce} calls of its own already`);
     if (!this.#rates.free(`peer ${peer}`, peerConfig.callsPerSecond)) return busy('limit.peerRate', `peers.${peer}.callsPerSecond`, `peer ${peer} began ${peerConfig.callsPerSecond} calls within a second`);

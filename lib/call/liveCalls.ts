@@ -1,10 +1,10 @@
 import type { StatePart } from '../state/index.js';
 import type { Call } from './call.js';
 import type { CallRecord } from './record.js';
-import type { Termination } from './termination.js';
+import { ended } from './termination.js';
 
 /** How a call ended that was up when the process before died. */
-const restarted: Termination = { by: 'us', reason: 'restarted', status: 503, text: 'the service died while this call was up' };
+const restarted = ended.restarted();
 
 /** While there are calls the file hears so often that we live, milliseconds: until then a call that was cut off had lasted. */
 const beat = 10_000;

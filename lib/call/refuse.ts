@@ -1,4 +1,4 @@
-import { verdictOf, WabError } from '../errors.js';
+import { WabError } from '../errors.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { cleanHeaderValue, formatReason, quotedString } from '../sip/headers.js';
 import { after } from '../util/after.js';
@@ -40,13 +40,6 @@ export function expireOn(call: Call, req: SipRequest, res: SipResponse, terminat
   if (seconds === undefined) return;
   const timer = after(Number(seconds) * 1000, () => { if (!res.finalResponseSent) call.end(termination); });
   call.own(() => clearTimeout(timer));
-}
-
-/** What a failure of the media engine means for the call it happened to. */
-export function mediaFailure(error: unknown): Termination {
-  const text = error instanceof Error ? error.message : String(error);
-  const { reason, status } = verdictOf(error);
-  return { by: 'us', reason, status, text, ...(error instanceof WabError && error.warning !== null ? { warning: error.warning } : {}) };
 }
 
 /** A Warning for who is refused by this error or termination; none where nothing more is to be said. */

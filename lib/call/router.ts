@@ -7,7 +7,7 @@ import { allowOfPeers, capabilities, demandsTooMuch } from './peer/capabilities.
 import type { CallContext } from './context.js';
 import { identifyPeer } from './peer/identify.js';
 import { takePickup } from './features/pickup.js';
-import type { Termination } from './termination.js';
+import { ended, type Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
 import { after } from '../util/after.js';
 
@@ -65,7 +65,7 @@ export class CallRouter {
     const calls = this.#context.table.all();
     if (calls.length === 0) return;
     this.#context.log.info({ calls: calls.length, seconds }, 'draining: no new calls; waiting for these to end');
-    const deadline = after(seconds * 1000, () => this.endAll({ by: 'us', reason: 'drained', status: 503, text: 'the service is stopping' }));
+    const deadline = after(seconds * 1000, () => this.endAll(ended.drained()));
     await Promise.all(calls.map((call) => call.ended));
     clearTimeout(deadline);
   }

@@ -1,39 +1,132 @@
+import { verdictOf, WabError } from '../errors.js';
 import { judgeRefusal, type MetaRefusal } from './meta/refusal.js';
 
 /**
- * Why a call ended. Every call ends once with one of these; CDR, metric, log line and trace show the same value (house rule 3).
- * `status` is the SIP status the call ended with (200 for a normal hang-up); `text` is for a person.
+ * What an end says of the service, for whoever watches it. `success`: the call took a course that people chose, whether anybody spoke or not; `client`: it
+ * was asked for what may not or cannot be; `server`: this service failed, or how it is set up here and at Meta; `upstream`: the far end did, or the
+ * way there; `indeterminate`: any of them may have.
  */
-export type Termination =
-  | { readonly by: 'user'; readonly reason: 'hangup' | 'cancelled'; readonly status: number; readonly text: string }
-  | {
-      readonly by: 'peer';
-      readonly reason: 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
-      readonly status: number;
-      readonly text: string;
-    }
-  | { readonly by: 'meta'; readonly reason: MetaRefusal; readonly status: number; readonly text: string }
-  | { readonly by: 'policy'; readonly reason: string; readonly status: number; readonly rule: string; readonly text: string }
-  | {
-      readonly by: 'us';
-      readonly reason:
-        | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
-        | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'fault';
-      readonly status: number;
-      readonly text: string;
-      /** Warn code that says more to who is refused (RFC 3261 §20.43). */
-      readonly warning?: number;
-    };
+export type Result = 'success' | 'client' | 'server' | 'upstream' | 'indeterminate';
 
-/** A number carries as many calls as it may, in whatever direction the next one goes. */
-export function numberFull(number: string, limit: number): Extract<Termination, { by: 'policy' }> {
-  return { by: 'policy', reason: 'limit.number', rule: `numbers."${number}".maxConcurrentCalls`, status: 503, text: `${number} carries its ${limit} calls already` };
+interface End {
+  /** SIP status the call ended with; 200 for a normal hang-up. */
+  readonly status: number;
+  readonly result: Result;
+  /** For a person. */
+  readonly text: string;
 }
 
-/** The same for a peer, whether it calls, is called, picks up or is transferred to. */
-export function peerFull(peer: string, limit: number): Extract<Termination, { by: 'policy' }> {
-  return { by: 'policy', reason: 'limit.peer', rule: `peers.${peer}.maxConcurrentCalls`, status: 503, text: `peer ${peer} carries its ${limit} calls already` };
+type UserReason = 'hangup' | 'cancelled';
+type PeerReason = 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
+type OurReason =
+  | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
+  | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'fault';
+
+interface ByUser extends End { readonly by: 'user'; readonly reason: UserReason }
+interface ByPeer extends End { readonly by: 'peer'; readonly reason: PeerReason }
+interface ByMeta extends End { readonly by: 'meta'; readonly reason: MetaRefusal }
+interface ByPolicy extends End { readonly by: 'policy'; readonly reason: string; readonly rule: string }
+interface ByUs extends End {
+  readonly by: 'us';
+  readonly reason: OurReason;
+  /** Warn code that says more to who is refused (RFC 3261 §20.43). */
+  readonly warning?: number;
 }
+
+/** Why a call ended. Every call ends once with one of these, made by `ended`; CDR, metric, log line and trace show the same value (house rule 3). */
+export type Termination = ByUser | ByPeer | ByMeta | ByPolicy | ByUs;
+
+/** A refusal by a rule of policy or a limit. */
+export interface Denied { readonly code: string; readonly rule: string; readonly status: number; readonly text: string }
+
+/** What each reason says, where its constructor does not know better. */
+export const results: {
+  readonly user: Readonly<Record<UserReason, Result>>; readonly peer: Readonly<Record<PeerReason, Result>>;
+  readonly meta: Readonly<Record<MetaRefusal, Result>>; readonly us: Readonly<Record<OurReason, Result>>;
+} = {
+  user: { hangup: 'success', cancelled: 'success' },
+  peer: {
+    hangup: 'success', cancelled: 'success', expired: 'success', declined: 'success', busy: 'success', noAnswer: 'success', unreachable: 'upstream', refused: 'upstream', badSdp: 'upstream',
+  },
+  meta: {
+    noPermission: 'client', dailyLimit: 'client', declined: 'success', unreachable: 'success', duplicate: 'client', notConfigured: 'server', badCredentials: 'server', payment: 'server',
+    uriMismatch: 'server', notAvailable: 'server', overload: 'client', sdpRefused: 'server', mediaTimeout: 'indeterminate', notFound: 'client', unavailable: 'upstream', other: 'indeterminate',
+  },
+  us: {
+    mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerGone: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
+    noAck: 'indeterminate', sessionExpired: 'upstream', sipLost: 'server', ringTimeout: 'success', metaUnreachable: 'upstream', nobodyThere: 'upstream', restarted: 'server', fault: 'server',
+  },
+};
+
+const user = (reason: UserReason, status: number, text: string): ByUser => ({ by: 'user', reason, result: results.user[reason], status, text });
+const peer = (reason: PeerReason, status: number, text: string, result = results.peer[reason]): ByPeer => ({ by: 'peer', reason, result, status, text });
+const meta = (reason: MetaRefusal, status: number, text: string, result = results.meta[reason]): ByMeta => ({ by: 'meta', reason, result, status, text });
+const us = (reason: OurReason, status: number, text: string, result = results.us[reason]): ByUs => ({ by: 'us', reason, result, status, text });
+const policy = ({ code, rule, status, text }: Denied): ByPolicy => ({ by: 'policy', reason: code, result: 'client', status, rule, text });
+
+/** The ways in which a call ends (docs/reference/terminations.md). */
+export const ended = {
+  /** `text`: what the user's side said, null where it said nothing. */
+  userHungUp: (text: string | null) => user('hangup', 200, text ?? 'the user hung up'),
+  userGaveUp: (text: string | null) => user('cancelled', 487, text ?? 'the user gave up'),
+  /** An attempt that is not wanted any more: the user gave up, or another target took the call. */
+  unwanted: (text = 'cancelled') => user('cancelled', 487, text),
+
+  peerHungUp: (text: string | null) => peer('hangup', 200, text ?? 'the peer hung up'),
+  peerGaveUp: (text: string | null) => peer('cancelled', 487, text ?? 'the peer gave up'),
+  peerExpired: () => peer('expired', 487, 'the invitation has expired'),
+  noAnswer: (seconds: number) => peer('noAnswer', 480, `no answer within ${seconds} s`),
+  unreachable: (text: string) => peer('unreachable', 503, text),
+  /** The refusal of a peer that was called. A 408 may be the SIP server's own: nobody has said anything. */
+  peerRefused: (reason: 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused', status: number, text: string) =>
+    peer(reason, status, text, reason === 'noAnswer' && status === 408 ? 'indeterminate' : results.peer[reason]),
+  badRedirect: (text: string) => peer('refused', 480, text),
+  /** A calling peer asked for what cannot be taken. */
+  callerRefused: (status: number, text: string) => peer('refused', status, text, 'client'),
+  /** The peer's answer, or a later description of its, cannot be used. */
+  peerBadSdp: (text: string) => peer('badSdp', 488, text),
+
+  /** Meta refused the call, or ended it with a failure. */
+  byMeta: (reason: MetaRefusal, status: number, text: string) => meta(reason, status, text),
+  /** Meta asked for what cannot be taken. */
+  metaRefused: (status: number, text: string) => meta('other', status, text, 'client'),
+  metaExpired: () => meta('other', 487, 'the invitation has expired', 'success'),
+
+  byPolicy: policy,
+  /** A number carries as many calls as it may, in whatever direction the next one goes. */
+  numberFull: (number: string, limit: number) =>
+    policy({ code: 'limit.number', rule: `numbers."${number}".maxConcurrentCalls`, status: 503, text: `${number} carries its ${limit} calls already` }),
+  /** The same for a peer, whether it calls, is called, picks up or is transferred to. */
+  peerFull: (name: string, limit: number) =>
+    policy({ code: 'limit.peer', rule: `peers.${name}.maxConcurrentCalls`, status: 503, text: `peer ${name} carries its ${limit} calls already` }),
+
+  mediaTimeout: (seconds: number) => us('mediaTimeout', 408, `no media from Meta for ${seconds} s`),
+  peerSilent: (name: string, seconds: number) => us('peerSilent', 408, `no media from peer ${name} for ${seconds} s`),
+  /** 481: it said so; 408: it says nothing at all. */
+  peerGone: (status: 481 | 408, text: string) => us('peerGone', status, text),
+  mediaLost: (why: string) => us('mediaLost', 503, `the media engine was lost: ${why}`),
+  mediaUnavailable: (text = 'no media engine can take the call') => us('mediaUnavailable', 503, text),
+  /** What Meta answered to our offer: the caller has no part in it. */
+  metaBadSdp: (text: string) => us('badSdp', 488, `Meta's answer cannot be used: ${text}`, 'upstream'),
+  drained: () => us('drained', 503, 'the service is stopping'),
+  overload: (maxCalls: number) => us('overload', 503, `limits.maxCalls (${maxCalls}) is reached`),
+  noAck: (whose: 'Meta' | 'the peer', text: string | undefined) => us('noAck', 408, `${whose}'s dialog was given up: ${text ?? 'no answer'}`),
+  sessionExpired: () => us('sessionExpired', 408, 'the peer did not refresh the session'),
+  sipLost: (address: string) => us('sipLost', 503, `the connection to the SIP server ${address} was lost`),
+  ringTimeout: (seconds: number) => us('ringTimeout', 480, `the user did not answer within ${seconds} s`),
+  metaUnreachable: (text: string) => us('metaUnreachable', 503, text),
+  nobodyThere: (why: string) => us('nobodyThere', 480, why),
+  restarted: () => us('restarted', 503, 'the service died while this call was up'),
+  noTarget: () => us('fault', 480, 'the route names no target'),
+  fault: (text: string) => us('fault', 500, text),
+  /** The far end could not be answered. `status`: what it said to that; null: nothing, the failure is ours. */
+  notAnswered: (status: number | null, text: string) => us('fault', status ?? 500, text, status === null ? results.us.fault : 'indeterminate'),
+  /** An error that ended the call, by its own verdict. */
+  byError: (error: unknown): ByUs => {
+    const { reason, status } = verdictOf(error);
+    return { ...us(reason, status, error instanceof Error ? error.message : String(error)), ...(error instanceof WabError && error.warning !== null ? { warning: error.warning } : {}) };
+  },
+};
 
 /**
  * The status Meta gets for a termination before the answer. Meta's user interface is only known to react to being

@@ -16,8 +16,8 @@ import type { Won } from './hunt/hunt.js';
 import { Hunt } from './hunt/hunt.js';
 import { attachMetaDialog } from './meta/dialog.js';
 import { readMetaRequest, type MetaRequest } from './meta/request.js';
-import { expireOn, mediaFailure, refuseOnEnd } from './refuse.js';
-import { numberFull, reasonOf, statusForMeta, type Termination } from './termination.js';
+import { expireOn, refuseOnEnd } from './refuse.js';
+import { ended, reasonOf, statusForMeta, type Termination } from './termination.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
 export function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): void {
@@ -50,7 +50,7 @@ function authenticate(context: CallContext, config: Config, request: MetaRequest
   refuseOnEnd(call, res, statusForMeta);
   call.log.error({ number: request.number, why: verdict, source: req.source_address },
     `Meta's credentials for ${request.number} are wrong: compare numbers."${request.number}".password with sip_user_password at Meta`);
-  call.end({ by: 'policy', reason: 'auth.failed', rule: 'digest', status: 403, text: `digest refused: ${verdict}` });
+  call.end(ended.byPolicy({ code: 'auth.failed', rule: 'digest', status: 403, text: `digest refused: ${verdict}` }));
   return false;
 }
 
@@ -85,14 +85,14 @@ class UserInitiatedCall {
     const call = this.#call;
     refuseOnEnd(call, this.#res, statusForMeta);
     this.#req.on('cancel', (cancel: SipRequest) => {
-      call.end({ by: 'user', reason: 'cancelled', status: 487, text: parseReason(cancel.get('Reason'))?.text ?? 'the user gave up' });
+      call.end(ended.userGaveUp(parseReason(cancel.get('Reason'))?.text ?? null));
     });
 
     const objection = wentTooFar(this.#req);
-    if (objection !== null) return call.end({ by: 'meta', reason: 'other', status: objection.status, text: objection.text });
+    if (objection !== null) return call.end(ended.metaRefused(objection.status, objection.text));
     const decision = this.#admit(number);
     if (decision === null) return;
-    expireOn(call, this.#req, this.#res, { by: 'meta', reason: 'other', status: 487, text: 'the invitation has expired' });
+    expireOn(call, this.#req, this.#res, ended.metaExpired());
     call.state = 'routing';
     call.facts.route = decision.route;
 
@@ -135,16 +135,13 @@ class UserInitiatedCall {
       call.end(termination);
       return null;
     };
-    const deny = (reason: string, status: number, text: string): null => {
-      call.facts.rule = reason;
-      return end({ by: 'policy', reason, rule: reason, status, text });
-    };
+    const deny = (code: string, status: number, text: string): null => end(ended.byPolicy({ code, rule: code, status, text }));
     if (number === undefined || this.#request.number === null) return deny('number.unknown', 404, 'no such number is configured');
     if (this.#request.offer === '') return deny('offer.missing', 488, 'the INVITE carries no offer');
     const full = overload(this.#context);
     if (full !== null) return end(full);
     const place = this.#context.table.takeNumber(this.#request.number, number.maxConcurrentCalls);
-    if (place === null) return end(numberFull(this.#request.number, number.maxConcurrentCalls));
+    if (place === null) return end(ended.numberFull(this.#request.number, number.maxConcurrentCalls));
     this.#context.userNames.learn(this.#request.user, this.#request.headers.userId, this.#request.headers.parentUserId);
     // Never refused here: it is Meta's to keep a user to one call. A business-initiated call has to wait for it.
     const pair = this.#context.table.takePair(this.#request.number, this.#context.userNames.keyOf(this.#request.user), Infinity);
@@ -192,7 +189,7 @@ class UserInitiatedCall {
       if (result.failed.reason === 'nobodyThere' && message !== null) await this.#excuse(message, bridge, answer);
       call.end(result.failed);
     } catch (error) {
-      call.end(mediaFailure(error));
+      call.end(ended.byError(error));
     }
     return null;
   }
@@ -233,7 +230,7 @@ class UserInitiatedCall {
   /** Answers Meta, once, whoever asks for it first. False when the call is over. */
   async #answer(media: MediaCall, answer: Promise<string>): Promise<boolean> {
     this.#answering ??= answer.then((sdp) => this.#sendAnswer(media, sdp), (error: unknown) => {
-      this.#call.end(mediaFailure(error));
+      this.#call.end(ended.byError(error));
       return false;
     });
     return this.#answering;

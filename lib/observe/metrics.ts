@@ -21,14 +21,14 @@ export interface MetricSources {
 /** The metrics of one service instance, in a registry of their own. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #calls: Counter<'direction' | 'by' | 'reason' | 'status'>;
+  readonly #calls: Counter<'direction' | 'by' | 'reason' | 'status' | 'result'>;
   readonly #setup: Histogram<'direction'>;
   readonly #duration: Histogram<'direction'>;
 
   constructor(sources: MetricSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
-    this.#calls = new Counter({ name: 'wab_calls_total', help: 'Call attempts by how they ended', labelNames: ['direction', 'by', 'reason', 'status'], registers });
+    this.#calls = new Counter({ name: 'wab_calls_total', help: 'Call attempts by how they ended', labelNames: ['direction', 'by', 'reason', 'status', 'result'], registers });
     this.#setup = new Histogram({
       name: 'wab_setup_seconds', help: 'From the INVITE to our 200', labelNames: ['direction'], registers,
       buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 45, 90],
@@ -84,8 +84,8 @@ export class Metrics {
     }
   }
 
-  ended(direction: string, termination: { by: string; reason: string; status: number }, setupMs: number | null, durationMs: number | null): void {
-    this.#calls.inc({ direction, by: termination.by, reason: termination.reason, status: String(termination.status) });
+  ended(direction: string, termination: { by: string; reason: string; status: number; result: string }, setupMs: number | null, durationMs: number | null): void {
+    this.#calls.inc({ direction, by: termination.by, reason: termination.reason, status: String(termination.status), result: termination.result });
     if (setupMs !== null && durationMs !== null) this.#setup.observe({ direction }, setupMs / 1000);
     if (durationMs !== null) this.#duration.observe({ direction }, durationMs / 1000);
   }

@@ -149,7 +149,7 @@ t.test('each cause closes each leg once, with one record, one count and one log 
   const records = await stage.running.records(causes.length);
   t.equal(records.length, causes.length, 'one record each');
   const metrics = await (await fetch(`http://${stage.running.service.http}/metrics`)).text();
-  const counts = new Map([...metrics.matchAll(/^wab_calls_total\{direction="(.*?)",by="(.*?)",reason="(.*?)",status="(\d+)"\} (\d+)$/gm)]
+  const counts = new Map([...metrics.matchAll(/^wab_calls_total\{direction="(.*?)",by="(.*?)",reason="(.*?)",status="(\d+)",result="\w+"\} (\d+)$/gm)]
     .map(([, direction, by, reason, status, count]) => [`${direction} ${by} ${reason} ${status}`, Number(count)]));
   for (const [{ what, ends, meta, peer }, { id, direction, termination: { by, reason, status } }] of ended) {
     t.equal(`${by} ${reason} ${status}`, ends, what);

@@ -136,7 +136,7 @@ t.test('the pages say what goes on, and nothing secret is in any page, log line 
   await caller.hangUp();
   await service.command.line(/call ended/);
   const pages = await Promise.all(['/calls', `/calls/${live!.id}/ladder`, '/metrics', '/status', `/calls/${live!.id}/sip`].map(async (path) => (await service.page(path)).text));
-  t.match(pages[2], /^wab_calls_total\{direction="user-initiated",by="user",reason="hangup",status="200"\} 1$/m);
+  t.match(pages[2], /^wab_calls_total\{direction="user-initiated",by="user",reason="hangup",status="200",result="success"\} 1$/m);
   service.command.child.kill('SIGTERM');
   t.equal(await service.command.exit, 0);
 

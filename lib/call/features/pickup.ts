@@ -14,10 +14,10 @@ import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from '../hunt/hunt.js';
 import { mediaProfile } from '../peer/mediaProfile.js';
 import { ourContact } from '../peer/locate.js';
-import { mediaFailure, warningOfError } from '../refuse.js';
+import { warningOfError } from '../refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from '../peer/sessionTimer.js';
-import { peerFull } from '../termination.js';
+import { ended } from '../termination.js';
 import type { Place } from '../table.js';
 
 type Refusal = { readonly status: number; readonly why: string; readonly reason?: string };
@@ -76,7 +76,7 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
   }
   const place = context.table.takePeer(peerName, peer.maxConcurrentCalls);
   if (place === null) {
-    const full = peerFull(peerName, peer.maxConcurrentCalls);
+    const full = ended.peerFull(peerName, peer.maxConcurrentCalls);
     call.sentOn({ kind: 'pickup', by: peerName, to: null, status: full.status });
     return { status: full.status, why: full.text, reason: full.reason };
   }
@@ -112,7 +112,7 @@ async function answer(
     }
     await Promise.allSettled([hangUp(dialog, { Reason: formatReason('SIP', 481, 'The call was gone') }), giveUp()]);
   } catch (error) {
-    const { status, text } = mediaFailure(error);
+    const { status, text } = ended.byError(error);
     call.log.warn({ peer: peerName, why: text }, 'a pick-up failed');
     if (!res.finalResponseSent) res.send(status, { headers: warningOfError(error) });
     await giveUp();

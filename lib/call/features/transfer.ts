@@ -6,7 +6,7 @@ import { Hunt, type Won } from '../hunt/hunt.js';
 import type { Party, PeerDialog } from '../peer/dialog.js';
 import { readRefer, ReferSubscription, type ReferOrder } from './refer.js';
 import { formatReplaces } from './replaces.js';
-import { reasonOf, type Termination } from '../termination.js';
+import { ended, reasonOf, type Termination } from '../termination.js';
 import { withTimeout } from '../../util/withTimeout.js';
 
 /** How long a transferor who was told of success may take to hang up before we do, in milliseconds. */
@@ -150,7 +150,7 @@ export class Transfer {
     try {
       return await hunt.run();
     } catch (error) {
-      return { failed: { by: 'us', reason: 'mediaUnavailable', status: 503, text: (error as Error).message } };
+      return { failed: ended.mediaUnavailable((error as Error).message) };
     }
   }
 

@@ -1,6 +1,6 @@
 import type { StopOn } from '../../config/types.js';
 import { parseNameAddr, splitHeaderValues } from '../../sip/uri.js';
-import type { Termination } from '../termination.js';
+import { ended, type Termination } from '../termination.js';
 
 /** What became of offering a call to one target, however many INVITEs that took. `W`: what whoever took it brought. */
 export type Attempt<W> = { readonly won: true; readonly result: W } | Lost;
@@ -14,8 +14,6 @@ export interface Lost {
   readonly passedOver?: true;
 }
 
-export const noTarget: Termination = { by: 'us', reason: 'fault', status: 480, text: 'the route names no target' };
-
 export function lost(termination: Termination, goOn: boolean): Lost {
   return { won: false, termination, goOn };
 }
@@ -26,7 +24,7 @@ export function firstWon<W>(attempts: readonly Promise<Attempt<W>>[]): Promise<A
     for (const attempt of attempts) attempt.then((ended) => { if (ended.won) resolve(ended); }, reject);
     Promise.all(attempts).then((all) => {
       const failures = all.flatMap((ended) => (ended.won ? [] : [ended]));
-      resolve(lost(best(failures.map(({ termination }) => termination)) ?? noTarget, failures.every(({ goOn }) => goOn)));
+      resolve(lost(best(failures.map(({ termination }) => termination)) ?? ended.noTarget(), failures.every(({ goOn }) => goOn)));
     }, reject);
   });
 }

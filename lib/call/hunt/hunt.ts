@@ -9,19 +9,18 @@ import { formatReason } from '../../sip/headers.js';
 import { hangUp } from '../../sip/inDialog.js';
 import { OutboundInvite } from '../../sip/invite.js';
 import { foundNobody } from '../../sip/options.js';
-import { best, firstWon, lost, maySeekFurther, noTarget, redirectedTo, type Attempt as AnyAttempt, type Lost } from './attempt.js';
+import { best, firstWon, lost, maySeekFurther, redirectedTo, type Attempt as AnyAttempt, type Lost } from './attempt.js';
 import type { Call } from '../call.js';
 import { capabilities } from '../peer/capabilities.js';
 import type { CallContext } from '../context.js';
 import { EarlyDialogs } from '../peer/earlyDialogs.js';
-import { nobodyThere, silenceOf } from './lastResort.js';
+import { silenceOf } from './lastResort.js';
 import { watchMessage } from '../watch/leaks.js';
 import { addressAt, ourContact, type Destination } from '../peer/locate.js';
 import { mediaProfile } from '../peer/mediaProfile.js';
 import { askForTimer, SessionTimer } from '../peer/sessionTimer.js';
 import type { Place } from '../table.js';
-import type { Termination } from '../termination.js';
-import { peerFull } from '../termination.js';
+import { ended, type Termination } from '../termination.js';
 import { peerRefusal } from '../peer/refusal.js';
 import { tellOf } from '../peer/tellOf.js';
 import { beginTry, type Try } from './tries.js';
@@ -147,7 +146,7 @@ export class Hunt {
       if (attempt.passedOver === true) queue.push({ target, origin, lastResort: true });
     }
     // The most telling; of two that tell as much, the later.
-    return { failed: best(failures) ?? noTarget };
+    return { failed: best(failures) ?? ended.noTarget() };
   }
 
   async #ringAll(): Promise<{ won: Won } | { failed: Termination }> {
@@ -156,7 +155,7 @@ export class Hunt {
     const tryThem = passedOver.length > 0 && this.#winner === null && this.#stopped === null && first.every(({ lost: { goOn } }) => goOn);
     const failures = [...first, ...(tryThem ? await this.#ringTogether(passedOver, true) : [])];
     if (this.#winner !== null) return { won: this.#winner };
-    return { failed: best(failures.map(({ lost: { termination } }) => termination)) ?? noTarget };
+    return { failed: best(failures.map(({ lost: { termination } }) => termination)) ?? ended.noTarget() };
   }
 
   /** Those that did not take the call; when one does, only those that were done by then. */
@@ -186,15 +185,15 @@ export class Hunt {
       return why;
     };
     if (!verdict.allow) {
-      return untried({ peer: asked.peer, user: asked.user ?? null }, lost({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text }, true));
+      return untried({ peer: asked.peer, user: asked.user ?? null }, lost(ended.byPolicy(verdict), true));
     }
     // What policy allowed is sent in policy's spelling, so that what was judged and what is dialled cannot differ.
     const target: RouteTarget = { peer: verdict.peer, user: verdict.user, uri: verdict.uri };
     const peer = this.#context.rules().config.peers[target.peer];
-    if (peer === undefined) return lost({ by: 'us', reason: 'fault', status: 500, text: `peer ${target.peer} is not configured` }, true);
+    if (peer === undefined) return lost(ended.fault(`peer ${target.peer} is not configured`), true);
     const located = this.#context.locate(target, peer);
-    if (!located.reachable) return untried(target, lost(nobodyThere(located.why), true));
-    if (located.out !== null && !lastResort) return untried(target, { ...lost(nobodyThere(located.out), true), passedOver: true });
+    if (!located.reachable) return untried(target, lost(ended.nobodyThere(located.why), true));
+    if (located.out !== null && !lastResort) return untried(target, { ...lost(ended.nobodyThere(located.out), true), passedOver: true });
     const group = new Set<OutboundInvite>();
     this.#call.standing.set(target, this.#facts(asked));
     const attempt = await firstWon(located.destinations.map((destination) => this.#offer({ target, peer, rule: verdict.rule, destination, group, out: located.out })));
@@ -215,7 +214,7 @@ export class Hunt {
   async #placed(to: Invited, begun: Try): Promise<Attempt> {
     const { target, peer } = to;
     const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
-    if (place === null) return lost(peerFull(target.peer, peer.maxConcurrentCalls), true);
+    if (place === null) return lost(ended.peerFull(target.peer, peer.maxConcurrentCalls), true);
     const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, addressAt(to.destination)));
     let keep = false;
     try {
@@ -233,7 +232,7 @@ export class Hunt {
 
   async #invite({ target, peer, rule, destination, group, out }: Invited, begun: Try, leg: PeerLeg, place: Place): Promise<Attempt> {
     const [offer] = await Promise.all([leg.offer(), this.#plan.ready]);
-    if (this.#stopped !== null) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
+    if (this.#stopped !== null) return lost(ended.unwanted(), false);
     const early = new EarlyDialogs(this.#call, this.#context, target.peer, leg, this.#plan.early, (newcomer) => this.giveTo(newcomer));
     const invite: OutboundInvite = new OutboundInvite(this.#context.pickStack(), {
       uri: destination.uri, from: this.#plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
@@ -270,18 +269,18 @@ export class Hunt {
     if (outcome === 'rangOut') {
       // Not waiting for the peer's word on the CANCEL: one that has gone gives none for 32 s. A 200 that still comes is ended.
       invite.cancel(formatReason('SIP', 408, 'No answer'));
-      return lost({ by: 'peer', reason: 'noAnswer', status: 480, text: `no answer within ${this.#plan.ringTimeout} s` }, true);
+      return lost(ended.noAnswer(this.#plan.ringTimeout), true);
     }
     if (outcome === 'silent') {
       invite.cancel(formatReason('SIP', 408, 'No answer'));
-      return lost(nobodyThere(`${out}; it did not answer this call either`), true);
+      return lost(ended.nobodyThere(`${out}; it did not answer this call either`), true);
     }
     // RFC 3261 §9.1: the 487 to our CANCEL is no word of the peer's.
-    if (this.#stopped !== null && outcome.kind === 'refused' && outcome.status === 487) return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'cancelled' }, false);
-    if (outcome.kind === 'failed') return lost({ by: 'peer', reason: 'unreachable', status: 503, text: outcome.error.message }, true);
+    if (this.#stopped !== null && outcome.kind === 'refused' && outcome.status === 487) return lost(ended.unwanted(), false);
+    if (outcome.kind === 'failed') return lost(ended.unreachable(outcome.error.message), true);
     tellOf(this.#context, target.peer, destination, outcome);
     if (out !== null && outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response, 'INVITE')) {
-      return lost(nobodyThere(`${out}; this call too: ${outcome.status} ${outcome.reason}`), true);
+      return lost(ended.nobodyThere(`${out}; this call too: ${outcome.status} ${outcome.reason}`), true);
     }
     if (outcome.kind === 'answered') {
       watchMessage(this.#context, this.#call, target.peer, outcome.dialog.res, outcome.dialog.res.status);
@@ -293,7 +292,7 @@ export class Hunt {
       if (refused !== null) return refused;
       if (this.#winner !== null || this.#stopped !== null) {
         this.#end(outcome.dialog, this.#stopped ?? completedElsewhere);
-        return lost({ by: 'user', reason: 'cancelled', status: 487, text: 'answered too late' }, false);
+        return lost(ended.unwanted('answered too late'), false);
       }
       const timer = new SessionTimer();
       timer.agreed(outcome.dialog.res);
@@ -325,7 +324,7 @@ export class Hunt {
       const text = error instanceof Error ? error.message : String(error);
       const { theirs, mayFailOver } = verdictOf(error);
       this.#end(dialog, formatReason('SIP', theirs ? 488 : 500, text));
-      return lost(theirs ? { by: 'peer', reason: 'badSdp', status: 488, text } : { by: 'us', reason: 'mediaUnavailable', status: 503, text }, mayFailOver);
+      return lost(theirs ? ended.peerBadSdp(text) : ended.mediaUnavailable(text), mayFailOver);
     }
   }
 
@@ -336,10 +335,10 @@ export class Hunt {
 
   /** RFC 3261 §8.1.3.4: each Contact of a redirection is a new target, judged like any other. */
   async #redirected(by: string, response: SipResponse | null): Promise<Attempt> {
-    let last: Attempt = lost({ by: 'peer', reason: 'refused', status: 480, text: 'redirected to nowhere that can be read' }, true);
+    let last: Attempt = lost(ended.badRedirect('redirected to nowhere that can be read'), true);
     for (const uri of redirectedTo(response?.get('Contact') ?? '')) {
       if (this.#stopped !== null) break;
-      if (++this.#redirects > maxRedirects) return lost({ by: 'peer', reason: 'refused', status: 480, text: `redirected more than ${maxRedirects} times` }, true);
+      if (++this.#redirects > maxRedirects) return lost(ended.badRedirect(`redirected more than ${maxRedirects} times`), true);
       last = await this.#attempt({ origin: 'redirect', peer: null, by, uri }, true);
       if (last.won || !last.goOn) break;
     }

@@ -1,12 +1,5 @@
-import type { Termination } from '../termination.js';
-
 /** How long a peer that is out may take to show a sign of life when a call is sent to it all the same, milliseconds. */
 const patience = 4000;
-
-/** The target was passed over, or tried in vain, because nobody is there; `why` for people. */
-export function nobodyThere(why: string): Extract<Termination, { by: 'us' }> {
-  return { by: 'us', reason: 'nobodyThere', status: 480, text: why };
-}
 
 /**
  * A call that goes to a peer that is out must not ring for 32 s at nobody's (RFC 3261 §17.1.1.2, timer B). Its 100 does not reach us, so that a

@@ -3,8 +3,7 @@ import { deliver } from '../../sip/drachtio.js';
 import { formatReason, parseReason, readMetaHeaders, type Reason } from '../../sip/headers.js';
 import { hangUp } from '../../sip/inDialog.js';
 import type { Call } from '../call.js';
-import type { Termination } from '../termination.js';
-import { reasonOf } from '../termination.js';
+import { ended, reasonOf, type Termination } from '../termination.js';
 
 /**
  * Ties Meta's dialog to the call, either direction: its BYE ends the call, the call's end sends it a BYE, and nothing else
@@ -14,7 +13,7 @@ export function attachMetaDialog(call: Call, dialog: SipDialog): void {
   call.reliesOn(dialog.srf);
   dialog.on('destroy', (request: SipRequest & { source?: string }, text?: string) => {
     if (request.source === 'application') {
-      call.end({ by: 'us', reason: 'noAck', status: 408, text: `Meta's dialog was given up: ${text ?? 'no answer'}` });
+      call.end(ended.noAck('Meta', text));
       return;
     }
     const headers = readMetaHeaders(request);
@@ -36,7 +35,7 @@ export function attachMetaDialog(call: Call, dialog: SipDialog): void {
 function metaHangup(reason: Reason | null): Termination {
   if (reason?.protocol.toUpperCase() === 'SIP' && reason.cause !== null && reason.cause >= 400) {
     const media = /media|rtp/i.test(reason.text ?? '');
-    return { by: 'meta', reason: media ? 'mediaTimeout' : 'other', status: reason.cause, text: reason.text ?? 'Meta ended the call' };
+    return ended.byMeta(media ? 'mediaTimeout' : 'other', reason.cause, reason.text ?? 'Meta ended the call');
   }
-  return { by: 'user', reason: 'hangup', status: 200, text: reason?.text ?? 'the user hung up' };
+  return ended.userHungUp(reason?.text ?? null);
 }

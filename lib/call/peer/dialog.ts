@@ -11,7 +11,7 @@ import { InfoDigits } from './digits.js';
 import { Negotiation } from './negotiation.js';
 import type { SessionTimer } from './sessionTimer.js';
 import type { Place } from '../table.js';
-import { reasonOf, type Termination } from '../termination.js';
+import { ended, reasonOf, type Termination } from '../termination.js';
 
 /** Who has answered nothing for so long, and sent no media, is dead, in milliseconds: less than the 32 s of a transaction (RFC 3261 §17.1.2.2). */
 const DEAD_MS = 20_000;
@@ -79,7 +79,7 @@ export class PeerDialog {
     this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
       described: () => this.#described(),
       // Who has left meanwhile, as a transferor may, has nothing more to describe; the user is with somebody else by then.
-      broken: (why) => { if (!this.#over) call.end({ by: 'peer', reason: 'badSdp', status: 488, text: why }); },
+      broken: (why) => { if (!this.#over) call.end(ended.peerBadSdp(why)); },
     });
     this.#listen();
     this.onEnd(call.reliesOn(dialog.srf));
@@ -162,7 +162,7 @@ export class PeerDialog {
     const { peer } = this.party;
     if (response.status === 481) {
       this.#call.log.warn({ peer }, `peer ${peer} does not know this call any more: it was started anew, or has ended the call without a word`);
-      return this.#lost({ by: 'us', reason: 'peerGone', status: 481, text: `peer ${peer} does not know the call any more` });
+      return this.#lost(ended.peerGone(481, `peer ${peer} does not know the call any more`));
     }
     if (!foundNobody(response, 'OPTIONS')) return;
     const [waited, now] = [performance.now() - asked, await this.#signsOfLife()];
@@ -170,11 +170,11 @@ export class PeerDialog {
     if (waited < DEAD_MS || !silent || this.#over) return;
     const seconds = Math.round(waited / 1000);
     this.#call.log.warn({ peer, seconds }, `peer ${peer} has not answered for ${seconds} s whether this call stands, and sent no media meanwhile: the call is ended`);
-    this.#lost({ by: 'us', reason: 'peerGone', status: 408, text: `peer ${peer} neither answers nor sends media` });
+    this.#lost(ended.peerGone(408, `peer ${peer} neither answers nor sends media`));
   }
 
   /** The far end is no more; it is told so, should it be there after all. */
-  #lost(why: Extract<Termination, { by: 'us' }>): void {
+  #lost(why: Termination): void {
     this.#gone(why);
     this.#call.track(this.#bye(formatReason('SIP', why.status, why.status === 481 ? 'Call does not exist' : why.text)).catch(() => undefined));
   }
@@ -249,10 +249,8 @@ export class PeerDialog {
 }
 
 function whyGone(request: SipRequest & { source?: string }, text?: string): Termination {
-  if (request.source !== 'application') {
-    return { by: 'peer', reason: 'hangup', status: 200, text: parseReason(request.get('Reason'))?.text ?? 'the peer hung up' };
-  }
+  if (request.source !== 'application') return ended.peerHungUp(parseReason(request.get('Reason'))?.text ?? null);
   // The SIP server's own BYE: no ACK came (RFC 3261 §13.3.1.4), or no refresh (RFC 4028 §10).
-  if (/session timer/i.test(text ?? '')) return { by: 'us', reason: 'sessionExpired', status: 408, text: 'the peer did not refresh the session' };
-  return { by: 'us', reason: 'noAck', status: 408, text: `the peer's dialog was given up: ${text ?? 'no answer'}` };
+  if (/session timer/i.test(text ?? '')) return ended.sessionExpired();
+  return ended.noAck('the peer', text);
 }

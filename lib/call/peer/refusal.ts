@@ -1,9 +1,9 @@
 import type { SipMessageView } from '../../sip/drachtio.js';
 import { parseReason, type Reason } from '../../sip/headers.js';
 import { splitHeaderValues } from '../../sip/uri.js';
-import type { Termination } from '../termination.js';
+import { ended, type Termination } from '../termination.js';
 
-type PeerReason = Extract<Termination, { by: 'peer' }>['reason'];
+type PeerReason = Parameters<typeof ended.peerRefused>[0];
 
 /** Statuses that a PBX sends for more than one thing, so that its Reason tells (RFC 3326): the others speak for themselves. */
 const ambiguous: ReadonlySet<number> = new Set([480, 486, 600, 603]);
@@ -16,7 +16,7 @@ const ambiguous: ReadonlySet<number> = new Set([480, 486, 600, 603]);
 export function peerRefusal(status: number, phrase: string, response: Pick<SipMessageView, 'get'> | null = null): Termination {
   const reasons = splitHeaderValues(response?.get('Reason') ?? '').flatMap((value) => parseReason(value) ?? []);
   const told = ambiguous.has(status) ? meaningOf(status, reasons) : null;
-  return { by: 'peer', reason: told?.reason ?? ofStatus(status), status, text: `${status} ${phrase}`.trim() + (told === null ? '' : `, ${told.text}`) };
+  return ended.peerRefused(told?.reason ?? ofStatus(status), status, `${status} ${phrase}`.trim() + (told === null ? '' : `, ${told.text}`));
 }
 
 function ofStatus(status: number): PeerReason {

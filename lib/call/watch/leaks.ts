@@ -5,6 +5,7 @@ import { tagOf } from '../../sip/headers.js';
 import { parseNameAddr } from '../../sip/uri.js';
 import type { Call } from '../call.js';
 import type { CallContext } from '../context.js';
+import { ended } from '../termination.js';
 
 /**
  * Looks at one message of a peer for signs that it took the call to the telephone network (META-SIP §10). Each sign is told once for a
@@ -22,8 +23,7 @@ export function watchMessage(context: CallContext, call: Call, peer: string, mes
     call.signs.add(told);
     context.onVerdict(call, facts, verdict, enforce);
     if (!enforce) continue;
-    call.facts.rule = verdict.rule;
-    call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: verdict.text });
+    call.end(ended.byPolicy(verdict));
   }
   return call.over;
 }

@@ -1,4 +1,5 @@
 import type { CallContext } from '../context.js';
+import { ended } from '../termination.js';
 
 /**
  * Judges what live calls live by again, under new rules, and ends those that would not be allowed now. A route that has gone or lists
@@ -11,8 +12,7 @@ export function recheckCalls(context: CallContext): void {
       const verdict = 'origin' in facts ? judgeTarget(facts) : judgeCaller(facts);
       if (verdict.allow || verdict.code === 'route.target' || call.over) continue;
       context.onVerdict(call, facts, verdict);
-      call.facts.rule = verdict.rule;
-      call.end({ by: 'policy', reason: verdict.code, rule: verdict.rule, status: verdict.status, text: `by the new configuration: ${verdict.text}` });
+      call.end(ended.byPolicy({ ...verdict, text: `by the new configuration: ${verdict.text}` }));
     }
   }
 }

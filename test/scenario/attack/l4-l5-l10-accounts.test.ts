@@ -6,6 +6,7 @@ import { RawPhone } from '../../helpers/rawPhone.js';
 import { domain, number, plainListener } from '../../helpers/service.js';
 import { openStage, pause } from '../harness.js';
 import { until } from '../pbx/steps.js';
+import { ended } from '../../../lib/call/termination.js';
 
 const user = '+447700900101';
 const id = 'GB.13491208655302741918';
@@ -46,13 +47,13 @@ t.test('L4: the account carries its calls, and no more a day', async (t) => {
   const first = dial('+447700900201');
   await until(() => meta.liveCalls.length === 1, 'the first rings');
   t.match(await dial('+447700900202'), /^503 6001 has 1 calls of its own already/);
-  for (const call of stage.running.service.table.all()) call.end({ by: 'user', reason: 'hangup', status: 480, text: 'enough' });
+  for (const call of stage.running.service.table.all()) call.end(ended.userHungUp('enough'));
   await first;
   for (const to of ['+447700900203', '+447700900204']) {
     const next = dial(to);
     await until(() => stage.running.service.table.size === 1 && meta.liveCalls.length > 0, 'it rings');
     await pause(100);
-    for (const call of stage.running.service.table.all()) call.end({ by: 'user', reason: 'hangup', status: 480, text: 'enough' });
+    for (const call of stage.running.service.table.all()) call.end(ended.userHungUp('enough'));
     await next;
   }
   t.match(await dial('+447700900205'), /^403 6001 has placed 3 calls in 24 h/);

@@ -12,6 +12,7 @@ import { StreamFramer } from '../../../lib/sipserver/transport/framer.js';
 import { domain, listener, number } from '../../helpers/service.js';
 import { alive, crlf, nothingLeft, open, places, sdp, secureSdp, Sender, type Place, type Rig, type Transport } from './rig.js';
 import { mutated, seeded, type Random } from '../../unit/sipserver/fuzz.js';
+import { ended } from '../../../lib/call/termination.js';
 
 const MUTATIONS = Number(process.env['MUTATIONS'] ?? 4000);
 const LONG = MUTATIONS > 100_000;
@@ -117,7 +118,7 @@ for (const transport of ['udp', 'tcp', 'tls'] as const) {
     sender.close();
     // What got through as a 2xx is a call: it ends as calls end.
     await sleep(500);
-    for (const call of rig.running.table.all()) call.end({ by: 'us', reason: 'drained', status: 503, text: 'the test is over' });
+    for (const call of rig.running.table.all()) call.end(ended.drained());
     await nothingLeft(t, rig);
   });
 }

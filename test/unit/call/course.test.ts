@@ -2,6 +2,7 @@ import t from 'tap';
 import { Call } from '../../../lib/call/call.js';
 import type { CallRecord } from '../../../lib/call/record.js';
 import { createLogger } from '../../../lib/observe/logger.js';
+import { ended } from '../../../lib/call/termination.js';
 
 function begin(): { call: Call; records: CallRecord[]; log: string[] } {
   const records: CallRecord[] = [];
@@ -21,9 +22,9 @@ t.test('a course that fails ends its own call as a fault, once, and closes what 
   call.own(async ({ reason }) => { closed.push(`peer ${reason}`); });
   call.runs(Promise.reject(new Error('a bug of ours')));
   await call.ended;
-  call.end({ by: 'user', reason: 'hangup', status: 200, text: 'too late' });
+  call.end(ended.userHungUp('too late'));
   await call.ended;
-  t.match(records, [{ termination: { by: 'us', reason: 'fault', status: 500, text: 'a bug of ours' } }]);
+  t.match(records, [{ termination: { by: 'us', reason: 'fault', result: 'server', status: 500, text: 'a bug of ours' } }]);
   t.equal(records.length, 1);
   t.same(closed, ['meta fault', 'peer fault'], 'the leg that failed to close kept no other from it');
   t.equal(log.filter((line) => line.includes('a call failed for a reason of our own')).length, 1);

@@ -5,6 +5,7 @@ import { fakeContext, type FakeContext } from '../../fakes/context.js';
 import { FakeCall, PEER_SDP } from '../../fakes/media.js';
 import type { FakeInvite } from '../../fakes/sip.js';
 import { configOf, number } from '../policy/configuration.js';
+import { ended } from '../../../lib/call/termination.js';
 
 const peer = (host: string, users: string, more: object = {}): object => ({ uri: `sip:${host}:5060;transport=udp`, sources: [host], pstn: 'none', users: [users], ...more });
 const config = configOf({
@@ -29,7 +30,7 @@ async function stage(t: Test, targets: readonly Name[], plan: Partial<HuntPlan> 
   const media = new FakeCall();
   const call = fake.call();
   call.facts.number = number;
-  t.teardown(() => call.end({ by: 'us', reason: 'fault', status: 500, text: 'the test is over' }));
+  t.teardown(() => call.end(ended.fault('the test is over')));
   const rang: string[] = [];
   let seen = 0;
   const hunt = new Hunt(call, fake.context, media, {

@@ -8,6 +8,7 @@ import type { AccountConfig } from '../../../lib/config/types.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { DailyCounters, RateWindows, Remembered } from '../../../lib/state/index.js';
 import { configOf, number } from '../policy/configuration.js';
+import { ended } from '../../../lib/call/termination.js';
 
 const user = '+447700900101';
 const id = 'GB.13491208655302741918';
@@ -61,7 +62,7 @@ async function rig(): Promise<{ names: UserNames; dial(to: string, account?: Par
       return places.refused === null ? 'ok' : `${places.refused.status} ${places.refused.reason} ${places.refused.rule}`;
     },
     connect: (to) => limits.connected(number, to),
-    hangUpAll: () => { for (const call of live.splice(0)) call.end({ by: 'user', reason: 'hangup', status: 200, text: '' }); },
+    hangUpAll: () => { for (const call of live.splice(0)) call.end(ended.userHungUp(null)); },
   };
 }
 

@@ -5,7 +5,7 @@ import { createLogger } from '../../../lib/observe/logger.js';
 import type { SipResponse } from '../../../lib/sip/drachtio.js';
 import { judgeRefusal, refusalText } from '../../../lib/call/meta/refusal.js';
 import { peerRefusal } from '../../../lib/call/peer/refusal.js';
-import { reasonOf, statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
+import { ended, reasonOf, statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
 
 t.test("Meta's table of refusals (META-SIP §4.3), row by row", (t) => {
   const rows: [number, string, string, number][] = [
@@ -75,12 +75,12 @@ t.test("a peer's refusal becomes something that Meta understands", (t) => {
 });
 
 t.test('a hang-up is Q.850 normal clearing, everything else names the SIP status', (t) => {
-  const hangup: Termination = { by: 'user', reason: 'hangup', status: 200, text: 'bye' };
-  const timeout: Termination = { by: 'us', reason: 'mediaTimeout', status: 408, text: 'silence' };
+  const hangup = ended.userHungUp('bye');
+  const timeout = ended.mediaTimeout(30);
   t.same(reasonOf(hangup), { protocol: 'Q.850', cause: 16, text: 'NORMAL_CLEARING' });
-  t.same(reasonOf(timeout), { protocol: 'SIP', cause: 408, text: 'silence' });
-  t.equal(statusForPeer({ by: 'meta', reason: 'declined', status: 486, text: 'User declined the call' }), 486);
-  t.equal(statusForPeer({ by: 'policy', reason: 'x', rule: 'y', status: 484, text: '' }), 484);
+  t.same(reasonOf(timeout), { protocol: 'SIP', cause: 408, text: 'no media from Meta for 30 s' });
+  t.equal(statusForPeer(ended.byMeta('declined', 486, 'User declined the call')), 486);
+  t.equal(statusForPeer(ended.byPolicy({ code: 'x', rule: 'y', status: 484, text: '' })), 484);
   t.end();
 });
 
@@ -93,8 +93,8 @@ t.test('who is told to come again, and when', (t) => {
     call.end(termination);
     return sent;
   };
-  t.match(headersFor({ by: 'us', reason: 'nobodyThere', status: 480, text: 'out' }), { 'Retry-After': '30', Reason: 'SIP;cause=480;text="out"' });
-  t.match(headersFor({ by: 'us', reason: 'overload', status: 503, text: 'full' }), { 'Retry-After': '5' });
-  t.notOk('Retry-After' in headersFor({ by: 'peer', reason: 'noAnswer', status: 480, text: 'rang' }));
+  t.match(headersFor(ended.nobodyThere('out')), { 'Retry-After': '30', Reason: 'SIP;cause=480;text="out"' });
+  t.match(headersFor(ended.overload(10)), { 'Retry-After': '5' });
+  t.notOk('Retry-After' in headersFor(ended.noAnswer(20)));
   t.end();
 });

@@ -1,8 +1,8 @@
 // What each error code means for the call that it happens to. The compiler wants a row for every code of the table.
 import t from 'tap';
 import { Call } from '../../../lib/call/call.js';
-import { mediaFailure, refuseOnEnd } from '../../../lib/call/refuse.js';
-import { statusForMeta, statusForPeer } from '../../../lib/call/termination.js';
+import { refuseOnEnd } from '../../../lib/call/refuse.js';
+import { ended, statusForMeta, statusForPeer } from '../../../lib/call/termination.js';
 import { errorTable, verdictOf, WabError, type ErrorCode } from '../../../lib/errors.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import type { SipResponse } from '../../../lib/sip/drachtio.js';
@@ -31,7 +31,7 @@ function refusalOf(error: unknown, statusFor: typeof statusForMeta): { status: n
   const call = new Call({ direction: 'user-initiated', startedAt: 0, log: createLogger('silent'), showUser: (user) => user, onEnded: () => undefined });
   const res = { finalResponseSent: false, send: (status: number, { headers }: { headers: Record<string, string> }) => { sent = { status, headers }; } };
   refuseOnEnd(call, res as unknown as SipResponse, statusFor);
-  call.end(mediaFailure(error));
+  call.end(ended.byError(error));
   return sent;
 }
 
@@ -39,7 +39,7 @@ function actual(error: unknown): Expected {
   const { reason, mayFailOver, theirs } = verdictOf(error);
   const [meta, peer] = [refusalOf(error, statusForMeta), refusalOf(error, statusForPeer)];
   t.equal('Retry-After' in meta.headers, 'Retry-After' in peer.headers);
-  t.equal(mediaFailure(error).reason, reason);
+  t.equal(ended.byError(error).reason, reason);
   return { toMeta: meta.status, toPeer: peer.status, reason, mayRetry: 'Retry-After' in meta.headers, mayFailOver, theirs };
 }
 
@@ -55,8 +55,8 @@ t.test('an error that is not of the table is a fault of ours', (t) => {
 });
 
 t.test('a warn code goes with the termination, where there is one', (t) => {
-  t.equal(mediaFailure(new WabError('SDP_UNACCEPTABLE', 'no codec', { warning: 305 })).by, 'us');
-  t.match(mediaFailure(new WabError('SDP_UNACCEPTABLE', 'no codec', { warning: 305 })), { warning: 305, text: 'the session description cannot be used: no codec' });
-  t.notOk('warning' in mediaFailure(new WabError('SDP_UNACCEPTABLE', 'no codec')));
+  t.equal(ended.byError(new WabError('SDP_UNACCEPTABLE', 'no codec', { warning: 305 })).by, 'us');
+  t.match(ended.byError(new WabError('SDP_UNACCEPTABLE', 'no codec', { warning: 305 })), { warning: 305, text: 'the session description cannot be used: no codec' });
+  t.notOk('warning' in ended.byError(new WabError('SDP_UNACCEPTABLE', 'no codec')));
   t.end();
 });

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import t from 'tap';
 import { Call } from '../../../lib/call/call.js';
 import type { CallRecord, TransferRecord } from '../../../lib/call/record.js';
-import type { Termination } from '../../../lib/call/termination.js';
+import { ended, type Termination } from '../../../lib/call/termination.js';
 import type { TryRecord } from '../../../lib/call/hunt/tries.js';
 import { createProgram } from '../../../lib/cli/program.js';
 import { routesOf, type HttpSources } from '../../../lib/http/server.js';
@@ -21,7 +21,7 @@ const record: Record<keyof CallRecord, true> = {
 };
 const callIds: Record<keyof CallRecord['callIds'], true> = { meta: true, peer: true };
 type Member<T> = T extends unknown ? keyof T : never;
-const termination: Record<Member<Termination>, true> = { by: true, reason: true, status: true, text: true, rule: true, warning: true };
+const termination: Record<Member<Termination>, true> = { by: true, reason: true, result: true, status: true, text: true, rule: true, warning: true };
 const tries: Record<keyof TryRecord, true> = { peer: true, user: true, callId: true, status: true, reason: true, text: true, ringSeconds: true };
 const transfers: Record<keyof TransferRecord, true> = { kind: true, by: true, to: true, status: true };
 const media: Record<keyof CallMediaStats, true> = { meta: true, peer: true };
@@ -41,7 +41,7 @@ t.test('cdr.md has every field of a record', (t) => {
   for (const { name, cells } of rows) t.ok(cells.length === 5 && cells[1] !== '' && cells[3] !== '', `${name} has its type, and when it is null`);
 
   const call = new Call({ direction: 'user-initiated', startedAt: 0, log: createLogger('silent'), showUser: (user) => user, onEnded: () => undefined });
-  t.same(Object.keys(call.recordOf({ by: 'user', reason: 'hangup', status: 200, text: '' }, 0, null)), Object.keys(record), 'and a record has them in this order');
+  t.same(Object.keys(call.recordOf(ended.userHungUp(null), 0, null)), Object.keys(record), 'and a record has them in this order');
   t.end();
 });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { judgeRefusal, type MetaRefusal } from '../../../lib/call/meta/refusal.js';
 import { peerRefusal } from '../../../lib/call/peer/refusal.js';
-import { statusForMeta, statusForPeer, type Termination } from '../../../lib/call/termination.js';
+import { ended, results, statusForMeta, statusForPeer, type Result, type Termination } from '../../../lib/call/termination.js';
 import { leakSigns } from '../../../lib/config/types.js';
 import { errorTable, type ErrorCode } from '../../../lib/errors.js';
 import { compilePolicy, explainCaller, explainTarget } from '../../../lib/policy/index.js';
@@ -38,10 +38,10 @@ t.test('by user, peer and us: the reasons, and what the other side gets', (t) =>
     const table = under(rows, heading);
     t.same(sorted(table.map(({ name }) => name)), sorted(Object.keys(known)), heading);
     for (const { name, cells } of table) {
-      const given = statuses(cells[1] ?? '');
-      t.ok(given.length > 0 && cells.length === 6, name);
+      const given = statuses(cells[2] ?? '');
+      t.ok(given.length > 0 && cells.length === 7, name);
       const told = (of: (termination: Termination) => number): number[] => given.map((status) => of({ by, reason: name, status, text: '' } as Termination));
-      for (const [cell, real] of [[cells[2] ?? '', told(statusForMeta)], [cells[3] ?? '', told(statusForPeer)]] as const) {
+      for (const [cell, real] of [[cells[3] ?? '', told(statusForMeta)], [cells[4] ?? '', told(statusForPeer)]] as const) {
         if (cell === '–') continue;
         t.same(sorted((cell === 'the same' ? given : statuses(cell)).map(String)), sorted(real.map(String)), `${by} ${name}: ${cell}`);
       }
@@ -50,9 +50,34 @@ t.test('by user, peer and us: the reasons, and what the other side gets', (t) =>
   t.end();
 });
 
+t.test('results: what each reason says of the service, and where it says something else', (t) => {
+  const elsewhere: Readonly<Record<string, readonly Termination[]>> = {
+    'peer noAnswer': [ended.peerRefused('noAnswer', 408, '')], 'peer refused': [ended.callerRefused(420, '')],
+    'us badSdp': [ended.metaBadSdp('')], 'us fault': [ended.notAnswered(487, '')],
+  };
+  const meanings: Record<Result, true> = { success: true, client: true, server: true, upstream: true, indeterminate: true };
+  t.same(sorted(under(rows, 'Results').map(({ name }) => name)), sorted(Object.keys(meanings)));
+  for (const [heading, by] of [['By the user', 'user'], ['By the peer', 'peer'], ['By Meta', 'meta'], ['By us', 'us']] as const) {
+    for (const { name, cells } of under(rows, heading)) {
+      const known: Readonly<Record<string, Result>> = results[by];
+      const others = elsewhere[`${by} ${name}`] ?? [];
+      for (const one of others) t.same([one.by, one.reason], [by, name]);
+      const said = (cells[1] ?? '').split('; ').map((part) => part.replace(/^.*: /, ''));
+      t.same(said, [known[name], ...others.map(({ result }) => result)], `${by} ${name}`);
+    }
+  }
+  t.equal(ended.metaRefused(483, '').result, 'client');
+  t.equal(ended.metaExpired().result, 'success');
+  t.equal(ended.byPolicy({ code: 'x', rule: 'x', status: 403, text: '' }).result, 'client');
+  // Exceptions to the table are those above and no more: a constructor that gives a result of its own names it.
+  const given = readFileSync(join(root, 'lib/call/termination.ts'), 'utf8').match(/(?:, '(?:success|client|upstream)'\)|'indeterminate' : |: 'indeterminate'\))/g) ?? [];
+  t.equal(given.length, 6);
+  t.end();
+});
+
 t.test('by the peer: the statuses that are said to mean a reason can', (t) => {
-  for (const { name, cells } of under(rows, 'By the peer').filter(({ cells }) => cells[2] !== '–')) {
-    for (const status of statuses(cells[1] ?? '')) {
+  for (const { name, cells } of under(rows, 'By the peer').filter(({ cells }) => cells[3] !== '–')) {
+    for (const status of statuses(cells[2] ?? '')) {
       // With some Reason of a PBX, or with none.
       const causes = Array.from({ length: 128 }, (_, cause) => ({ get: (header: string) => (header === 'Reason' ? `Q.850;cause=${cause};text="x"` : undefined) }));
       const reasons = new Set([null, ...causes].map((response) => peerRefusal(status, 'x', response).reason));
@@ -65,7 +90,7 @@ t.test('by the peer: the statuses that are said to mean a reason can', (t) => {
 t.test("by Meta: each row's words give its reason and status", (t) => {
   const table = under(rows, 'By Meta');
   t.same(sorted(table.map(({ name }) => name)), sorted(Object.keys(meta)));
-  for (const { name, cells: [, given = '', words = '', forPeer = ''] } of table) {
+  for (const { name, cells: [, , given = '', words = '', forPeer = ''] } of table) {
     for (const status of statuses(given)) {
       const { reason, statusForPeer: told } = judgeRefusal(status, words);
       t.same({ reason, told }, { reason: name, told: Number(forPeer) }, `${status} ${words}`);
@@ -83,7 +108,7 @@ t.test('by policy: every code, with its status', (t) => {
     ...explainCaller(policy, { peer: 'pbx', uri: 'sip:+447700900100@sbc.example.net', headers: {}, body: '' }),
   ].filter(({ answer }) => answer !== 'allow').map(({ code }) => code);
   const limits = [...sources.matchAll(/'(limit\.[a-zA-Z]+)'/g)].map(([, code = '']) => code);
-  const gates = [...sources.matchAll(/(?:deny\(|by: 'policy', reason: )'([\w.]+)'/g)].map(([, code = '']) => code);
+  const gates = [...sources.matchAll(/(?:deny\(|byPolicy\(\{ code: )'([\w.]+)'/g)].map(([, code = '']) => code);
   t.ok(asked.length > 30 && limits.length > 8 && gates.includes('auth.failed') && gates.includes('route.none') && gates.includes('default'));
   const known = sorted([...asked, ...limits, ...gates, ...leakSigns.map((sign) => `leak.${sign}`)]);
   const table = under(rows, "Of a user's call", 'Of a target: a route, a redirection, a transfer, a pick-up', "Of a peer's call, and of a pick-up", 'Limits', 'Signs of a leak');
@@ -91,7 +116,7 @@ t.test('by policy: every code, with its status', (t) => {
 
   const told = new Map(table.map(({ name, cells }) => [name, Number(cells[1])]));
   const written = [
-    ...sources.matchAll(/code: '([\w.]+)', status: (\d{3})/g), ...sources.matchAll(/deny\('([\w.]+)', (\d{3})/g), ...sources.matchAll(/reason: '([\w.]+)', rule: [^\n]*?, status: (\d{3})/g),
+    ...sources.matchAll(/code: '([\w.]+)', status: (\d{3})/g), ...sources.matchAll(/deny\('([\w.]+)', (\d{3})/g), ...sources.matchAll(/code: '([\w.]+)', rule: [^\n]*?, status: (\d{3})/g),
   ].map(([, code = '', status = '']) => ({ code, status: Number(status) })).filter(({ code }) => told.has(code));
   t.ok(written.length > 40, `${written.length} statuses`);
   for (const { code, status } of written) t.equal(told.get(code), status, code);
