@@ -1,11 +1,17 @@
 import ipaddr from 'ipaddr.js';
 import { splitHostPort, splitListen } from '../util/hostPort.js';
 
-/** Says what is wrong with a value, or null when nothing is. Never repeats the value: it may be a secret. */
-export type Check = (value: unknown) => string | null;
+/** Names the type of what a check passes or a key holds; there is no such property at run time. */
+export declare const holds: unique symbol;
+
+/** Says what is wrong with a value, or null when nothing is and it is a `T`. Never repeats the value: it may be a secret. */
+export interface Check<T = unknown> {
+  (value: unknown): string | null;
+  readonly [holds]?: T;
+}
 
 /** A string must satisfy `test`; anything else gets a sentence that says what is wanted. */
-function text(wanted: string, test: (value: string) => boolean): Check {
+function text(wanted: string, test: (value: string) => boolean): Check<string> {
   return (value) => {
     if (typeof value === 'number') return `must be ${wanted}, written in quotes`;
     return typeof value === 'string' && test(value) ? null : `must be ${wanted}`;
@@ -49,65 +55,65 @@ function isFqdn(value: string): boolean {
   return isHostName(value) && value.includes('.') && !/(^|\.)[0-9]+$/.test(value);
 }
 
-export const nonEmpty: Check = text('text that is not empty', (v) => v.trim() !== '');
+export const nonEmpty: Check<string> = text('text that is not empty', (v) => v.trim() !== '');
 
 /** Part of a User-Agent value (RFC 3261 §20.41). */
-export const agentPart: Check = (v) => (typeof v === 'string' && /^[\x20-\x7e]{3,100}$/.test(v) ? null : 'must be 3 to 100 printable characters');
+export const agentPart: Check<string> = (v) => (typeof v === 'string' && /^[\x20-\x7e]{3,100}$/.test(v) ? null : 'must be 3 to 100 printable characters');
 // An FQDN, as Meta answers 404 to an address in the R-URI and the certificate must name it (META-SIP.md §1 row 1, §3).
-export const fqdn: Check = text('a full host name such as sbc.example.net, not an address', isFqdn);
-export const host: Check = text('a host name or an address', isHost);
-export const address: Check = text('an IP address', isAddress);
-export const cidr: Check = text('a network such as 10.0.0.0/24, or an address', isCidr);
-export const carrier: Check = text('a host name, or a network such as 198.51.100.0/24', (v) => isCidr(v) || isHost(v));
-export const hostPort: Check = text('host:port', (v) => {
+export const fqdn: Check<string> = text('a full host name such as sbc.example.net, not an address', isFqdn);
+export const host: Check<string> = text('a host name or an address', isHost);
+export const address: Check<string> = text('an IP address', isAddress);
+export const cidr: Check<string> = text('a network such as 10.0.0.0/24, or an address', isCidr);
+export const carrier: Check<string> = text('a host name, or a network such as 198.51.100.0/24', (v) => isCidr(v) || isHost(v));
+export const hostPort: Check<string> = text('host:port', (v) => {
   const parts = splitHostPort(v);
   return parts !== null && parts.port !== null && isHost(parts.host);
 });
-export const remoteHostPort: Check = text('host:port', (v) => {
+export const remoteHostPort: Check<string> = text('host:port', (v) => {
   const parts = splitHostPort(v);
   return parts !== null && parts.port !== null && parts.port > 0 && isHost(parts.host);
 });
 /** What others are told: a host (IPv6 in brackets when a port follows), with a port when the public one differs. */
-export const publicHost: Check = text('a host name or an address, with :port where the public one differs', (v) => {
+export const publicHost: Check<string> = text('a host name or an address, with :port where the public one differs', (v) => {
   const parts = splitHostPort(v);
   return isHost(v) || (parts !== null && parts.port !== null && parts.port > 0 && isHost(parts.host));
 });
-export const listenAddress: Check = text('transport:address:port with tls, tcp or udp, such as udp:0.0.0.0:5060', (v) => {
+export const listenAddress: Check<string> = text('transport:address:port with tls, tcp or udp, such as udp:0.0.0.0:5060', (v) => {
   const point = splitListen(v, ['udp', 'tcp', 'tls']);
   return point !== null && isAddress(point.host);
 });
 /** rtpengine's interface: local address, or local!public. */
-export const mediaInterface: Check = text('an address, or local!public such as 10.0.0.4!203.0.113.4', (v) => {
+export const mediaInterface: Check<string> = text('an address, or local!public such as 10.0.0.4!203.0.113.4', (v) => {
   const parts = v.split('!');
   return parts.length <= 2 && parts.every(isAddress);
 });
-export const portRange: Check = text('a range of ports such as 40000-49999', (v) => {
+export const portRange: Check<string> = text('a range of ports such as 40000-49999', (v) => {
   const match = /^([0-9]{1,5})-([0-9]{1,5})$/.exec(v);
   // A call with media takes two ports a leg without rtcp-mux, hence room for two calls at least (INTEROP.md "rtpengine").
   return match !== null && Number(match[1]) >= 1024 && Number(match[2]) <= 65535 && Number(match[2]) - Number(match[1]) >= 7;
 });
 // E.164: a country code that does not start with 0, at most 15 digits (ITU-T E.164 §6).
-export const e164: Check = text('a number in E.164 with + such as "+447700900001"', (v) => /^\+[1-9][0-9]{6,14}$/.test(v));
-export const country: Check = text('an ISO 3166 country of two capital letters such as GB', (v) => /^[A-Z]{2}$/.test(v));
+export const e164: Check<string> = text('a number in E.164 with + such as "+447700900001"', (v) => /^\+[1-9][0-9]{6,14}$/.test(v));
+export const country: Check<string> = text('an ISO 3166 country of two capital letters such as GB', (v) => /^[A-Z]{2}$/.test(v));
 // Names become keys of plain objects: those every object has already (constructor, __proto__ …) are not free.
-export const name: Check = text('a name of letters, digits, _ . and -', (v) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(v) && !(v in Object.prototype));
+export const name: Check<string> = text('a name of letters, digits, _ . and -', (v) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(v) && !(v in Object.prototype));
 /** A SIP user that needs no escape (RFC 3261 §25.1 user-unreserved without ';', '/' and '?', which read as parameters). */
-export const sipUser: Check = text('a SIP user of letters, digits and - _ . ! ~ * \' ( ) & = + $', (v) => /^[A-Za-z0-9\-_.!~*'()&=+$]{1,128}$/.test(v));
+export const sipUser: Check<string> = text('a SIP user of letters, digits and - _ . ! ~ * \' ( ) & = + $', (v) => /^[A-Za-z0-9\-_.!~*'()&=+$]{1,128}$/.test(v));
 /** User of an account: on-net users are listed literally, so nothing that reads as a pattern (policy, `users`). */
-export const account: Check = text('a user of letters, digits, _ . and -, such as "6001"', (v) => /^\+?[A-Za-z0-9_.-]{1,64}$/.test(v) && !(v in Object.prototype));
-export const peerUri: Check = text('sip:host, with :port and ;transport=udp, tcp or tls where needed', (v) => {
+export const account: Check<string> = text('a user of letters, digits, _ . and -, such as "6001"', (v) => /^\+?[A-Za-z0-9_.-]{1,64}$/.test(v) && !(v in Object.prototype));
+export const peerUri: Check<string> = text('sip:host, with :port and ;transport=udp, tcp or tls where needed', (v) => {
   const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
   return match?.[1] !== undefined && isHost(match[1]) && (match[2] === undefined || isPort(match[2], 1));
 });
 /** A bearer token (RFC 6750 §2.1), long enough not to be guessed. */
-export const bearerToken: Check = text('at least 16 characters of A-Z a-z 0-9 - . _ ~ + /', (v) => /^[A-Za-z0-9\-._~+/]{16,512}=*$/.test(v));
+export const bearerToken: Check<string> = text('at least 16 characters of A-Z a-z 0-9 - . _ ~ + /', (v) => /^[A-Za-z0-9\-._~+/]{16,512}=*$/.test(v));
 /** A range of extensions: two numbers of the same two to six digits, without a leading 0, which is an outside line in most places. */
-export const extensionRange: Check = text('a range of extensions of two to six digits such as "9000-9999"', (v) => {
+export const extensionRange: Check<string> = text('a range of extensions of two to six digits such as "9000-9999"', (v) => {
   const match = /^([1-9][0-9]{1,5})-([1-9][0-9]{1,5})$/.exec(v);
   return match?.[1] !== undefined && match[2] !== undefined && match[1].length === match[2].length && Number(match[1]) <= Number(match[2]);
 });
 /** An on-net user: a pattern or a literal, and not a pattern of another language. */
-export const onNetUser: Check = (value) => {
+export const onNetUser: Check<string> = (value) => {
   if (typeof value !== 'string') return pattern(value);
   const meant = fromAsterisk(value);
   return meant === null ? pattern(value) : `must be a regular expression: for what Asterisk writes ${value}, write "${meant}"`;
@@ -122,32 +128,32 @@ function fromAsterisk(value: string): string | null {
   return `${parts.join('')}${open === '.' ? '[0-9]{1,3}' : open === '!' ? '[0-9]{0,3}' : ''}`;
 }
 /** RE2-like pattern; its syntax is judged by policy and routing, which own the engine. */
-export const pattern: Check = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
+export const pattern: Check<string> = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
 /** redis:// is a name set aside for several nodes that share their counts; it is refused until it works. */
-export const stateStore: Check = text('memory or file:PATH', (v) => v === 'memory' || /^file:./.test(v));
+export const stateStore: Check<string> = text('memory or file:PATH', (v) => v === 'memory' || /^file:./.test(v));
 
-export const bool: Check = (value) => (typeof value === 'boolean' ? null : 'must be true or false');
+export const bool: Check<boolean> = (value) => (typeof value === 'boolean' ? null : 'must be true or false');
 
-export function integer(min: number, max: number): Check {
+export function integer(min: number, max: number): Check<number> {
   return (value) => (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? null : `must be a whole number from ${min} to ${max}`);
 }
 
-export const port: Check = integer(1, 65535);
+export const port: Check<number> = integer(1, 65535);
 
-export function oneOf(...values: readonly string[]): Check {
+export function oneOf<const T extends string>(...values: readonly T[]): Check<T> {
   const wanted = values.length === 1 ? values[0] : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
-  return (value) => (typeof value === 'string' && values.includes(value) ? null : `must be ${wanted}`);
+  return (value) => (values.some((known) => known === value) ? null : `must be ${wanted}`);
 }
 
 /** Zero, which switches something off, or what `check` wants. */
-export function orZero(check: Check): Check {
+export function orZero(check: Check<number>): Check<number> {
   return (value) => {
     const complaint = value === 0 ? null : check(value);
     return complaint === null ? null : `${complaint}, or 0`;
   };
 }
 
-export function orNull(check: Check): Check {
+export function orNull<T>(check: Check<T>): Check<T | null> {
   return (value) => {
     const complaint = value === null ? null : check(value);
     return complaint === null ? null : `${complaint}, or null`;

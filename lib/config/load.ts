@@ -8,18 +8,10 @@ import { metaSources } from './metaSources.js';
 import type { Env, Values } from './reader.js';
 import { Reader } from './reader.js';
 import { checkReferences } from './references.js';
-import { checkRegister, fillPeers, type RawPeers } from './register.js';
+import { checkRegister, fillPeers } from './register.js';
 import type { Group } from './schema.js';
 import { isLeaf, schema } from './schema.js';
-import type { Config } from './types.js';
-
-/** The file with defaults filled in, before the few forms that only the file has are worked out. */
-type RawConfig = Omit<Config, 'hash' | 'media' | 'peers'> & {
-  readonly peers: RawPeers;
-  readonly media: Omit<Config['media'], 'rtpengine'> & {
-    readonly rtpengine: Omit<Config['media']['rtpengine'], 'ports'> & { readonly ports: string };
-  };
-};
+import type { Config, ConfigFile } from './types.js';
 
 /**
  * Reads a configuration file.
@@ -54,7 +46,7 @@ export function parseConfig(text: string, { env, path }: { readonly env: Env; re
   if (broken.length > 0) throw new ConfigFaults(path, broken);
 
   const reader = new Reader(doc, counter, env);
-  const raw = reader.read(doc.contents, schema, '') as unknown as RawConfig;
+  const raw = reader.read(doc.contents, schema, '') as unknown as ConfigFile;
   const config = finish(raw);
   // Cross checks need whole values; with faults in single keys they would only repeat them.
   if (reader.faults.length === 0) {
@@ -108,7 +100,7 @@ function nearestLine(reader: Reader, path: string): number | null {
   return null;
 }
 
-function finish(raw: RawConfig): Config {
+function finish(raw: ConfigFile): Config {
   const [first = 0, last = 0] = raw.media.rtpengine.ports.split('-').map(Number);
   const config = {
     ...raw,

@@ -1,7 +1,4 @@
-import { transports, type Config, type PeerConfig, type Transport } from './types.js';
-
-/** Peers as they stand in the file. */
-export type RawPeers = Readonly<Record<string, Omit<PeerConfig, 'uri' | 'transports'> & { readonly uri: string | null; readonly transports: readonly (Transport | 'default')[] }>>;
+import { transports, type Config, type ConfigFile, type PeerInFile, type Transport } from './types.js';
 
 /** The host by which policy and routes know a peer whose users register: it resolves nowhere (RFC 2606 §2). */
 function registeredUri(name: string): string {
@@ -12,7 +9,7 @@ function registeredUri(name: string): string {
  * An address proves who sends the less, the easier it is to write somebody else's: into a datagram anybody can. A peer is believed on the transport
  * by which we reach it, and on those that prove more; a peer over UDP may turn to TCP for a long message by itself (RFC 3261 §18.1.1).
  */
-function transportsOf({ uri, transports: given }: RawPeers[string]): readonly Transport[] {
+function transportsOf({ uri, transports: given }: PeerInFile): readonly Transport[] {
   const named = given.filter((transport) => transport !== 'default');
   if (named.length > 0) return named;
   const [, parameter] = /;transport=(\w+)/i.exec(uri ?? '') ?? [];
@@ -21,7 +18,7 @@ function transportsOf({ uri, transports: given }: RawPeers[string]): readonly Tr
 }
 
 /** Peers with the keys filled in that follow from others: where they are, who their on-net users are, how they come. */
-export function fillPeers(peers: RawPeers): Config['peers'] {
+export function fillPeers(peers: ConfigFile['peers']): Config['peers'] {
   // Faults in the file may have left a peer out.
   return Object.fromEntries(Object.entries(peers).map(([name, peer]) => [name, {
     ...peer,
@@ -32,7 +29,7 @@ export function fillPeers(peers: RawPeers): Config['peers'] {
 }
 
 /** Faults between the keys of registration and the others of a peer. */
-export function checkRegister(peers: RawPeers, report: (path: string, message: string) => void): void {
+export function checkRegister(peers: ConfigFile['peers'], report: (path: string, message: string) => void): void {
   for (const [name, peer] of Object.entries(peers)) {
     const at = `peers.${name}`;
     if (!peer.register) {

@@ -1,13 +1,13 @@
 import * as is from './checks.js';
 import { numberSchema, peerSchema, routeSchema } from './schemaCalls.js';
-import { about, leaf, listOf, required, rowsOf, secret, tableOf, type Group } from './schemaForm.js';
+import { about, leaf, listOf, required, rowsOf, secret, tableOf, valuesOf, type Group } from './schemaForm.js';
 import { controlServer, sipSchema } from './schemaSip.js';
 import { apiScopes, leakSigns } from './types.js';
 
 export { about, isLeaf, type Group, type Leaf } from './schemaForm.js';
 
 /** The whole file: the one source of what keys there are, of config/default.yaml and of docs/reference/configuration.md (scripts/reference). */
-export const schema: Group = {
+export const schema = {
   domain: required(
     'Host name registered with Meta for your numbers. It must be in the certificate, and is the From host and the Contact of our calls.', is.fqdn, { example: 'sbc.example.net' },
   ),
@@ -54,9 +54,9 @@ export const schema: Group = {
     carriers: listOf('Hosts and networks of carriers: never a target, never a source of media.', is.carrier),
     audit: leaf('File of the audit log, a line for every verdict on a call, chained by hash; null: none.', is.orNull(is.nonEmpty), null),
     recheckOnReload: leaf('Judge live calls again when this file is reloaded.', is.bool, true),
-    leaks: leaf(
+    leaks: valuesOf(
       'Per sign that a peer went out to the PSTN: enforce (end the call) or report. Defaults: divertedToNumber, contactAtGateway, isupBody, carrierMedia and connectedNumber '
-      + 'enforce; forwarded181 and q850Provisional report.', is.oneOf('enforce', 'report'), {}, { format: Object, keys: is.oneOf(...leakSigns) },
+      + 'enforce; forwarded181 and q850Provisional report.', is.oneOf(...leakSigns), is.oneOf('enforce', 'report'),
     ),
   },
   http: {
@@ -89,4 +89,4 @@ export const schema: Group = {
       longest: leaf('Seconds of the longest ban.', is.integer(1, 2_592_000), 86_400),
     },
   },
-};
+} satisfies Group;

@@ -1,14 +1,14 @@
 import * as is from './checks.js';
-import { about, leaf, listOf, passes, required, rowsOf, secret, tableOf, type Group } from './schemaForm.js';
+import { about, leaf, listOf, optional, required, rowsOf, secret, tableOf, type Group } from './schemaForm.js';
 import { stopOns } from './types.js';
 
-const digestCredentials: Group = {
+const digestCredentials = {
   username: required('User name.', is.nonEmpty),
   password: secret('Password.'),
-};
+} satisfies Group;
 
 /** Each entry of `numbers`. */
-export const numberSchema: Group = {
+export const numberSchema = {
   password: secret("Meta's sip_user_password of this number.", { example: '"${WA_PASSWORD}"' }),
   keying: leaf('How SRTP keys are agreed on, as set on the number at Meta.', is.oneOf('sdes', 'dtls'), 'sdes'),
   environment: leaf(
@@ -22,10 +22,10 @@ export const numberSchema: Group = {
   // META-SIP.md §9: 10 000 new business-initiated calls per number and 24 h.
   newCallsPerDay: leaf('New business-initiated calls in 24 h.', is.integer(1, 10_000_000), 10_000),
   callsPerSecond: leaf('Business-initiated calls per second; 0: no limit.', is.integer(0, 10_000), 0),
-};
+} satisfies Group;
 
 /** Each entry of `peers`. */
-export const peerSchema: Group = {
+export const peerSchema = {
   uri: leaf('Where calls to this peer are sent; required unless register is true.', is.orNull(is.peerUri), null, { example: '"sip:10.0.0.7:5060;transport=udp"' }),
   hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer, e.g. ["pbx.example.net"]', is.host),
   sources: listOf('Networks this peer calls from.', is.cidr, [], { example: '["10.0.0.7/32"]' }),
@@ -33,7 +33,7 @@ export const peerSchema: Group = {
     'Transports on which its sources make it known; default: that of its uri and those that prove more (udp < tcp < tls). So nobody becomes this peer by writing its address '
     + 'into a datagram when it speaks TCP or TLS.', is.oneOf('udp', 'tcp', 'tls'), ['default'], { word: 'default', min: 1 },
   ),
-  digest: leaf('Credentials this peer must show when it calls in, e.g. { username: pbx, password: "${PBX_PASSWORD}" }; null: its address is enough.', passes, null, { optional: true, children: digestCredentials }),
+  digest: optional('Credentials this peer must show when it calls in, e.g. { username: pbx, password: "${PBX_PASSWORD}" }; null: its address is enough.', digestCredentials),
   pstn: leaf("Your statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown', { example: 'none' }),
   users: listOf(
     'On-net users: patterns of bounded length, matched whole. A pattern that could match a telephone number is refused; a number can only be listed literally.',
@@ -92,10 +92,10 @@ export const peerSchema: Group = {
     maxContacts: leaf('Devices of one user at once; the one silent for longest gives way.', is.integer(1, 20), 5),
     keepAlive: leaf('Seconds between OPTIONS to UDP phones behind NAT; 0: none.', is.integer(0, 600), 25),
   },
-};
+} satisfies Group;
 
 /** Each entry of `routes`. */
-export const routeSchema: Group = {
+export const routeSchema = {
   name: required('Name in logs and CDRs.', is.name, { example: 'support' }),
   number: required('Business number it is for.', is.e164, { example: '"+447700900001"' }),
   payload: leaf('Only for calls whose button or link payload matches this pattern, e.g. "^order-"; null: any call.', is.orNull(is.pattern), null),
@@ -111,4 +111,4 @@ export const routeSchema: Group = {
   music: leaf('Sound file (WAV or Ogg Opus) for hold and queue; none: nothing of ours, so what the peer sends; null: media.music.', is.orNull(is.nonEmpty), null),
   transferSound: leaf('What the user hears during a transfer.', is.oneOf('music', 'ringback'), 'music'),
   downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; null: 480.', is.orNull(is.nonEmpty), null),
-};
+} satisfies Group;

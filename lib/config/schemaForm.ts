@@ -1,13 +1,14 @@
 import type { SchemaObj } from 'convict';
 import * as is from './checks.js';
-import type { Check } from './checks.js';
+import type { Check, holds } from './checks.js';
 
 /**
  * A key of the file, in convict's form (doc, format, default) and with what convict lacks: lists, tables of named entries, secrets by key
  * and keys that must be there. `doc` is what config/default.yaml and docs/reference/configuration.md say of it (scripts/reference): what it
  * means, in which unit, and what its special values do. Of a number it begins with what is counted: Seconds, Bytes, Calls.
  */
-export interface Leaf extends SchemaObj<unknown> {
+export interface Leaf<T = unknown> extends SchemaObj<unknown> {
+  readonly [holds]?: T;
   readonly doc: string;
   readonly check: Check;
   /** Never shown in an error, left out of the hash. */
@@ -41,28 +42,51 @@ export function isLeaf(node: Group | Leaf): node is Leaf {
   return 'check' in node && typeof node.check === 'function';
 }
 
-export const passes: Check = () => null;
+/** What a file has under the keys of a group, defaults filled in: the type of it. */
+export type Shape<G> = { readonly [K in keyof G as K extends string ? K : never]: G[K] extends Leaf<infer T> ? T : Shape<G[K]> };
 
-export function leaf(doc: string, check: Check, fallback: unknown, extra: Partial<Leaf> = {}): Leaf {
+/** What a key says of itself beside what every one does. */
+type Extra = Partial<Omit<Leaf, typeof holds>>;
+
+const passes: Check = () => null;
+
+function form<T>(doc: string, check: Check, fallback: unknown, extra: Extra): Leaf<T> {
   return { doc, check, default: fallback, format: '*', ...extra };
 }
 
-export function required(doc: string, check: Check, extra: Partial<Leaf> = {}): Leaf {
-  return leaf(doc, check, null, { required: true, ...extra });
+export function leaf<T>(doc: string, check: Check<T>, fallback: NoInfer<T>, extra: Extra = {}): Leaf<T> {
+  return form(doc, check, fallback, extra);
 }
 
-export function secret(doc: string, extra: Partial<Leaf> = {}): Leaf {
-  return leaf(doc, is.nonEmpty, null, { secret: true, required: true, sensitive: true, ...extra });
+export function required<T>(doc: string, check: Check<T>, extra: Extra = {}): Leaf<T> {
+  return form(doc, check, null, { required: true, ...extra });
 }
 
-export function listOf(doc: string, check: Check, fallback: readonly string[] = [], extra: Partial<Leaf> = {}): Leaf {
-  return leaf(doc, check, fallback, { list: true, format: Array, ...extra });
+export function secret(doc: string, { check = is.nonEmpty, example }: { readonly check?: Check<string>; readonly example?: string } = {}): Leaf<string> {
+  return form(doc, check, null, { secret: true, required: true, sensitive: true, ...(example === undefined ? {} : { example }) });
 }
 
-export function rowsOf(doc: string, children: Group, extra: Partial<Leaf> = {}): Leaf {
-  return leaf(doc, passes, [], { list: true, format: Array, children, ...extra });
+/** `word`: the one string that stands for a whole list. */
+export function listOf<T extends string, W extends string = never>(
+  doc: string, check: Check<T>, fallback: readonly NoInfer<T | W>[] = [], extra: Omit<Extra, 'word'> & { readonly word?: W } = {},
+): Leaf<readonly (T | W)[]> {
+  return form(doc, check, fallback, { list: true, format: Array, ...extra });
 }
 
-export function tableOf(doc: string, keys: Check, children: Group, extra: Partial<Leaf> = {}): Leaf {
-  return leaf(doc, passes, {}, { keys, format: Object, children, ...extra });
+export function rowsOf<G extends Group>(doc: string, children: G, extra: Extra = {}): Leaf<readonly Shape<G>[]> {
+  return form(doc, passes, [], { list: true, format: Array, children, ...extra });
+}
+
+export function tableOf<G extends Group>(doc: string, keys: Check<string>, children: G, extra: Extra = {}): Leaf<Readonly<Record<string, Shape<G>>>> {
+  return form(doc, passes, {}, { keys, format: Object, children, ...extra });
+}
+
+/** A table of single values; keys that are left out are not there. */
+export function valuesOf<K extends string, T>(doc: string, keys: Check<K>, check: Check<T>): Leaf<Readonly<Partial<Record<K, T>>>> {
+  return form(doc, check, {}, { keys, format: Object });
+}
+
+/** null, or all keys of a group. */
+export function optional<G extends Group>(doc: string, children: G): Leaf<Shape<G> | null> {
+  return form(doc, passes, null, { optional: true, children });
 }

@@ -2,14 +2,14 @@ import * as is from './checks.js';
 import { about, leaf, listOf, rowsOf, secret, type Group } from './schemaForm.js';
 
 /** A server that is reached by a control socket. */
-export const controlServer: Group = {
+export const controlServer = {
   host: leaf('Name or address.', is.host, '127.0.0.1'),
   port: leaf('TCP port.', is.port, 9022),
   secret: secret('Password of its control socket.'),
-};
+} satisfies Group;
 
 /** What anybody may take from the embedded server; its own defaults are the same (lib/sipserver). */
-const sipLimits: Group = {
+const sipLimits = {
   [about]: { doc: 'Embedded only. /metrics shows how often each was met.' },
   messageBytes: leaf('Bytes of one message.', is.integer(2000, 1_000_000), 65_535),
   headers: leaf('Header lines in one message.', is.integer(40, 10_000), 256),
@@ -45,9 +45,9 @@ const sipLimits: Group = {
     handshakes: leaf('TLS handshakes in progress.', is.integer(1, 100_000), 100),
     idleTimeout: leaf('Seconds after which a connection that has shown no password is closed.', is.integer(1, 3600), 60),
   },
-};
+} satisfies Group;
 
-export const sipSchema: Group = {
+export const sipSchema = {
   server: leaf('embedded: the SIP server in this process; drachtio: the drachtio-servers listed below.', is.oneOf('embedded', 'drachtio'), 'embedded'),
   listen: listOf(
     'Embedded only: its sockets. Meta comes to the one with tls, peers to any.', is.listenAddress,
@@ -72,4 +72,4 @@ export const sipSchema: Group = {
   thread: leaf('Embedded only: run it in a thread of its own (true), which costs more in all (docs/performance.md), or in that of the calls.', is.bool, false),
   scanners: listOf('Embedded only: parts of User-Agent values that get no answer; default: the known scanners.', is.agentPart, ['default'], { word: 'default' }),
   limits: sipLimits,
-};
+} satisfies Group;
