@@ -5,7 +5,7 @@ import { formatReason } from '../sip/headers.js';
 import type { Call } from './call.js';
 import type { Sound } from './features/holdAudio.js';
 import { Comfort } from './features/holdAudio.js';
-import type { CallContext } from './context.js';
+import type { Hunting } from './context.js';
 import type { Won } from './hunt/hunt.js';
 import { watchDialog } from './watch/leaks.js';
 import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
@@ -38,7 +38,7 @@ export function chooseMusic(...choices: readonly (string | null)[]): Sound {
  */
 export class Bridge implements PeerDialogUser {
   readonly call: Call;
-  readonly context: CallContext;
+  readonly context: Hunting;
   readonly media: MediaCall;
   readonly manner: Manner;
   readonly comfort: Comfort;
@@ -46,7 +46,7 @@ export class Bridge implements PeerDialogUser {
   #first: PeerDialog | null = null;
   #transfer: Transfer | null = null;
 
-  constructor(call: Call, context: CallContext, media: MediaCall, manner: Manner) {
+  constructor(call: Call, context: Hunting, media: MediaCall, manner: Manner) {
     this.call = call;
     this.context = context;
     this.media = media;

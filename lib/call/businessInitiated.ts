@@ -15,7 +15,7 @@ import { beginCall, noEngine, overload } from './admission.js';
 import { answerInvite, notAnswered } from './answer.js';
 import type { Call } from './call.js';
 import { capabilities, demandsTooMuch, wentTooFar } from './peer/capabilities.js';
-import type { CallContext } from './context.js';
+import type { BusinessInitiated } from './context.js';
 import { ourContact } from './peer/locate.js';
 import { mediaProfile } from './peer/mediaProfile.js';
 import { attachMetaDialog } from './meta/dialog.js';
@@ -32,7 +32,7 @@ import { after } from '../util/after.js';
  * An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4).
  * `account`: the user who calls, of a peer whose users register.
  */
-export function takeBusinessInitiated(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
+export function takeBusinessInitiated(context: BusinessInitiated, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
   const { config } = context.rules();
   const call = beginCall(context, 'business-initiated', { peer: peerName, account, peerCallId: req.get('Call-ID') ?? null });
   refuseOnEnd(call, res, statusForPeer, (termination) => ({
@@ -47,7 +47,7 @@ export function takeBusinessInitiated(context: CallContext, peerName: string, re
 
 
 class BusinessInitiatedCall {
-  readonly #context: CallContext;
+  readonly #context: BusinessInitiated;
   readonly #call: Call;
   readonly #peer: PeerConfig;
   readonly #peerName: string;
@@ -57,7 +57,7 @@ class BusinessInitiatedCall {
   readonly #timer = new SessionTimer();
   #ringing = false;
 
-  constructor(context: CallContext, call: Call, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack) {
+  constructor(context: BusinessInitiated, call: Call, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack) {
     this.#context = context;
     this.#call = call;
     this.#peerName = peerName;

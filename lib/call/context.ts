@@ -36,39 +36,86 @@ export interface CallRules {
   readonly judgeContact: (uri: SipUri, user: string) => string | null;
 }
 
-/** What a call is given to work with. */
-export interface CallContext {
+/** Policy as it stands now, and who is told of its verdicts. */
+export interface Judging {
   readonly rules: () => CallRules;
-  readonly media: MediaEngine;
-  /** Challenges Meta. */
-  readonly digest: DigestServer;
-  /** Challenges peers and phones that must show who they are. */
-  readonly authenticator: Authenticator;
+  /** Every verdict on a real call. `enforced`, of a sign of a leak: whether it ends the call. */
+  readonly onVerdict: (call: Call, facts: JudgedFacts, verdict: Verdict, enforced?: boolean) => void;
+}
+
+/** What every call begins and ends with. */
+export interface Beginning {
+  readonly rules: () => CallRules;
   readonly table: CallTable;
-  /** Peer dialogs that can be picked up. */
-  readonly dialogs: DialogIndex;
   readonly log: Logger;
+  readonly onEnded: (call: Call, record: CallRecord) => void;
+}
+
+/** Where peers are, and what calls find out about that. */
+export interface PeerReach {
   /** Where an allowed target is now, and whether its peer is out: users without a device are not reachable. */
   readonly locate: (target: RouteTarget, peer: PeerConfig) => Located;
   /** A peer answered an INVITE in any way (`failure` null), or nobody was there. */
   readonly heardPeer: (peer: string, failure: string | null) => void;
   /** Asks a peer that is out whether it is back; what it gives tells, later, whether it has said nothing at all since it went out. */
   readonly askAgain: (peer: string) => () => boolean;
+  readonly registrar: Pick<Registrar, 'forget'>;
+}
+
+/** A media leg for a peer. */
+export interface PeerMedia {
   /** Why no media is sent to where a peer's description wants it; null when nothing speaks against it. `networks`: those the peer is kept to. */
   readonly objectsToPlace: (networks: readonly string[], address: string, port: number) => string | null;
-  readonly registrar: Registrar;
+}
+
+/** Calling peers: a route's targets, and those of transfers. */
+export interface Hunting extends Judging, PeerReach, PeerMedia {
+  readonly table: CallTable;
+  /** Peer dialogs that can be picked up. */
+  readonly dialogs: DialogIndex;
   readonly pickStack: () => SipStack;
-  /** Where requests to Meta are sent when not where its name points: a URI, or null. */
-  readonly metaProxy: () => string | null;
+}
+
+/** A peer takes a call over that another has. */
+export interface PickingUp extends Judging, PeerMedia {
+  readonly table: CallTable;
+  readonly dialogs: DialogIndex;
+  readonly log: Logger;
+}
+
+/** The Meta leg of either direction. */
+export interface MetaReach {
   /** host[:port] of our Contact towards Meta, of a dialog on this connection. */
   readonly metaContactHost: (stack: SipStack) => string;
-  /** A request was refused because nobody known sent it. `protocol`: 'udp' is nobody's fault, as the address may be forged. */
-  readonly onStranger: (address: string, protocol: string) => void;
-  /** Every verdict on a real call. `enforced`, of a sign of a leak: whether it ends the call. */
-  readonly onVerdict: (call: Call, facts: JudgedFacts, verdict: Verdict, enforced?: boolean) => void;
   /** Which names are one WhatsApp user. */
   readonly userNames: UserNames;
+}
+
+export interface UserInitiated extends Beginning, Hunting, MetaReach {
+  readonly media: MediaEngine;
+  /** Challenges Meta. */
+  readonly digest: DigestServer;
+}
+
+export interface BusinessInitiated extends Beginning, Hunting, MetaReach {
+  readonly media: MediaEngine;
+  /** Where requests to Meta are sent when not where its name points: a URI, or null. */
+  readonly metaProxy: () => string | null;
   /** Places of business-initiated calls. */
   readonly limits: BusinessLimits;
-  readonly onEnded: (call: Call, record: CallRecord) => void;
+}
+
+/** Finding out who sent a request. */
+export interface Identifying {
+  readonly rules: () => CallRules;
+  /** Challenges peers and phones that must show who they are. */
+  readonly authenticator: Authenticator;
+  readonly registrar: Pick<Registrar, 'peerAt' | 'serves' | 'account'>;
+}
+
+/** All of it: what the router hands on, to each what it needs. */
+export interface CallContext extends UserInitiated, BusinessInitiated, Identifying {
+  readonly registrar: Registrar;
+  /** A request was refused because nobody known sent it. `protocol`: 'udp' is nobody's fault, as the address may be forged. */
+  readonly onStranger: (address: string, protocol: string) => void;
 }

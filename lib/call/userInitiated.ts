@@ -11,7 +11,7 @@ import { beginCall, noEngine, overload } from './admission.js';
 import { answerInvite, notAnswered } from './answer.js';
 import type { Call } from './call.js';
 import { oneHopLess, wentTooFar } from './peer/capabilities.js';
-import type { CallContext } from './context.js';
+import type { UserInitiated } from './context.js';
 import type { Won } from './hunt/hunt.js';
 import { Hunt } from './hunt/hunt.js';
 import { attachMetaDialog } from './meta/dialog.js';
@@ -20,7 +20,7 @@ import { expireOn, refuseOnEnd } from './refuse.js';
 import { ended, reasonOf, statusForMeta, type Termination } from './termination.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
-export function takeUserInitiated(context: CallContext, req: SipRequest, res: SipResponse, stack: SipStack): void {
+export function takeUserInitiated(context: UserInitiated, req: SipRequest, res: SipResponse, stack: SipStack): void {
   const request = readMetaRequest(req);
   const { config } = context.rules();
   const known = request.number === null ? undefined : config.numbers[request.number];
@@ -32,7 +32,7 @@ export function takeUserInitiated(context: CallContext, req: SipRequest, res: Si
 }
 
 /** Digest (META-SIP §5.2): true when the caller is Meta, else the challenge or refusal has been sent. */
-function authenticate(context: CallContext, config: Config, request: MetaRequest, number: NumberConfig, req: SipRequest, res: SipResponse): boolean {
+function authenticate(context: UserInitiated, config: Config, request: MetaRequest, number: NumberConfig, req: SipRequest, res: SipResponse): boolean {
   if (config.meta.challenge.length === 0) return true;
   const digits = request.number!.slice(1);
   // Any of Meta's machines may answer what another was asked.
@@ -54,7 +54,7 @@ function authenticate(context: CallContext, config: Config, request: MetaRequest
   return false;
 }
 
-function begin(context: CallContext, request: MetaRequest): Call {
+function begin(context: UserInitiated, request: MetaRequest): Call {
   return beginCall(context, 'user-initiated', {
     number: request.number, user: request.user, metaCallId: request.callId, wacid: request.headers.wacid,
     payload: request.payload, country: request.headers.countryCode,
@@ -62,7 +62,7 @@ function begin(context: CallContext, request: MetaRequest): Call {
 }
 
 class UserInitiatedCall {
-  readonly #context: CallContext;
+  readonly #context: UserInitiated;
   readonly #call: Call;
   readonly #request: MetaRequest;
   readonly #req: SipRequest;
@@ -72,7 +72,7 @@ class UserInitiatedCall {
   /** The 200 to Meta, once it is to be sent; true when Meta's dialog stands. */
   #answering: Promise<boolean> | null = null;
 
-  constructor(context: CallContext, call: Call, request: MetaRequest, req: SipRequest, res: SipResponse, stack: SipStack) {
+  constructor(context: UserInitiated, call: Call, request: MetaRequest, req: SipRequest, res: SipResponse, stack: SipStack) {
     this.#context = context;
     this.#call = call;
     this.#request = request;

@@ -9,7 +9,7 @@ import { hangUp } from '../../sip/inDialog.js';
 import { parseNameAddr } from '../../sip/uri.js';
 import { answerInvite } from '../answer.js';
 import { capabilities, demandsTooMuch, wentTooFar } from '../peer/capabilities.js';
-import type { CallContext } from '../context.js';
+import type { PickingUp } from '../context.js';
 import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from '../hunt/hunt.js';
 import { mediaProfile } from '../peer/mediaProfile.js';
@@ -27,7 +27,7 @@ type Refusal = { readonly status: number; readonly why: string; readonly reason?
  * pick-up) or from one that talks (the end of an attended transfer, call retrieve). Policy judges who picks up (house rule 2).
  * `account`: the user who does, of a peer whose users register; only what was verified says so.
  */
-export function takePickup(context: CallContext, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
+export function takePickup(context: PickingUp, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
   const replaces = parseReplaces(req.get('Replaces') ?? '');
   // RFC 3891 §3: a malformed or second Replaces is a bad request; no such dialog is 481.
   const known = replaces === null ? null : context.dialogs.find(replaces);
@@ -57,7 +57,7 @@ export function takePickup(context: CallContext, peerName: string, req: SipReque
 
 interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place; readonly facts: TargetFacts }
 
-function admit(context: CallContext, known: KnownDialog, peerName: string, req: SipRequest, account: string | null): Admitted | Refusal {
+function admit(context: PickingUp, known: KnownDialog, peerName: string, req: SipRequest, account: string | null): Admitted | Refusal {
   const { config, judgeTarget, judgeNewcomer } = context.rules();
   const { call } = known;
   const peer = config.peers[peerName]!;
@@ -84,7 +84,7 @@ function admit(context: CallContext, known: KnownDialog, peerName: string, req: 
 }
 
 async function answer(
-  context: CallContext, known: KnownDialog, replaces: Replaces, peerName: string, { user, uri, rule, place, facts }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
+  context: PickingUp, known: KnownDialog, replaces: Replaces, peerName: string, { user, uri, rule, place, facts }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
   timer: SessionTimer, headers: Record<string, string>, cancelled: () => boolean,
 ): Promise<void> {
   const { call } = known;

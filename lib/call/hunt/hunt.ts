@@ -12,7 +12,7 @@ import { foundNobody } from '../../sip/options.js';
 import { best, firstWon, lost, maySeekFurther, redirectedTo, type Attempt as AnyAttempt, type Lost } from './attempt.js';
 import type { Call } from '../call.js';
 import { capabilities } from '../peer/capabilities.js';
-import type { CallContext } from '../context.js';
+import type { Hunting } from '../context.js';
 import { EarlyDialogs } from '../peer/earlyDialogs.js';
 import { silenceOf } from './lastResort.js';
 import { watchMessage } from '../watch/leaks.js';
@@ -93,7 +93,7 @@ const completedElsewhere = formatReason('SIP', 200, 'Call completed elsewhere');
  */
 export class Hunt {
   readonly #call: Call;
-  readonly #context: CallContext;
+  readonly #context: Hunting;
   readonly #media: MediaCall;
   readonly #plan: HuntPlan;
   readonly #onRinging: (target: RouteTarget, response: SipResponse) => void;
@@ -104,7 +104,7 @@ export class Hunt {
   #claimed!: (won: Won) => void;
   readonly #claim = new Promise<{ won: Won }>((resolve) => { this.#claimed = (won) => resolve({ won }); });
 
-  constructor(call: Call, context: CallContext, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: SipResponse) => void) {
+  constructor(call: Call, context: Hunting, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: SipResponse) => void) {
     this.#call = call;
     this.#context = context;
     this.#media = media;

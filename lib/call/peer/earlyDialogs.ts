@@ -3,7 +3,7 @@ import type { SipRequest, SipResponse } from '../../sip/drachtio.js';
 import { supports, tagOf } from '../../sip/headers.js';
 import type { Call } from '../call.js';
 import { capabilities, demandsTooMuch } from './capabilities.js';
-import type { CallContext } from '../context.js';
+import type { Hunting } from '../context.js';
 import type { EarlyMedia, Won } from '../hunt/hunt.js';
 import { retrySoon } from './negotiation.js';
 import { warningOfError } from '../refuse.js';
@@ -24,7 +24,7 @@ interface Fork {
 /** The early dialogs of one INVITE to a peer: their answers, their UPDATEs, their early media, and that they can be picked up. */
 export class EarlyDialogs {
   readonly #call: Call;
-  readonly #context: CallContext;
+  readonly #context: Pick<Hunting, 'rules' | 'onVerdict' | 'dialogs'>;
   readonly #peer: string;
   readonly #leg: PeerLeg;
   readonly #media: EarlyMedia | null;
@@ -35,7 +35,7 @@ export class EarlyDialogs {
   /** Answers are taken in the order in which they came. */
   readonly #work = new Serial();
 
-  constructor(call: Call, context: CallContext, peer: string, leg: PeerLeg, media: EarlyMedia | null, giveTo: (newcomer: Won) => boolean) {
+  constructor(call: Call, context: Pick<Hunting, 'rules' | 'onVerdict' | 'dialogs'>, peer: string, leg: PeerLeg, media: EarlyMedia | null, giveTo: (newcomer: Won) => boolean) {
     this.#call = call;
     this.#context = context;
     this.#peer = peer;

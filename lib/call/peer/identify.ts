@@ -1,6 +1,6 @@
 import type { SipRequest, SipResponse } from '../../sip/drachtio.js';
 import type { Source } from '../../sip/source.js';
-import type { CallContext } from '../context.js';
+import type { Identifying } from '../context.js';
 
 export type PeerIdentity =
   /** `account`: the user of a peer whose users register; null for other peers. */
@@ -19,7 +19,7 @@ interface Candidate {
  * Which peer a request is from: by source address, by digest, or by both when the peer has both; a registered device by digest.
  * Strangers are challenged only where a peer without sources exists that could be behind any address.
  */
-export function identifyPeer({ rules, authenticator, registrar }: Pick<CallContext, 'rules' | 'authenticator' | 'registrar'>, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
+export function identifyPeer({ rules, authenticator, registrar }: Identifying, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
   const address = req.source_address;
   // A device that registered from this very socket is that device, whoever else may call from its address.
   const byAddress = source.kind === 'peer' && registrar.peerAt(address, req.source_port) === null ? source.peer : null;

@@ -1,10 +1,10 @@
 import type { InviteOutcome } from '../../sip/invite.js';
 import { foundNobody } from '../../sip/options.js';
-import type { CallContext } from '../context.js';
+import type { PeerReach } from '../context.js';
 import type { Destination } from './locate.js';
 
 /** What an INVITE's end says of who is there: to the health of a peer, or to the registrar of a device. */
-export function tellOf(context: CallContext, peer: string, { device }: Destination, outcome: Exclude<InviteOutcome, { kind: 'failed' }>): void {
+export function tellOf(context: Pick<PeerReach, 'heardPeer' | 'registrar'>, peer: string, { device }: Destination, outcome: Exclude<InviteOutcome, { kind: 'failed' }>): void {
   const nobody = outcome.kind === 'refused' && outcome.response !== null && foundNobody(outcome.response, 'INVITE');
   if (device === null) {
     context.heardPeer(peer, nobody ? `${outcome.status} ${outcome.reason}` : null);

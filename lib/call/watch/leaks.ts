@@ -4,7 +4,7 @@ import { headerFacts, wholeBody } from '../../sip/drachtio.js';
 import { tagOf } from '../../sip/headers.js';
 import { parseNameAddr } from '../../sip/uri.js';
 import type { Call } from '../call.js';
-import type { CallContext } from '../context.js';
+import type { Judging } from '../context.js';
 import { ended } from '../termination.js';
 
 /**
@@ -14,7 +14,7 @@ import { ended } from '../termination.js';
  * @param remote user at the peer's side when its dialog began; null where there is none yet
  * @returns true when the call is over
  */
-export function watchMessage(context: CallContext, call: Call, peer: string, message: SipMessageView, status: number | null, remote: string | null = null): boolean {
+export function watchMessage(context: Judging, call: Call, peer: string, message: SipMessageView, status: number | null, remote: string | null = null): boolean {
   const parties = [call.facts.user, remote].filter((party) => party !== null);
   const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, parties, headers: headerFacts(message), body: wholeBody(message) };
   for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
@@ -29,7 +29,7 @@ export function watchMessage(context: CallContext, call: Call, peer: string, mes
 }
 
 /** Watches what a peer sends in its dialog; answers nothing, which is up to the leg. */
-export function watchDialog(context: CallContext, call: Call, peer: string, dialog: SipDialog): void {
+export function watchDialog(context: Judging, call: Call, peer: string, dialog: SipDialog): void {
   const ends = [dialog.res.get('From'), dialog.res.get('To')].filter((end) => tagOf(end) === dialog.sip.remoteTag);
   const remote = parseNameAddr(ends[0] ?? '')?.uri.user ?? null;
   const watch = (request: SipRequest): void => {

@@ -1,11 +1,12 @@
-import type { CallContext } from '../context.js';
+import type { Judging } from '../context.js';
+import type { CallTable } from '../table.js';
 import { ended } from '../termination.js';
 
 /**
  * Judges what live calls live by again, under new rules, and ends those that would not be allowed now. A route that has gone or lists
  * other targets is of new calls only: where a call has got to is as good as before.
  */
-export function recheckCalls(context: CallContext): void {
+export function recheckCalls(context: Judging & { readonly table: CallTable }): void {
   const { judgeTarget, judgeCaller } = context.rules();
   for (const call of context.table.all()) {
     for (const facts of [...call.standing.values()]) {

@@ -1,7 +1,7 @@
 // Which peer a request is from: by address, by digest, by both, or a registered device. The real rules; what the password proves is the stand-in's word.
 import t from 'tap';
 import { identifyPeer, type PeerIdentity } from '../../../lib/call/peer/identify.js';
-import type { CallContext } from '../../../lib/call/context.js';
+import type { Identifying } from '../../../lib/call/context.js';
 import { compileRules } from '../../../lib/app/rules.js';
 import { FakeRequest, FakeResponse } from '../../fakes/sip.js';
 import { configOf } from '../policy/configuration.js';
@@ -63,7 +63,7 @@ for (const { what, from, shows, registered = false, phones = false, rules: compi
           return password === null ? { ok: false } : { ok: true, user: shows };
         },
       },
-    } as unknown as Pick<CallContext, 'rules' | 'authenticator' | 'registrar'>;
+    } as unknown as Identifying;
     const request = new FakeRequest('INVITE', {}, '', from);
     t.strictSame(identifyPeer(context, compiled.judgeSource(from, 'udp'), request, new FakeResponse()), is);
     if (spared.length > 0) t.equal(spared[0], from === '10.0.0.2', "only a peer's own address is spared a ban");
