@@ -6,7 +6,7 @@ import type { Call } from './call.js';
 import type { Sound } from './features/holdAudio.js';
 import { Comfort } from './features/holdAudio.js';
 import type { Hunting } from './context.js';
-import type { Won } from './hunt/hunt.js';
+import type { Won } from './hunt/plan.js';
 import { watchDialog } from './watch/leaks.js';
 import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
 import { ended, type Termination } from './termination.js';

@@ -6,6 +6,7 @@ import type { CallerFacts, TargetFacts } from '../policy/types.js';
 import type { CallRecord, Direction, TransferRecord } from './record.js';
 import { ended, type Termination } from './termination.js';
 import type { Try } from './hunt/tries.js';
+import { deferred } from '../util/deferred.js';
 
 export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
 
@@ -47,9 +48,6 @@ export class Call {
     number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null, account: null,
     target: null, rule: null, payload: null, country: null, metaDuration: null, transfers: [], tries: [],
   };
-  /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
-  readonly ended: Promise<void>;
-
   /** What policy allowed and the call lives by, by the leg it is about; judged again when the rules change. */
   readonly standing = new Map<object, TargetFacts | CallerFacts>();
   /** Signs of a leak that have been told already. */
@@ -68,7 +66,7 @@ export class Call {
   readonly #showUser: (user: string) => string;
   #hear: (() => void) | null = null;
   #termination: Termination | null = null;
-  #resolveEnded!: () => void;
+  readonly #ended = deferred<void>();
 
   constructor(options: {
     direction: Direction;
@@ -82,7 +80,11 @@ export class Call {
     this.log = options.log.child({ call: this.id });
     this.#onEnded = options.onEnded;
     this.#showUser = options.showUser;
-    this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
+  }
+
+  /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   get termination(): Termination | null {
@@ -200,7 +202,7 @@ export class Call {
     await legs;
     // A leg whose 200 was under way is ended only when it is up, by work that adds work.
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    this.#resolveEnded();
+    this.#ended.resolve();
   }
 
   /** Its record if it ends, or ended, with this at `endedAt` (milliseconds since 1970). */

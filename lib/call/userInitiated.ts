@@ -12,7 +12,7 @@ import { answerInvite, notAnswered } from './answer.js';
 import type { Call } from './call.js';
 import { oneHopLess, wentTooFar } from './peer/capabilities.js';
 import type { UserInitiated } from './context.js';
-import type { Won } from './hunt/hunt.js';
+import type { Won } from './hunt/plan.js';
 import { Hunt } from './hunt/hunt.js';
 import { attachMetaDialog } from './meta/dialog.js';
 import { readMetaRequest, type MetaRequest } from './meta/request.js';

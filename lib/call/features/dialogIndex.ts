@@ -1,5 +1,5 @@
 import type { Call } from '../call.js';
-import type { Won } from '../hunt/hunt.js';
+import type { Won } from '../hunt/plan.js';
 import type { Replaces } from './replaces.js';
 
 /** A dialog of ours with a peer, early or confirmed, that an INVITE with Replaces may name. */

@@ -11,7 +11,7 @@ import { answerInvite } from '../answer.js';
 import { capabilities, demandsTooMuch, wentTooFar } from '../peer/capabilities.js';
 import type { PickingUp } from '../context.js';
 import type { KnownDialog } from './dialogIndex.js';
-import type { Won } from '../hunt/hunt.js';
+import type { Won } from '../hunt/plan.js';
 import { mediaProfile } from '../peer/mediaProfile.js';
 import { ourContact } from '../peer/locate.js';
 import { warningOfError } from '../refuse.js';

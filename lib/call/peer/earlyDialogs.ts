@@ -4,7 +4,7 @@ import { supports, tagOf } from '../../sip/headers.js';
 import type { Call } from '../call.js';
 import { capabilities, demandsTooMuch } from './capabilities.js';
 import type { Hunting } from '../context.js';
-import type { EarlyMedia, Won } from '../hunt/hunt.js';
+import type { EarlyMedia, Won } from '../hunt/plan.js';
 import { retrySoon } from './negotiation.js';
 import { warningOfError } from '../refuse.js';
 import { Serial } from '../../util/serial.js';
@@ -21,6 +21,14 @@ interface Fork {
   readonly forget: () => void;
 }
 
+interface EarlyDialogUser {
+  readonly leg: PeerLeg;
+  /** Told of early media that the user is to hear; null: none is heard before the answer. */
+  readonly media: EarlyMedia | null;
+  /** Somebody picked the call up; false: too late. */
+  readonly giveTo: (newcomer: Won) => boolean;
+}
+
 /** The early dialogs of one INVITE to a peer: their answers, their UPDATEs, their early media, and that they can be picked up. */
 export class EarlyDialogs {
   readonly #call: Call;
@@ -35,7 +43,7 @@ export class EarlyDialogs {
   /** Answers are taken in the order in which they came. */
   readonly #work = new Serial();
 
-  constructor(call: Call, context: Pick<Hunting, 'rules' | 'onVerdict' | 'dialogs'>, peer: string, leg: PeerLeg, media: EarlyMedia | null, giveTo: (newcomer: Won) => boolean) {
+  constructor(call: Call, context: Pick<Hunting, 'rules' | 'onVerdict' | 'dialogs'>, peer: string, { leg, media, giveTo }: EarlyDialogUser) {
     this.#call = call;
     this.#context = context;
     this.#peer = peer;

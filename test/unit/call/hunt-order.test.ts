@@ -1,6 +1,7 @@
 // Whom a call is offered to, in which order, and what ends the search: the real rules, routes and places; a stand-in for the SIP stack and the media.
 import t, { type Test } from 'tap';
-import { Hunt, type HuntPlan } from '../../../lib/call/hunt/hunt.js';
+import { Hunt } from '../../../lib/call/hunt/hunt.js';
+import type { HuntPlan } from '../../../lib/call/hunt/plan.js';
 import { fakeContext, type FakeContext } from '../../fakes/context.js';
 import { FakeCall, PEER_SDP } from '../../fakes/media.js';
 import type { FakeInvite } from '../../fakes/sip.js';
