@@ -5,6 +5,13 @@ import { isRefusal, whileConnected } from '../sip/drachtio.js';
 import { authorize } from '../sip/inDialog.js';
 import { ended, type Termination } from './termination.js';
 
+/** An INVITE that came, what answers it, and the SIP server's connection that it came by. */
+export interface Arrived {
+  readonly req: SipRequest;
+  readonly res: SipResponse;
+  readonly stack: SipStack;
+}
+
 /** A 200 of ours. */
 export interface Answer {
   readonly sdp: string;

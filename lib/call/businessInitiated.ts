@@ -12,10 +12,11 @@ import { OutboundInvite } from '../sip/invite.js';
 import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { beginCall, noEngine, overload } from './admission.js';
-import { answerInvite, notAnswered } from './answer.js';
+import { answerInvite, notAnswered, type Answer, type Arrived } from './answer.js';
 import type { Call } from './call.js';
 import { capabilities, demandsTooMuch, wentTooFar } from './peer/capabilities.js';
 import type { BusinessInitiated } from './context.js';
+import type { Caller } from './peer/identify.js';
 import { ourContact } from './peer/locate.js';
 import { mediaProfile } from './peer/mediaProfile.js';
 import { attachMetaDialog } from './meta/dialog.js';
@@ -28,13 +29,10 @@ import type { Place } from './table.js';
 import { ended, reasonOf, statusForPeer, type Termination } from './termination.js';
 import { after } from '../util/after.js';
 
-/**
- * An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4).
- * `account`: the user who calls, of a peer whose users register.
- */
-export function takeBusinessInitiated(context: BusinessInitiated, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
+/** An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4). */
+export function takeBusinessInitiated(context: BusinessInitiated, caller: Caller, req: SipRequest, res: SipResponse, stack: SipStack): void {
   const { config } = context.rules();
-  const call = beginCall(context, 'business-initiated', { peer: peerName, account, peerCallId: req.get('Call-ID') ?? null });
+  const call = beginCall(context, 'business-initiated', { peer: caller.name, account: caller.account, peerCallId: req.get('Call-ID') ?? null });
   refuseOnEnd(call, res, statusForPeer, (termination) => ({
     // All of a refusal that Asterisk's dialplan can read, and FreeSWITCH's: one status has many causes (RFC 3261 §7.2: a phrase is for people).
     phrase: `${termination.by} ${termination.reason}`,
@@ -42,7 +40,7 @@ export function takeBusinessInitiated(context: BusinessInitiated, peerName: stri
     headers: termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : termination.by === 'us' ? warningOf(termination) : {},
   }));
   call.reliesOn(stack);
-  call.runs(new BusinessInitiatedCall(context, call, peerName, req, res, stack).run());
+  call.runs(new BusinessInitiatedCall(context, call, caller, { req, res, stack }).run());
 }
 
 
@@ -57,11 +55,11 @@ class BusinessInitiatedCall {
   readonly #timer = new SessionTimer();
   #ringing = false;
 
-  constructor(context: BusinessInitiated, call: Call, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack) {
+  constructor(context: BusinessInitiated, call: Call, caller: Caller, { req, res, stack }: Arrived) {
     this.#context = context;
     this.#call = call;
-    this.#peerName = peerName;
-    this.#peer = context.rules().config.peers[peerName]!;
+    this.#peerName = caller.name;
+    this.#peer = caller.config;
     this.#req = req;
     this.#res = res;
     this.#stack = stack;
@@ -116,7 +114,7 @@ class BusinessInitiatedCall {
     if (call.over) return;
     call.state = 'routing';
     const dialog = await this.#inviteMeta(number, user, numberConfig, offer, () => this.#ring(media, leg, forPeer));
-    if (dialog !== null) await this.#connect(dialog, media, leg, forPeer, place, timer.headers);
+    if (dialog !== null) await this.#connect(dialog, media, leg, place, { sdp: forPeer, headers: timer.headers });
   }
 
   /** Policy, limits and engines; ends the call and gives null when one says no. */
@@ -234,7 +232,7 @@ class BusinessInitiatedCall {
     leg.play({ file: SHIPPED_RINGBACK, loop: true }).catch((error: Error) => this.#call.log.warn({ err: error.message }, 'the peer hears no ringing tone'));
   }
 
-  async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, forPeer: string, place: Place, timer: SipHeaders): Promise<void> {
+  async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, place: Place, { sdp, headers }: Pick<Required<Answer>, 'sdp' | 'headers'>): Promise<void> {
     const call = this.#call;
     attachMetaDialog(call, metaDialog);
     if (call.over) return;
@@ -251,7 +249,7 @@ class BusinessInitiatedCall {
     let dialog: SipDialog;
     try {
       dialog = await answerInvite(this.#stack, this.#req, this.#res, {
-        sdp: forPeer, contact: ourContact('wa-b2bua', this.#req.protocol), headers: { ...timer, ...capabilities }, credentials: configuredCredentials(this.#peer.auth),
+        sdp, contact: ourContact('wa-b2bua', this.#req.protocol), headers: { ...headers, ...capabilities }, credentials: configuredCredentials(this.#peer.auth),
       });
     } catch (error) {
       call.end(notAnswered('the peer', error));
@@ -260,7 +258,7 @@ class BusinessInitiatedCall {
     this.#bridge(media, dialog, leg, place);
     if (call.over) return;
     call.answered();
-    call.log.info({ peer: this.#peerName, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
+    call.log.info({ peer: this.#peerName, setupMs: call.setupMs }, 'call answered');
   }
 
   /** The caller is the first whom the user talks with; others may follow by transfer. */

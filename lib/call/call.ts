@@ -164,6 +164,11 @@ export class Call {
     return this.#media;
   }
 
+  /** Milliseconds from the INVITE to the answer; null: not answered. */
+  get setupMs(): number | null {
+    return this.answeredAt === null ? null : this.answeredAt - this.startedAt;
+  }
+
   answered(): void {
     this.state = 'answered';
     this.answeredAt = Date.now();

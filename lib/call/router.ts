@@ -5,7 +5,7 @@ import type { Source } from '../sip/source.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
 import { allowOfPeers, capabilities, demandsTooMuch } from './peer/capabilities.js';
 import type { CallContext } from './context.js';
-import { identifyPeer } from './peer/identify.js';
+import { identifyPeer, type Caller } from './peer/identify.js';
 import { takePickup } from './features/pickup.js';
 import { ended, type Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
@@ -139,9 +139,12 @@ export class CallRouter {
   #fromPeer({ req, res, stack, source }: Arrival): boolean {
     const identity = identifyPeer(this.#context, source, req, res);
     if (!identity.known) return identity.answered || this.#refuse(req, res, identity.why);
+    const config = this.#context.rules().config.peers[identity.peer];
+    if (config === undefined) return this.#refuse(req, res, `peer ${identity.peer} is not configured`);
     const objection = objectsTo(req);
+    const caller: Caller = { name: identity.peer, config, account: identity.account };
     if (objection !== null) this.#object(req, res, objection);
-    else (req.has('Replaces') ? takePickup : takeBusinessInitiated)(this.#context, identity.peer, req, res, stack, identity.account);
+    else (req.has('Replaces') ? takePickup : takeBusinessInitiated)(this.#context, caller, req, res, stack);
     return true;
   }
 

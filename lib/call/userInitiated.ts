@@ -8,7 +8,7 @@ import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/hea
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { beginCall, noEngine, overload } from './admission.js';
-import { answerInvite, notAnswered } from './answer.js';
+import { answerInvite, notAnswered, type Arrived } from './answer.js';
 import type { Call } from './call.js';
 import { oneHopLess, wentTooFar } from './peer/capabilities.js';
 import type { UserInitiated } from './context.js';
@@ -23,22 +23,30 @@ import { ended, reasonOf, statusForMeta, type Termination } from './termination.
 export function takeUserInitiated(context: UserInitiated, req: SipRequest, res: SipResponse, stack: SipStack): void {
   const request = readMetaRequest(req);
   const { config } = context.rules();
-  const known = request.number === null ? undefined : config.numbers[request.number];
-  if (known !== undefined && !authenticate(context, config, request, known, req, res)) return;
+  const number = numberOf(config, request);
+  if (number !== null && !authenticate(context, request, number, req, res)) return;
 
   const call = begin(context, request);
   call.reliesOn(stack);
-  call.runs(new UserInitiatedCall(context, call, request, req, res, stack).run(known));
+  call.runs(new UserInitiatedCall(context, call, request, { req, res, stack }).run(number));
+}
+
+/** A number of the configuration that was called. */
+interface CalledNumber { readonly name: string; readonly config: NumberConfig }
+
+function numberOf(config: Config, { number: name }: MetaRequest): CalledNumber | null {
+  const found = name === null ? undefined : config.numbers[name];
+  return name === null || found === undefined ? null : { name, config: found };
 }
 
 /** Digest (META-SIP §5.2): true when the caller is Meta, else the challenge or refusal has been sent. */
-function authenticate(context: UserInitiated, config: Config, request: MetaRequest, number: NumberConfig, req: SipRequest, res: SipResponse): boolean {
-  if (config.meta.challenge.length === 0) return true;
-  const digits = request.number!.slice(1);
+function authenticate(context: UserInitiated, request: MetaRequest, number: CalledNumber, req: SipRequest, res: SipResponse): boolean {
+  if (context.rules().config.meta.challenge.length === 0) return true;
+  const digits = number.name.slice(1);
   // Any of Meta's machines may answer what another was asked.
   const bound = { callId: request.callId, place: '' };
   const shown = context.digest.read(credentialsOf(req), bound);
-  const verdict = shown.judgeable ? context.digest.verify(shown, 'INVITE', (username) => (username === digits || username === `+${digits}` ? number.password : null)) : shown.reason;
+  const verdict = shown.judgeable ? context.digest.verify(shown, 'INVITE', (username) => (username === digits || username === `+${digits}` ? number.config.password : null)) : shown.reason;
   if (verdict === 'right') return true;
   const stale = verdict === 'stale' || verdict === 'replayed';
   if (stale || verdict === 'missing' || verdict === 'otherRealm' || (shown.judgeable && !shown.proven)) {
@@ -48,8 +56,8 @@ function authenticate(context: UserInitiated, config: Config, request: MetaReque
   }
   const call = begin(context, request);
   refuseOnEnd(call, res, statusForMeta);
-  call.log.error({ number: request.number, why: verdict, source: req.source_address },
-    `Meta's credentials for ${request.number} are wrong: compare numbers."${request.number}".password with sip_user_password at Meta`);
+  call.log.error({ number: number.name, why: verdict, source: req.source_address },
+    `Meta's credentials for ${number.name} are wrong: compare numbers."${number.name}".password with sip_user_password at Meta`);
   call.end(ended.byPolicy({ code: 'auth.failed', rule: 'digest', status: 403, text: `digest refused: ${verdict}` }));
   return false;
 }
@@ -72,7 +80,7 @@ class UserInitiatedCall {
   /** The 200 to Meta, once it is to be sent; true when Meta's dialog stands. */
   #answering: Promise<boolean> | null = null;
 
-  constructor(context: UserInitiated, call: Call, request: MetaRequest, req: SipRequest, res: SipResponse, stack: SipStack) {
+  constructor(context: UserInitiated, call: Call, request: MetaRequest, { req, res, stack }: Arrived) {
     this.#context = context;
     this.#call = call;
     this.#request = request;
@@ -81,7 +89,7 @@ class UserInitiatedCall {
     this.#stack = stack;
   }
 
-  async run(number: NumberConfig | undefined): Promise<void> {
+  async run(called: CalledNumber | null): Promise<void> {
     const call = this.#call;
     refuseOnEnd(call, this.#res, statusForMeta);
     this.#req.on('cancel', (cancel: SipRequest) => {
@@ -90,8 +98,9 @@ class UserInitiatedCall {
 
     const objection = wentTooFar(this.#req);
     if (objection !== null) return call.end(ended.metaRefused(objection.status, objection.text));
-    const decision = this.#admit(number);
-    if (decision === null) return;
+    const admitted = this.#admit(called);
+    if (admitted === null) return;
+    const { decision, number } = admitted;
     expireOn(call, this.#req, this.#res, ended.metaExpired());
     call.state = 'routing';
     call.facts.route = decision.route;
@@ -99,13 +108,13 @@ class UserInitiatedCall {
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
     call.useMedia(media, mediaTimeout);
-    const answer = media.answerMeta(this.#request.offer, { keying: number!.keying });
+    const answer = media.answerMeta(this.#request.offer, { keying: number.config.keying });
     // Awaited by the hunt before it rings anyone; a hunt that rings nobody must not leave its failure unhandled.
     answer.catch(() => undefined);
     const route = this.#context.rules().config.routes.find(({ name }) => name === decision.route);
     const music = chooseMusic(route?.music ?? null, this.#context.rules().config.media.music);
     const bridge = new Bridge(call, this.#context, media, {
-      route: decision.route, ringTimeout: decision.ringTimeout, music, ...this.#face(),
+      route: decision.route, ringTimeout: decision.ringTimeout, music, ...this.#face(number.name),
       transferSound: route?.transferSound === 'ringback' ? SHIPPED_RINGBACK : music,
     });
     if (route?.answerFirst === true) {
@@ -117,18 +126,18 @@ class UserInitiatedCall {
   }
 
   /** How peers see the user. */
-  #face(): { from: string; headers: SipHeaders } {
+  #face(number: string): { from: string; headers: SipHeaders } {
     const { domain } = this.#context.rules().config;
     const user = /^[+\w.-]+$/.test(this.#request.user) ? this.#request.user : 'anonymous';
     const display = this.#request.headers.userName ?? this.#request.displayName;
     return {
       from: `${display === null ? '' : `${quotedString(display)} `}<sip:${user}@${domain}>`,
-      headers: { ...peerHeaders(this.#request.headers, this.#request.number!), ...oneHopLess(this.#req) },
+      headers: { ...peerHeaders(this.#request.headers, number), ...oneHopLess(this.#req) },
     };
   }
 
   /** The gates before any work is done: number, limits, engines, route. Ends the call and gives null when one is shut. */
-  #admit(number: NumberConfig | undefined): Extract<RouteDecision, { found: true }> | null {
+  #admit(number: CalledNumber | null): { readonly decision: Extract<RouteDecision, { found: true }>; readonly number: CalledNumber } | null {
     const call = this.#call;
     const { selectRoute } = this.#context.rules();
     const end = (termination: Termination): null => {
@@ -136,23 +145,23 @@ class UserInitiatedCall {
       return null;
     };
     const deny = (code: string, status: number, text: string): null => end(ended.byPolicy({ code, rule: code, status, text }));
-    if (number === undefined || this.#request.number === null) return deny('number.unknown', 404, 'no such number is configured');
+    if (number === null) return deny('number.unknown', 404, 'no such number is configured');
     if (this.#request.offer === '') return deny('offer.missing', 488, 'the INVITE carries no offer');
     const full = overload(this.#context);
     if (full !== null) return end(full);
-    const place = this.#context.table.takeNumber(this.#request.number, number.maxConcurrentCalls);
-    if (place === null) return end(ended.numberFull(this.#request.number, number.maxConcurrentCalls));
+    const place = this.#context.table.takeNumber(number.name, number.config.maxConcurrentCalls);
+    if (place === null) return end(ended.numberFull(number.name, number.config.maxConcurrentCalls));
     this.#context.userNames.learn(this.#request.user, this.#request.headers.userId, this.#request.headers.parentUserId);
     // Never refused here: it is Meta's to keep a user to one call. A business-initiated call has to wait for it.
-    const pair = this.#context.table.takePair(this.#request.number, this.#context.userNames.keyOf(this.#request.user), Infinity);
+    const pair = this.#context.table.takePair(number.name, this.#context.userNames.keyOf(this.#request.user), Infinity);
     call.own(() => {
       place.release();
       pair?.release();
     });
     const mute = noEngine(this.#context);
     if (mute !== null) return end(mute);
-    const decision = selectRoute({ number: this.#request.number, user: this.#request.user, payload: this.#request.payload });
-    return decision.found ? decision : deny('route.none', 404, 'no route takes this call');
+    const decision = selectRoute({ number: number.name, user: this.#request.user, payload: this.#request.payload });
+    return decision.found ? { decision, number } : deny('route.none', 404, 'no route takes this call');
   }
 
   async #hunt(decision: Extract<RouteDecision, { found: true }>, bridge: Bridge, answer: Promise<string>, earlyMedia: boolean): Promise<Won | null> {
@@ -224,7 +233,7 @@ class UserInitiatedCall {
     bridge.connect(bridge.adopt(won));
     bridge.comfort.end('queue');
     if (!await this.#answer(bridge.media, answer)) return;
-    call.log.info({ peer: won.target.peer, user: won.target.user, setupMs: call.answeredAt! - call.startedAt }, 'call answered');
+    call.log.info({ peer: won.target.peer, user: won.target.user, setupMs: call.setupMs }, 'call answered');
   }
 
   /** Answers Meta, once, whoever asks for it first. False when the call is over. */

@@ -1,4 +1,4 @@
-import type { PeerLeg } from '../../media/types.js';
+import type { MediaCall } from '../../media/types.js';
 import type { TargetFacts } from '../../policy/types.js';
 import { withUser } from '../../routing/index.js';
 import { configuredCredentials } from '../../sip/digestClient.js';
@@ -7,12 +7,13 @@ import { headerFacts, wholeBody } from '../../sip/drachtio.js';
 import { formatReason } from '../../sip/headers.js';
 import { hangUp } from '../../sip/inDialog.js';
 import { parseNameAddr } from '../../sip/uri.js';
-import { answerInvite } from '../answer.js';
+import { answerInvite, type Arrived } from '../answer.js';
 import { capabilities, demandsTooMuch, wentTooFar } from '../peer/capabilities.js';
 import type { PickingUp } from '../context.js';
 import type { KnownDialog } from './dialogIndex.js';
 import type { Won } from '../hunt/plan.js';
 import { mediaProfile } from '../peer/mediaProfile.js';
+import type { Caller } from '../peer/identify.js';
 import { ourContact } from '../peer/locate.js';
 import { warningOfError } from '../refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
@@ -25,9 +26,9 @@ type Refusal = { readonly status: number; readonly why: string; readonly reason?
 /**
  * An INVITE with Replaces from a peer (RFC 3891): another of its users takes a WhatsApp user over, from a phone that rings (directed
  * pick-up) or from one that talks (the end of an attended transfer, call retrieve). Policy judges who picks up (house rule 2).
- * `account`: the user who does, of a peer whose users register; only what was verified says so.
  */
-export function takePickup(context: PickingUp, peerName: string, req: SipRequest, res: SipResponse, stack: SipStack, account: string | null): void {
+export function takePickup(context: PickingUp, caller: Caller, req: SipRequest, res: SipResponse, stack: SipStack): void {
+  const { name: peerName } = caller;
   const replaces = parseReplaces(req.get('Replaces') ?? '');
   // RFC 3891 §3: a malformed or second Replaces is a bad request; no such dialog is 481.
   const known = replaces === null ? null : context.dialogs.find(replaces);
@@ -41,26 +42,28 @@ export function takePickup(context: PickingUp, peerName: string, req: SipRequest
     return res.send(objection.status, { headers: objection.headers });
   }
   if (replaces === null) return refuse({ status: 400, why: 'Replaces cannot be read' });
-  if (known === null || known.call.over || known.call.media === null) return refuse({ status: 481, why: 'no such dialog' });
+  const media = known?.call.media ?? null;
+  if (known === null || known.call.over || media === null) return refuse({ status: 481, why: 'no such dialog' });
   if (!known.call.mayBeSentOn()) return refuse({ status: 403, why: 'too many transfers and pick-ups in this call' });
   // RFC 3891 §3: 486 where only an early dialog is meant and it is answered already.
   if (replaces.earlyOnly && !known.early) return refuse({ status: 486, why: 'answered already' });
   const timer = new SessionTimer();
   const asked = timer.take(req);
   if (asked.tooSmall) return res.send(422, { headers: asked.headers });
-  const admitted = admit(context, known, peerName, req, account);
+  const admitted = admit(context, known, caller, req);
   if ('why' in admitted) return refuse(admitted);
   let cancelled = false;
   req.on('cancel', () => { cancelled = true; });
-  known.call.track(answer(context, known, replaces, peerName, admitted, req, res, stack, timer, { ...asked.headers, ...capabilities }, () => cancelled));
+  known.call.track(answer(context, {
+    known, media, replaces, caller, admitted, req, res, stack, timer, headers: { ...asked.headers, ...capabilities }, cancelled: () => cancelled,
+  }));
 }
 
 interface Admitted { readonly user: string; readonly uri: string; readonly rule: string; readonly place: Place; readonly facts: TargetFacts }
 
-function admit(context: PickingUp, known: KnownDialog, peerName: string, req: SipRequest, account: string | null): Admitted | Refusal {
-  const { config, judgeTarget, judgeNewcomer } = context.rules();
+function admit(context: PickingUp, known: KnownDialog, { name: peerName, config: peer, account }: Caller, req: SipRequest): Admitted | Refusal {
+  const { judgeTarget, judgeNewcomer } = context.rules();
   const { call } = known;
-  const peer = config.peers[peerName]!;
   const user = account ?? parseNameAddr(req.get('From') ?? '')?.uri.user ?? '';
   const facts: TargetFacts = {
     origin: 'replaces', number: call.facts.number ?? '', route: call.facts.route, peer: peerName, by: known.peer,
@@ -83,13 +86,24 @@ function admit(context: PickingUp, known: KnownDialog, peerName: string, req: Si
   return { user: verdict.user, uri: verdict.uri, rule: verdict.rule, place, facts };
 }
 
-async function answer(
-  context: PickingUp, known: KnownDialog, replaces: Replaces, peerName: string, { user, uri, rule, place, facts }: Admitted, req: SipRequest, res: SipResponse, stack: SipStack,
-  timer: SessionTimer, headers: Record<string, string>, cancelled: () => boolean,
-): Promise<void> {
+/** A pick-up that may be carried out. */
+interface Pickup extends Arrived {
+  readonly known: KnownDialog;
+  readonly media: MediaCall;
+  readonly replaces: Replaces;
+  readonly caller: Caller;
+  readonly admitted: Admitted;
+  readonly timer: SessionTimer;
+  /** Of the 200. */
+  readonly headers: Record<string, string>;
+  readonly cancelled: () => boolean;
+}
+
+async function answer(context: PickingUp, { known, media, replaces, caller, admitted, req, res, stack, timer, headers, cancelled }: Pickup): Promise<void> {
   const { call } = known;
-  const config = context.rules().config.peers[peerName]!;
-  const leg: PeerLeg = call.media!.addPeerLeg(mediaProfile(context, config, req.source_address));
+  const { name: peerName, config } = caller;
+  const { user, uri, rule, place, facts } = admitted;
+  const leg = media.addPeerLeg(mediaProfile(context, config, req.source_address));
   const giveUp = async (): Promise<void> => {
     place.release();
     await leg.close().catch(() => undefined);

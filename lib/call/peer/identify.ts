@@ -1,3 +1,4 @@
+import type { PeerConfig } from '../../config/types.js';
 import type { SipRequest, SipResponse } from '../../sip/drachtio.js';
 import type { Source } from '../../sip/source.js';
 import type { Identifying } from '../context.js';
@@ -8,6 +9,14 @@ export type PeerIdentity =
   /** The request has been answered, or will be: with a challenge, which makes it come again, or with a refusal. */
   | { readonly known: false; readonly answered: true }
   | { readonly known: false; readonly answered: false; readonly why: string };
+
+/** A peer that calls. */
+export interface Caller {
+  readonly name: string;
+  readonly config: PeerConfig;
+  /** The user who calls, of a peer whose users register; only what was verified says so. Null for other peers. */
+  readonly account: string | null;
+}
 
 interface Candidate {
   readonly peer: string;
@@ -23,14 +32,15 @@ export function identifyPeer({ rules, authenticator, registrar }: Identifying, s
   const address = req.source_address;
   // A device that registered from this very socket is that device, whoever else may call from its address.
   const byAddress = source.kind === 'peer' && registrar.peerAt(address, req.source_port) === null ? source.peer : null;
-  const trunks = Object.entries(rules().config.peers).filter(([name, peer]) => peer.digest !== null && (byAddress === null ? peer.sources.length === 0 && !peer.register : name === byAddress));
+  const trunks = Object.entries(rules().config.peers).flatMap(([name, { digest, sources, register }]) =>
+    (digest !== null && (byAddress === null ? sources.length === 0 && !register : name === byAddress) ? [{ name, digest }] : []));
   const devices = byAddress === null && registrar.serves(address);
   if (trunks.length === 0 && !devices) {
     return byAddress === null ? { known: false, answered: false, why: 'neither meta.sources nor any peers[].sources match' } : { known: true, peer: byAddress, account: null };
   }
   const find = (username: string): Candidate | null => {
-    const trunk = trunks.find(([, peer]) => peer.digest?.username === username);
-    if (trunk !== undefined) return { peer: trunk[0], password: trunk[1].digest!.password, account: null };
+    const trunk = trunks.find(({ digest }) => digest.username === username);
+    if (trunk !== undefined) return { peer: trunk.name, password: trunk.digest.password, account: null };
     const account = devices ? registrar.account(username, address) : null;
     return account === null ? null : { ...account, account: username };
   };
