@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { SipMessage, tagOf } from '../../sipserver/parser/index.js';
 import type { Flow } from '../../sipserver/transport/index.js';
-import type { MediaReport, SourceKind } from '../media/endpoint.js';
+import type { SourceKind } from '../media/endpoint.js';
 import type { SipAgent } from '../sip/agent.js';
 import type { Credentials } from '../sip/digest.js';
 import type { Direction } from '../sip/sdp.js';
@@ -13,35 +13,7 @@ import type { CallMedia } from './callMedia.js';
 import { Challenger } from './challenger.js';
 import { authorize } from './dialog.js';
 import type { PeerDialog } from './dialog.js';
-
-export interface PeerCallReport {
-  direction: 'in' | 'out';
-  /** True when it was answered, sounded, and the far end broke nothing. */
-  ok: boolean;
-  status: number;
-  reason: string;
-  callId: string;
-  from: string;
-  to: string;
-  /** Headers of the INVITE that came in (or of the 2xx, for a call of ours) whose name begins with X-, by lower-case name. */
-  headers: Record<string, string>;
-  /** The whole INVITE that came in (or the final response to ours). */
-  message: string;
-  endedBy: 'peer' | 'far' | 'nobody';
-  /** Reason header of the far end's BYE or CANCEL. */
-  endReason: string | undefined;
-  codec: string | undefined;
-  media: MediaReport | undefined;
-  toneHeard: boolean;
-  /** Digits out of RTP and out of INFO. */
-  digits: string;
-  infoDigits: string;
-  /** Sipfrag status lines of NOTIFYs about a transfer. */
-  notified: string[];
-  theirDirections: Direction[];
-  faults: string[];
-  requests: string[];
-}
+import { ownHeaders, type PeerCallReport } from './report.js';
 
 interface PeerCallEvents {
   ringing: [status: number];
@@ -204,10 +176,9 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
   report(): PeerCallReport {
     const media = this.parts.media.report();
     const heard = (media?.tone.heard ?? 0) > 0;
-    const parsed = this.headersOf();
     return {
       direction: this.direction, ok: this.status === 200 && this.faults.length === 0 && (media === undefined || heard), status: this.status, reason: this.reason,
-      callId: this.callId, from: this.from, to: this.to, headers: parsed, message: this.message, endedBy: this.endedBy, endReason: this.endReason,
+      callId: this.callId, from: this.from, to: this.to, headers: ownHeaders(this.message), message: this.message, endedBy: this.endedBy, endReason: this.endReason,
       codec: this.parts.media.codec, media, toneHeard: heard, digits: this.digits, infoDigits: this.infoDigits, notified: [...this.notified],
       theirDirections: [...this.parts.media.theirDirections], faults: [...this.faults], requests: [...this.requests],
     };
@@ -318,17 +289,6 @@ export abstract class PeerCall extends EventEmitter<PeerCallEvents> {
   private info(request: SipMessage): void {
     const signal = /^\s*Signal\s*=\s*(\S)/im.exec(request.body)?.[1] ?? (/^application\/dtmf\b/i.test(request.get('content-type') ?? '') ? request.body.trim()[0] : undefined);
     if (signal !== undefined) this.infoDigits += signal;
-  }
-
-  private headersOf(): Record<string, string> {
-    const out: Record<string, string> = {};
-    for (const line of this.message.split('\r\n')) {
-      if (line === '') break;
-      const colon = line.indexOf(':');
-      const name = line.slice(0, colon).trim().toLowerCase();
-      if (name.startsWith('x-')) out[name] = line.slice(colon + 1).trim();
-    }
-    return out;
   }
 }
 
