@@ -61,7 +61,7 @@ export async function openCalls(config: Config, state: State, sip: Sip, parts: C
   undo.push(() => health.close());
   const metrics = new Metrics({
     version: parts.version, liveCalls: () => table.size, certificateExpires: () => parts.certificate.expiresIn(),
-    sipUp: () => connections.healthy, faults: parts.caught, mediaUp: () => media.healthy,
+    sipUp: () => connections.healthy, faults: parts.caught, mediaUp: () => media.healthy, mediaWorkers: () => media.status().workers,
     sipServer: () => (embedded === null ? null : { ...embedded.stats() }),
     peers: () => health.status(),
     registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),

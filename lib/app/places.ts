@@ -8,19 +8,20 @@ import { splitHostPort, splitListen, unbracketed } from '../util/hostPort.js';
  * The function gives why no media is sent to an address and port, or null.
  */
 export function judgeMediaPlaces(media: MediaConfig, listening: () => readonly string[]): (networks: readonly string[], address: string, port: number) => string | null {
-  const spawned = media.engine === 'rtpengine' && media.rtpengine.spawn;
+  const { engine } = media;
+  const ours = engine === 'embedded' ? media.ports : engine === 'rtpengine' && media.rtpengine.spawn ? media.rtpengine.ports : null;
   const own = ownAddresses(media);
   const listens = (address: string, port: number): boolean => listening().some((point) => {
     const at = splitListen(point, ['udp']);
     return at?.port === port && (at.host === '0.0.0.0' || at.host === '::' ? own.includes(address) || isOfThisMachine(address) : at.host === address);
   });
-  const { first, last } = media.rtpengine.ports;
-  return (networks, address, port) => objectsToPlace({ own, ownPorts: spawned ? [first, last] : null, listens, networks }, address, port);
+  return (networks, address, port) => objectsToPlace({ own, ownPorts: ours && [ours.first, ours.last], listens, networks }, address, port);
 }
 
 /** Addresses of our media towards peers; those of engines on other machines are those they are reached at. */
-function ownAddresses({ engine, rtpengine, freeswitch }: MediaConfig): string[] {
+function ownAddresses({ engine, interface: { peers }, rtpengine, freeswitch }: MediaConfig): string[] {
   const hosts = engine === 'freeswitch' ? freeswitch.map(({ host }) => host)
+    : engine === 'embedded' ? peers.split('!')
     : [...rtpengine.interface.peers.split('!'), ...(rtpengine.spawn ? [] : rtpengine.control.map((at) => splitHostPort(at)?.host ?? at))];
   return hosts.map((host) => (host === 'localhost' ? '127.0.0.1' : unbracketed(host)));
 }

@@ -82,7 +82,10 @@ export const listenAddress: Check<string> = text('transport:address:port with tl
   const point = splitListen(v, ['udp', 'tcp', 'tls']);
   return point !== null && isAddress(point.host);
 });
-/** rtpengine's interface: local address, or local!public. */
+/** Threads: auto, or so many. */
+export const workers: Check<number | 'auto'> = (value) => (value === 'auto' ? null : integer(1, 64)(value));
+
+/** An interface of media: local address, or local!public. */
 export const mediaInterface: Check<string> = text('an address, or local!public such as 10.0.0.4!203.0.113.4', (v) => {
   const parts = v.split('!');
   return parts.length <= 2 && parts.every(isAddress);

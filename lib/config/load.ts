@@ -11,7 +11,22 @@ import { checkReferences } from './references.js';
 import { checkRegister, fillPeers } from './register.js';
 import type { Group } from './schema.js';
 import { isLeaf, schema } from './schema.js';
-import type { Config, ConfigFile } from './types.js';
+import type { Config, ConfigFile, MediaPlaces } from './types.js';
+
+/** Where media is as the file has it; null: as of the other engine. */
+type PlacesInFile = Pick<ConfigFile['media'], keyof MediaPlaces>;
+
+const HERE = '127.0.0.1';
+const PORTS = '40000-49999';
+
+/** One of them is enough for both engines. */
+function places(own: PlacesInFile, other: PlacesInFile): MediaPlaces {
+  const [first = 0, last = 0] = (own.ports ?? other.ports ?? PORTS).split('-').map(Number);
+  return {
+    interface: { meta: own.interface.meta ?? other.interface.meta ?? HERE, peers: own.interface.peers ?? other.interface.peers ?? HERE },
+    ports: { first, last },
+  };
+}
 
 /**
  * Reads a configuration file.
@@ -101,12 +116,11 @@ function nearestLine(reader: Reader, path: string): number | null {
 }
 
 function finish(raw: ConfigFile): Config {
-  const [first = 0, last = 0] = raw.media.rtpengine.ports.split('-').map(Number);
   const config = {
     ...raw,
     meta: { ...raw.meta, sources: raw.meta.sources.flatMap((source) => (source === 'default' ? metaSources : [source])) },
     peers: fillPeers(raw.peers),
-    media: { ...raw.media, rtpengine: { ...raw.media.rtpengine, ports: { first, last } } },
+    media: { ...raw.media, ...places(raw.media, raw.media.rtpengine), rtpengine: { ...raw.media.rtpengine, ...places(raw.media.rtpengine, raw.media) } },
   };
   return { ...config, hash: createHash('sha256').update(canonical(withoutSecrets(config, schema))).digest('hex') };
 }

@@ -24,24 +24,34 @@ export const schema = {
     mediaTimeout: leaf("Seconds without a packet from Meta's side before the call is ended; 0: never.", is.integer(0, 3600), 30),
   },
   media: {
-    engine: leaf('Which media engine takes the calls.', is.oneOf('rtpengine', 'freeswitch'), 'rtpengine'),
+    engine: leaf('Which media engine takes the calls: embedded (our own, nothing to install), rtpengine or freeswitch.', is.oneOf('embedded', 'rtpengine', 'freeswitch'), 'rtpengine'),
+    interface: {
+      [about]: {
+        doc: 'Address of media of the embedded engine, or local!public (10.0.0.4!203.0.113.4); or one for each side: { meta: 10.0.0.4!203.0.113.4, peers: 10.0.0.4 }', shorthand: true,
+      },
+      meta: leaf('Address of media towards Meta, or local!public; null: that of rtpengine.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
+      peers: leaf('Address of media towards peers, or local!public; null: that of rtpengine.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
+    },
+    ports: leaf('UDP ports of media of the embedded engine, two a leg; null: those of rtpengine.ports, else 40000-49999.', is.orNull(is.portRange), null),
+    workers: leaf('Threads of the embedded engine; auto: one a core.', is.workers, 'auto'),
     rtpengine: {
       spawn: leaf('Start our own (true) or use those in control (false).', is.bool, true),
       program: leaf('Program to start.', is.nonEmpty, 'rtpengine'),
       control: listOf('ng control sockets, when not started by us, e.g. ["10.0.0.5:22222"]', is.remoteHostPort),
       interface: {
         [about]: {
-          doc: 'Address of media, or local!public (10.0.0.4!203.0.113.4); or one for each side: { meta: 10.0.0.4!203.0.113.4, peers: 10.0.0.4 }', shorthand: true,
+          doc: 'The same of rtpengine.', shorthand: true,
         },
-        meta: leaf('Address of media towards Meta, or local!public.', is.mediaInterface, '127.0.0.1'),
-        peers: leaf('Address of media towards peers, or local!public.', is.mediaInterface, '127.0.0.1'),
+        meta: leaf('Address of media towards Meta, or local!public; null: that of media.interface.', is.orNull(is.mediaInterface), null),
+        peers: leaf('Address of media towards peers, or local!public; null: that of media.interface.', is.orNull(is.mediaInterface), null),
       },
-      ports: leaf('UDP ports of media.', is.portRange, '40000-49999'),
+      ports: leaf('UDP ports of media; null: those of media.ports.', is.orNull(is.portRange), null),
       anchor: leaf('Address of our own media anchor, as rtpengine reaches it.', is.address, '127.0.0.1'),
     },
     freeswitch: rowsOf('The event sockets of FreeSWITCH, e.g. - { host: 10.0.0.6, port: 8021, secret: "${ESL_SECRET}" }', { ...controlServer, port: leaf('TCP port.', is.port, 8021) }),
     webrtc: leaf(
-      "With engine freeswitch, how a dtls number is met: rtpengine in front, or nudge (which does not verify Meta's fingerprint).", is.oneOf('rtpengine', 'nudge'), 'rtpengine',
+      "With engine freeswitch, how a dtls number is met: our own engine or rtpengine in front, or nudge (which does not verify Meta's fingerprint).",
+      is.oneOf('embedded', 'rtpengine', 'nudge'), 'embedded',
     ),
     music: leaf('Sound file for hold and queues; null: the shipped one.', is.orNull(is.nonEmpty), null),
   },

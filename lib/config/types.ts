@@ -15,11 +15,16 @@ export interface Config extends Omit<ConfigFile, 'media' | 'peers'> {
   readonly hash: string;
 }
 
-export interface MediaConfig extends Omit<ConfigFile['media'], 'rtpengine'> {
+export interface MediaConfig extends Omit<ConfigFile['media'], 'rtpengine' | keyof MediaPlaces>, MediaPlaces {
   readonly rtpengine: RtpengineConfig;
 }
 
-export interface RtpengineConfig extends Omit<ConfigFile['media']['rtpengine'], 'ports'> {
+export interface RtpengineConfig extends Omit<ConfigFile['media']['rtpengine'], keyof MediaPlaces>, MediaPlaces {}
+
+/** Where an engine's media is. */
+export interface MediaPlaces {
+  /** Addresses, each optionally local!public. */
+  readonly interface: { readonly meta: string; readonly peers: string };
   /** First and last UDP port, inclusive. */
   readonly ports: { readonly first: number; readonly last: number };
 }

@@ -16,8 +16,9 @@ export async function examineEngines({ sip, media }: Config): Promise<Findings> 
   const out: Promise<Findings>[] = [];
   if (sip.server === 'drachtio') out.push(...sip.drachtio.map(examineDrachtio));
   if (media.engine === 'freeswitch') out.push(...media.freeswitch.map(examineFreeswitch));
-  if (media.engine === 'rtpengine' || media.webrtc === 'rtpengine') {
-    if (media.rtpengine.spawn) out.push(examineProgram(media.rtpengine.program), examineMediaPorts(media.rtpengine));
+  if (media.engine === 'embedded') out.push(examineMediaPorts('media', media));
+  if (media.engine === 'rtpengine' || (media.engine === 'freeswitch' && media.webrtc === 'rtpengine')) {
+    if (media.rtpengine.spawn) out.push(examineProgram(media.rtpengine.program), examineMediaPorts('rtpengine', media.rtpengine));
     else out.push(...media.rtpengine.control.map(examineControl));
   }
   return (await Promise.all(out)).flat();
@@ -89,15 +90,16 @@ async function examineProgram(program: string): Promise<Findings> {
 }
 
 /** Media addresses must be of this machine; two ports a leg, two legs and more a call (INTEROP "rtpengine"). */
-async function examineMediaPorts({ interface: { meta, peers }, ports: { first, last } }: Config['media']['rtpengine']): Promise<Findings> {
+async function examineMediaPorts(part: 'media' | 'rtpengine', { interface: { meta, peers }, ports: { first, last } }: Pick<Config['media'], 'interface' | 'ports'>): Promise<Findings> {
   const out: Finding[] = [];
+  const key = part === 'media' ? 'media' : 'media.rtpengine';
   for (const local of new Set([meta, peers].map((address) => address.split('!')[0] ?? ''))) {
     const problem = await tryBind('udp', local, first);
-    if (problem === 'EADDRNOTAVAIL') out.push(fail('rtpengine', `${local} is no address of this machine`, 'correct media.rtpengine.interface: the address of this machine, then !public behind NAT'));
-    else if (problem !== null && problem !== 'EADDRINUSE') out.push(fail('rtpengine', `UDP ${local}:${first} cannot be opened: ${problem}`, 'correct media.rtpengine.ports'));
-    else out.push(ok('rtpengine', `media on UDP ${local}:${first}-${last}: open them in every firewall`));
+    if (problem === 'EADDRNOTAVAIL') out.push(fail(part, `${local} is no address of this machine`, `correct ${key}.interface: the address of this machine, then !public behind NAT`));
+    else if (problem !== null && problem !== 'EADDRINUSE') out.push(fail(part, `UDP ${local}:${first} cannot be opened: ${problem}`, `correct ${key}.ports`));
+    else out.push(ok(part, `media on UDP ${local}:${first}-${last}: open them in every firewall`));
   }
-  if (meta.startsWith('127.')) out.push(warn('rtpengine', `media towards Meta is on ${meta}`, 'right for trying out only: Meta cannot send there; set media.rtpengine.interface'));
+  if (meta.startsWith('127.')) out.push(warn(part, `media towards Meta is on ${meta}`, `right for trying out only: Meta cannot send there; set ${key}.interface`));
   return out;
 }
 

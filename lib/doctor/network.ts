@@ -32,7 +32,7 @@ async function examineDomain({ domain, sip, media }: Config, names: NameService)
   const found = await resolve(domain, names);
   if (!('addresses' in found)) return fail('dns', `${domain} does not resolve: ${found.reason}`, 'give domain an A or AAAA record: Meta connects to it');
   const text = `${domain} is ${found.addresses.join(', ')}`;
-  const publics = media.rtpengine.interface.meta.split('!').slice(1);
+  const publics = (media.engine === 'embedded' ? media : media.rtpengine).interface.meta.split('!').slice(1);
   const ours = new Set([...Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address), ...publics, sip.advertise.meta ?? '']);
   if (found.addresses.some((address) => ours.has(address))) return ok('dns', text);
   return warn('dns', `${text}: no address of this machine`, 'right only if something in front of it hands TCP 5061 on to this machine');

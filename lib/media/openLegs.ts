@@ -13,12 +13,13 @@ export interface OpenLeg {
  */
 export function openLegs({ media, peers }: Pick<Config, 'media' | 'peers'>): OpenLeg[] {
   if (media.engine === 'freeswitch') return offeredPlain(peers);
-  const { spawn, interface: { peers: address } } = media.rtpengine;
   // Where others' engines listen we do not know.
-  if (media.engine !== 'rtpengine' || !spawn || !address.split('!').some(isPublic)) return [];
+  if (media.engine === 'rtpengine' && !media.rtpengine.spawn) return [];
+  const [key, { peers: address }] = media.engine === 'embedded' ? ['media', media.interface] as const : ['media.rtpengine', media.rtpengine.interface] as const;
+  if (!address.split('!').some(isPublic)) return [];
   return Object.entries(peers).filter(([, { srtp }]) => srtp === 'none').map(([name, { register, nat }]) => ({
     path: `peers.${name}.srtp`,
-    message: `is none while media.rtpengine.interface.peers (${address}) is on the Internet: anybody on the way hears it, and ${register || nat
+    message: `is none while ${key}.interface.peers (${address}) is on the Internet: anybody on the way hears it, and ${register || nat
       ? 'somebody who guesses its port can keep a call mute' : 'somebody who forges its address is heard'}: write sdes, or give peers an address that only they reach`,
   }));
 }

@@ -7,7 +7,7 @@ import type { Flow } from '../sdp/index.js';
  * The Meta leg is made once and never changes; peer legs come and go behind it.
  */
 export interface MediaEngine extends EventEmitter<{ up: []; down: [reason: string] }> {
-  readonly name: 'rtpengine' | 'freeswitch';
+  readonly name: 'embedded' | 'rtpengine' | 'freeswitch';
   /** False while no instance can take a call: new calls get 503. */
   readonly healthy: boolean;
   /** Exceptions in media threads since the start. */
@@ -25,6 +25,8 @@ export interface MediaEngine extends EventEmitter<{ up: []; down: [reason: strin
 
 export interface MediaEngineStatus {
   readonly instances: readonly { readonly address: string; readonly healthy: boolean; readonly version: string | null; readonly calls: number }[];
+  /** The threads that carry the packets: calls on each, and by how many milliseconds its timer is late on the average. */
+  readonly workers: readonly { readonly calls: number; readonly lagMs: number }[];
 }
 
 export interface MediaCallOptions {

@@ -10,6 +10,8 @@ export interface MetricSources {
   /** Exceptions that nobody caught, since the start. */
   faults(): number;
   mediaUp(): boolean;
+  /** The threads that carry the packets, in a fixed order. */
+  mediaWorkers(): readonly { readonly calls: number; readonly lagMs: number }[];
   /** Counters of the embedded SIP server; null when there is none. */
   sipServer(): Readonly<Record<string, number>> | null;
   /** Peers that are watched, and whether calls go to them. */
@@ -50,6 +52,18 @@ export class Metrics {
     gauge('wab_process_faults', 'Exceptions of ours in callbacks and timers since the start: 0 unless there is a bug', () => sources.faults());
     gauge('wab_sip_up', '1 when a SIP server is connected', () => Number(sources.sipUp()));
     gauge('wab_media_up', '1 when a media engine can take calls', () => Number(sources.mediaUp()));
+    new Gauge({
+      name: 'wab_media_worker_calls', help: 'Calls whose packets a media thread carries', labelNames: ['worker'], registers,
+      collect() {
+        for (const [worker, { calls }] of sources.mediaWorkers().entries()) this.set({ worker: String(worker) }, calls);
+      },
+    });
+    new Gauge({
+      name: 'wab_media_worker_lag_seconds', help: 'By how much the timer of a media thread is late, over some two seconds', labelNames: ['worker'], registers,
+      collect() {
+        for (const [worker, { lagMs }] of sources.mediaWorkers().entries()) this.set({ worker: String(worker) }, lagMs / 1000);
+      },
+    });
     new Gauge({
       name: 'wab_sipserver', help: 'Counters of the embedded SIP server', labelNames: ['counter'], registers,
       collect() {

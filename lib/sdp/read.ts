@@ -74,6 +74,7 @@ function readAudio(session: ParsedSession, media: ParsedMedia, protocol: MediaPr
     protocol,
     direction: direction as Direction,
     rtcpMux: media.rtcpMux !== undefined,
+    ...readRtcp(media, literal),
     mid: readMid(media),
     codecs: port === 0 ? [] : readCodecs(media),
     ptime: milliseconds(media.ptime),
@@ -82,6 +83,13 @@ function readAudio(session: ParsedSession, media: ParsedMedia, protocol: MediaPr
     ice: readIce(session, media),
     dtls: readDtls(session, media),
   };
+}
+
+/** `a=rtcp` (RFC 3605 §2.1): where RTCP goes when that is not the port after RTP's. */
+function readRtcp(media: ParsedMedia, address: string): Pick<AudioSection, 'rtcp'> {
+  const { port, address: own } = media.rtcp ?? {};
+  if (!Number.isInteger(port) || Number(port) < 1 || Number(port) > 65535) return {};
+  return { rtcp: { address: own !== undefined && isIP(own) !== 0 ? own : address, port: Number(port) } };
 }
 
 function readMid(media: ParsedMedia): string | null {

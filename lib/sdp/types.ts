@@ -63,6 +63,8 @@ export interface AudioSection {
   readonly protocol: MediaProtocol;
   readonly direction: Direction;
   readonly rtcpMux: boolean;
+  /** Where RTCP goes; left out: to the port after that of RTP (RFC 3605). */
+  readonly rtcp?: { readonly address: string; readonly port: number };
   readonly mid: string | null;
   readonly codecs: readonly SdpCodec[];
   /** Milliseconds; null when absent. */

@@ -40,6 +40,7 @@ function writeAudio(audio: AudioSection): string[] {
   if (audio.ptime !== null) lines.push(`a=ptime:${audio.ptime}`);
   if (audio.maxptime !== null) lines.push(`a=maxptime:${audio.maxptime}`);
   lines.push(`a=${audio.direction}`);
+  if (audio.rtcp) lines.push(`a=rtcp:${audio.rtcp.port} IN ${addressOf(audio.rtcp.address)}`);
   if (audio.rtcpMux) lines.push('a=rtcp-mux');
   for (const key of audio.sdes) lines.push(`a=crypto:${key.tag} ${key.suite} inline:${key.key}${key.mki === undefined ? '' : `|${key.mki}`}`);
   if (audio.dtls) {

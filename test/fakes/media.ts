@@ -66,6 +66,6 @@ export class FakeMedia extends EventEmitter<{ up: []; down: [reason: string] }> 
   readonly faults = 0;
   async start(): Promise<void> { return Promise.resolve(); }
   openCall(): MediaCall { return new FakeCall(); }
-  status(): MediaEngineStatus { return { instances: [] }; }
+  status(): MediaEngineStatus { return { instances: [], workers: [] }; }
   async close(): Promise<void> { return Promise.resolve(); }
 }

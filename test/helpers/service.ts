@@ -51,7 +51,7 @@ export interface ServiceOptions {
   /** How many drachtio-server; default one where WAB_SIP asks for it, else none: the embedded server. */
   readonly drachtioServers?: number;
   /** Default WAB_MEDIA. */
-  readonly media?: 'rtpengine' | 'freeswitch';
+  readonly media?: 'rtpengine' | 'embedded' | 'freeswitch';
 }
 
 /** A configuration on free loopback ports, with its own certificates in `dir`; the first peer is routed to as user 6001. */
@@ -63,7 +63,10 @@ export async function writeConfig(dir: string, options: ServiceOptions, engineKe
     domain,
     sip: { listen: ['tls:127.0.0.1:0', 'udp:127.0.0.1:0', 'tcp:127.0.0.1:0'], tls: { cert: certificates.cert, key: certificates.key } },
     meta: { host: metaHost, port: options.metaPort ?? 5061, ca: certificates.ca, address: '127.0.0.1', sources: ['127.0.0.1/32'] },
-    media: { engine: 'rtpengine', rtpengine: { spawn: true, program: engines.rtpengine, interface: '127.0.0.1', ports: await mediaPorts() } },
+    media: {
+      engine: (options.media ?? engines.media) === 'embedded' ? 'embedded' : 'rtpengine', workers: 1,
+      rtpengine: { spawn: true, program: engines.rtpengine, interface: '127.0.0.1', ports: await mediaPorts() },
+    },
     numbers: { [number]: { password, keying: 'sdes' } },
     // No OPTIONS where a test does not ask for them. Only the first may call in from loopback: two peers behind one address could not be told apart.
     peers: Object.fromEntries(Object.entries(options.peers).map(([name, { port, transport, ...more }], index) => [name, {

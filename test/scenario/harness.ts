@@ -25,7 +25,7 @@ export interface StageOptions {
   readonly external?: Record<string, { port: number } & Overlay>;
   readonly overlay?: Overlay;
   readonly drachtioServers?: number;
-  readonly media?: 'rtpengine' | 'freeswitch';
+  readonly media?: 'rtpengine' | 'embedded' | 'freeswitch';
 }
 
 /** Opens everything on free ports; closes it all again when something does not start. */

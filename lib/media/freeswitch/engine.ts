@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events';
 import { WabError } from '../../errors.js';
 import type { MediaConfig } from '../../config/types.js';
 import type { SipStack } from '../../sip/drachtio.js';
-import { RelayPool } from '../relay/relayPool.js';
+import { ENGINE_LATE_MS, RelayPool } from '../relay/relayPool.js';
 import { MediaSession, lastPacketFrom } from '../session/session.js';
 import type { Wanted } from '../session/surroundings.js';
+import { EmbeddedNode, type EmbeddedPlaces } from '../embedded/node.js';
 import type { EngineNode } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../prompts/shelf.js';
@@ -19,8 +20,10 @@ export interface FreeswitchEngineOptions {
   /** Our relay's address, as FreeSWITCH reaches it, and its worker threads. */
   readonly relay: string;
   readonly relayWorkers: number;
-  /** Engines for Meta's side of numbers keyed with DTLS. */
+  /** rtpengines for Meta's side of numbers keyed with DTLS. */
   readonly front: readonly Instance[];
+  /** The relay itself does that side, at these places; null: it does not. */
+  readonly own: EmbeddedPlaces | null;
   /** FreeSWITCH takes those numbers itself, nudged (see nudger.ts). */
   readonly nudge: boolean;
   /** A connected SIP server for the INVITEs that make channels. @throws WabError SIP_UNAVAILABLE */
@@ -34,8 +37,8 @@ const BUSY = 15;
 
 /**
  * MediaEngine on a pool of FreeSWITCH. FreeSWITCH never begins DTLS by itself against an ICE-lite peer, which is what Meta is (INTEROP,
- * "FreeSWITCH, rtpengine and Meta's ICE-lite"): a number keyed with DTLS has rtpengine in front, Opus kept, and FreeSWITCH towards the
- * peers; or FreeSWITCH is nudged.
+ * "FreeSWITCH, rtpengine and Meta's ICE-lite"): a number keyed with DTLS has the relay itself or rtpengine in front, Opus kept, and FreeSWITCH
+ * towards the peers; or FreeSWITCH is nudged.
  */
 export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
   readonly name = 'freeswitch';
@@ -43,6 +46,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   readonly #logger: MediaLogger;
   #servers: FreeswitchServer[];
   readonly #relays: RelayPool;
+  readonly #own: EmbeddedNode | null;
   readonly #nudger: Nudger | null;
   readonly #recordings = new RecordingShelf();
   readonly #calls = new Set<MediaSession>();
@@ -54,9 +58,10 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     this.#logger = logger;
     this.#nudger = options.nudge ? new Nudger() : null;
     // switch_core_cert_verify compares what switch_core_cert_extract_fingerprint has just written over the fingerprint of the SDP.
-    if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: rtpengine does");
+    if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: embedded does");
     this.#servers = options.servers.map((address) => this.#newServer(address));
-    this.#relays = new RelayPool(options.relay, options.relayWorkers, logger);
+    this.#relays = new RelayPool({ address: options.relay, workers: options.relayWorkers, lateMs: ENGINE_LATE_MS, key: 'media.rtpengine.anchor' }, logger);
+    this.#own = options.own === null ? null : new EmbeddedNode(this.#relays, options.own);
     for (const node of options.front) {
       node.on('down', (reason) => this.#lost(node, reason));
       node.lastPacket = () => lastPacketFrom(this.#calls, node);
@@ -116,7 +121,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   status(): MediaEngineStatus {
-    return { instances: [...this.#servers, ...this.#options.front].map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })) };
+    return { instances: [...this.#servers, ...this.#options.front].map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })), workers: this.#relays.load };
   }
 
   close(): Promise<void> {
@@ -143,8 +148,9 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   #pickFront(tried: ReadonlySet<EngineNode>): EngineNode {
-    const [best] = this.#options.front.filter((one) => one.healthy && !tried.has(one)).sort((a, b) => a.calls - b.calls);
-    if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', 'no rtpengine is there for a call keyed with DTLS');
+    const fronts: readonly EngineNode[] = this.#own === null ? this.#options.front : [this.#own];
+    const [best] = fronts.filter((one) => one.healthy && !tried.has(one)).sort((a, b) => a.calls - b.calls);
+    if (!best || this.#closing) throw new WabError('MEDIA_UNAVAILABLE', this.#own === null ? 'no rtpengine is there for a call keyed with DTLS' : 'the relay has no room for a call keyed with DTLS');
     return best;
   }
 

@@ -70,7 +70,7 @@ export class FreeswitchMetaSide implements MetaSide {
   #result(media: MetaMedia, towardsAnchor: AudioSection): Omit<MetaSideResult, 'sdp'> {
     return {
       media, secure: () => this.#reach(media),
-      remote: { address: towardsAnchor.address, port: towardsAnchor.port },
+      path: { remote: { address: towardsAnchor.address, port: towardsAnchor.port } },
       format: { codec: media.codec.name as RelayCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
     };
   }

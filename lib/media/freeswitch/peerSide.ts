@@ -175,7 +175,7 @@ export class FreeswitchPeerSide implements PeerSide {
     const passes = media.codec.name === this.#codec;
     return {
       media,
-      remote: { address: towardsAnchor.address, port: towardsAnchor.port },
+      path: { remote: { address: towardsAnchor.address, port: towardsAnchor.port } },
       format: {
         codec: this.#codec,
         audioType: towardsAnchor.codecs.find((codec) => codec.name === this.#codec)?.payloadType ?? TYPES.opus,

@@ -3,10 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
 import type { AudioSection } from '../../sdp/index.js';
 import type { SipHeaders, SipStack } from '../../sip/drachtio.js';
-import type { Remote } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { Keying } from '../../config/types.js';
-import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../session/sides.js';
+import type { EngineNode, MetaSide, PeerSide, SideEvents, SidePlace } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import { Channel, type ChannelEvents, type ChannelKind } from './channel.js';
@@ -107,11 +106,13 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     this.#supervision = this.#supervise();
   }
 
-  metaSide(_id: string, local: Remote, events: SideEvents, keying: Keying): MetaSide {
+  readonly transcodes = true;
+
+  metaSide({ local }: SidePlace, events: SideEvents, keying: Keying): MetaSide {
     return keying === 'dtls' && this.#nudger !== null ? new FreeswitchWebrtcSide(this, local, this.#nudger, events) : new FreeswitchMetaSide(this, local, events);
   }
 
-  peerSide(_id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
+  peerSide({ local }: SidePlace, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
     return new FreeswitchPeerSide(this, local, codec, profile, events);
   }
 

@@ -96,7 +96,7 @@ export class FreeswitchWebrtcSide implements MetaSide {
     // With the nudger's alone FreeSWITCH would take that for Meta.
     if (!media.audio.ice?.candidates.some((one) => usable(one, own))) throw new WabError('SDP_UNACCEPTABLE', 'no usable ICE candidate');
     return {
-      media, secure: () => this.#reach(media), remote: { address, port },
+      media, secure: () => this.#reach(media), path: { remote: { address, port } },
       format: { codec: media.codec.name as RelayCodec, audioType: media.codec.payloadType, eventType: media.events?.payloadType ?? null, eventUnit: 8000 },
     };
   }

@@ -1,4 +1,5 @@
 import { Decoder, Encoder } from '@evan/opus';
+import { makeEncoder } from '../codec/index.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { Pcm } from './pcm.js';
 import { resample } from './pcm.js';
@@ -6,18 +7,18 @@ import { resample } from './pcm.js';
 /** Frames encoded before other work of the process gets its turn. */
 const TURN = 20;
 /** Meta asks for wideband at 20 kbit/s (META-SIP §6.1: maxplaybackrate 16000, maxaveragebitrate 20000). */
-const OPUS_RATE = 16_000;
+const WIDEBAND = 16_000;
 const OPUS_BITS = 20_000;
 
 const breathe = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /** Linear audio as 20 ms frames of the codec; the last one is filled up with silence. */
 export async function encodeFrames(pcm: Pcm, codec: RelayCodec): Promise<Buffer[]> {
-  const rate = codec === 'opus' ? OPUS_RATE : 8000;
+  const rate = codec === 'opus' || codec === 'G722' ? WIDEBAND : 8000;
   const samples = resample(pcm, rate);
   const size = rate / 50;
   const frames: Buffer[] = [];
-  const encode = codec === 'opus' ? opusEncoder() : g711Encoder(codec);
+  const encode = codec === 'opus' ? opusEncoder() : codec === 'G722' ? g722Encoder() : g711Encoder(codec);
   for (let at = 0; at < samples.length; at += size) {
     const frame = new Int16Array(size);
     frame.set(samples.subarray(at, at + size));
@@ -29,7 +30,7 @@ export async function encodeFrames(pcm: Pcm, codec: RelayCodec): Promise<Buffer[
 
 /** Opus packets of any frame length as linear audio. */
 export async function decodeOpus(packets: readonly Buffer[]): Promise<Pcm> {
-  const decoder = new Decoder({ channels: 1, sample_rate: OPUS_RATE });
+  const decoder = new Decoder({ channels: 1, sample_rate: WIDEBAND });
   const parts: Int16Array[] = [];
   for (const packet of packets) {
     const bytes = decoder.decode(packet);
@@ -38,13 +39,18 @@ export async function decodeOpus(packets: readonly Buffer[]): Promise<Pcm> {
   }
   const samples = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((at, part) => { samples.set(part, at); return at + part.length; }, 0);
-  return { samples, rate: OPUS_RATE };
+  return { samples, rate: WIDEBAND };
 }
 
 function opusEncoder(): (frame: Int16Array) => Buffer {
-  const encoder = new Encoder({ channels: 1, sample_rate: OPUS_RATE, application: 'audio' });
+  const encoder = new Encoder({ channels: 1, sample_rate: WIDEBAND, application: 'audio' });
   encoder.bitrate = OPUS_BITS;
   return (frame) => Buffer.from(encoder.encode(frame));
+}
+
+function g722Encoder(): (frame: Int16Array) => Buffer {
+  const encoder = makeEncoder('G722', WIDEBAND);
+  return (frame) => encoder.encode(frame);
 }
 
 function g711Encoder(codec: 'PCMU' | 'PCMA'): (frame: Int16Array) => Buffer {

@@ -1,5 +1,6 @@
 import type { Flow } from '../../sdp/index.js';
 import type { StreamFormat } from './outStream.js';
+import type { WireSettings } from './wire/settings.js';
 
 /** The side of a call a remote port belongs to: 'meta', or a peer leg's number. */
 export type SideId = 'meta' | number;
@@ -7,14 +8,21 @@ export type SideId = 'meta' | number;
 /** Where an engine's port for one side is, as the relay reaches it. */
 export interface Remote { readonly address: string; readonly port: number }
 
+/** Where a side's packets go: to an engine's port by the relay's one socket, or out by the side's own port. */
+export type SidePath = { readonly remote: Remote } | { readonly wire: WireSettings };
+
 /** From the service to the worker that carries the call. */
 export type RelayCommand =
-  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly remote: Remote; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
+  /** Opens the side's own port, and the one after it for RTCP; answered by 'opened'. */
+  | { readonly op: 'open'; readonly call: number; readonly side: SideId; readonly address: string; readonly port: number; readonly rtcp: boolean; readonly request: number }
+  /** ICE and DTLS of a side's port may begin. */
+  | { readonly op: 'secure'; readonly call: number; readonly side: SideId }
+  | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly path: SidePath; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
       /** What comes from there is nobody's until it is admitted, and reported as a knock. False: as it was. */
       readonly shut: boolean;
       /** After how long a silence of a peer's is reported, see `silent`; 0: never. Meta's comes with `start`. */
       readonly timeoutMs: number;
-      /** Set for Meta's side: the relay then does RTCP there. */
+      /** Set where the relay does RTCP: on Meta's side, and on every port of ours. */
       readonly cname: string | null }
   /** Whether what comes from a side that was shut is the peer's; if not, the next packet knocks again. */
   | { readonly op: 'admit'; readonly call: number; readonly side: number; readonly admitted: boolean }
@@ -48,6 +56,8 @@ export interface SideCounters {
   readonly silentMs: number;
   /** Milliseconds in which it was to send and no RTP of it came, in pauses of more than a second; RTCP counts as something on Meta's side. */
   readonly missedMs: number;
+  /** Datagrams of the far end's that its own port has taken, RTCP among them; 0 where an engine has the port. */
+  readonly taken: number;
 }
 
 export interface RelayCounters {
@@ -66,6 +76,12 @@ export type RelayReport =
   /** A peer keeps sending packets of another length than 20 ms. */
   | { readonly op: 'length'; readonly call: number; readonly side: number; readonly ms: number }
   | { readonly op: 'played'; readonly call: number; readonly play: number }
+  /** `fault`: the system's code (EADDRINUSE); null: the port is open. */
+  | { readonly op: 'opened'; readonly request: number; readonly fault: string | null }
+  /** Packets come to a port that are not of its far end, once for each side. */
+  | { readonly op: 'stranger'; readonly call: number; readonly side: SideId; readonly address: string }
+  /** ICE or DTLS has failed; 'fingerprint': whoever is there is not whom the description names. */
+  | { readonly op: 'unsecured'; readonly call: number; readonly side: SideId; readonly kind: 'ice' | 'dtls' | 'fingerprint'; readonly reason: string }
   /** An exception, and where it was caught. */
   | { readonly op: 'fault'; readonly place: string; readonly text: string }
   | { readonly op: 'stats'; readonly request: number; readonly counters: RelayCounters };

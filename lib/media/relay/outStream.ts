@@ -14,6 +14,8 @@ export interface StreamFormat {
   readonly eventType: number | null;
   /** Unit of the events' durations in Hz; their timestamps always follow the audio's clock. */
   readonly eventUnit: EventUnit;
+  /** Milliseconds of audio in a packet, as its far end wants them; left out: 20. */
+  readonly ptime?: number;
   /** Payload types that are taken; left out: those above. */
   readonly takes?: { readonly audio: readonly number[]; readonly events: readonly { readonly type: number; readonly unit: EventUnit }[] };
 }

@@ -1,3 +1,5 @@
+import { makeEncoder } from '../codec/index.js';
+
 /** The fixed part of an RTP header (RFC 3550 §5.1). */
 export const RTP_HEADER = 12;
 
@@ -50,11 +52,24 @@ export function opusSamples(packet: Buffer, offset: number): number {
   return frame * ((packet[offset + 1] ?? 0) & 0x3f);
 }
 
-export type RelayCodec = 'opus' | 'PCMU' | 'PCMA';
+export type RelayCodec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
+
+/** What the coder makes of digital silence once it has settled: made once for a thread. */
+const g722Silence = ((): (() => Buffer) => {
+  let frame: Buffer | null = null;
+  return () => {
+    if (frame !== null) return frame;
+    const encoder = makeEncoder('G722', 16_000);
+    let made = Buffer.alloc(160);
+    for (let count = 0; count < 10; count += 1) made = Buffer.from(encoder.encode(new Int16Array(320)));
+    return frame = made;
+  };
+})();
 
 /** 20 ms of silence: an Opus CELT frame that decodes to nothing (as META-SIP §6.2 [EKA] sends), or G.711's zero level. */
 export function silenceFrame(codec: RelayCodec): Buffer {
   if (codec === 'opus') return Buffer.from([0xf8, 0xff, 0xfe]);
+  if (codec === 'G722') return Buffer.from(g722Silence());
   return Buffer.alloc(160, codec === 'PCMU' ? 0xff : 0xd5);
 }
 

@@ -1,13 +1,17 @@
-import { createSocket } from 'node:dgram';
-import { randomInt } from 'node:crypto';
+import { createPrivateKey, randomInt } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Guard } from '../../util/guard.js';
 import { preferMedia } from '../priority.js';
-import { RelayCall, Side } from './relayCall.js';
-import type { RelayCommand, RelayCounters, RelayReport, Remote } from './messages.js';
+import { RelayCall } from './relayCall.js';
+import type { DtlsCertificate } from '../dtls/index.js';
+import type { RelayCommand, RelayCounters, RelayReport, Remote, SideId } from './messages.js';
 import { isRtcp } from './rtcp.js';
 import { isRtp } from './rtp.js';
+import { Side, type Place } from './side.js';
+import { PortPair } from './wire/portPair.js';
+import { Wire } from './wire/wire.js';
 
 /** Step of the one timer behind all silence, music and time-outs. Calls are spread over it, so a step sends only some of them. */
 const TICK_MS = 5;
@@ -15,7 +19,10 @@ const SOCKET_BUFFER = 4 << 20;
 
 /** What the pool hands to a new worker. */
 export interface RelayWorkerData {
-  readonly address: string;
+  /** Where engines reach the relay's one socket; null: there are none, each side has a port of its own. */
+  readonly address: string | null;
+  /** What it shows in DTLS: certificate and private key (PKCS #8), DER. */
+  readonly certificate: { readonly der: Uint8Array; readonly key: Uint8Array; readonly fingerprint: string };
   /** What it tells of itself, in shared memory: how often its timer has run, and by how much that has been late of late, in milliseconds. */
   readonly pulse: Float64Array;
   /** Exceptions in all workers so far, in shared memory. */
@@ -32,38 +39,50 @@ if (!port) throw new Error('worker.ts runs as a worker thread only');
 
 // On Linux a niceness is a thread's own: the main thread keeps its.
 preferMedia(0);
-const { address, pulse, faults } = workerData as RelayWorkerData;
+const { address, pulse, faults, certificate: { der, key, fingerprint } } = workerData as RelayWorkerData;
+const certificate: DtlsCertificate = { der: Buffer.from(der), key: createPrivateKey({ key: Buffer.from(key), format: 'der', type: 'pkcs8' }), fingerprint };
 const calls = new Map<number, RelayCall>();
 /** Remote address, then remote port: whose packet this is. */
-const sides = new Map<string, Map<number, Side>>();
+interface Known { readonly call: RelayCall; readonly side: Side }
+const sides = new Map<string, Map<number, Known>>();
 
 const report = (message: RelayReport): void => port.postMessage(message);
 /** One packet, command or turn of the timer that cannot be handled concerns one call; an exception would end all of this thread. */
 const guard = new Guard(() => { Atomics.add(faults, 0, 1); }, (place, error) => report({ op: 'fault', place, text: error.stack ?? error.message }));
 
-const socket = createSocket({
-  type: isIPv6(address) ? 'udp6' : 'udp4',
-  recvBufferSize: SOCKET_BUFFER,
-  sendBufferSize: SOCKET_BUFFER,
-  // All targets are literals: keeps dns.lookup and its thread pool out of every send.
-  lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
-});
-const send = (packet: Buffer, remote: Remote): void => socket.send(packet, 0, packet.length, remote.port, remote.address);
+const socket = address === null ? null : sharedSocket(address);
 
-socket.on('message', (packet, from) => {
-  const side = sides.get(from.address)?.get(from.port);
-  if (side === undefined) return;
-  try {
-    side.heard();
-    if (isRtp(packet)) side.call.packet(side, packet, performance.now());
-    else if (isRtcp(packet)) side.call.rtcp(side, packet, performance.now());
-  } catch (error) {
-    guard.fault('media packet', error);
-  }
-});
-let bound = false;
-// Once bound: an engine that died answers with ICMP, and its calls are ended by whoever watches the engine. Before: the pool is told.
-socket.on('error', (error) => { if (!bound) throw error; });
+function sharedSocket(at: string): Socket {
+  const shared = createSocket({
+    type: isIPv6(at) ? 'udp6' : 'udp4',
+    recvBufferSize: SOCKET_BUFFER,
+    sendBufferSize: SOCKET_BUFFER,
+    // All targets are literals: keeps dns.lookup and its thread pool out of every send.
+    lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
+  });
+  shared.on('message', (packet, from) => {
+    const known = sides.get(from.address)?.get(from.port);
+    if (known === undefined) return;
+    const { call, side } = known;
+    try {
+      side.heard();
+      if (isRtp(packet)) call.packet(side, packet, performance.now());
+      else if (isRtcp(packet)) call.rtcp(side, packet, performance.now());
+    } catch (error) {
+      guard.fault('media packet', error);
+    }
+  });
+  let bound = false;
+  // Once bound: an engine that died answers with ICMP, and its calls are ended by whoever watches the engine. Before: the pool is told.
+  shared.on('error', (error) => { if (!bound) throw error; });
+  shared.bind(0, at, () => {
+    bound = true;
+    report({ op: 'ready', port: shared.address().port });
+  });
+  return shared;
+}
+
+const send = (packet: Buffer, remote: Remote): void => socket?.send(packet, 0, packet.length, remote.port, remote.address);
 
 let lastTick = performance.now();
 function beat(now: number): void {
@@ -86,17 +105,20 @@ const timer = setInterval(() => {
   }
 }, TICK_MS);
 
-function place(side: Side): void {
-  const ports = sides.get(side.remote.address) ?? new Map<number, Side>();
-  ports.set(side.remote.port, side);
-  sides.set(side.remote.address, ports);
+function place(call: RelayCall, side: Side): void {
+  const { remote } = side.place;
+  if (remote === null) return;
+  const ports = sides.get(remote.address) ?? new Map<number, Known>();
+  ports.set(remote.port, { call, side });
+  sides.set(remote.address, ports);
 }
 
 function forget(side: Side | null): void {
-  if (!side) return;
-  const ports = sides.get(side.remote.address);
-  if (ports?.get(side.remote.port) === side) ports.delete(side.remote.port);
-  if (ports?.size === 0) sides.delete(side.remote.address);
+  const remote = side?.place.remote ?? null;
+  if (remote === null) return;
+  const ports = sides.get(remote.address);
+  if (ports?.get(remote.port)?.side === side) ports.delete(remote.port);
+  if (ports?.size === 0) sides.delete(remote.address);
 }
 
 function callOf(id: number): RelayCall {
@@ -105,21 +127,62 @@ function callOf(id: number): RelayCall {
   return call;
 }
 
+function sideOf(call: RelayCall, id: SideId): Side | null {
+  return id === 'meta' ? call.meta : call.peers.get(id) ?? null;
+}
+
+/** Opens a port for a side that is to come; one whose call has ended meanwhile is closed again. */
+async function open({ call: id, side: which, address: at, port: first, rtcp, request }: Extract<RelayCommand, { op: 'open' }>): Promise<void> {
+  const call = callOf(id);
+  try {
+    const ports = await PortPair.open(at, first, rtcp, (error) => guard.fault('media packet', error));
+    if (calls.get(id) !== call) return ports.close();
+    call.wires.set(which, new Wire(ports, certificate, {
+      rtp: (packet, now) => {
+        const side = sideOf(call, which);
+        side?.heard();
+        if (side !== null) call.packet(side, packet, now);
+      },
+      rtcp: (packet, now) => {
+        const side = sideOf(call, which);
+        side?.heard();
+        if (side !== null) call.rtcp(side, packet, now);
+      },
+      stranger: (from) => report({ op: 'stranger', call: id, side: which, address: from }),
+      unsecured: (kind, reason) => report({ op: 'unsecured', call: id, side: which, kind, reason }),
+    }));
+    report({ op: 'opened', request, fault: null });
+  } catch (error) {
+    report({ op: 'opened', request, fault: (error as NodeJS.ErrnoException).code ?? String(error) });
+  }
+}
+
+function placeOf(call: RelayCall, { side, path }: Extract<RelayCommand, { op: 'side' }>): Place | null {
+  if ('remote' in path) return { remote: path.remote, wire: null };
+  const wire = call.wires.get(side) ?? null;
+  wire?.settle(path.wire);
+  return wire === null ? null : { remote: null, wire };
+}
+
 function addSide(command: Extract<RelayCommand, { op: 'side' }>, now: number): void {
   const call = callOf(command.call);
-  const old = command.side === 'meta' ? call.meta : call.peers.get(command.side) ?? null;
+  const at = placeOf(call, command);
+  // Its port has been closed: the leg is no more.
+  if (at === null) return;
+  const old = sideOf(call, command.side);
   if (old) {
     forget(old);
-    old.move(command.remote, command.format);
-    place(old);
+    old.move(at, command.format);
+    place(call, old);
     if (command.shut) old.door = 'shut';
     call.flows(old, command.flow, now);
     return;
   }
-  const side = new Side(call, command.side, command.remote, command.format, command.flow, command.ssrc, () => randomInt(0x1_0000_0000) / 0x1_0000_0000, send, command.cname);
+  const { side: id, format, flow, ssrc, cname } = command;
+  const side = new Side(call, { id, place: at, format, flow, ssrc, cname, send, random: () => randomInt(0x1_0000_0000) / 0x1_0000_0000 });
   if (command.shut) side.door = 'shut';
   side.silence.limitMs = command.timeoutMs;
-  place(side);
+  place(call, side);
   call.added(side, now);
 }
 
@@ -129,12 +192,24 @@ function close(id: number): void {
   calls.delete(id);
   forget(call.meta);
   for (const side of call.peers.values()) forget(side);
+  call.close();
+}
+
+function play({ call: id, side: which, frames: sent, loop, yields, play: turn }: Extract<RelayCommand, { op: 'play' }>, now: number): void {
+  const frames = sent?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;
+  const played = (): void => report({ op: 'played', call: id, play: turn });
+  const call = calls.get(id);
+  const side = call === undefined ? null : sideOf(call, which);
+  if (side === null) played();
+  else side.outgoing.play(frames, loop, played, yields ? now : null);
 }
 
 port.on('message', guard.wrap('media command', (command: RelayCommand) => {
   const now = performance.now();
   const call = command.op === 'stop' ? undefined : calls.get(command.call);
   switch (command.op) {
+    case 'open': return void open(command);
+    case 'secure': return call?.wires.get(command.side)?.secure(now);
     case 'side': return addSide(command, now);
     case 'admit': return call?.admit(command.side, command.admitted);
     case 'drop': return forget(call?.drop(command.side) ?? null);
@@ -142,12 +217,7 @@ port.on('message', guard.wrap('media command', (command: RelayCommand) => {
     case 'watch': return call?.watch(command.side);
     case 'connect': return call?.connect(command.side, now);
     case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
-    case 'play': {
-      const frames = command.frames?.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)) ?? null;
-      const played = (): void => report({ op: 'played', call: command.call, play: command.play });
-      const side = command.side === 'meta' ? call?.meta : call?.peers.get(command.side);
-      return side ? side.outgoing.play(frames, command.loop, played, command.yields ? now : null) : played();
-    }
+    case 'play': return play(command, now);
     case 'stats': return report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
     case 'close': {
       report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
@@ -155,13 +225,11 @@ port.on('message', guard.wrap('media command', (command: RelayCommand) => {
     }
     case 'stop': {
       clearInterval(timer);
-      socket.close();
+      socket?.close();
+      for (const one of calls.values()) one.close();
       return port.close();
     }
   }
 }));
 
-socket.bind(0, address, () => {
-  bound = true;
-  report({ op: 'ready', port: socket.address().port });
-});
+if (socket === null) report({ op: 'ready', port: 0 });

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
-import { RelayPool } from '../relay/relayPool.js';
+import { ENGINE_LATE_MS, RelayPool } from '../relay/relayPool.js';
 import { MediaSession, lastPacketFrom } from '../session/session.js';
 import type { EngineNode } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
@@ -34,7 +34,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     this.#config = config;
     this.#logger = logger;
     this.#instances = rtpengineInstances(config, logger);
-    this.#relays = new RelayPool(config.anchor, options.relayWorkers, logger);
+    this.#relays = new RelayPool({ address: config.anchor, workers: options.relayWorkers, lateMs: ENGINE_LATE_MS, key: 'media.rtpengine.anchor' }, logger);
     for (const instance of this.#instances) {
       instance.on('up', () => this.emit('up'));
       instance.on('down', (reason) => this.#lost(instance, reason));
@@ -84,7 +84,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   status(): MediaEngineStatus {
-    return { instances: this.#instances.map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })) };
+    return { instances: this.#instances.map(({ address, healthy, version, calls }) => ({ address, healthy, version, calls })), workers: this.#relays.load };
   }
 
   close(): Promise<void> {

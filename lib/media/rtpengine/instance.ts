@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { after } from '../../util/after.js';
-import type { Remote } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
-import type { EngineNode, MetaSide, PeerSide, SideEvents } from '../session/sides.js';
+import type { EngineNode, MetaSide, PeerSide, SideEvents, SidePlace } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import type { EngineCall } from './engineCall.js';
@@ -37,6 +36,7 @@ interface InstanceEvents { up: []; down: [reason: string] }
  * and keeps those it has. It is gone when its process has ended, or when it neither answers nor sends a packet for long.
  */
 export abstract class Instance extends EventEmitter<InstanceEvents> implements EngineNode {
+  readonly transcodes = true;
   version: string | null = null;
   calls = 0;
   /** It has answered, and nothing says that it is gone: what it holds it holds. */
@@ -67,11 +67,11 @@ export abstract class Instance extends EventEmitter<InstanceEvents> implements E
     return this.present && !this.#slow;
   }
 
-  metaSide(id: string, local: Remote, events: SideEvents, _keying: Keying): MetaSide {
+  metaSide({ id, local }: SidePlace, events: SideEvents, _keying: Keying): MetaSide {
     return new RtpengineMetaSide(this, id, local, events);
   }
 
-  peerSide(id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
+  peerSide({ id, local }: SidePlace, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide {
     return new RtpenginePeerSide(this, id, local, codec, profile, events);
   }
 

@@ -188,7 +188,7 @@ export class RtpenginePeerSide implements PeerSide {
     const unit = media.events?.clockRate === 48_000 ? 48_000 : 8000;
     return {
       media,
-      remote: { address: towardsAnchor.address, port: towardsAnchor.port },
+      path: { remote: { address: towardsAnchor.address, port: towardsAnchor.port } },
       format: passes ? this.#passedFormat(map, unit) : this.#transcodedFormat(map, towardsAnchor, transcodedEvents, unit),
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: passes && repacketised === null, ptime: repacketised ?? 20 },
       unlatched: this.#profile.latch !== undefined && media.audio.sdes.length === 0,

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
-import type { RelayHandle } from '../relay/relayPool.js';
+import type { RelayHandle } from '../relay/handle.js';
+import type { RelayCodec } from '../relay/rtp.js';
 import type { Flow } from '../../sdp/index.js';
 import type { SideCounters } from '../relay/messages.js';
 import type { LegMediaStats, PeerLeg, PeerMediaProfile } from '../types.js';
@@ -24,7 +25,7 @@ export interface LegHost {
   /** @throws WabError 'MEDIA_UNAVAILABLE' when there is no engine that was not tried. */
   openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg;
   /** A recording, as the relay plays it. */
-  frames(file: string): Promise<readonly Buffer[]>;
+  frames(file: string, codec: RelayCodec): Promise<readonly Buffer[]>;
   /** The leg has a stream now, or a new one. */
   legReady(leg: SessionPeerLeg): void;
   legClosed(leg: SessionPeerLeg): void;
@@ -66,6 +67,11 @@ export class SessionPeerLeg implements PeerLeg {
   /** Whether this engine holds it. */
   isOn(node: EngineNode): boolean {
     return this.#opened?.node === node;
+  }
+
+  /** Its engine has been told Meta's codec. */
+  get followsMeta(): boolean {
+    return this.#opened?.node.transcodes ?? false;
   }
 
   get events(): boolean | null {
@@ -120,7 +126,8 @@ export class SessionPeerLeg implements PeerLeg {
 
   async play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void> {
     const turn = (this.#plays += 1);
-    const frames = source === null ? null : await this.#host.frames(source.file);
+    const codec = this.#current?.format.codec ?? null;
+    const frames = source === null || codec === null ? null : await this.#host.frames(source.file, codec);
     // Another play or stop came while the file was read.
     if (turn !== this.#plays || this.#closing || !this.#opened) return;
     const { relay } = this.#opened;
@@ -197,7 +204,7 @@ export class SessionPeerLeg implements PeerLeg {
   async #settle(result: PeerSideResult): Promise<void> {
     const { relay } = this.#open();
     this.#current = result;
-    relay.side(this.number, result.remote, result.format, result.media.flow, null, result.unlatched, (this.profile.mediaTimeout ?? 0) * 1000);
+    relay.side(this.number, result.path, result.format, { flow: result.media.flow, shut: result.unlatched, timeoutMs: (this.profile.mediaTimeout ?? 0) * 1000 });
     this.#host.legReady(this);
   }
 

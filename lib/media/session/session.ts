@@ -3,13 +3,13 @@ import { EventEmitter } from 'node:events';
 import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
-import { BOTH_WAYS, type RelayHandle } from '../relay/relayPool.js';
+import type { RelayHandle } from '../relay/handle.js';
 import { eventOf } from '../relay/events.js';
-import type { RelayCounters, Remote, SideId } from '../relay/messages.js';
+import type { RelayCounters, SideId } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile } from '../types.js';
 import { SessionPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
-import type { EngineNode, MetaSide, MetaSideResult } from './sides.js';
+import type { EngineNode, MetaSide, MetaSideResult, SidePlace } from './sides.js';
 import { metaStats, peerStats } from './stats.js';
 import type { CallSurroundings, Wanted } from './surroundings.js';
 
@@ -72,7 +72,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     if (!side || !this.#offered || !this.#relay) throw new WabError('MEDIA_REFUSED', 'no offer to Meta is open');
     const { keying, g711 } = this.#offered;
     const result = await side.accept(answer, keying, g711);
-    if (this.#legs.size > 0 && result.media.codec.name !== this.#codec) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
+    if ([...this.#legs].some((leg) => leg.followsMeta) && result.media.codec.name !== this.#codec) throw new WabError('SDP_UNACCEPTABLE', 'Meta answered without Opus while a peer leg relies on it');
     this.#codec = result.media.codec.name as RelayCodec;
     this.#metaReady(result);
   }
@@ -81,7 +81,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     this.#meta = result.media;
     this.#secure = result.secure;
-    this.#relay?.side('meta', result.remote, result.format, BOTH_WAYS, this.#source);
+    this.#relay?.side('meta', result.path, result.format, { source: this.#source });
     if (this.#started) this.#postStart();
   }
 
@@ -197,15 +197,15 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg {
     const node = this.#allocate('peer', null, tried);
     const relay = this.#relay as RelayHandle;
-    const side = node.peerSide(`${this.#options.id}-p${number}`, this.#local(relay), this.#codec, profile, {
+    const side = node.peerSide(this.#place('p', number), this.#codec, profile, {
       lost: (reason) => this.#peerSideLost(number, reason),
       digit: (digit, durationMs) => { if (this.#connected?.number === number) this.sendDtmf(digit, durationMs); },
     });
     return { relay, side, node, release: () => this.#release(node) };
   }
 
-  frames(file: string): Promise<readonly Buffer[]> {
-    return this.#around.recordings.frames(file, this.#codec);
+  frames(file: string, codec: RelayCodec): Promise<readonly Buffer[]> {
+    return this.#around.recordings.frames(file, codec);
   }
 
   /** Only the leg that is heard ends the call with it; another just fails. */
@@ -215,6 +215,18 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
 
   legReady(leg: SessionPeerLeg): void {
     if (leg === this.#connected) this.#relay?.post({ op: 'connect', side: leg.number });
+  }
+
+  #stranger(side: SideId, address: string): void {
+    const leg = [...this.#legs].find(({ number }) => number === side);
+    if (leg !== undefined) this.strangerHeard(leg, address);
+    else this.#around.logger.warn({ call: this.#options.id, address }, "a stranger sends media to Meta's leg; it is dropped");
+  }
+
+  /** ICE and DTLS come to nothing: a call whose far end is not whom its description names ends; one that hears nothing ends by its time-out. */
+  #unsecured(side: SideId, kind: 'ice' | 'dtls' | 'fingerprint', reason: string): void {
+    this.#around.logger.warn({ call: this.#options.id, leg: side, reason }, kind === 'ice' ? 'ICE has failed' : kind === 'dtls' ? 'the DTLS handshake has failed' : 'the DTLS certificate is not the one of the description');
+    if (kind === 'fingerprint') this.#gone(`DTLS: ${reason}`);
   }
 
   strangerHeard(leg: SessionPeerLeg, address: string): void {
@@ -232,7 +244,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     const tried = new Set<EngineNode>();
     for (;;) {
       const node = this.#metaNode = this.#allocate('meta', keying, tried);
-      const side = this.#metaSide = node.metaSide(`${this.#options.id}-m`, this.#local(this.#relay as RelayHandle), {
+      const side = this.#metaSide = node.metaSide(this.#place('m', 'meta'), {
         lost: (reason) => this.#gone(reason), digit: () => undefined,
       }, keying);
       try {
@@ -260,6 +272,8 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
       relay.on('silent', (side, whole) => void this.#silent(side, whole));
       relay.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
       relay.on('length', (side, ms) => this.#repacketise(side, ms));
+      relay.on('stranger', (side, address) => this.#stranger(side, address));
+      relay.on('unsecured', (side, kind, reason) => this.#unsecured(side, kind, reason));
       relay.on('lost', (reason) => this.#gone(reason));
     }
     const uses = this.#uses.get(node) ?? 0;
@@ -289,8 +303,10 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     });
   }
 
-  #local(relay: RelayHandle): Remote {
-    return { address: this.#around.relayAddress, port: relay.port };
+  /** Where a side of this call is made, once its packet path is open. */
+  #place(kind: 'm' | 'p', side: SideId): SidePlace {
+    const relay = this.#relay as RelayHandle;
+    return { id: kind === 'm' ? `${this.#options.id}-m` : `${this.#options.id}-p${side}`, local: { address: this.#around.relayAddress, port: relay.port }, relay, side };
   }
 }
 

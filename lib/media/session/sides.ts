@@ -1,6 +1,7 @@
 import type { Keying } from '../../config/types.js';
 import type { MetaMedia, OwnSource, PeerMedia } from '../../sdp/index.js';
-import type { Remote } from '../relay/messages.js';
+import type { RelayHandle } from '../relay/handle.js';
+import type { Remote, SideId, SidePath } from '../relay/messages.js';
 import type { StreamFormat } from '../relay/outStream.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { PeerMediaProfile } from '../types.js';
@@ -15,9 +16,21 @@ export interface EngineNode {
   responsive(): Promise<boolean>;
   /** Calls held there now; kept by those who open and close them. */
   calls: number;
-  /** `id` is unique to the side; `local` is the relay's address as the engine reaches it. */
-  metaSide(id: string, local: Remote, events: SideEvents, keying: Keying): MetaSide;
-  peerSide(id: string, local: Remote, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide;
+  /** Peers are given Meta's codec by the engine; else each side speaks its own, and the relay transcodes. */
+  readonly transcodes: boolean;
+  metaSide(place: SidePlace, events: SideEvents, keying: Keying): MetaSide;
+  peerSide(place: SidePlace, codec: RelayCodec, profile: PeerMediaProfile, events: SideEvents): PeerSide;
+}
+
+/** Where a side is made. */
+export interface SidePlace {
+  /** Unique to the side. */
+  readonly id: string;
+  /** The relay's address as an engine reaches it. */
+  readonly local: Remote;
+  /** The call's packet path, and which side of it this is. */
+  readonly relay: RelayHandle;
+  readonly side: SideId;
 }
 
 /** What an engine tells of a side by itself. */
@@ -32,7 +45,7 @@ export interface SideEvents {
 export interface MetaSideResult {
   /** SDP for Meta; null when it was Meta who answered. */
   readonly sdp: string | null;
-  readonly remote: Remote;
+  readonly path: SidePath;
   readonly format: StreamFormat;
   readonly media: MetaMedia;
   /** Lets ICE and then DTLS begin, or gives the engine Meta's address; null: there is nothing to do. Call it when Meta has, or is about to have, our description. */
@@ -53,7 +66,7 @@ export interface MetaSide {
 
 /** What the relay must know of a peer leg once it is negotiated. */
 export interface PeerSideResult {
-  readonly remote: Remote;
+  readonly path: SidePath;
   readonly format: StreamFormat;
   readonly media: PeerMedia;
   /** For statistics. */

@@ -81,6 +81,12 @@ export class JitterBuffer {
     this.#repeats = repeats;
   }
 
+  /** Milliseconds of the source that are here and not played. */
+  get heldMs(): number {
+    const [first, last] = [this.#held[0], this.#held.at(-1)];
+    return first === undefined || last === undefined ? 0 : Math.max(0, last.mediaMs + last.ms - (this.#playing ? this.#at : first.mediaMs));
+  }
+
   get playing(): boolean {
     return this.#playing;
   }

@@ -112,6 +112,17 @@ export class Transcoder {
     }
   }
 
+  /** When all that has come will have been played. */
+  playedAt(now: number): number {
+    const leftMs = this.#buffer.heldMs + ((this.#chunk.length - this.#used) * 1000) / this.#rate;
+    return this.#running ? this.#due + leftMs : now + leftMs;
+  }
+
+  /** The source says something else than audio from here on: no audio is missing until its next packet. */
+  rest(): void {
+    this.#pause();
+  }
+
   /** The source changed, or is silent on purpose: the next packet begins anew. */
   forget(): void {
     this.#buffer.forget();

@@ -83,7 +83,7 @@ t.test('C8: an address that is not ours, a busy http.listen, and a wrong anchor 
 t.test('C8: a pool of relays that was made and never started starts nothing, and ends', async (t) => {
   const told: object[] = [];
   const quiet = (): void => { /* nothing */ };
-  const pool = new RelayPool(foreign, 2, { debug: quiet, info: quiet, warn: quiet, error: (fields: object) => { told.push(fields); } });
+  const pool = new RelayPool({ address: foreign, workers: 2, lateMs: 250, key: 'media.rtpengine.anchor' }, { debug: quiet, info: quiet, warn: quiet, error: (fields: object) => { told.push(fields); } });
   await new Promise((resolve) => { setTimeout(resolve, 300); });
   t.same(told, []);
   t.notOk(pool.healthy);

@@ -13,15 +13,15 @@ export function keepingLogger(): MediaLogger & { readonly lines: string[] } {
   return { lines, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
 }
 
+const LOOPBACK = { meta: '127.0.0.1', peers: '127.0.0.1' } as const;
+
 export async function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): Promise<MediaConfig> {
   const first = Number((await mediaPorts()).split('-')[0]);
   const ports = { first, last: first + 199 };
   return {
-    engine: 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
-    rtpengine: {
-      spawn: true, program: engines.rtpengine, control: [], interface: { meta: '127.0.0.1', peers: '127.0.0.1' },
-      ports, anchor: '127.0.0.1', ...rtpengine,
-    },
+    engine: engines.media === 'embedded' ? 'embedded' : 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
+    interface: rtpengine.interface ?? LOOPBACK, ports: rtpengine.ports ?? ports, workers: 1,
+    rtpengine: { spawn: true, program: engines.rtpengine, control: [], interface: LOOPBACK, ports, anchor: '127.0.0.1', ...rtpengine },
   };
 }
 

@@ -150,7 +150,7 @@ t.test('an Opus peer that sends 10, 40 or 60 ms packets still gives Meta 20 ms o
     // The first few pass as they are, until it is clear what the peer does.
     t.same(faultsOfStream(meta.seen.slice(30)), [], `${ms} ms`);
     t.equal(new Set(meta.seen.map((one) => one.ssrc)).size, 1);
-    // See docs/engines/media.md, limits: rtpengine 12.5 loses a part of the sound.
+    // See docs/engines/rtpengine.md, limits: rtpengine 12.5 loses a part of the sound.
     if (rtpengineMajor() < 12) t.ok(hearOpus(meta.seen.slice(40, 120), 700) > 0.7);
     await call.close();
     await Promise.all([meta.close(), peer.close()]);

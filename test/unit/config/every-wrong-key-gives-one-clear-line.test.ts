@@ -82,7 +82,7 @@ t.test('a scalar that is out of its range', (t) => {
 
 /** Free text and keys that may be null. */
 function allowed(path: string, value: unknown): boolean {
-  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address)$|(^|\.)music$|policy\.audit|http\.listen|cdr\.file)|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.auth\.|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$/.test(path);
+  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address)$|(^|\.)music$|policy\.audit|http\.listen|cdr\.file)|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.auth\.|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$/.test(path);
   return typeof value === 'string' && value !== ''
     && /(secret|password|username|cert|key|ca|program|music|downMessage|pstn|audit|file|users\[0\]|payload)$/.test(path);
 }

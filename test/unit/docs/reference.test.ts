@@ -48,7 +48,7 @@ t.test('cdr.md has every field of a record', (t) => {
 t.test('metrics.md has every metric with its type and labels', async (t) => {
   const rows = rowsOf('reference/metrics.md');
   const { registry } = new Metrics({
-    version: '0', liveCalls: () => 0, certificateExpires: () => Promise.resolve(1), sipUp: () => true, faults: () => 0, mediaUp: () => true, sipServer: () => ({}), peers: () => [],
+    version: '0', liveCalls: () => 0, certificateExpires: () => Promise.resolve(1), sipUp: () => true, faults: () => 0, mediaUp: () => true, mediaWorkers: () => [{ calls: 0, lagMs: 0 }], sipServer: () => ({}), peers: () => [],
     registrar: () => ({ devices: {}, results: {}, bans: 0 }),
   });
   const described = under(rows, 'Ours', 'Of Node.js and the process').map(({ name, cells }) => `${name} ${cells[1] ?? ''} ${(cells[2] ?? '').replaceAll('`', '')}`);

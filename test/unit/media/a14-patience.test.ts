@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { RelayCall, Side } from '../../../lib/media/relay/relayCall.js';
+import { RelayCall } from '../../../lib/media/relay/relayCall.js';
+import { Side } from '../../../lib/media/relay/side.js';
 import type { RelayReport } from '../../../lib/media/relay/messages.js';
 import { EventSocket } from '../../../lib/media/freeswitch/eventSocket.js';
 import { AwakeClock, patience } from '../../../lib/util/patience.js';
@@ -78,7 +79,9 @@ const FORMAT = { codec: 'opus', audioType: 111, eventType: 126, eventUnit: 8000 
 t.test('A14: a starved worker is no silence of Meta, a silence is', async (t) => {
   const reports: RelayReport[] = [];
   const call = new RelayCall(1, (report) => reports.push(report));
-  call.added(new Side(call, 'meta', { address: '127.0.0.1', port: 9 }, FORMAT, { listens: true, sends: true }, 1, Math.random, () => undefined, null), 0);
+  call.added(new Side(call, {
+    id: 'meta', place: { remote: { address: '127.0.0.1', port: 9 }, wire: null }, format: FORMAT, flow: { listens: true, sends: true }, ssrc: 1, random: Math.random, send: () => undefined, cname: null,
+  }), 0);
   let now = performance.now();
   call.start(now, 5000);
   for (let i = 0; i < 20; i += 1) call.tick(now += 40_000);

@@ -1,0 +1,154 @@
+import ipaddr from 'ipaddr.js';
+import { isIP } from 'node:net';
+import {
+  KNOWN_SUITES, OFFERED_SUITES, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp,
+  type EnginePort, type PayloadMap, type PeerMedia, type PeerSdpProfile, type SdesKey, type SdpCodec,
+} from '../../sdp/index.js';
+import type { Remote } from '../relay/messages.js';
+import type { SourceRule, WireSettings } from '../relay/wire/settings.js';
+import { chosenCodecs, passedFormat } from '../session/formats.js';
+import { reached } from '../session/latch.js';
+import { keepAddress, sameStream } from '../session/sameStream.js';
+import type { PeerSide, PeerSideResult, SidePlace } from '../session/sides.js';
+import { newKeys } from '../srtp/index.js';
+import type { PeerMediaProfile } from '../types.js';
+import { OwnPort, type MediaInterface } from './side.js';
+import type { PortPool } from './ports.js';
+
+/** Payload types of our offers. */
+const TYPES = { opus: 111, events: 101 } as const;
+
+/** A peer's leg on a port of ours, in the peer's own codec. */
+export class EmbeddedPeerSide implements PeerSide {
+  readonly #place: SidePlace;
+  readonly #port: OwnPort;
+  readonly #profile: PeerMediaProfile & Pick<PeerSdpProfile, 'suites'>;
+  /** Keys of what we send, by "tag suite"; one that was told stands. */
+  readonly #keys = new Map<string, SdesKey>();
+  /** The codecs of our own description, as the peer knows them. */
+  #named: readonly SdpCodec[] = [];
+  #at: Remote | null = null;
+
+  constructor(place: SidePlace, ports: PortPool, at: MediaInterface, profile: PeerMediaProfile) {
+    this.#place = place;
+    this.#port = new OwnPort(place, ports, at);
+    this.#profile = { ...profile, suites: KNOWN_SUITES };
+  }
+
+  async offer(id: string, version: number): Promise<string> {
+    const at = await this.#open();
+    this.#named = peerOfferCodecs(this.#profile, TYPES);
+    const keys = this.#profile.srtp === 'none' ? [] : OFFERED_SUITES.map((suite, index) => this.#key(index + 1, suite));
+    return writeSdp(peerOffer(this.#described(at, keys), this.#profile, TYPES, id, version));
+  }
+
+  async takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult> {
+    const media = readPeerAnswer(text, this.#profile, { sdes: [...this.#keys.values()] });
+    if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media) };
+    return this.#result(media, payloadMap(this.#named, media));
+  }
+
+  async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
+    const media = readPeerOffer(text, this.#profile);
+    const at = await this.#open();
+    const [theirs] = media.audio.sdes;
+    const sdp = writeSdp(peerAnswer(media, this.#described(at, theirs === undefined ? [] : [this.#key(theirs.tag, theirs.suite)]), this.#profile, id, version));
+    if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media), sdp };
+    const map = payloadMap([...chosenCodecs(media), ...this.#named], media);
+    this.#named = chosenCodecs(media);
+    return { ...this.#result(media, map), sdp };
+  }
+
+  async #open(): Promise<Remote> {
+    return this.#at ??= await this.#port.open(true);
+  }
+
+  #described(at: Remote, sdes: readonly SdesKey[]): EnginePort {
+    return { address: at.address, port: at.port, rtcpMux: false, sdes, ice: null, dtls: null };
+  }
+
+  #key(tag: number, suite: string): SdesKey {
+    const name = `${tag} ${suite}`;
+    const key = this.#keys.get(name) ?? { tag, suite, key: newKeys(suite).inline };
+    this.#keys.set(name, key);
+    return key;
+  }
+
+  #result(media: PeerMedia, map: PayloadMap): PeerSideResult {
+    const unit = media.events?.clockRate === 48_000 ? 48_000 : 8000;
+    const ptime = wantedPtime(media);
+    return {
+      media, path: { wire: this.#wire(media) }, format: { ...passedFormat(media.codec.name, map, unit), ptime },
+      wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: true, ptime }, unlatched: false,
+    };
+  }
+
+  #wire({ audio }: PeerMedia): WireSettings {
+    const { latch } = this.#profile;
+    const { address, port } = reached(audio, latch);
+    const remote = { address: plain(address), port };
+    const [theirs] = audio.sdes;
+    // RTCP goes where RTP goes: another address, which nobody has judged, is not believed.
+    const rtcp = audio.rtcp !== undefined && audio.rtcp.address === audio.address ? { rtcp: { address: remote.address, port: audio.rtcp.port } } : {};
+    const common = { remote, rtcpMux: false, ...rtcp, sources: this.#sources(audio.address, remote), dtls: null };
+    if (theirs === undefined) return { ...common, sdes: null };
+    const ours = this.#key(theirs.tag, theirs.suite);
+    return {
+      ...common,
+      sdes: {
+        ours: { suite: ours.suite, inline: ours.key },
+        theirs: { suite: theirs.suite, inline: theirs.key, ...(theirs.mki === undefined ? {} : { mki: theirs.mki }) },
+      },
+    };
+  }
+
+  #sources(described: string, { address, port }: Remote): SourceRule {
+    const { latch } = this.#profile;
+    if (latch === undefined) return { kind: 'described', address, port };
+    const addresses = [described, latch.from ?? described].filter((one) => isIP(one) !== 0).map(plain);
+    return { kind: 'latch', addresses: [...new Set(addresses)] };
+  }
+
+  /** The relay transcodes what has another length than 20 ms. */
+  repacketise(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  /** The relay takes nobody else's packets. */
+  source(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  relearn(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async packets(): Promise<number | null> {
+    const { relay, side } = this.#place;
+    const { peers } = await relay.stats();
+    return peers[side as number]?.taken ?? null;
+  }
+
+  /** The relay counts all there is to count. */
+  figures(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  async close(): Promise<void> {
+    this.#port.close();
+  }
+}
+
+/** Milliseconds of audio in the packets that a peer wants: what it says, within what can be (RFC 8866 §6.4), else 20. */
+function wantedPtime({ audio: { ptime, maxptime }, codec }: PeerMedia): number {
+  const wanted = Math.min(ptime ?? 20, maxptime ?? 120);
+  // RFC 6716 §2.1.4 has 10, 20, 40 and 60 in a frame; G.711 and G.722 take any whole ten.
+  const lengths = codec.name === 'opus' ? [10, 20, 40, 60] : [10, 20, 30, 40, 50, 60];
+  return lengths.filter((ms) => ms <= Math.max(10, wanted)).at(-1) ?? 20;
+}
+
+/** An address literal as sockets spell it. */
+function plain(address: string): string {
+  return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
+}
+

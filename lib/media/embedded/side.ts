@@ -1,0 +1,65 @@
+import { isIPv6 } from 'node:net';
+import { WabError } from '../../errors.js';
+import type { Remote } from '../relay/messages.js';
+import type { SidePlace } from '../session/sides.js';
+import type { PortPool } from './ports.js';
+
+/** So many ports that somebody else has are passed over, one after the other. */
+const TRIES = 20;
+
+/** An address of ours, and how the far end knows it: behind NAT by another. */
+export interface MediaInterface { readonly local: string; readonly advertised: string }
+
+/** "local" or "local!public", as the configuration has it. */
+export function mediaInterface(text: string): MediaInterface {
+  const [local = '', advertised = local] = text.split('!');
+  return { local, advertised };
+}
+
+/** A side's port of its own in the relay: opened at its first description, free again when it is closed. */
+export class OwnPort {
+  readonly #place: SidePlace;
+  readonly #ports: PortPool;
+  readonly #at: MediaInterface;
+  #opening: Promise<Remote> | null = null;
+  #taken: number | null = null;
+  #closed = false;
+
+  constructor(place: SidePlace, ports: PortPool, at: MediaInterface) {
+    this.#place = place;
+    this.#ports = ports;
+    this.#at = at;
+  }
+
+  /** Where the far end is to send to. `rtcp`: RTCP has a port of its own. @throws WabError 'MEDIA_UNAVAILABLE'. */
+  open(rtcp: boolean): Promise<Remote> {
+    this.#opening ??= this.#open(rtcp);
+    return this.#opening;
+  }
+
+  async #open(rtcp: boolean): Promise<Remote> {
+    const { relay, side } = this.#place;
+    let fault: string | null = null;
+    for (let left = TRIES; left > 0 && !this.#closed; left -= 1) {
+      const port = this.#ports.take();
+      fault = await relay.open(side, this.#at.local, port, rtcp);
+      if (fault === null && !this.#closed) {
+        this.#taken = port;
+        return { address: this.#at.advertised, port };
+      }
+      this.#ports.give(port);
+      if (fault !== 'EADDRINUSE') break;
+    }
+    if (this.#closed) throw new WabError('MEDIA_REFUSED', 'the leg was closed');
+    const where = isIPv6(this.#at.local) ? `[${this.#at.local}]` : this.#at.local;
+    const why = fault === 'EADDRNOTAVAIL' ? `${where} is no address of this machine: correct media.interface` : `no port of media.ports can be opened on ${where}: ${fault ?? 'none is free'}`;
+    throw new WabError('MEDIA_UNAVAILABLE', why);
+  }
+
+  /** May be called twice; the relay closes the port with its side or its call. */
+  close(): void {
+    this.#closed = true;
+    if (this.#taken !== null) this.#ports.give(this.#taken);
+    this.#taken = null;
+  }
+}
