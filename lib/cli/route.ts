@@ -31,7 +31,7 @@ function explain({ config: path, number, from, payload, peer, to }: Options): Ca
   const policy = compilePolicy(config, machineAddresses());
   if (peer !== undefined && to !== undefined) return explainBusinessInitiated(policy, { peer, number, to });
   const routing = compileRouting(config);
-  return explainUserInitiated(policy, (request) => selectRoute(routing, request), { number, user: from!, payload: payload ?? null });
+  return explainUserInitiated(policy, (request) => selectRoute(routing, request), { number, user: from ?? '', payload: payload ?? null });
 }
 
 function print({ allow, text, routes, verdicts }: CallExplanation): string {

@@ -8,8 +8,9 @@ const columnWidth = 34;
  * @param nameOf what to call a far address; those named "Meta" are drawn on the left
  */
 export function drawLadder(entries: readonly TraceEntry[], nameOf: (entry: TraceEntry) => string): string {
-  if (entries.length === 0) return '(no messages)\n';
-  const start = entries[0]!.time;
+  const [first] = entries;
+  if (first === undefined) return '(no messages)\n';
+  const start = first.time;
   const others = [...new Set(entries.map(nameOf))].sort((a, b) => Number(b === 'Meta') - Number(a === 'Meta'));
   const hasMeta = others[0] === 'Meta';
   const columns = hasMeta ? ['Meta', 'wa-b2bua', ...others.slice(1)] : ['wa-b2bua', ...others];

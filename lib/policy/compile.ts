@@ -66,12 +66,14 @@ const leakDefaults: Readonly<Record<LeakSign, 'enforce' | 'report'>> = {
 export function compilePolicy(config: Config, machine: readonly string[] = []): CompiledPolicy {
   const own = ownHosts(config, machine);
   const patterns: PatternCache = new Map();
-  const peers = new Map(Object.entries(config.peers).map(([name, peer]) => [name, compilePeer(name, peer, patterns)]));
+  const peers = new Map<string, CompiledPeer>();
   const peersAt = new Map<string, CompiledPeer[]>();
   const gatewayHosts = new Map<string, CompiledPeer>();
   const hosts = new Set<string>();
-  for (const peer of peers.values()) {
-    for (const host of hostsOf(peer, config.peers[peer.name]!)) {
+  for (const [name, configured] of Object.entries(config.peers)) {
+    const peer = compilePeer(name, configured, patterns);
+    peers.set(name, peer);
+    for (const host of hostsOf(peer, configured)) {
       hosts.add(host);
       if (peer.pstn !== 'none') gatewayHosts.set(host, peer);
       // Where a gateway calls from may be a PBX's address; only where it is called makes a socket a gateway's.

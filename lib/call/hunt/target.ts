@@ -118,13 +118,13 @@ export class TargetInvite {
       sdp: offer,
       credentials,
       onProvisional: (response) => {
-        if (watchMessage(context, call, target.peer, response, response.status)) return;
+        if (watchMessage(context, call, target.peer, response, { status: response.status })) return;
         this.#early.provisional(invite.callId, invite.tag, response);
         this.#begun.rang();
         this.#hunt.ringing(target, response);
       },
       onUpdate: (request, response) => {
-        watchMessage(context, call, target.peer, request, null);
+        watchMessage(context, call, target.peer, request, { status: null });
         call.track(this.#early.update(request, response).catch((error: Error) => call.log.error({ err: error }, 'an early UPDATE of a peer could not be answered')));
       },
     });
@@ -151,7 +151,7 @@ export class TargetInvite {
   async #answered(invite: OutboundInvite, { dialog, sdp: inAnswer }: Answered): Promise<Attempt> {
     const hunt = this.#hunt;
     const { target, rule, peer, group } = this.#to;
-    watchMessage(hunt.context, hunt.call, target.peer, dialog.res, dialog.res.status);
+    watchMessage(hunt.context, hunt.call, target.peer, dialog.res, { status: dialog.res.status });
     for (const other of group) if (other !== invite) other.cancel(completedElsewhere);
     const sdp = await this.#early.answerOf(dialog.sip.remoteTag, inAnswer);
     // An answer that gave a leak away, or that crossed our CANCEL, is only ended.
@@ -190,7 +190,7 @@ export class TargetInvite {
     const { call, context, plan } = this.#hunt;
     const { target, group, out } = this.#to;
     if (out !== null && response !== null && foundNobody(response, 'INVITE')) return lost(ended.nobodyThere(`${out}; this call too: ${status} ${reason}`), true);
-    if (response !== null && watchMessage(context, call, target.peer, response, status)) return lost(peerRefusal(status, reason, response), false);
+    if (response !== null && watchMessage(context, call, target.peer, response, { status })) return lost(peerRefusal(status, reason, response), false);
     if (status >= 300 && status < 400) {
       this.#begun.redirected(status, reason);
       // It does not ring any more; where it sent us may be a place of its own.

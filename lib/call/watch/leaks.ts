@@ -7,14 +7,19 @@ import type { Call } from '../call.js';
 import type { Judging } from '../context.js';
 import { ended } from '../termination.js';
 
+interface Seen {
+  /** Of a response; null for a request. */
+  readonly status: number | null;
+  /** User at the peer's side when its dialog began; null where there is none yet. */
+  readonly remote?: string | null;
+}
+
 /**
  * Looks at one message of a peer for signs that it took the call to the telephone network (META-SIP §10). Each sign is told once for a
  * call; a sure one ends it.
- * @param status of a response; null for a request
- * @param remote user at the peer's side when its dialog began; null where there is none yet
  * @returns true when the call is over
  */
-export function watchMessage(context: Judging, call: Call, peer: string, message: SipMessageView, status: number | null, remote: string | null = null): boolean {
+export function watchMessage(context: Judging, call: Call, peer: string, message: SipMessageView, { status, remote = null }: Seen): boolean {
   const parties = [call.facts.user, remote].filter((party) => party !== null);
   const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, parties, headers: headerFacts(message), body: wholeBody(message) };
   for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
@@ -33,7 +38,7 @@ export function watchDialog(context: Judging, call: Call, peer: string, dialog: 
   const ends = [dialog.res.get('From'), dialog.res.get('To')].filter((end) => tagOf(end) === dialog.sip.remoteTag);
   const remote = parseNameAddr(ends[0] ?? '')?.uri.user ?? null;
   const watch = (request: SipRequest): void => {
-    if (!call.over) watchMessage(context, call, peer, request, null, remote);
+    if (!call.over) watchMessage(context, call, peer, request, { status: null, remote });
   };
   for (const event of ['modify', 'update', 'info', 'refer', 'ack'] as const) dialog.on(event, watch);
 }
