@@ -130,12 +130,16 @@ function withoutSecrets(values: Values, group: Group): Values {
   for (const [key, value] of Object.entries(values)) {
     const child = group[key];
     if (child === undefined) continue;
-    if (!isLeaf(child)) kept[key] = withoutSecrets(value as Values, child);
-    else if (child.secret) continue;
-    else if (child.children === undefined || value === null) kept[key] = value;
-    else if (child.list) kept[key] = (value as Values[]).map((item) => withoutSecrets(item, child.children!));
-    else if (child.keys) kept[key] = Object.fromEntries(Object.entries(value as Values).map(([name, entry]) => [name, withoutSecrets(entry as Values, child.children!)]));
-    else kept[key] = withoutSecrets(value as Values, child.children);
+    if (!isLeaf(child)) {
+      kept[key] = withoutSecrets(value as Values, child);
+      continue;
+    }
+    const { children } = child;
+    if (child.secret) continue;
+    if (children === undefined || value === null) kept[key] = value;
+    else if (child.list) kept[key] = (value as Values[]).map((item) => withoutSecrets(item, children));
+    else if (child.keys) kept[key] = Object.fromEntries(Object.entries(value as Values).map(([name, entry]) => [name, withoutSecrets(entry as Values, children)]));
+    else kept[key] = withoutSecrets(value as Values, children);
   }
   return kept;
 }

@@ -1,6 +1,7 @@
 import convict from 'convict';
 import type { Document, LineCounter, Node, Scalar } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
+import type { Check } from './checks.js';
 import type { ConfigFault } from './faults.js';
 import type { Group, Leaf } from './schema.js';
 import { about, isLeaf } from './schema.js';
@@ -108,23 +109,23 @@ export class Reader {
 
   private leaf(given: unknown, leaf: Leaf, path: string): unknown {
     const node = this.resolve(given);
-    if (leaf.optional) {
+    if (leaf.optional && leaf.children !== undefined) {
       if (node === null || (isScalar(node) && node.value === null)) return null;
-      return this.read(node, leaf.children!, path);
+      return this.read(node, leaf.children, path);
     }
-    if (leaf.keys) return this.table(node, leaf, path);
+    if (leaf.keys !== undefined) return this.table(node, leaf, leaf.keys, path);
     if (leaf.list) return this.list(node, leaf, path);
     return this.scalar(node, leaf, path);
   }
 
-  private table(node: unknown, leaf: Leaf, path: string): unknown {
+  private table(node: unknown, leaf: Leaf, checkKey: Check, path: string): unknown {
     const before = this.faults.length;
     const pairs = this.pairs(node, path);
     if (pairs === null) return faulty;
     if (pairs.size < (leaf['min'] ?? 0)) this.fault(path, 'must not be empty');
     const table: Values = Object.create(null) as Values;
     for (const [key, value] of pairs) {
-      const complaint = leaf.keys!(key);
+      const complaint = checkKey(key);
       if (complaint !== null) this.fault(join(path, key), `the key ${complaint}`);
       const entry = leaf.children ? this.read(value, leaf.children, join(path, key)) : this.scalar(this.resolve(value), leaf, join(path, key));
       if (complaint === null && entry !== faulty) table[key] = entry;

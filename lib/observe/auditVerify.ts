@@ -46,14 +46,14 @@ class Chain {
   /** What is wrong with the next line; null: nothing yet. */
   take(text: string, ended: boolean): string | null {
     if (!ended) return 'is cut short: the log was being written, or its end is missing';
-    const match = auditLine.exec(text);
-    const record = match === null ? null : parse(text);
-    if (match === null || record === null) {
+    const [, content, hash] = auditLine.exec(text) ?? [];
+    const record = content === undefined ? null : parse(text);
+    if (hash === undefined || record === null) {
       if (this.pending !== null) return 'follows another line that is no line of an audit log';
       this.pending = text;
       return null;
     }
-    if (sha256(`${match[1]}}`) !== match[2]) return 'was changed: its hash is not that of its content';
+    if (sha256(`${content}}`) !== hash) return 'was changed: its hash is not that of its content';
     if (this.start === null) this.start = this.head = String(record['prev']);
     if (record['prev'] !== this.head) return 'does not follow the line before it: lines are missing, added or moved';
     if (this.pending !== null) {
@@ -61,7 +61,7 @@ class Chain {
       this.pending = null;
       this.torn += 1;
     }
-    this.head = match[2]!;
+    this.head = hash;
     this.lines += 1;
     return null;
   }

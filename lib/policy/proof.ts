@@ -38,6 +38,9 @@ export interface Proof {
   readonly probes: number;
 }
 
+/** Peers that a call can get to, each with the steps of the first way found. */
+type Reached = Map<CompiledPeer, readonly string[]>;
+
 /** How peers send a call on. */
 const origins: readonly TargetOrigin[] = ['redirect', 'refer', 'replaces'];
 
@@ -60,34 +63,33 @@ export function prove(policy: CompiledPolicy): Proof {
 /** The same in steps of some milliseconds, for one who must not be kept from other work: 200 peers take a third of a second in all. */
 export function* proveInSteps(policy: CompiledPolicy): Generator<undefined, Proof> {
   const faults: PolicyFault[] = [];
-  const reached = new Map<string, readonly string[]>();
+  const reached: Reached = new Map();
   const targets = proveRoutes(policy, faults, reached);
   proveCallers(policy, faults, reached);
   const outside = outsideTargets(policy);
   let transfers = 0;
   let probes = 0;
   // A Map visits what is added while it is walked: this is the closure over transfers.
-  for (const [name, steps] of reached) {
-    const peer = policy.peers.get(name)!;
+  for (const [peer, steps] of reached) {
     provePeer(policy, peer, steps, faults);
-    for (const other of new Set([name, ...peer.mayTransferTo])) {
+    for (const other of new Set([peer.name, ...peer.mayTransferTo])) {
       const to = policy.peers.get(other);
       if (to === undefined) continue;
-      const through = other === name ? steps : [...steps, `transfer or redirection to peer ${other}`];
+      const through = to === peer ? steps : [...steps, `transfer or redirection to peer ${other}`];
       proveTransfer(policy, peer, to, through, faults);
       transfers += 1;
-      if (to.pstn === 'none' && !reached.has(other)) reached.set(other, through);
+      if (to.pstn === 'none' && !reached.has(to)) reached.set(to, through);
     }
     probes += proveProbes(policy, peer, outside, steps, faults);
     yield undefined;
   }
   proveUnreached(policy, reached, faults);
-  const listed = [...reached.keys()].flatMap((name) => [...policy.peers.get(name)!.users.literals.values()]).filter(({ number }) => number);
-  const stated = [...reached.keys()].flatMap((name) => policy.peers.get(name)?.users.extensions ?? []).reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  const listed = [...reached.keys()].flatMap(({ users }) => [...users.literals.values()]).filter(({ number }) => number);
+  const stated = [...reached.keys()].flatMap(({ users }) => users.extensions).reduce((sum, { from, to }) => sum + to - from + 1, 0);
   return { faults: unique(faults), targets, transfers, peers: reached.size, listedNumbers: listed.length, statedExtensions: stated, probes };
 }
 
-function proveRoutes(policy: CompiledPolicy, faults: PolicyFault[], reached: Map<string, readonly string[]>): number {
+function proveRoutes(policy: CompiledPolicy, faults: PolicyFault[], reached: Reached): number {
   let count = 0;
   policy.config.routes.forEach((route, index) => {
     route.to.forEach(({ peer: name, user }, i) => {
@@ -99,7 +101,7 @@ function proveRoutes(policy: CompiledPolicy, faults: PolicyFault[], reached: Map
       if (peer === undefined) return;
       const verdict = judgeTarget(policy, { origin: i === 0 ? 'route' : 'failover', number: route.number, route: route.name, peer: name, by: null, uri: uriOf(peer, user) });
       if (!verdict.allow) faults.push({ path, message: `${verdict.code}: ${verdict.text}${verdict.code === 'target.gateway' ? howToVouch(peer) : ''}`, steps: [...steps, `${user} at peer ${name}`] });
-      if (peer.pstn === 'none' && !reached.has(name)) reached.set(name, [...steps, `peer ${name}`]);
+      if (peer.pstn === 'none' && !reached.has(peer)) reached.set(peer, [...steps, `peer ${name}`]);
     });
   });
   return count;
@@ -129,7 +131,7 @@ function provePeer(policy: CompiledPolicy, peer: CompiledPeer, steps: readonly s
 function proveTransfer(policy: CompiledPolicy, peer: CompiledPeer, to: CompiledPeer, steps: readonly string[], faults: PolicyFault[]): void {
   if (to.pstn !== 'none') {
     if (to === peer) return;
-    const path = `peers.${peer.name}.mayTransferTo[${policy.config.peers[peer.name]!.mayTransferTo.indexOf(to.name)}]`;
+    const path = `peers.${peer.name}.mayTransferTo[${[...peer.mayTransferTo].indexOf(to.name)}]`;
     faults.push({ path, message: `peer ${peer.name} may send calls to peer ${to.name}, whose pstn is not none but ${to.pstn}${howToVouch(to)}`, steps });
     return;
   }
@@ -167,12 +169,12 @@ function transferFacts(policy: CompiledPolicy, by: CompiledPeer, origin: TargetO
 }
 
 /** The other direction: nobody who may have a call from the telephone network may bring one to WhatsApp; and a caller may transfer its call. */
-function proveCallers(policy: CompiledPolicy, faults: PolicyFault[], reached: Map<string, readonly string[]>): void {
+function proveCallers(policy: CompiledPolicy, faults: PolicyFault[], reached: Reached): void {
   for (const peer of policy.peers.values()) {
     const [number] = peer.mayCall;
     if (number === undefined) continue;
     if (peer.pstn === 'none') {
-      if (!reached.has(peer.name)) reached.set(peer.name, [`number ${number}`, `call of peer ${peer.name}`]);
+      if (!reached.has(peer)) reached.set(peer, [`number ${number}`, `call of peer ${peer.name}`]);
       continue;
     }
     faults.push({
@@ -183,9 +185,9 @@ function proveCallers(policy: CompiledPolicy, faults: PolicyFault[], reached: Ma
 }
 
 /** Entries of `users` nobody can get to yet are judged too: the next route would make them a leak. */
-function proveUnreached(policy: CompiledPolicy, reached: ReadonlyMap<string, readonly string[]>, faults: PolicyFault[]): void {
+function proveUnreached(policy: CompiledPolicy, reached: ReadonlyMap<CompiledPeer, readonly string[]>, faults: PolicyFault[]): void {
   for (const peer of policy.peers.values()) {
-    if (reached.has(peer.name)) continue;
+    if (reached.has(peer)) continue;
     for (const { index, message, counterExample } of peer.userFaults) {
       faults.push({ path: `peers.${peer.name}.users[${index}]`, message, steps: [`peer ${peer.name}`, ...(counterExample === null ? [] : [`telephone number ${counterExample}`])] });
     }

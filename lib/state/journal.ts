@@ -23,8 +23,55 @@ const slack = 10_000;
 /** Lines of a new file written at a time; between them everything else gets its turn. */
 const batch = 1000;
 
-/** A new file in the making. */
-interface Copy { readonly file: FileHandle; readonly done: Set<string>; tail: string[] }
+/** A new file in the making, beside the one whose place it takes: the header, then the lines of every key that has been gone through. */
+class Copy {
+  readonly done = new Set<string>();
+  /** Lines that are not in the file yet. */
+  tail: string[] = [header];
+  /** Lines that are. */
+  lines = 0;
+
+  private constructor(readonly file: FileHandle, private readonly path: string) {}
+
+  /** The new file of the one at `path`. @throws Error of the file system. */
+  static async begin(path: string): Promise<Copy> {
+    const beside = `${path}.new`;
+    // Whatever is there is of a process that died, or a trap: it is neither written to nor followed.
+    await unlink(beside).catch(() => undefined);
+    return new Copy(await open(beside, 'wx', 0o600), beside);
+  }
+
+  /** Goes through all of it, and sees it on the disk. */
+  async take(content: JournalContent): Promise<void> {
+    for (const key of content.keys()) {
+      // A key that lapsed meanwhile and came again is gone through twice.
+      if (this.done.has(key)) continue;
+      this.done.add(key);
+      for (const line of content.linesOf(key)) this.tail.push(line);
+      if (this.tail.length >= batch) await this.flush();
+    }
+    await this.flush();
+    await this.file.datasync();
+  }
+
+  async flush(): Promise<void> {
+    if (this.tail.length === 0) return;
+    const lines = this.tail;
+    this.tail = [];
+    this.lines += lines.length;
+    await this.file.appendFile(`${lines.join('\n')}\n`);
+  }
+
+  /** Puts it in the place of the file at `path`. */
+  async replace(path: string): Promise<void> {
+    await rename(this.path, path);
+  }
+
+  async discard(): Promise<void> {
+    await this.file.close().catch(() => undefined);
+    await unlink(this.path).catch(() => undefined);
+  }
+}
 
 /**
  * A file of lines that is only ever appended to, and now and then written anew without what has lapsed. Lines are in the file, and
@@ -35,35 +82,37 @@ export class Journal {
   readonly #path: string;
   readonly #content: JournalContent;
   readonly #log: Log;
-  #file!: FileHandle;
+  #file: FileHandle;
   #pending: string[] = [];
   /** One piece of file work after the other. */
   readonly #work = new Serial();
   #next: Promise<void> | null = null;
   #copy: Copy | null = null;
   #compacting: Promise<void> | null = null;
-  #lines = 0;
-  #live = 0;
+  /** In the file. */
+  #lines: number;
+  /** That were in it when it was written anew. */
+  #live: number;
   /** A write failed: lines are missing, or half of one is there, until the file has been written anew. */
   #broken = false;
   #closing: Promise<void> | null = null;
 
-  private constructor(path: string, content: JournalContent, log: Log) {
+  private constructor(path: string, content: JournalContent, log: Log, { file, lines }: Copy) {
     this.#path = path;
     this.#content = content;
     this.#log = log;
+    this.#file = file;
+    this.#lines = this.#live = lines;
   }
 
   /** Reads the file, if there is one, into `content`, and writes it anew. @throws WabError 'FILE_UNREADABLE'. */
   static async open(path: string, content: JournalContent, log: Log): Promise<Journal> {
-    const journal = new Journal(path, content, log);
     try {
-      await journal.#load();
-      await journal.#rewrite();
+      await load(path, content, log);
+      return new Journal(path, content, log, await firstCopy(path, content));
     } catch (error) {
       throw error instanceof WabError ? error : new WabError('FILE_UNREADABLE', `state file ${path}: ${(error as Error).message}`, { cause: error });
     }
-    return journal;
   }
 
   /** Adds a line that belongs to `key`, whose memory has it already. Never rejects: a failing disk is logged, and made good by the next whole file. */
@@ -84,25 +133,6 @@ export class Journal {
       await this.#file.close();
     })();
     return this.#closing;
-  }
-
-  async #load(): Promise<void> {
-    const found = await stat(this.#path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
-    if (found === null) return;
-    if (!found.isFile()) throw new WabError('FILE_UNREADABLE', `state file ${this.#path} is not a file`);
-    let lines = 0;
-    let unread = 0;
-    for await (const line of createInterface({ input: createReadStream(this.#path), crlfDelay: Infinity })) {
-      lines += 1;
-      // Never touch a file that somebody named by mistake.
-      if (lines === 1 && line !== header) throw new WabError('FILE_UNREADABLE', `${this.#path} is not a state file of wa-b2bua`);
-      if (lines > 1 && line !== '' && !this.#content.take(line)) unread += 1;
-    }
-    // A process killed in the middle of a write leaves half a line at the end; more than that is damage.
-    if (unread > 0) this.#log.warn({ file: this.#path, lines: unread }, 'lines of the state file could not be read and were left out');
   }
 
   async #write(): Promise<void> {
@@ -131,44 +161,58 @@ export class Journal {
    * and to the new one too when their key has been written there already: whichever is in place is complete at every moment.
    */
   async #rewrite(): Promise<void> {
-    const path = `${this.#path}.new`;
-    // Whatever is there is of a process that died, or a trap: it is neither written to nor followed.
-    await unlink(path).catch(() => undefined);
-    const copy: Copy = this.#copy = { file: await open(path, 'wx', 0o600), done: new Set(), tail: [header] };
+    const copy = this.#copy = await Copy.begin(this.#path);
     try {
-      let written = 0;
-      const flush = async (): Promise<void> => {
-        const lines = copy.tail;
-        copy.tail = [];
-        written += lines.length;
-        await copy.file.appendFile(`${lines.join('\n')}\n`);
-      };
-      for (const key of this.#content.keys()) {
-        // A key that lapsed meanwhile and came again is gone through twice.
-        if (copy.done.has(key)) continue;
-        copy.done.add(key);
-        for (const line of this.#content.linesOf(key)) copy.tail.push(line);
-        if (copy.tail.length >= batch) await flush();
-      }
-      if (copy.tail.length > 0) await flush();
-      await copy.file.datasync();
+      await copy.take(this.#content);
       await this.#work.run(async () => {
-        if (copy.tail.length > 0) await flush();
-        await rename(path, this.#path);
-        const old = this.#file as FileHandle | undefined;
+        await copy.flush();
+        await copy.replace(this.#path);
+        const old = this.#file;
         this.#file = copy.file;
         // Whatever came since the last flush is in the tail, as every key is done; the rest of what was pending is in the new file.
         this.#pending = copy.tail;
         this.#copy = null;
-        this.#lines = this.#live = written;
+        this.#lines = this.#live = copy.lines;
         this.#broken = false;
-        await old?.close();
+        await old.close();
       });
     } catch (error) {
       this.#copy = null;
-      await copy.file.close().catch(() => undefined);
-      await unlink(path).catch(() => undefined);
+      await copy.discard();
       throw error;
     }
   }
+}
+
+/** The content in a file in its place, before anybody appends. */
+async function firstCopy(path: string, content: JournalContent): Promise<Copy> {
+  const copy = await Copy.begin(path);
+  try {
+    await copy.take(content);
+    await copy.replace(path);
+    return copy;
+  } catch (error) {
+    await copy.discard();
+    throw error;
+  }
+}
+
+/** Reads the file, if there is one, into `content`. */
+async function load(path: string, content: JournalContent, log: Log): Promise<void> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (found === null) return;
+  if (!found.isFile()) throw new WabError('FILE_UNREADABLE', `state file ${path} is not a file`);
+  let lines = 0;
+  let unread = 0;
+  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+    lines += 1;
+    // Never touch a file that somebody named by mistake.
+    if (lines === 1 && line !== header) throw new WabError('FILE_UNREADABLE', `${path} is not a state file of wa-b2bua`);
+    if (lines > 1 && line !== '' && !content.take(line)) unread += 1;
+  }
+  // A process killed in the middle of a write leaves half a line at the end; more than that is damage.
+  if (unread > 0) log.warn({ file: path, lines: unread }, 'lines of the state file could not be read and were left out');
 }

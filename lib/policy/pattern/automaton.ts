@@ -4,11 +4,13 @@ import { PatternError, normalise } from './syntax.js';
 // A pattern that needs more is not a list of users or payloads any more; also bounds the time to compile one.
 const maxStates = 4000;
 
-/** Non-deterministic automaton: `moves` by code point, `free` without. State 0 is the start. */
-interface Nfa {
-  readonly moves: { readonly ranges: readonly Range[]; readonly to: number }[][];
-  readonly free: number[][];
-  readonly accept: Set<number>;
+/** A state of a non-deterministic automaton: where it leads by code point (`moves`) and without one (`free`). */
+interface State {
+  /** Counted up in the order they are made. */
+  readonly id: number;
+  readonly moves: { readonly ranges: readonly Range[]; readonly to: State }[];
+  readonly free: State[];
+  accepts: boolean;
 }
 
 /** Deterministic automaton over classes of code points; matching is one table look-up per character. */
@@ -32,37 +34,37 @@ export interface BuildOptions {
 
 /** @throws PatternError when it needs too many states. */
 export function build(alternatives: readonly Alternative[], options: BuildOptions): Automaton {
-  const nfa: Nfa = { moves: [], free: [], accept: new Set() };
+  const nfa: State[] = [];
   const start = state(nfa);
   for (const { node, start: fromStart, end } of alternatives) {
     let at = state(nfa);
-    nfa.free[start]!.push(at);
-    if (options.mode === 'search' && !fromStart) nfa.moves[at]!.push({ ranges: [options.universe], to: at });
+    start.free.push(at);
+    if (options.mode === 'search' && !fromStart) at.moves.push({ ranges: [options.universe], to: at });
     at = add(nfa, node, at);
     if (options.mode === 'search' && !end) {
       const rest = state(nfa);
-      nfa.free[at]!.push(rest);
-      nfa.moves[rest]!.push({ ranges: [options.universe], to: rest });
+      at.free.push(rest);
+      rest.moves.push({ ranges: [options.universe], to: rest });
       at = rest;
     }
-    nfa.accept.add(at);
+    at.accepts = true;
   }
-  return determinise(nfa, options.ignore);
+  return determinise(nfa, start, options.ignore);
 }
 
-function state(nfa: Nfa): number {
-  if (nfa.moves.length >= maxStates) throw new PatternError('is too large');
-  nfa.moves.push([]);
-  nfa.free.push([]);
-  return nfa.moves.length - 1;
+function state(nfa: State[]): State {
+  if (nfa.length >= maxStates) throw new PatternError('is too large');
+  const made: State = { id: nfa.length, moves: [], free: [], accepts: false };
+  nfa.push(made);
+  return made;
 }
 
 /** Adds `node` after state `from`; gives the state after it. */
-function add(nfa: Nfa, node: PatternNode, from: number): number {
+function add(nfa: State[], node: PatternNode, from: State): State {
   switch (node.kind) {
     case 'set': {
       const to = state(nfa);
-      nfa.moves[from]!.push({ ranges: node.ranges, to });
+      from.moves.push({ ranges: node.ranges, to });
       return to;
     }
     case 'sequence': return node.parts.reduce((at, part) => add(nfa, part, at), from);
@@ -70,8 +72,8 @@ function add(nfa: Nfa, node: PatternNode, from: number): number {
       const end = state(nfa);
       for (const option of node.options) {
         const begin = state(nfa);
-        nfa.free[from]!.push(begin);
-        nfa.free[add(nfa, option, begin)]!.push(end);
+        from.free.push(begin);
+        add(nfa, option, begin).free.push(end);
       }
       return end;
     }
@@ -80,16 +82,16 @@ function add(nfa: Nfa, node: PatternNode, from: number): number {
       for (let i = 0; i < node.min; i += 1) at = add(nfa, node.part, at);
       if (node.max === null) {
         const loop = state(nfa);
-        nfa.free[at]!.push(loop);
-        nfa.free[add(nfa, node.part, loop)]!.push(loop);
+        at.free.push(loop);
+        add(nfa, node.part, loop).free.push(loop);
         return loop;
       }
       const end = state(nfa);
       for (let i = node.min; i < node.max; i += 1) {
-        nfa.free[at]!.push(end);
+        at.free.push(end);
         at = add(nfa, node.part, at);
       }
-      nfa.free[at]!.push(end);
+      at.free.push(end);
       return end;
     }
   }
@@ -105,41 +107,48 @@ function boundaries(ranges: Iterable<Range>): number[] {
   return [...points].sort((a, b) => a - b);
 }
 
-function closure(nfa: Nfa, states: Iterable<number>): number[] {
+/** These states and all that they lead to without a code point, in the order they were made. */
+function closure(states: Iterable<State>): State[] {
   const seen = new Set(states);
   const todo = [...seen];
   for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    for (const to of nfa.free[at]!) {
+    for (const to of at.free) {
       if (!seen.has(to)) {
         seen.add(to);
         todo.push(to);
       }
     }
   }
-  return [...seen].sort((a, b) => a - b);
+  return [...seen].sort((a, b) => a.id - b.id);
+}
+
+function keyOf(states: readonly State[]): string {
+  return states.map(({ id }) => id).join();
 }
 
 function includes(ranges: readonly Range[], code: number): boolean {
   return ranges.some(([first, last]) => code >= first && code <= last);
 }
 
-function determinise(nfa: Nfa, ignore: BuildOptions['ignore']): Automaton {
-  const starts = boundaries([...nfa.moves.flat().flatMap(({ ranges }) => normalise(ranges)), ...(ignore?.always ?? []), ...(ignore?.inside ?? [])]);
-  const sets: number[][] = [closure(nfa, [0])];
-  const known = new Map<string, number>([[sets[0]!.join(), 0]]);
+function determinise(nfa: readonly State[], start: State, ignore: BuildOptions['ignore']): Automaton {
+  const starts = boundaries([...nfa.flatMap(({ moves }) => moves).flatMap(({ ranges }) => normalise(ranges)), ...(ignore?.always ?? []), ...(ignore?.inside ?? [])]);
+  const first = closure([start]);
+  const sets: State[][] = [first];
+  const known = new Map<string, number>([[keyOf(first), 0]]);
   const next: number[] = [];
-  for (let at = 0; at < sets.length; at += 1) {
+  // An array visits what is added while it is walked.
+  for (const [at, states] of sets.entries()) {
     for (const code of starts) {
-      const to = new Set<number>();
-      for (const from of sets[at]!) for (const move of nfa.moves[from]!) if (includes(move.ranges, code)) to.add(move.to);
+      const to = new Set<State>();
+      for (const from of states) for (const move of from.moves) if (includes(move.ranges, code)) to.add(move.to);
       const stays = ignore !== undefined && (includes(ignore.always, code) || (at > 0 && includes(ignore.inside, code)));
-      if (stays) for (const from of sets[at]!) to.add(from);
+      if (stays) for (const from of states) to.add(from);
       if (to.size === 0) {
         next.push(-1);
         continue;
       }
-      const set = closure(nfa, to);
-      const key = set.join();
+      const set = closure(to);
+      const key = keyOf(set);
       let index = known.get(key);
       if (index === undefined) {
         if (sets.length >= maxStates) throw new PatternError('is too complex');
@@ -150,7 +159,7 @@ function determinise(nfa: Nfa, ignore: BuildOptions['ignore']): Automaton {
       next.push(index);
     }
   }
-  return prune(starts, next, sets.map((set) => set.some((s) => nfa.accept.has(s))));
+  return prune(starts, next, sets.map((set) => set.some(({ accepts }) => accepts)));
 }
 
 /** Moves into states from which no match can come are taken out, so that a live state always leads to one. */
@@ -162,7 +171,8 @@ function prune(starts: readonly number[], next: number[], accept: boolean[]): Au
     for (let s = live.length - 1; s >= 0; s -= 1) {
       if (live[s]) continue;
       for (let c = 0; c < width; c += 1) {
-        if (next[s * width + c]! >= 0 && live[next[s * width + c]!]) live[s] = changed = true;
+        const to = next[s * width + c] ?? -1;
+        if (to >= 0 && live[to]) live[s] = changed = true;
       }
     }
   }
@@ -176,7 +186,7 @@ function classOf(starts: readonly number[], code: number): number {
   let high = starts.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (starts[middle]! <= code) low = middle;
+    if ((starts[middle] ?? Infinity) <= code) low = middle;
     else high = middle - 1;
   }
   return low;
@@ -187,9 +197,10 @@ export function accepts(automaton: Automaton, text: string): boolean {
   const width = automaton.starts.length;
   let at = 0;
   for (let i = 0; i < text.length; i += 1) {
-    const code = text.codePointAt(i)!;
+    const code = text.codePointAt(i) ?? -1;
     if (code > 0xffff) i += 1;
-    at = automaton.next[at * width + (code < 128 ? automaton.ascii[code]! : classOf(automaton.starts, code))]!;
+    const kind = code < 128 ? automaton.ascii[code] ?? 0 : classOf(automaton.starts, code);
+    at = automaton.next[at * width + kind] ?? -1;
     if (at < 0) return false;
   }
   return automaton.accept[at] === 1;
@@ -228,7 +239,7 @@ export function common(a: Automaton, b: Automaton): string | null {
       const [x, y] = [Math.floor(at / width), at % width];
       if (a.accept[x] === 1 && b.accept[y] === 1) return text;
       for (const [code, inA, inB] of codes) {
-        const [toA, toB] = [a.next[x * a.starts.length + inA]!, b.next[y * b.starts.length + inB]!];
+        const [toA, toB] = [a.next[x * a.starts.length + inA] ?? -1, b.next[y * b.starts.length + inB] ?? -1];
         if (toA < 0 || toB < 0 || seen.has(toA * width + toB)) continue;
         seen.add(toA * width + toB);
         following.push({ at: toA * width + toB, text: text + String.fromCodePoint(code) });

@@ -60,6 +60,14 @@ const digits: Range[] = [[0x30, 0x39]];
 const letters: Range[] = [[0x41, 0x5a], [0x61, 0x7a]];
 const wordChars: Range[] = [...digits, ...letters, [0x5f, 0x5f]];
 const spaces: Range[] = [[0x09, 0x0d], [0x20, 0x20]];
+/** By the letter of the escape; as a capital it is what is not in it. */
+const namedClasses: ReadonlyMap<string, readonly Range[]> = new Map([['d', digits], ['w', wordChars], ['s', spaces]]);
+
+/** The one code point of these ranges; null when there is more than one, or none. */
+function singleOf(ranges: readonly Range[]): number | null {
+  const [range] = ranges;
+  return range !== undefined && ranges.length === 1 && range[0] === range[1] ? range[0] : null;
+}
 
 class PatternReader {
   private readonly chars: readonly string[];
@@ -95,9 +103,11 @@ class PatternReader {
   }
 
   private choice(depth: number): PatternNode {
-    const options = [this.sequence(depth)];
+    const first = this.sequence(depth);
+    if (this.chars[this.at] !== '|') return first;
+    const options = [first];
     while (this.take('|')) options.push(this.sequence(depth));
-    return options.length === 1 ? options[0]! : { kind: 'choice', options };
+    return { kind: 'choice', options };
   }
 
   private sequence(depth: number): PatternNode {
@@ -105,7 +115,8 @@ class PatternReader {
     for (let char = this.chars[this.at]; char !== undefined && !'|)$^'.includes(char); char = this.chars[this.at]) {
       parts.push(this.quantified(this.atom(depth)));
     }
-    return parts.length === 1 ? parts[0]! : { kind: 'sequence', parts };
+    const [first] = parts;
+    return first !== undefined && parts.length === 1 ? first : { kind: 'sequence', parts };
   }
 
   private atom(depth: number): PatternNode {
@@ -133,10 +144,10 @@ class PatternReader {
     const char = this.chars[this.at];
     if (char === undefined || !'*+?{'.includes(char)) return part;
     this.at += 1;
-    const [min, max] = char === '*' ? [0, null] : char === '+' ? [1, null] : char === '?' ? [0, 1] : this.counts();
+    const [min, max]: readonly [number, number | null] = char === '*' ? [0, null] : char === '+' ? [1, null] : char === '?' ? [0, 1] : this.counts();
     const following = this.chars[this.at];
     if (following !== undefined && '*+?{'.includes(following)) throw new PatternError('has a quantifier after a quantifier');
-    return { kind: 'repeat', part, min, max: max! };
+    return { kind: 'repeat', part, min, max };
   }
 
   private counts(): [number, number | null] {
@@ -151,17 +162,17 @@ class PatternReader {
   }
 
   private one(char: string): Range {
-    const code = char.codePointAt(0)!;
+    const code = char.codePointAt(0) ?? -1;
     if (code < this.universe[0] || code > this.universe[1]) throw new PatternError('has a character other than printable ASCII');
     return [code, code];
   }
 
   private escape(): Range[] {
     const char = this.next();
-    const named: Record<string, Range[]> = { d: digits, w: wordChars, s: spaces };
     const lower = char.toLowerCase();
-    if (Object.hasOwn(named, lower)) {
-      const ranges = char === lower ? named[lower]! : complement(named[lower]!, this.universe);
+    const named = namedClasses.get(lower);
+    if (named !== undefined) {
+      const ranges = char === lower ? named : complement(named, this.universe);
       return ranges.filter(([first, last]) => first >= this.universe[0] && last <= this.universe[1]);
     }
     if (/[A-Za-z0-9]/.test(char)) throw new PatternError(`has an escape \\${char} that is not in the language`);
@@ -172,18 +183,17 @@ class PatternReader {
     const negated = this.take('^');
     const ranges: Range[] = [];
     for (let first = true; first || this.chars[this.at] !== ']'; first = false) {
-      const low = this.classItem();
+      const item = this.classItem();
       const isRange = this.chars[this.at] === '-' && this.chars[this.at + 1] !== ']';
       if (!isRange) {
-        ranges.push(...low);
+        ranges.push(...item);
         continue;
       }
       this.at += 1;
-      const high = this.classItem();
-      if (low.length !== 1 || high.length !== 1 || low[0]![0] !== low[0]![1] || high[0]![0] !== high[0]![1] || low[0]![0] > high[0]![0]) {
-        throw new PatternError('has a range in [ ] that is out of order');
-      }
-      ranges.push([low[0]![0], high[0]![0]]);
+      const low = singleOf(item);
+      const high = singleOf(this.classItem());
+      if (low === null || high === null || low > high) throw new PatternError('has a range in [ ] that is out of order');
+      ranges.push([low, high]);
     }
     this.at += 1;
     return { kind: 'set', ranges: negated ? complement(ranges, this.universe) : normalise(ranges) };

@@ -6,12 +6,12 @@ import { cyclesOf, exportsOf, leapsOf, runtimeImports, sourcesIn, usesOf } from 
 const longest = 300;
 
 /**
- * Files of lib/ that a rule does not hold for, each with the reason: longer than the rest, asserting that something is there (`!`), exporting for others than
+ * Files of lib/ that a rule does not hold for, each with the reason: longer than the rest, exporting for others than
  * this repository, wrapping others' code whose types say less than is so. eslint.config.js reads the same lists, and those of `parameters` and `complexity`,
  * where the most that a function of the file has stands. None may be added without need.
  */
-const { longer, asserting, publicEntries, wrappers } = JSON.parse(readFileSync(new URL('./exceptions.json', import.meta.url), 'utf8')) as
-  Readonly<Record<'longer' | 'asserting' | 'publicEntries' | 'wrappers', Readonly<Record<string, string>>>>;
+const { longer, publicEntries, wrappers } = JSON.parse(readFileSync(new URL('./exceptions.json', import.meta.url), 'utf8')) as
+  Readonly<Record<'longer' | 'publicEntries' | 'wrappers', Readonly<Record<string, string>>>>;
 
 const lib = sourcesIn('lib');
 
@@ -32,7 +32,7 @@ t.test(`no file is longer than ${longest} lines`, async (t) => {
 });
 
 t.test('nothing is said to be there that the compiler does not know to be there', async (t) => {
-  t.same(lib.filter(({ path }) => !(path in asserting)).flatMap((source) => leapsOf(source).nonNull), []);
+  t.same(lib.flatMap((source) => leapsOf(source).nonNull), []);
 });
 
 t.test("the compiler's checks are passed over in the wrappers of others' code alone", async (t) => {
@@ -40,8 +40,7 @@ t.test("the compiler's checks are passed over in the wrappers of others' code al
 });
 
 t.test('the lists of exceptions name files that need them', async (t) => {
-  for (const path of Object.keys({ ...longer, ...asserting, ...publicEntries, ...wrappers })) t.ok(lib.some((source) => source.path === path), path);
+  for (const path of Object.keys({ ...longer, ...publicEntries, ...wrappers })) t.ok(lib.some((source) => source.path === path), path);
   for (const path of Object.keys(wrappers)) t.ok(lib.some((source) => source.path === path && leapsOf(source).casts.length > 0), `${path} has a cast`);
-  for (const path of Object.keys(asserting)) t.ok(lib.some((source) => source.path === path && leapsOf(source).nonNull.length > 0), `${path} has an assertion`);
   for (const path of Object.keys(longer)) t.ok(lib.some((source) => source.path === path && source.lines > longest), `${path} is long`);
 });
