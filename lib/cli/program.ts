@@ -7,6 +7,7 @@ import { registerQuickstartCommand } from './quickstart.js';
 import { registerRouteCommand } from './route.js';
 import { registerRunCommand } from './run.js';
 import { registerSipserverCommand } from './sipserver.js';
+import { loadStandIns, needsWerift } from './standIns.js';
 
 /**
  * All commands (docs/reference/cli.md). The stand-ins and what they stand on (werift) are loaded where they are wanted only: for their own
@@ -23,7 +24,13 @@ export async function createProgram({ standIns }: { readonly standIns: boolean }
   registerRouteCommand(program);
   registerAuditCommand(program);
   registerDoctorCommand(program);
-  if (standIns) (await import('./simulate.js')).registerSimulateCommands(program);
+  if (standIns) await registerStandIns(program);
   registerSipserverCommand(program);
   return program;
+}
+
+async function registerStandIns(program: Command): Promise<void> {
+  const simulate = await loadStandIns(() => import('./simulate.js'));
+  if (simulate !== null) simulate.registerSimulateCommands(program);
+  else program.command('simulate').description(needsWerift).allowUnknownOption().allowExcessArguments().action(() => { throw new Error(`simulate ${needsWerift}`); });
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BusinessCallReport, SimulatedMeta } from '../../simulator/index.js';
 import { withTimeout } from '../../util/withTimeout.js';
+import { loadStandIns, needsWerift } from '../standIns.js';
 import { runCommand, startRun, typed, type RunningService } from './command.js';
 import { domain, metaHost, numbers, password, writeConfiguration, type Place } from './place.js';
 import { heading, judgeBusinessCall, judgeUserCall, say, showCall, verdict } from './show.js';
@@ -26,7 +27,8 @@ interface Stage { readonly place: Place; readonly standIns: StandIns; readonly s
  * them, null when it did not.
  */
 export async function demonstrate(place: Place, ending: (() => Promise<void>)[]): Promise<Stage | null> {
-  const standIns = await loadStandIns();
+  const standIns = await loadStandIns(() => import('../../simulator/index.js'));
+  if (standIns === null) throw new Error(`quickstart ${needsWerift}`);
   const peer = await standIns.startPeer({ listen: ['udp:127.0.0.1:0'], answer: 'echo', codecs: ['PCMU'] });
   ending.push(() => peer.close());
   const metaPort = await freePort();
@@ -94,19 +96,6 @@ a user calls   ${run} simulate user --to ${service.tls} --server-name ${domain} 
 the PBX calls  ${run} simulate peer --listen udp:127.0.0.1:0 --call sip:${user}@${service.udp} --user ${numbers.dtls}
 pages          curl http://${service.http}/calls   curl http://${service.http}/metrics`);
   return service.lost;
-}
-
-async function loadStandIns(): Promise<StandIns> {
-  try {
-    return await import('../../simulator/index.js');
-  } catch (error) {
-    throw missing(error) ? new Error('the stand-ins need the package werift, which npm leaves out with --omit=optional: install it') : error;
-  }
-}
-
-function missing(error: unknown): boolean {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === 'ERR_MODULE_NOT_FOUND' && message.includes('werift');
 }
 
 async function freePort(): Promise<number> {

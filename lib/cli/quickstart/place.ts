@@ -49,7 +49,7 @@ sip:
   listen: ["tls:127.0.0.1:0", "udp:127.0.0.1:0"]   # any free ports
   tls: { cert: ${quoted(certificates.service.cert)}, key: ${quoted(certificates.service.key)} }
 meta: { address: 127.0.0.1, port: ${metaPort}, ca: ${quoted(certificates.ca)}, sources: ["127.0.0.1"] }   # the stand-in instead of ${metaHost}
-media: { rtpengine: { ports: 30000-30999 } }
+media: { engine: embedded, interface: 127.0.0.1, ports: 30000-30999 }
 numbers:
 ${Object.entries(numbers).map(([keying, number]) => `  "${number}": { password: ${password}, keying: ${keying} }`).join('\n')}
 peers:

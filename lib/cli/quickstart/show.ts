@@ -38,7 +38,8 @@ async function recordOf(callId: string, file: string): Promise<NamedRecord | und
 
 /** What was heard in a call of a WhatsApp user, whether it is as it should be. */
 export function judgeUserCall(report: UserReport): boolean {
-  say(heard('user → PBX → user', report.audio, `about ${report.audio?.oneWayMs ?? '-'} ms one way`));
+  const { oneWayMs } = report.audio ?? {};
+  say(heard('user → PBX → user', report.audio, oneWayMs === undefined ? '' : `about ${Math.round(oneWayMs)} ms one way`));
   violations(report);
   return verdict(report.ok, report);
 }
