@@ -19,10 +19,10 @@ function choice<T extends string>(name: string, values: readonly [T, ...T[]]): T
 }
 
 /** Why a test that needs this program cannot run here; false when it can. For tap's `skip`. */
-export function missing(program: 'drachtio' | 'freeswitch'): string | false {
+export function missing(program: 'drachtio' | 'freeswitch' | 'rtpengine'): string | false {
   const name = engines[program];
   const places = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
-  return places.some(executable) ? false : `${name} is not installed; WAB_${program.toUpperCase()}_BIN may name it`;
+  return places.some(executable) ? false : `${name} is not installed; ${program === 'rtpengine' ? 'WAB_RTPENGINE' : `WAB_${program.toUpperCase()}_BIN`} may name it`;
 }
 
 /** Major version of the rtpengine that is tried; 0 where there is none. */

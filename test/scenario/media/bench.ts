@@ -15,21 +15,22 @@ export function keepingLogger(): MediaLogger & { readonly lines: string[] } {
 
 const LOOPBACK = { meta: '127.0.0.1', peers: '127.0.0.1' } as const;
 
-export async function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}): Promise<MediaConfig> {
+/** `engine`: another one than WAB_MEDIA says. */
+export async function mediaConfig(rtpengine: Partial<RtpengineConfig> = {}, engine: 'embedded' | 'rtpengine' = engines.media === 'embedded' ? 'embedded' : 'rtpengine'): Promise<MediaConfig> {
   const first = Number((await mediaPorts()).split('-')[0]);
   const ports = { first, last: first + 199 };
   return {
-    engine: engines.media === 'embedded' ? 'embedded' : 'rtpengine', freeswitch: [], webrtc: 'rtpengine', music: null,
+    engine, freeswitch: [], webrtc: 'rtpengine', music: null,
     interface: rtpengine.interface ?? LOOPBACK, ports: rtpengine.ports ?? ports, workers: 1,
     rtpengine: { spawn: true, program: engines.rtpengine, control: [], interface: LOOPBACK, ports, anchor: '127.0.0.1', ...rtpengine },
   };
 }
 
-export async function startEngine(rtpengine: Partial<RtpengineConfig> = {}): Promise<{ engine: MediaEngine; logger: ReturnType<typeof keepingLogger> }> {
+export async function startEngine(rtpengine: Partial<RtpengineConfig> = {}, name?: 'embedded' | 'rtpengine'): Promise<{ engine: MediaEngine; logger: ReturnType<typeof keepingLogger> }> {
   // The test's own ends are judged by the clock as the service's are.
   preferMedia(0);
   const logger = keepingLogger();
-  const engine = createMediaEngine(await mediaConfig(rtpengine), logger, { webrtc: true, stack: () => { throw new Error('rtpengine needs no SIP'); } });
+  const engine = createMediaEngine(await mediaConfig(rtpengine, name), logger, { webrtc: true, stack: () => { throw new Error('rtpengine needs no SIP'); } });
   await engine.start();
   return { engine, logger };
 }

@@ -4,13 +4,15 @@ import { readdirSync } from 'node:fs';
 import t from 'tap';
 import type { MediaCall } from '../../../lib/media/index.js';
 import type { RtpengineEngine } from '../../../lib/media/rtpengine/engine.js';
+import { missing } from '../../helpers/engines.js';
 import { metaCalls, metaCallsDtls, metaSdp, PCMU, peerAnswers, startEngine } from './bench.js';
 import { pace, SILENCE } from './endpoint.js';
 
+const skip = missing('rtpengine');
 const key = Buffer.alloc(30, 3).toString('base64');
 
-t.test('the engine is killed mid-call: its calls hear of it at once, new ones are refused, then it is back', async (t) => {
-  const { engine, logger } = await startEngine();
+t.test('the engine is killed mid-call: its calls hear of it at once, new ones are refused, then it is back', { skip }, async (t) => {
+  const { engine, logger } = await startEngine({}, 'rtpengine');
   t.teardown(() => engine.close());
   const { call, meta } = await metaCalls(engine, 'killed');
   const { leg, peer } = await peerAnswers(call, PCMU, ['0 PCMU/8000']);
@@ -41,8 +43,8 @@ t.test('the engine is killed mid-call: its calls hear of it at once, new ones ar
   await Promise.all([meta.close(), peer.close(), again.meta.close()]);
 });
 
-t.test('ports run out: a clear error, and room again when a call ends', async (t) => {
-  const { engine } = await startEngine({ ports: { first: 9000, last: 9007 } });
+t.test('ports run out: a clear error, and room again when a call ends', { skip }, async (t) => {
+  const { engine } = await startEngine({ ports: { first: 9000, last: 9007 } }, 'rtpengine');
   t.teardown(() => engine.close());
   const open: MediaCall[] = [];
   let refused: unknown = null;
@@ -59,8 +61,8 @@ t.test('ports run out: a clear error, and room again when a call ends', async (t
   t.equal(engine.status().instances[0]?.calls, 0);
 });
 
-t.test('an engine of the operator, one that is silent, and one that answers slowly', async (t) => {
-  const own = await startEngine();
+t.test('an engine of the operator, one that is silent, and one that answers slowly', { skip }, async (t) => {
+  const own = await startEngine({}, 'rtpengine');
   t.teardown(() => own.engine.close());
   const control = own.engine.status().instances[0]?.address ?? '';
   const deaf = createSocket('udp4');
@@ -77,7 +79,7 @@ t.test('an engine of the operator, one that is silent, and one that answers slow
   slow.on('message', (data, from) => { asker = from.port; timers.push(setTimeout(() => onward.send(data, Number(port), '127.0.0.1'), 400)); });
   onward.on('message', (data) => slow.send(data, asker, '127.0.0.1'));
 
-  const { engine } = await startEngine({ spawn: false, control: [`127.0.0.1:${deaf.address().port}`, `127.0.0.1:${slow.address().port}`] });
+  const { engine } = await startEngine({ spawn: false, control: [`127.0.0.1:${deaf.address().port}`, `127.0.0.1:${slow.address().port}`] }, 'rtpengine');
   t.match(engine.status().instances.map((one) => one.healthy), [false, true]);
   const { call, meta } = await metaCalls(engine, 'slow');
   const { leg, peer } = await peerAnswers(call, PCMU, ['0 PCMU/8000']);
@@ -88,7 +90,7 @@ t.test('an engine of the operator, one that is silent, and one that answers slow
   talk.stop();
   await call.close();
   await engine.close();
-  const none = await startEngine({ spawn: false, control: [`127.0.0.1:${deaf.address().port}`] });
+  const none = await startEngine({ spawn: false, control: [`127.0.0.1:${deaf.address().port}`] }, 'rtpengine');
   t.notOk(none.engine.healthy);
   await t.rejects(none.engine.openCall({ id: 'none', mediaTimeout: 0 }).answerMeta(metaSdp(9, key), { keying: 'sdes' }), { code: 'MEDIA_UNAVAILABLE' });
   await none.engine.close();
@@ -96,14 +98,14 @@ t.test('an engine of the operator, one that is silent, and one that answers slow
   await Promise.all([meta.close(), peer.close(), ...[deaf, slow, onward].map((socket) => new Promise<void>((resolve) => socket.close(() => resolve())))]);
 });
 
-t.test('a program that is not there, or will not run, is named', async (t) => {
-  await t.rejects(startEngine({ program: 'no-such-rtpengine' }), { code: 'MEDIA_UNAVAILABLE', message: /no-such-rtpengine is not installed/ });
-  await t.rejects(startEngine({ interface: { meta: '192.0.2.77', peers: '127.0.0.1' } }), { code: 'MEDIA_UNAVAILABLE', message: /interface\.meta: 192\.0\.2\.77/ });
-  await t.rejects(startEngine({ anchor: '192.0.2.77' }), { code: 'MEDIA_UNAVAILABLE' });
+t.test('a program that is not there, or will not run, is named', { skip }, async (t) => {
+  await t.rejects(startEngine({ program: 'no-such-rtpengine' }, 'rtpengine'), { code: 'MEDIA_UNAVAILABLE', message: /no-such-rtpengine is not installed/ });
+  await t.rejects(startEngine({ interface: { meta: '192.0.2.77', peers: '127.0.0.1' } }, 'rtpengine'), { code: 'MEDIA_UNAVAILABLE', message: /interface\.meta: 192\.0\.2\.77/ });
+  await t.rejects(startEngine({ anchor: '192.0.2.77' }, 'rtpengine'), { code: 'MEDIA_UNAVAILABLE' });
 });
 
-t.test('after a hundred calls of every kind nothing is left: no handle, no engine call, no port', async (t) => {
-  const { engine } = await startEngine();
+t.test('after a hundred calls of every kind nothing is left: no handle, no engine call, no port', { skip }, async (t) => {
+  const { engine } = await startEngine({}, 'rtpengine');
   const files = (): number => readdirSync('/proc/self/fd').length;
   const round = async (i: number): Promise<void> => {
     const { call, meta } = i % 4 === 0 ? await metaCallsDtls(engine, `leak-${i}`) : await metaCalls(engine, `leak-${i}`);
