@@ -24,7 +24,7 @@ export const schema = {
     mediaTimeout: leaf("Seconds without a packet from Meta's side before the call is ended; 0: never.", is.integer(0, 3600), 30),
   },
   media: {
-    engine: leaf('Which media engine takes the calls: embedded (our own, nothing to install), rtpengine or freeswitch.', is.oneOf('embedded', 'rtpengine', 'freeswitch'), 'rtpengine'),
+    engine: leaf('Which media engine takes the calls: embedded (our own, nothing to install), rtpengine or freeswitch.', is.oneOf('embedded', 'rtpengine', 'freeswitch'), 'embedded'),
     interface: {
       [about]: {
         doc: 'Address of media of the embedded engine, or local!public (10.0.0.4!203.0.113.4); or one for each side: { meta: 10.0.0.4!203.0.113.4, peers: 10.0.0.4 }', shorthand: true,

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Which engines the whole calls run on: WAB_SIP=embedded|drachtio, WAB_MEDIA=rtpengine|embedded|freeswitch, and where their programs are (WAB_RTPENGINE: another version). */
+/** Which engines the whole calls run on: WAB_SIP=embedded|drachtio, WAB_MEDIA=embedded|rtpengine|freeswitch, and where their programs are (WAB_RTPENGINE: another version). */
 export const engines = {
   sip: choice('WAB_SIP', ['embedded', 'drachtio']),
-  media: choice('WAB_MEDIA', ['rtpengine', 'embedded', 'freeswitch']),
+  media: choice('WAB_MEDIA', ['embedded', 'rtpengine', 'freeswitch']),
   rtpengine: process.env['WAB_RTPENGINE'] ?? 'rtpengine',
   drachtio: process.env['WAB_DRACHTIO_BIN'] ?? 'drachtio',
   freeswitch: process.env['WAB_FREESWITCH_BIN'] ?? 'freeswitch',

@@ -44,7 +44,7 @@ export class Bridge {
     this.#perMs = clockRate(to.codec) / 1000;
     this.#frame = to.ptime * this.#perMs;
     this.#transcoder = new Transcoder(from, to, (packet, samples, now) => {
-      const timestamp = this.#placed(packet.readUInt32BE(4));
+      const timestamp = this.#placed(packet.readUInt32BE(4), ((packet[1] as number) & 0x80) !== 0);
       this.#next = (timestamp + samples) >>> 0;
       this.#number(packet, timestamp);
       sink.audio(packet, samples, now);
@@ -87,10 +87,14 @@ export class Bridge {
     this.#resumes = (this.#event.ours + Math.ceil(length / this.#frame) * this.#frame) >>> 0;
   }
 
-  /** The transcoder's clock is the wall's, and off from an event's length by what the jitter buffer makes of it. */
-  #placed(timestamp: number): number {
+  /**
+   * The transcoder's clock is the wall's: behind a pause of the source's (`begins`) it has gone on. Without one a step is a stall of ours, which
+   * leaves no hole; and behind an event it is off from the event's length by what the jitter buffer makes of it.
+   */
+  #placed(timestamp: number, begins: boolean): number {
     const resumes = this.#resumes;
     this.#resumes = null;
+    if (!begins) this.#shift += tsDistance(this.#next, timestamp + this.#shift);
     const off = resumes === null ? 0 : tsDistance(resumes, timestamp + this.#shift);
     if (Math.abs(off) <= NEAR_FRAMES * this.#frame) this.#shift += off;
     return (timestamp + this.#shift) >>> 0;
