@@ -1,4 +1,6 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { readFileSync, readdirSync } from 'node:fs';
+import type { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { engines } from '../helpers/engines.js';
 import { openStage, pause, type Stage } from './harness.js';
@@ -46,6 +48,31 @@ t.test('rtpengine killed mid-call: its calls end as mediaLost, new ones get 503 
   await until('a new rtpengine', () => children('rtpengine').length === 1 && stage.running.log.filter((line) => line.includes('rtpengine runs')).length === 2);
   const report = await stage.call({}, 1200);
   t.ok(report.ok, 'a call works again');
+  await notLeft(t, stage);
+});
+
+t.test('a media thread ends mid-call: its calls end as mediaLost, those of the other go on, and new ones work', { skip: engines.media !== 'embedded' }, async (t) => {
+  const threads: Worker[] = [];
+  const seen = (message: unknown): void => { threads.push((message as { worker: Worker }).worker); };
+  subscribe('worker_threads', seen);
+  const stage = await openStage({ overlay: { media: { workers: 2 } } });
+  unsubscribe('worker_threads', seen);
+  t.teardown(() => stage.close());
+  const users = [stage.user({ expect: [] }), stage.user({ from: '+447700900102', expect: [] })];
+  const ended = new Map<number, unknown>();
+  for (const [index, user] of users.entries()) {
+    user.once('ended', (by: unknown) => { ended.set(index, by); });
+    t.equal(await user.place(), 200);
+  }
+  t.equal(threads.length, 2, 'two media threads');
+  await threads[0]?.terminate();
+  const [cdr] = await stage.running.records(1);
+  t.match(cdr?.termination, { by: 'us', reason: 'mediaLost', status: 503 });
+  await until('the BYE to Meta', () => ended.size > 0);
+  t.same([...ended.values()], ['business'], 'the other call goes on');
+  t.equal(stage.running.service.table.size, 1);
+  for (let i = 0; i < 4; i += 1) t.ok((await stage.call({}, 800)).ok, 'new calls work, on the thread that is left and on the one in its place');
+  await users.find((_, index) => !ended.has(index))?.hangUp();
   await notLeft(t, stage);
 });
 
