@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../config/load.js';
+import { loadConfig, readAgain } from '../config/load.js';
 import { readVersion } from '../config/version.js';
 import { startService } from '../app/compose.js';
 import { routeConsole } from '../observe/console.js';
@@ -20,6 +20,7 @@ export function registerRunCommand(program: Command): void {
       routeConsole(log);
       // SIGTERM is how the service is asked to drain, by whomever.
       const faults = new ProcessFaults(log, () => { process.exitCode = 1; process.kill(process.pid, 'SIGTERM'); });
+      for (const { path: key, line, message } of readAgain(path).warnings) log.warn({ key, line }, `${path}: ${key} ${message}`);
       const service = await startService(config, log, { faults: () => faults.count });
       faults.listen();
       process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);

@@ -88,7 +88,17 @@ export function readAgain(path: string, env: Env = process.env): FileReading {
   const doc = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
   const reader = new Reader(doc, counter, env);
   reader.read(doc.contents, schema, '');
-  return { lineOf: (keyPath) => nearestLine(reader, keyPath), warnings: reader.warnings };
+  return { lineOf: (keyPath) => nearestLine(reader, keyPath), warnings: [...reader.warnings, ...changedDefaults(reader)] };
+}
+
+/** What a file from before this version meant otherwise. */
+function changedDefaults(reader: Reader): ConfigFault[] {
+  const line = reader.lines.get('media.rtpengine');
+  if (line === undefined || reader.lines.has('media.engine')) return [];
+  return [{
+    path: 'media.rtpengine', line,
+    message: 'stands in a file without media.engine, whose default is the embedded engine now: that takes the calls, with this interface and these ports. Write engine: rtpengine to go on with rtpengine',
+  }];
 }
 
 /** What is wrong, by the parser's code; its own sentences repeat parts of the file. */

@@ -8,7 +8,7 @@ import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from
 import { EmbeddedNode, type EmbeddedPlaces } from './node.js';
 
 /** A thread whose timer is late by so much on the average gets no new calls, in milliseconds: a receiver's jitter buffer still covers that. */
-const LATE_MS = 40;
+const LATE_MS = 60;
 
 export interface EmbeddedOptions extends EmbeddedPlaces {
   /** Threads that carry the packets. */

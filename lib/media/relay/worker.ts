@@ -32,6 +32,9 @@ export interface RelayWorkerData {
 /** The lateness told is an average over about so long, in milliseconds. */
 const LATENESS_OVER = 2000;
 
+/** One stall counts for no more than so many milliseconds of it: the machine stood still once, and threads that are late all the time are another matter. */
+const STALL_WEIGHT = 50;
+
 const NOTHING: RelayCounters = { meta: null, peers: {} };
 
 const port = parentPort;
@@ -90,7 +93,7 @@ function beat(now: number): void {
   lastTick = now;
   pulse[0] = (pulse[0] ?? 0) + 1;
   const late = pulse[1] ?? 0;
-  pulse[1] = late + (Math.max(0, gap - TICK_MS) - late) * (1 - Math.exp(-gap / LATENESS_OVER));
+  pulse[1] = late + (Math.max(0, gap - TICK_MS) - late) * (1 - Math.exp(-Math.min(gap, STALL_WEIGHT) / LATENESS_OVER));
 }
 
 const timer = setInterval(() => {

@@ -60,7 +60,7 @@ export async function openRecipe({ example, env, places: more, routes = [], over
   const cdrFile = join(dir, 'cdr.jsonl');
   const around: Overlay = {
     meta: { host: metaHost, port: metaPort, ca: certificates.ca, address: '127.0.0.1', sources: ['127.0.0.1/32'] },
-    media: { rtpengine: { program: engines.rtpengine, ports: await mediaPorts() } },
+    media: { engine: engines.media === 'rtpengine' ? 'rtpengine' : 'embedded', ports: await mediaPorts(), rtpengine: { program: engines.rtpengine } },
     http: { listen: '127.0.0.1:0' }, cdr: { file: cdrFile }, log: { level: 'debug' },
   };
   const written = parse(putHere(typeof example === 'string' ? await pageText(`config/examples/${example}`) : example.text, places)) as Overlay;
