@@ -63,7 +63,7 @@ const offeredType = (offer: string, name: string): number => Number(new RegExp(`
 const portOf = (sdp: string): number => Number(/m=audio (\d+)/.exec(sdp)?.[1]);
 
 for (const [what, profile, formats, own, voice] of [
-  ['PCMU as always, events 101', PCMU, ['0 PCMU/8000', '101 telephone-event/8000'], 0, g711],
+  ['PCMU as always, events 120', PCMU, ['0 PCMU/8000', '120 telephone-event/8000'], 0, g711],
   ['PCMU as always, events 127, in SRTP', { ...PCMU, srtp: 'sdes' }, ['0 PCMU/8000', '127 telephone-event/8000'], 0, g711],
   ['PCMU as 118, events 119', PCMU, ['118 PCMU/8000', '119 telephone-event/8000'], 0, g711],
   ['PCMA of several, events 100', all, ['8 PCMA/8000', '100 telephone-event/8000'], 8, g711],

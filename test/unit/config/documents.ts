@@ -19,6 +19,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'sip.scanners', ['friendly-scanner']);
   setAt(tree, 'sip.advertise', { meta: 'sbc.example.net', peers: '203.0.113.4' });
   setAt(tree, 'media.freeswitch', [{ host: '10.0.0.6', port: 8021, secret: '${ESL_SECRET}' }]);
+  setAt(tree, 'media.engine', 'rtpengine');
   setAt(tree, 'media.interface', { meta: '10.0.0.4!203.0.113.4', peers: '10.0.0.4' });
   setAt(tree, 'media.rtpengine.interface', { meta: '10.0.0.4!203.0.113.4', peers: '10.0.0.4' });
   setAt(tree, 'media.rtpengine.spawn', false);

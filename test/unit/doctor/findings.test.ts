@@ -103,7 +103,7 @@ t.test('engines', async (t) => {
   const server = await startSipServer({ listen: ['udp:127.0.0.1:0'], admin: { host: '127.0.0.1', port: 0, secret: 'right' } });
   t.teardown(() => server.close());
   const closed = await closedPort();
-  const drachtio = (port: number, secret: string): Promise<Findings> => examineEngines(configOf({ sip: { server: 'drachtio', drachtio: [{ port, secret }] }, media: { rtpengine: { spawn: false, control: ['127.0.0.1:1'] } } }))
+  const drachtio = (port: number, secret: string): Promise<Findings> => examineEngines(configOf({ sip: { server: 'drachtio', drachtio: [{ port, secret }] }, media: { engine: 'rtpengine', rtpengine: { spawn: false, control: ['127.0.0.1:1'] } } }))
     .then((all) => all.filter(({ check }) => check === 'drachtio'));
   t.same(troubles(await drachtio(server.admin.port, 'right')), []);
   one(t, await drachtio(server.admin.port, 'wrong'), /^fail .* refuses the secret → sip\.drachtio\[\]\.secret must be/);
@@ -128,11 +128,12 @@ t.test('engines', async (t) => {
   one(t, await freeswitch(await talker('hello', '')), /^fail .* is no event socket → /);
   one(t, await freeswitch(closed), /^fail .* does not answer: ECONNREFUSED → start FreeSWITCH/);
 
-  const rtpengine = (rtp: object): Promise<Findings> => examineEngines(configOf({ media: { rtpengine: rtp } }));
+  const rtpengine = (rtp: object): Promise<Findings> => examineEngines(configOf({ media: { engine: 'rtpengine', rtpengine: rtp } }));
   one(t, await rtpengine({ program: '/no/such/rtpengine', interface: { meta: '127.0.0.2', peers: '127.0.0.1' } }).then((all) => all.filter(({ text }) => !text.includes('towards Meta'))), /^fail \/no\/such\/rtpengine is not installed → apt-get install/);
   one(t, await rtpengine({ program: '/bin/false', interface: '127.0.0.1' }).then((all) => all.filter(({ text }) => !text.includes('towards Meta'))), /^fail \/bin\/false does not run: /);
   t.match(troubles(await rtpengine({ program: '/bin/true', interface: '127.0.0.1' })), [/^warn media towards Meta is on 127\.0\.0\.1 → right for trying out only/]);
   t.match(troubles(await rtpengine({ program: '/bin/true', interface: '192.0.2.77' })), [/^fail 192\.0\.2\.77 is no address of this machine → correct media\.rtpengine\.interface/]);
+  t.match(troubles(await examineEngines(configOf({ media: { interface: '192.0.2.77' } }))), [/^fail 192\.0\.2\.77 is no address of this machine → correct media\.interface/], 'our own engine needs no program, and an address of this machine');
   one(t, await rtpengine({ spawn: false, control: [`127.0.0.1:${closed}`] }), /^fail 127\.0\.0\.1:\d+ does not answer a ping → start rtpengine/);
 });
 
