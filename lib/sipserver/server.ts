@@ -88,15 +88,21 @@ export interface SipServer {
 
 const SILENT: Log = { info() { /* no log */ }, warn() { /* no log */ }, error() { /* no log */ }, debug() { /* no log */ } };
 
+/** What the options leave open, filled in. */
+function complete(o: SipServerOptions) {
+  return {
+    log: o.logger ?? SILENT, limits: withDefaults(o.limits ?? {}), timers: { ...DEFAULT_TIMERS, ...o.timers }, targets: lowerKeys(o.targets ?? {}),
+    scanners: o.scanners ?? SCANNERS, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
+    reserved: o.reserved ?? { hosts: [], networks: [] }, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
+  };
+}
+
 /**
  * Starts the server. Rejects when a listening address is malformed or taken, TLS is wanted without a certificate, or the certificate does not
  * load, with that address as `listen` of the error; then nothing stays open.
  */
 export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
-  const log = o.logger ?? SILENT;
-  const limits = withDefaults(o.limits ?? {});
-  const timers = { ...DEFAULT_TIMERS, ...o.timers };
-  const targets = lowerKeys(o.targets ?? {});
+  const { log, limits, timers, targets, scanners, orphanTime, followContacts, reserved, names, udpBytes } = complete(o);
   const advertised = o.advertise?.default;
   const { onMessage, allow, onRefused, onUnknown, onFlowGone } = o;
   const transports: Transports = new Transports({
@@ -115,14 +121,14 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
     },
   });
   const engine: Engine = new Engine({
-    secret: o.admin.secret, timers, log, guard: transports.guard, crowded: (is) => { transports.pause(is); }, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
-    policy: new Policy(o.scanners ?? SCANNERS, limits.dialogs),
+    secret: o.admin.secret, timers, log, guard: transports.guard, crowded: (is) => { transports.pause(is); }, orphanTime, followContacts,
+    policy: new Policy(scanners, limits.dialogs),
     hostports: () => ({
       advertised: transports.points.map((p) => `${p.protocol}/${advertised ?? hostPort(p.local)}`),
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
     }),
     connection: (id) => transports.connection(id), flowGone: (token) => { onFlowGone?.(token); },
-    isSelf: (hop) => isOurs(transports, hop), reserved: o.reserved ?? { hosts: [], networks: [] },
+    isSelf: (hop) => isOurs(transports, hop), reserved,
     isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });
   const layer: TransactionLayer = new TransactionLayer({
@@ -141,7 +147,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({
-      transports, layer, targets, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
+      transports, layer, targets, names, udpBytes,
       presence: new Presence(transports.points, advertised, targets),
     }));
     const bound = await listenAdmin(admin, o.admin.host, o.admin.port);

@@ -39,12 +39,9 @@ export interface NoWay { reason: string }
 
 /** Finds the hops of a URI. Each is tried after the one before has failed (RFC 3263 §4.3). */
 export async function resolve(uri: SipUri, o: ResolveOptions): Promise<Hop[] | NoWay> {
-  const secure = uri.scheme === 'sips';
   const named = uriParam(uri, 'transport')?.toLowerCase();
-  if (named !== undefined && named !== 'udp' && named !== 'tcp' && named !== 'tls') return { reason: 'requested protocol/transport not available' };
-  // RFC 3261 §26.2.2: sips over TCP means TLS.
-  const wanted: Protocol | undefined = secure ? 'tls' : named;
-  if (wanted !== undefined && !o.available.has(wanted)) return { reason: 'requested protocol/transport not available' };
+  const wanted = wantedProtocol(uri, named);
+  if (wanted === 'other' || (wanted !== undefined && !o.available.has(wanted))) return { reason: 'requested protocol/transport not available' };
   const host = (uriParam(uri, 'maddr') ?? uri.host).toLowerCase();
   const rule = o.targets[host];
   const literal = unbracketed(host);
@@ -61,6 +58,13 @@ export async function resolve(uri: SipUri, o: ResolveOptions): Promise<Hop[] | N
   if (found.length > 0) return await toHops(found, host, undefined, explicit, o);
   const protocol = wanted ?? first(o.available);
   return await toHops([{ protocol, name: host, port: defaultSipPort(protocol === 'tls') }], host, undefined, explicit, o);
+}
+
+/** The transport that a URI asks for by its scheme or by name; undefined where it leaves the choice. */
+function wantedProtocol(uri: SipUri, named: string | undefined): Protocol | 'other' | undefined {
+  if (named !== undefined && named !== 'udp' && named !== 'tcp' && named !== 'tls') return 'other';
+  // RFC 3261 §26.2.2: sips over TCP means TLS.
+  return uri.scheme === 'sips' ? 'tls' : named;
 }
 
 interface Place { protocol: Protocol; name: string; port: number }

@@ -22,17 +22,26 @@ const TAG = /^[\w.!%*+`'~=/:@-]+$/;
 
 /** The first fault of a request, with the status it is answered with; undefined when there is none. */
 export function checkRequest(m: SipMessage): Fault | undefined {
-  const common = checkCommon(m);
-  if (common !== undefined) return common;
+  return checkCommon(m) ?? checkMethod(m) ?? checkParties(m) ?? checkRequestUri(m) ?? checkAddresses(m) ?? checkNumbers(m);
+}
+
+function checkMethod(m: SipMessage): Fault | undefined {
   const cseq = parseCSeq(m.get('cseq') ?? '');
   if (cseq === undefined) return bad('CSeq');
   // RFC 4475 §3.1.2.17-18: start line and CSeq name different methods.
-  if (cseq.method !== m.method) return { status: 400, reason: 'CSeq Method Does Not Match' };
+  return cseq.method === m.method ? undefined : { status: 400, reason: 'CSeq Method Does Not Match' };
+}
+
+/** From and To name somebody. */
+function checkParties(m: SipMessage): Fault | undefined {
   const fromText = m.get('from') ?? '';
   const from = parseNameAddr(fromText) ?? parseNameAddr(closeQuote(fromText) ?? '');
   const to = parseNameAddr(m.get('to') ?? '');
   if (from === undefined || schemeOf(from.uri) === undefined) return bad('From');
-  if (to === undefined || schemeOf(to.uri) === undefined) return bad('To');
+  return to === undefined || schemeOf(to.uri) === undefined ? bad('To') : undefined;
+}
+
+function checkRequestUri(m: SipMessage): Fault | undefined {
   const scheme = schemeOf(m.uri);
   // RFC 3261 §25.1: a URI is of ASCII; everything else is escaped.
   if (scheme === undefined || /[\x80-\xff]/.test(m.uri)) return bad('Request-URI');
@@ -40,8 +49,13 @@ export function checkRequest(m: SipMessage): Fault | undefined {
   if (scheme === 'sip' || scheme === 'sips') {
     // RFC 3261 §19.1.1, RFC 4475 §3.1.2.11: headers are not allowed in a Request-URI.
     const uri = parseUri(m.uri);
-    if (uri === undefined || uri.headers !== '') return bad('Request-URI');
-  } else if (scheme !== 'tel') return { status: 416, reason: 'Unsupported URI Scheme' };
+    return uri === undefined || uri.headers !== '' ? bad('Request-URI') : undefined;
+  }
+  return scheme === 'tel' ? undefined : { status: 416, reason: 'Unsupported URI Scheme' };
+}
+
+/** Every element of a header that we route by can be read. */
+function checkAddresses(m: SipMessage): Fault | undefined {
   for (const key of ADDRESSES) {
     if (!m.has(key)) continue;
     for (const line of m.lines(key)) if (hasEmptyPart(line)) return bad(key);
@@ -51,13 +65,17 @@ export function checkRequest(m: SipMessage): Fault | undefined {
       if (address === undefined || schemeOf(address.uri) === undefined) return bad(key);
     }
   }
+  return undefined;
+}
+
+/** Counts and times are within their ranges. */
+function checkNumbers(m: SipMessage): Fault | undefined {
   const hops = m.get('max-forwards');
   // RFC 3261 §20.22, RFC 4475 §3.1.2.4: 0 to 255.
   if (hops !== undefined && toNumber(hops, 255) === undefined) return bad('Max-Forwards');
   const expires = m.get('expires');
   // RFC 4475 §3.1.2.4: larger than 2**32-1 is no delta-seconds.
-  if (expires !== undefined && toNumber(expires, 4294967295) === undefined) return bad('Expires');
-  return undefined;
+  return expires !== undefined && toNumber(expires, 4294967295) === undefined ? bad('Expires') : undefined;
 }
 
 /** The first fault of a response (which is then dropped); undefined when there is none. */

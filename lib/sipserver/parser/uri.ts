@@ -27,10 +27,7 @@ export function parseUri(text: string): SipUri | undefined {
   if (colon < 3 || colon > 4) return undefined;
   const scheme = text.slice(0, colon).toLowerCase();
   if (scheme !== 'sip' && scheme !== 'sips') return undefined;
-  for (let i = colon + 1; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c <= 32 || c === 34 || c === 60 || c === 62 || c === 127) return undefined;
-  }
+  if (hasForbidden(text, colon + 1)) return undefined;
   let rest = colon + 1;
   let user: string | undefined;
   let password: string | undefined;
@@ -54,6 +51,15 @@ export function parseUri(text: string): SipUri | undefined {
     params: q < 0 ? text.slice(end) : text.slice(end, q),
     headers: q < 0 ? '' : text.slice(q),
   };
+}
+
+/** Whether a space, a control character, a quote or an angle bracket stands in the text from there on (RFC 3261 §25.1). */
+function hasForbidden(text: string, from: number): boolean {
+  for (let i = from; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c <= 32 || c === 34 || c === 60 || c === 62 || c === 127) return true;
+  }
+  return false;
 }
 
 /** Host and optional port of `host`, `host:port`, `[v6]`, `[v6]:port`; undefined when it is neither. Host comes in lower case. */

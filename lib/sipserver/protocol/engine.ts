@@ -18,7 +18,7 @@ import type { Policy } from './policy.js';
 import { CLIENT_GONE } from './outgoing.js';
 import { parseProxyRequest, Proxying } from './proxying.js';
 import { refreshSession, SessionTimer } from './refresh.js';
-import { Session } from './session.js';
+import { Order, Session } from './session.js';
 import type { SessionOwner } from './session.js';
 import { Sessions } from './sessions.js';
 import { Targets } from './targets.js';
@@ -227,7 +227,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
       case 'proxy': {
         const wanted = parseProxyRequest(tokens);
         if (wanted === undefined) session.reply(id, 'NO', 'Invalid proxy request: not enough information provided');
-        else this.network.spawn(this.proxying.proxy(session, id, this.uas.find(tokens[2] ?? ''), tokens[2] ?? '', wanted, message));
+        else this.network.spawn(this.proxying.proxy(new Order(session, id), this.uas.find(tokens[2] ?? ''), tokens[2] ?? '', wanted, message));
         break;
       }
       default:
@@ -238,18 +238,19 @@ export class Engine implements TransactionUser, SessionOwner, Context {
 
   private sip(session: Session, id: string, tokens: readonly string[], message: SipMessage | undefined): void {
     const [, , transactionId = '', dialogId = '', route = ''] = tokens;
-    if (message === undefined) session.reply(id, 'NOK', 'invalid or missing method supplied on start line');
+    const order = new Order(session, id);
+    if (message === undefined) order.refuse('invalid or missing method supplied on start line');
     else if (!message.isRequest) {
       if (transactionId === '') session.reply(id, 'NO', 'transaction id missing');
-      else this.answers.answer(session, id, this.uas.find(transactionId), message);
-    } else if (dialogId !== '') this.network.spawn(this.uac.sendInside(session, id, this.legs.named(dialogId), message));
+      else this.answers.answer(order, this.uas.find(transactionId), message);
+    } else if (dialogId !== '') this.network.spawn(this.uac.sendInside(order, this.legs.named(dialogId), message));
     else if (transactionId !== '') {
-      if (message.method === 'CANCEL') this.uac.cancel(session, id, transactionId, message);
-      else session.reply(id, 'NOK', 'only CANCEL is sent within a transaction');
+      if (message.method === 'CANCEL') this.uac.cancel(order, transactionId, message);
+      else order.refuse('only CANCEL is sent within a transaction');
     } else {
       const leg = this.legs.ofClient(message.get('call-id') ?? '', tagOf(message.get('from') ?? '') ?? '');
-      if (leg !== undefined) this.network.spawn(this.uac.sendInside(session, id, leg, message));
-      else this.network.spawn(this.uac.sendOutside(session, id, message, route));
+      if (leg !== undefined) this.network.spawn(this.uac.sendInside(order, leg, message));
+      else this.network.spawn(this.uac.sendOutside(order, message, route));
     }
   }
 

@@ -70,26 +70,12 @@ export class Outgoing implements DeliveryUser {
     // RFC 3261 §12.1.2: a 2xx without a tag makes a dialog whose remote tag is null.
     const tag = tagOf(response.get('to') ?? '') ?? (response.status >= 200 ? '' : undefined);
     if (tag === undefined) return undefined;
-    let leg = this.forks.get(tag);
-    if (leg === undefined) {
-      if (this.forks.size >= MOST_FORKS && !this.giveWay(response)) return undefined;
-      leg = new Leg({ role: 'uac', request: this.request, response, localContact: this.contact }, this.session);
-      const by = this.delivery?.by;
-      // RFC 5626 §5.3: a peer called by its flow is not reached in any other way later.
-      leg.nat = by?.from !== undefined && !response.has('record-route') ? by : flow === undefined ? undefined : calleeBehindNat(response, flow);
-      leg.own = flow === undefined || flow.protocol === 'udp' ? undefined : flow;
-      leg.invitedBy = by === undefined || by.protocol === 'udp' || by.connection !== undefined ? undefined : by;
-      leg.heard = flow === undefined ? undefined : hopOf(flow);
-      leg.calledBy = parseUri(this.request.uri)?.host ?? '';
-      leg.inviteSeq = leg.localSeq;
-      leg.reliable = this.reliable;
-      leg.minSE = Math.max(leg.minSE, minSE(this.request) ?? 0);
-      leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
-      if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
-      leg.inviteOut = this.method === 'INVITE' ? this.delivery : undefined;
-      this.forks.set(tag, leg);
-      this.owner.context.legs.add(leg);
-    }
+    const known = this.forks.get(tag);
+    if (known !== undefined) return known;
+    if (this.forks.size >= MOST_FORKS && !this.giveWay(response)) return undefined;
+    const leg = this.newFork(response, flow);
+    this.forks.set(tag, leg);
+    this.owner.context.legs.add(leg);
     return leg;
   }
 
@@ -149,47 +135,78 @@ export class Outgoing implements DeliveryUser {
     return false;
   }
 
+  private newFork(response: SipMessage, flow: Flow | undefined): Leg {
+    const leg = new Leg({ role: 'uac', request: this.request, response, localContact: this.contact }, this.session);
+    this.leadBack(leg, response, flow);
+    leg.calledBy = parseUri(this.request.uri)?.host ?? '';
+    leg.inviteSeq = leg.localSeq;
+    leg.reliable = this.reliable;
+    leg.minSE = Math.max(leg.minSE, minSE(this.request) ?? 0);
+    leg.inviteAuth = this.request.headers.filter((h) => h.key === 'authorization' || h.key === 'proxy-authorization');
+    if (this.request.body !== '') leg.localBody = { type: this.request.get('content-type') ?? 'application/sdp', text: this.request.body };
+    leg.inviteOut = this.method === 'INVITE' ? this.delivery : undefined;
+    return leg;
+  }
+
+  /** How requests in the dialog get to the far end (`Uac.hopsOf`). */
+  private leadBack(leg: Leg, response: SipMessage, flow: Flow | undefined): void {
+    const by = this.delivery?.by;
+    // RFC 5626 §5.3: a peer called by its flow is not reached in any other way later.
+    leg.nat = by?.from !== undefined && !response.has('record-route') ? by : flow === undefined ? undefined : calleeBehindNat(response, flow);
+    leg.own = flow === undefined || flow.protocol === 'udp' ? undefined : flow;
+    leg.invitedBy = by === undefined || by.protocol === 'udp' || by.connection !== undefined ? undefined : by;
+    leg.heard = flow === undefined ? undefined : hopOf(flow);
+  }
+
+  /** A response to a request outside any dialog that makes dialogs. */
   private beginning(response: SipMessage, flow: Flow): void {
     const { status } = response;
-    const { cdr, legs } = this.owner.context;
     const leg = status < 300 ? this.fork(response, flow) : undefined;
-    if (status < 200) {
-      // One fork too many: RFC 3261 §12.1 has no provisional response with a tag outside a dialog.
-      if (leg === undefined && tagOf(response.get('to') ?? '') !== undefined) return;
-      if (leg !== undefined && !inOrder(leg, response)) return;
-      leg?.refresh(response);
+    if (status < 200) this.beginsEarly(leg, response, flow);
+    else if (status < 300 && leg !== undefined) this.begins(leg, response, flow);
+    else if (this.winner === undefined) {
       this.tell(response, flow, this.dialogId());
-    } else if (status < 300 && leg !== undefined) {
-      if (leg.ack !== undefined) {
-        this.owner.acknowledgeAgain(leg, flow);
-        return;
-      }
-      if (this.winner === leg) return;
-      if (this.winner !== undefined) {
-        leg.confirm(response);
-        this.owner.discard(leg, 'another fork has answered');
-        return;
-      }
-      this.winner = leg;
-      leg.confirm(response);
-      leg.byeAfterAck = this.cancelled && this.method === 'INVITE';
-      legs.add(leg);
-      if (this.method === 'INVITE') {
-        leg.inviteOut = undefined;
-        agreedByUac(this.owner.context, leg, response);
-        cdr.start('network', 'uac', response);
-      }
-      for (const other of this.forks.values()) if (other !== leg && !other.confirmed) other.session = undefined;
-      leg.owesAck = this.method === 'INVITE';
-      // The client has gone, and its CANCEL came too late. A subscription that is not known any more ends by itself (RFC 6665 §4.1.3).
-      if (this.session.closed && leg.owesAck) this.owner.discard(leg, CLIENT_GONE);
-      else if (this.session.closed) this.owner.context.forget(leg);
-      else this.tell(response, flow, leg.id);
-    } else {
-      if (this.winner !== undefined) return;
-      this.tell(response, flow, this.dialogId());
-      if (this.method === 'INVITE') cdr.stop('network', status === 487 ? 'call-canceled' : 'call-rejected', response);
+      if (this.method === 'INVITE') this.owner.context.cdr.stop('network', status === 487 ? 'call-canceled' : 'call-rejected', response);
     }
+  }
+
+  private beginsEarly(leg: Leg | undefined, response: SipMessage, flow: Flow): void {
+    // One fork too many: RFC 3261 §12.1 has no provisional response with a tag outside a dialog.
+    if (leg === undefined && tagOf(response.get('to') ?? '') !== undefined) return;
+    if (leg !== undefined && !inOrder(leg, response)) return;
+    leg?.refresh(response);
+    this.tell(response, flow, this.dialogId());
+  }
+
+  /** A 2xx: the first fork that answers is the client's; RFC 3261 §13.2.2.4: every other is acknowledged and ended, and one that comes again is acknowledged again. */
+  private begins(leg: Leg, response: SipMessage, flow: Flow): void {
+    if (leg.ack !== undefined) {
+      this.owner.acknowledgeAgain(leg, flow);
+      return;
+    }
+    if (this.winner === leg) return;
+    if (this.winner !== undefined) {
+      leg.confirm(response);
+      this.owner.discard(leg, 'another fork has answered');
+      return;
+    }
+    const { context } = this.owner;
+    const invite = this.method === 'INVITE';
+    this.winner = leg;
+    leg.confirm(response);
+    leg.byeAfterAck = this.cancelled && invite;
+    context.legs.add(leg);
+    if (invite) {
+      leg.inviteOut = undefined;
+      agreedByUac(context, leg, response);
+      context.cdr.start('network', 'uac', response);
+    }
+    for (const other of this.forks.values()) if (other !== leg && !other.confirmed) other.session = undefined;
+    leg.owesAck = invite;
+    // The client has gone, and its CANCEL came too late. A subscription that is not known any more ends by itself (RFC 6665 §4.1.3).
+    if (this.session.closed && leg.owesAck) this.owner.discard(leg, CLIENT_GONE);
+    else if (this.session.closed) context.forget(leg);
+    else this.tell(response, flow, leg.id);
   }
 
   private inside(leg: Leg, response: SipMessage, flow: Flow): void {
@@ -197,7 +214,7 @@ export class Outgoing implements DeliveryUser {
     if (status >= 200 && status < 300) {
       if (this.method === 'INVITE') {
         if (leg.ack !== undefined && leg.ack.seq === leg.inviteSeq) {
-            this.owner.acknowledgeAgain(leg, flow);
+          this.owner.acknowledgeAgain(leg, flow);
           return;
         }
         if (this.winner === leg) return;

@@ -10,7 +10,7 @@ import type { ServerTransaction } from '../transaction/index.js';
 import type { Context } from './context.js';
 import { usable } from './headers.js';
 import type { Incoming } from './incoming.js';
-import type { Session } from './session.js';
+import type { Order } from './session.js';
 import { clientText, flowMeta, metaOf } from './wire.js';
 
 /** drachtio's `proxy|txn|remainInDialog|fullResponse|followRedirects|simultaneous|provisional|final|destination…`. */
@@ -45,16 +45,16 @@ export class Proxying {
   }
 
   /** A client has its request proxied. */
-  async proxy(session: Session, msgId: string, incoming: Incoming | undefined, transactionId: string, wanted: ProxyRequest, given: SipMessage | undefined): Promise<void> {
+  async proxy(order: Order, incoming: Incoming | undefined, transactionId: string, wanted: ProxyRequest, given: SipMessage | undefined): Promise<void> {
     if (incoming === undefined || incoming.ended) {
-      session.reply(msgId, 'NOK', `Unknown transaction id: ${transactionId}`);
+      order.refuse(`Unknown transaction id: ${transactionId}`);
       return;
     }
     const tx = incoming.release();
     const { request } = tx;
     const hops = nextHops(request);
     if (hops === undefined) {
-      session.reply(msgId, 'NOK', 'Rejected with 483 Too Many Hops due to Max-Forwards value of 0');
+      order.refuse('Rejected with 483 Too Many Hops due to Max-Forwards value of 0');
       this.refuse(tx, 483);
       return;
     }
@@ -63,11 +63,11 @@ export class Proxying {
     const targets: Target[] = [];
     for (const destination of wanted.destinations) targets.push(await target(destination));
     if (targets.length === 0) {
-      session.reply(msgId, 'NOK', 'error proxying request to ');
+      order.refuse('error proxying request to ');
       this.refuse(tx, 500);
       return;
     }
-    if (!wanted.fullResponse) session.reply(msgId, 'OK', 'done');
+    if (!wanted.fullResponse) order.done('done');
     const invite = request.method === 'INVITE';
     if (invite) this.context.cdr.attempt('application', request);
     const proxy = new Proxy(tx, targets, {
@@ -76,12 +76,12 @@ export class Proxying {
       answered: (response, flow) => {
         const text = clientText(response);
         const meta = flow === undefined ? metaOf('network', text.length, 'unknown', '', 0) : flowMeta('network', text.length, flow);
-        if (wanted.fullResponse) session.reply(msgId, 'OK', `${meta}|||continue\r\n${text}`);
+        if (wanted.fullResponse) order.done(`${meta}|||continue\r\n${text}`);
         if (invite) this.count(response, 'network');
       },
       done: (response) => {
         this.running.delete(proxy);
-        if (wanted.fullResponse) session.reply(msgId, 'OK', 'done');
+        if (wanted.fullResponse) order.done('done');
         if (invite && response !== undefined) this.count(response, 'application');
       },
     });

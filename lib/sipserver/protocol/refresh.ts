@@ -102,7 +102,7 @@ export function refreshSession(context: Context, sender: Sender, leg: Leg, timer
   if (method === 'INVITE' && leg.localBody !== undefined) request.setBody(leg.localBody.text, leg.localBody.type);
   context.network.spawn(sender.hopsOf(leg, request).then((hops) => {
     const delivery = new Delivery(context.network, request, hops, {
-      response: (response) => { refreshed(context, sender, leg, timer, request, response); },
+      response: (response) => { refreshed({ context, sender, leg, timer }, method, response); },
       failed: () => { lost(context, leg, delivery); },
       settled: () => { if (leg.inviteOut === delivery) leg.inviteOut = undefined; },
     });
@@ -114,13 +114,15 @@ export function refreshSession(context: Context, sender: Sender, leg: Leg, timer
   }));
 }
 
-function refreshed(context: Context, sender: Sender, leg: Leg, timer: SessionTimer,
-  request: SipMessage, response: SipMessage): void {
+/** A refresh of ours on its way. */
+interface Refresh { readonly context: Context; readonly sender: Sender; readonly leg: Leg; readonly timer: SessionTimer }
+
+function refreshed({ context, sender, leg, timer }: Refresh, method: 'INVITE' | 'UPDATE', response: SipMessage): void {
   const { status } = response;
   if (status < 200 || leg.ended) return;
   leg.inviteOut = undefined;
   if (status < 300) {
-    if (request.method === 'INVITE') context.network.spawn(sender.acknowledge(leg, leg.createRequest('ACK', [], leg.inviteSeq)));
+    if (method === 'INVITE') context.network.spawn(sender.acknowledge(leg, leg.createRequest('ACK', [], leg.inviteSeq)));
     agreedByUac(context, leg, response);
   } else if (status === 422 && (minSE(response) ?? 0) > timer.seconds) {
     // §7.3: a longer interval is wanted.

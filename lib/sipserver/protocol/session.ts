@@ -120,3 +120,18 @@ export class Session {
     this.owner.sessionClosed(this);
   }
 }
+
+/** A message of a client's, which waits for what came of it. */
+export class Order {
+  constructor(readonly session: Session, private readonly id: string) {}
+
+  /** Carried out. `rest` is everything behind OK. */
+  done(rest: string): void {
+    this.session.reply(this.id, 'OK', rest);
+  }
+
+  /** Not carried out, and why, in drachtio's words. */
+  refuse(why: string): void {
+    this.session.reply(this.id, 'NOK', why);
+  }
+}

@@ -134,22 +134,7 @@ export class Uas implements IncomingOwner {
   private inside(tx: ServerTransaction, leg: Leg): void {
     const { request } = tx;
     const { method } = request;
-    const seq = parseCSeq(request.get('cseq') ?? '')?.seq ?? 0;
-    if (leg.remoteSeq !== undefined && seq < leg.remoteSeq) {
-      this.refuse(tx, 500, 'CSeq Out Of Order');
-      return;
-    }
-    leg.remoteSeq = seq;
-    if (tx.flow.protocol !== 'udp' && (leg.own === undefined || leg.own.closed || leg.own.remote.address === tx.flow.remote.address)) leg.own = tx.flow;
-    if ((method === 'INVITE' || method === 'UPDATE') && this.glare(tx, leg)) return;
-    if (method === 'PRACK' && leg.inviteIn?.acknowledges(request) !== true) {
-      this.refuse(tx, 481, 'Call/Transaction Does Not Exist');
-      return;
-    }
-    if (tooShort(request, leg.timer !== undefined)) {
-      this.refuse(tx, 422, 'Session Interval Too Small', [['Min-SE', String(MIN_SE)]]);
-      return;
-    }
+    if (!this.inSequence(tx, leg) || this.glare(tx, leg) || this.objects(tx, leg)) return;
     const session = leg.session?.closed === false ? leg.session : this.context.sessions.pick(leg.method);
     leg.session = session;
     const ends = method === 'BYE' || (leg.method === 'SUBSCRIBE' && method === 'NOTIFY' && terminated(request));
@@ -170,9 +155,35 @@ export class Uas implements IncomingOwner {
     incoming.deliver();
   }
 
+  /** RFC 3261 §12.2.2: it is behind what came before; then the dialog is reached by the connection it came by. */
+  private inSequence(tx: ServerTransaction, leg: Leg): boolean {
+    const seq = parseCSeq(tx.request.get('cseq') ?? '')?.seq ?? 0;
+    if (leg.remoteSeq !== undefined && seq < leg.remoteSeq) {
+      this.refuse(tx, 500, 'CSeq Out Of Order');
+      return false;
+    }
+    leg.remoteSeq = seq;
+    if (tx.flow.protocol !== 'udp' && (leg.own === undefined || leg.own.closed || leg.own.remote.address === tx.flow.remote.address)) leg.own = tx.flow;
+    return true;
+  }
+
+  /** RFC 3262 §3: a PRACK is of a response that waits for it. RFC 4028 §5: a session interval is not too short. */
+  private objects(tx: ServerTransaction, leg: Leg): boolean {
+    if (tx.request.method === 'PRACK' && leg.inviteIn?.acknowledges(tx.request) !== true) {
+      this.refuse(tx, 481, 'Call/Transaction Does Not Exist');
+      return true;
+    }
+    if (tooShort(tx.request, leg.timer !== undefined)) {
+      this.refuse(tx, 422, 'Session Interval Too Small', [['Min-SE', String(MIN_SE)]]);
+      return true;
+    }
+    return false;
+  }
+
   /** RFC 3261 §14.2, RFC 3311 §5.2: one INVITE, and one UPDATE, at a time. */
   private glare(tx: ServerTransaction, leg: Leg): boolean {
     const update = tx.request.method === 'UPDATE';
+    if (!update && tx.request.method !== 'INVITE') return false;
     if (update ? leg.updateOut !== undefined : leg.inviteOut !== undefined) {
       this.refuse(tx, 491, 'Request Pending');
       return true;

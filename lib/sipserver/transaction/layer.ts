@@ -146,7 +146,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   open(request: SipMessage, flow: Flow, guest: boolean): ServerTransaction | undefined {
     const reply = this.replyTo(request, flow);
     if (reply === undefined) return undefined;
-    const tx = new ServerTransaction(serverKey(request, request.method), request, flow, reply, this, guest);
+    const tx = new ServerTransaction(request, flow, reply, this, guest);
     this.servers.set(tx.key, tx);
     if (!guest) {
       this.callIds.add(request.get('call-id') ?? '');

@@ -2,6 +2,7 @@
 import { isKnown } from '../transport/index.js';
 import type { Flow, FlowUser, Guard } from '../transport/index.js';
 import { SipMessage, tagOf } from '../parser/index.js';
+import { serverKey } from './keys.js';
 import { lifetime } from './timers.js';
 import type { Timers } from './timers.js';
 
@@ -30,6 +31,8 @@ export class ServerTransaction implements FlowUser {
   state: State = 'trying';
   /** Last status sent; 0 before any. */
   status = 0;
+  /** RFC 3261 §17.2.3: what else belongs to it. */
+  readonly key: string;
   readonly invite: boolean;
   /** When it began, ms. */
   readonly since = Date.now();
@@ -42,9 +45,8 @@ export class ServerTransaction implements FlowUser {
   private interval = 0;
 
   /** `guest`: of somebody nobody knows. It gets one final response, is not repeated and not kept; unless it is adopted before that. */
-  constructor(
-    readonly key: string, readonly request: SipMessage, readonly flow: Flow, reply: Flow, private readonly owner: ServerOwner, public guest = false,
-  ) {
+  constructor(readonly request: SipMessage, readonly flow: Flow, reply: Flow, private readonly owner: ServerOwner, public guest = false) {
+    this.key = serverKey(request, request.method);
     this.invite = request.method === 'INVITE';
     this.reply = reply;
     reply.addUser(this);

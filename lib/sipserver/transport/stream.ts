@@ -26,7 +26,15 @@ export interface StreamOwner {
   streamClosed(flow: StreamFlow, error: Error | undefined): void;
 }
 
+/** What is known of a connection when it is there; see `Flow`. */
+export type Connection = Pick<Flow, 'id' | 'protocol' | 'accepted' | 'remote' | 'verifiedHost'>;
+
 export class StreamFlow implements Flow {
+  readonly id: number;
+  readonly protocol: Protocol;
+  readonly accepted: boolean;
+  readonly remote: Address;
+  readonly verifiedHost: string | undefined;
   readonly local: Address;
   closed = false;
   used = false;
@@ -46,13 +54,14 @@ export class StreamFlow implements Flow {
   private readonly framer: StreamFramer;
   private failure: Error | undefined;
 
-  constructor(
-    readonly id: number, readonly protocol: Protocol, readonly accepted: boolean,
-    private readonly socket: Socket, private readonly owner: StreamOwner, readonly remote: Address,
-    readonly verifiedHost: string | undefined, now: number,
-  ) {
+  constructor(private readonly socket: Socket, private readonly owner: StreamOwner, { id, protocol, accepted, remote, verifiedHost }: Connection) {
+    this.id = id;
+    this.protocol = protocol;
+    this.accepted = accepted;
+    this.remote = remote;
+    this.verifiedHost = verifiedHost;
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
-    this.lastActivity = this.lastHeard = this.openedAt = this.lastProved = now;
+    this.lastActivity = this.lastHeard = this.openedAt = this.lastProved = Date.now();
     this.traced = !accepted;
     this.framer = new StreamFramer(owner.limits.messageBytes);
     socket.setNoDelay(true);

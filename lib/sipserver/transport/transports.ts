@@ -51,7 +51,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.gate = new StrangerGate(this.limits, this.counters, (place) => this.sources.acquainted(place, Date.now()), (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
     this.pool = new ConnectionPool(this.limits, this.counters, (socket, target) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
-      const flow = new StreamFlow(this.nextFlowId(), target.protocol, false, socket, this, remote, target.protocol === 'tls' ? target.host : undefined, Date.now());
+      const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol: target.protocol, accepted: false, remote, verifiedHost: target.protocol === 'tls' ? target.host : undefined });
       this.streams.set(flow.id, flow);
       return flow;
     });
@@ -257,7 +257,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   private take(protocol: Protocol, socket: Socket, remote: Address, place: Place): void {
-    const flow = new StreamFlow(this.nextFlowId(), protocol, true, socket, this, remote, undefined, Date.now());
+    const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol, accepted: true, remote, verifiedHost: undefined });
     this.streams.set(flow.id, flow);
     this.theirs.add(flow, place);
     if (!place.known) this.gate.opened(flow);

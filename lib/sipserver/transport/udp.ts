@@ -28,6 +28,7 @@ const MOST_CONNECTED = 500;
 const CONNECTED_IDLE = 60_000;
 
 export class UdpFlow implements Flow {
+  readonly id: number;
   readonly protocol = 'udp' as const;
   readonly accepted = true;
   readonly verifiedHost = undefined;
@@ -36,8 +37,9 @@ export class UdpFlow implements Flow {
   private users: Set<FlowUser> | undefined;
 
   /** `socket` is connected to `remote` when `connected` says so. */
-  constructor(readonly id: number, private readonly point: UdpPoint, private readonly socket: Socket, readonly connected: boolean,
-    readonly local: Address, readonly remote: Address) {}
+  constructor(private readonly point: UdpPoint, private readonly socket: Socket, readonly connected: boolean, readonly local: Address, readonly remote: Address) {
+    this.id = point.nextFlowId();
+  }
 
   get closed(): boolean {
     return this.point.closed;
@@ -105,9 +107,13 @@ export class UdpPoint {
     return new UdpPoint(socket, { address: plainAddress(socket.address().address), port: taken }, owner);
   }
 
+  nextFlowId(): number {
+    return this.owner.nextFlowId();
+  }
+
   /** A flow to a peer over the point's own socket. */
   flowTo(remote: Address): UdpFlow {
-    return new UdpFlow(this.owner.nextFlowId(), this, this.socket, false, this.local, remote);
+    return new UdpFlow(this, this.socket, false, this.local, remote);
   }
 
   /** A flow to a peer that learns of ICMP errors. The same one for the same peer, as long as it is used. */
@@ -194,7 +200,7 @@ export class UdpPoint {
       this.peers.delete(key);
       return this.flowTo(remote);
     }
-    const flow = new UdpFlow(this.owner.nextFlowId(), this, socket, true, { address: plainAddress(socket.address().address), port: this.local.port }, remote);
+    const flow = new UdpFlow(this, socket, true, { address: plainAddress(socket.address().address), port: this.local.port }, remote);
     this.hear(socket);
     // ICMP: port, host or network unreachable.
     socket.on('error', this.owner.guard.wrap('ICMP error', (error) => { flow.failed(error); }));

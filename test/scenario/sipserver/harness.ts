@@ -44,6 +44,7 @@ export interface TestSrf extends EventEmitter {
   invite(handler: Handler): void;
   use(method: string, handler: Handler): void;
   request(options: { uri: string; method: string; proxy?: string } & Opts, callback: (error: unknown, req: SrfRequest) => void): void;
+  createUAS(req: SrfRequest, res: SrfResponse, options: { localSdp?: string }, callback: (error: Error | null, dialog?: SrfDialog) => void): void;
   createUAS(req: SrfRequest, res: SrfResponse, options: { localSdp?: string; headers?: Record<string, string> }): Promise<SrfDialog>;
   createUAC(uri: string, options: object, callbacks?: { cbRequest?: (error: unknown, req: SrfRequest) => void; cbProvisional?: (res: SrfMessage) => void }): Promise<SrfDialog>;
 }
