@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import type { Config } from '../config/types.js';
-import { askUdp } from './ask.js';
+import { NgClient } from '../media/rtpengine/ngClient.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
 import { tryBind } from './network.js';
@@ -104,9 +103,20 @@ async function examineMediaPorts(part: 'media' | 'rtpengine', { interface: { met
 }
 
 async function examineControl(address: string): Promise<Findings> {
-  const cookie = randomBytes(6).toString('hex');
   const at = splitHostPort(address);
-  const answer = at === null || at.port === null ? null : await askUdp(at.host, at.port, () => `${cookie} d7:command4:pinge`, timeoutMs);
-  return [answer?.startsWith(cookie) === true && answer.includes('pong') ? ok('rtpengine', `${address} answers`)
+  const answers = at !== null && at.port !== null && await pings(at.host, at.port);
+  return [answers ? ok('rtpengine', `${address} answers`)
     : fail('rtpengine', `${address} does not answer a ping`, 'start rtpengine with --listen-ng there, or correct media.rtpengine.control')];
+}
+
+async function pings(host: string, port: number): Promise<boolean> {
+  const client = new NgClient(host, port);
+  try {
+    await client.request('ping', {}, timeoutMs);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    client.close();
+  }
 }

@@ -135,6 +135,15 @@ t.test('engines', async (t) => {
   t.match(troubles(await rtpengine({ program: '/bin/true', interface: '192.0.2.77' })), [/^fail 192\.0\.2\.77 is no address of this machine → correct media\.rtpengine\.interface/]);
   t.match(troubles(await examineEngines(configOf({ media: { interface: '192.0.2.77' } }))), [/^fail 192\.0\.2\.77 is no address of this machine → correct media\.interface/], 'our own engine needs no program, and an address of this machine');
   one(t, await rtpengine({ spawn: false, control: [`127.0.0.1:${closed}`] }), /^fail 127\.0\.0\.1:\d+ does not answer a ping → start rtpengine/);
+  const engine = async (answer: string): Promise<Findings> => {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    t.teardown(() => socket.close());
+    socket.on('message', (asked, { port }) => socket.send(`${asked.toString('latin1').split(' ')[0]} ${answer}`, port, '127.0.0.1'));
+    return rtpengine({ spawn: false, control: [`127.0.0.1:${socket.address().port}`] });
+  };
+  t.match(await engine('d6:result4:ponge'), [{ level: 'ok', text: /^127\.0\.0\.1:\d+ answers$/ }]);
+  one(t, await engine('d6:result5:errore'), /^fail 127\.0\.0\.1:\d+ does not answer a ping/);
 });
 
 t.test('peers', async (t) => {
