@@ -9,22 +9,19 @@ import type { CallRecord } from '../call/record.js';
 import { CallRouter } from '../call/router.js';
 import { UnansweredCalls } from '../call/unanswered.js';
 import { ended } from '../call/termination.js';
-import type { Config } from '../config/types.js';
 import type { MediaEngine } from '../media/types.js';
 import type { LineWriter } from '../observe/lineWriter.js';
-import type { Logger } from '../observe/logger.js';
 import { Metrics } from '../observe/metrics.js';
 import { keepAlive } from '../registrar/keepAlive.js';
 import { HealthMonitor } from '../routing/healthMonitor.js';
 import { DigestServer } from '../sip/digestServer.js';
 import { RateWindows } from '../state/index.js';
-import type { Guard } from '../util/guard.js';
 import type { CertificateWatch } from './certificate.js';
 import { metaContactHost, metaProxy } from './embedded.js';
 import { judgeMediaPlaces } from './places.js';
 import { nonceLifetimeMs, strangerKnocked, type Sip } from './sip.js';
+import type { Start } from './start.js';
 import type { State } from './state.js';
-import type { Undo } from './undo.js';
 
 const sipConnectTimeoutMs = 10_000;
 
@@ -37,12 +34,9 @@ export interface Calls {
 
 /** What `openCalls` is given beside the state and the SIP servers. */
 export interface CallParts {
-  readonly version: string;
   readonly media: MediaEngine;
   readonly certificate: CertificateWatch;
-  /** Takes what a message, an event or a timer makes somebody throw. */
-  readonly faults: Guard;
-  /** How many it has taken. */
+  /** Faults of ours so far: what `Start.faults` has taken and what others have. */
   readonly caught: () => number;
 }
 
@@ -50,18 +44,17 @@ export interface CallParts {
  * The last step: everything that takes calls; then the SIP servers are connected, and they come.
  * @throws WabError SIP_UNAVAILABLE
  */
-export async function openCalls(config: Config, state: State, sip: Sip, parts: CallParts, log: Logger, undo: Undo): Promise<Calls> {
+export async function openCalls({ config, version, log, faults, undo }: Start, state: State, sip: Sip, { media, certificate, caught }: CallParts): Promise<Calls> {
   const { files, table, dialogs, guard, history, userNames } = state;
   const { connections, embedded, registrar, authenticator } = sip;
-  const { media, faults } = parts;
   const health = new HealthMonitor({
     peers: () => state.rules.config.peers, ask: (uri, timeout) => sip.ask(uri, null, {}, timeout), moved: (peer) => askAbout(dialogs, peer, log),
     log: log.child({ part: 'health' }), now: Date.now,
   });
   undo.push(() => health.close());
   const metrics = new Metrics({
-    version: parts.version, liveCalls: () => table.size, certificateExpires: () => parts.certificate.expiresIn(),
-    sipUp: () => connections.healthy, faults: parts.caught, mediaUp: () => media.healthy, mediaWorkers: () => media.status().workers,
+    version, liveCalls: () => table.size, certificateExpires: () => certificate.expiresIn(),
+    sipUp: () => connections.healthy, faults: caught, mediaUp: () => media.healthy, mediaWorkers: () => media.status().workers,
     sipServer: () => (embedded === null ? null : { ...embedded.stats() }),
     peers: () => health.status(),
     registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),

@@ -15,6 +15,7 @@ import { sourcesOf } from './embedded.js';
 import { openPages } from './pages.js';
 import { compileRules, warnOfFixedKeys } from './rules.js';
 import { openSip, type Sip } from './sip.js';
+import type { Start } from './start.js';
 import { openState, type State } from './state.js';
 import type { Undo } from './undo.js';
 
@@ -71,15 +72,16 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
   const certificate = watchCertificate(config, log);
   undo.push(() => certificate.close());
 
-  const state = await openState(config, rules, log, undo);
-  const sip = await openSip(config, state, log, faults, undo);
+  const start: Start = { config, version, log, faults, undo };
+  const state = await openState(start, rules);
+  const sip = await openSip(start, state);
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
     webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => sip.connections.pick(),
   });
   undo.push(() => media.close());
   await media.start();
-  const calls = await openCalls(config, state, sip, { version, media, certificate, faults, caught: () => caught + (parts.faults?.() ?? 0) + media.faults }, log, undo);
-  const http = await openPages(config, version, state, sip, media, calls, undo);
+  const calls = await openCalls(start, state, sip, { media, certificate, caught: () => caught + (parts.faults?.() ?? 0) + media.faults });
+  const http = await openPages(start, state, sip, media, calls);
 
   let closing: Promise<void> | null = null;
   let reloading: Promise<void> = Promise.resolve();
@@ -89,24 +91,27 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
     table: state.table,
     ladder: (id) => state.history.ladder(id),
     // One reload after another, whatever became of the one before.
-    reload: (next) => (reloading = reloading.catch(() => undefined).then(() => reload(next, state, sip, media, calls, log))),
+    reload: (next) => (reloading = reloading.catch(() => undefined).then(() => reload(next, { state, sip, media, calls }, log))),
     drain: () => calls.router.drain(state.rules.config.limits.drain),
     close: () => (closing ??= close(state, calls, undo)),
   };
 }
 
-async function reload(next: Config, state: State, { embedded, registrar }: Sip, media: MediaEngine, { health, context }: Calls, log: Logger): Promise<void> {
+/** What the four steps have made. */
+interface Running { readonly state: State; readonly sip: Sip; readonly media: MediaEngine; readonly calls: Calls }
+
+async function reload(next: Config, { state, sip, media, calls }: Running, log: Logger): Promise<void> {
   const compiled = await compileRules(next);
   warnOfFixedKeys(state.rules.config, next, log);
   state.rules = compiled;
-  embedded?.setSources(sourcesOf(next));
+  sip.embedded?.setSources(sourcesOf(next));
   media.reload?.(next.media);
-  registrar.reload();
-  health.reload();
+  sip.registrar.reload();
+  calls.health.reload();
   // A log that was moved away goes on in a new file.
   void Promise.all([state.files.audit.reopen(), state.files.cdr.reopen()]);
   log.info({ hash: next.hash }, 'configuration reloaded');
-  if (next.policy.recheckOnReload) recheckCalls(context);
+  if (next.policy.recheckOnReload) recheckCalls(calls.context);
 }
 
 async function close({ table }: State, { router }: Calls, undo: Undo): Promise<void> {

@@ -5,11 +5,11 @@ import { startHttp, type HttpServer } from '../http/server.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Calls } from './calls.js';
 import type { Sip } from './sip.js';
+import type { Start } from './start.js';
 import type { State } from './state.js';
-import type { Undo } from './undo.js';
 
 /** The HTTP pages; null where none are wanted. @throws WabError PORT_IN_USE */
-export async function openPages(config: Config, version: string, state: State, sip: Sip, media: MediaEngine, calls: Calls, undo: Undo): Promise<HttpServer | null> {
+export async function openPages({ config, version, undo }: Start, state: State, sip: Sip, media: MediaEngine, calls: Calls): Promise<HttpServer | null> {
   const { listen } = config.http;
   if (listen === null) return null;
   const { table, history, guard } = state;

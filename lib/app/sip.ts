@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { transports, type Config } from '../config/types.js';
+import { transports } from '../config/types.js';
 import type { CallRules } from '../call/context.js';
 import type { Logger } from '../observe/logger.js';
 import { Authenticator } from '../registrar/authenticator.js';
@@ -10,10 +10,9 @@ import { DigestServer } from '../sip/digestServer.js';
 import type { SipHeaders, SipRequest } from '../sip/drachtio.js';
 import { sendOptions, type OptionsOutcome } from '../sip/options.js';
 import type { SipServer } from '../sipserver/index.js';
-import type { Guard } from '../util/guard.js';
 import { startEmbedded } from './embedded.js';
+import type { Start } from './start.js';
 import type { State } from './state.js';
-import type { Undo } from './undo.js';
 
 /** How long a nonce of ours may be answered. Meta answers within a round trip; a minute forgives a slow network. */
 export const nonceLifetimeMs = 60_000;
@@ -36,7 +35,7 @@ export interface Sip {
  * The second step: the embedded server listens from here on.
  * @throws WabError when an address is taken or a certificate cannot be read
  */
-export async function openSip(config: Config, state: State, log: Logger, faults: Guard, undo: Undo): Promise<Sip> {
+export async function openSip({ config, log, faults, undo }: Start, state: State): Promise<Sip> {
   // Said where an operator looks, not only in the documents.
   if (config.sip.server === 'drachtio') log.warn({ part: 'sip' }, "drachtio-server does not verify Meta's certificate and sends no server name: use the embedded server or a verifying TLS relay where that matters");
   // Nobody has registered by a connection that is gone before there is a registrar.

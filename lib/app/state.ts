@@ -3,13 +3,11 @@ import type { CallRules } from '../call/context.js';
 import { CallHistory } from '../call/history.js';
 import { CallTable } from '../call/table.js';
 import { UserNames } from '../call/userNames.js';
-import type { Config } from '../config/types.js';
-import type { Logger } from '../observe/logger.js';
 import { Guard } from '../registrar/guard.js';
 import { KnownPlaces } from '../registrar/knownPlaces.js';
 import { Remembered } from '../state/index.js';
 import { openFiles, type Files } from './files.js';
-import type { Undo } from './undo.js';
+import type { Start } from './start.js';
 
 /** An account is known where it has shown its password for so long; a phone may be off over a holiday. */
 const knownPlaceMs = 7 * 24 * 3600 * 1000;
@@ -33,7 +31,7 @@ export interface State {
  * The first step of the start.
  * @throws WabError CONFIG_INVALID with every path to the telephone network, or why a file cannot be used
  */
-export async function openState(config: Config, rules: CallRules, log: Logger, undo: Undo): Promise<State> {
+export async function openState({ config, log, undo }: Start, rules: CallRules): Promise<State> {
   const places = new Remembered({ prefix: 'k', capacity: 200_000, lifetime: knownPlaceMs, now: Date.now });
   const names = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
   const files = await openFiles(config, log, [places, names], undo);

@@ -11,9 +11,13 @@ import { splitUser, telephoneParam } from './reading.js';
  * the socket the REGISTER came from, never to the host of the Contact; what stands in it must still lead nowhere else. Pure.
  */
 export function objectsToContact(policy: CompiledPolicy, uri: SipUri, account: string): string | null {
+  return objectsToUser(uri, account) ?? objectsToHost(policy, uri);
+}
+
+/** What speaks against who the Contact names: it is to be dialled. */
+function objectsToUser(uri: SipUri, account: string): string | null {
   const { user, params } = splitUser(uri);
   const number = canonicalUser(user ?? '');
-  const host = hostKey(uri.host);
   const self = user !== null && isAccount(number, account);
   const kind = uriParam(uri.params, 'user');
   // Whatever kind of user a phone says that the account is, the account is who is called (Cisco 79xx: user=phone, RFC 3261 §19.1.1).
@@ -22,6 +26,12 @@ export function objectsToContact(policy: CompiledPolicy, uri: SipUri, account: s
   if (name !== null) return `;${name} in the Contact belongs to the telephone network`;
   // A gateway registers so: whatever it is sent, it dials.
   if (!self && !isPointer(number, account) && readsAsNumber(number)) return `the Contact names ${number}, which reads as a telephone number and is not ${account}`;
+  return null;
+}
+
+/** What speaks against where it leads. */
+function objectsToHost(policy: CompiledPolicy, uri: SipUri): string | null {
+  const host = hostKey(uri.host);
   if (policy.isCarrier(host)) return `the Contact is at a carrier's host, ${host}`;
   // RFC 3261 §19.1.5, §16.6: each would send the request somewhere else, or make it another.
   if (uri.headers.length > 0) return 'the Contact carries headers';

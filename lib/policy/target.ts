@@ -130,21 +130,20 @@ function ask(policy: CompiledPolicy, facts: TargetFacts): Asked {
   const { user, params } = splitUser(uri);
   const host = hostKey(uri.host);
   const own = uri.scheme !== 'tel' && policy.isOwn(uri) && !policy.peersAt.has(`${host}:${portOf(uri)}`);
-  const peer = uri.scheme === 'tel' ? null : findPeer(policy, facts, uri, user ?? '', host, own);
+  const peer = uri.scheme === 'tel' ? null : own ? ownPeer(policy, facts, user ?? '') : peerAt(policy, facts, `${host}:${portOf(uri)}`, user ?? '');
   return { policy, facts, uri, user: user ?? '', userParams: params, host, own, peer, onNet: peer === null || !user ? null : findUser(peer.users, user) };
 }
 
-/**
- * The peer at the target's socket; where several are, the one that was meant, or that has this user. At our own host live the users of whoever asked,
- * and those who register with us.
- */
-function findPeer(policy: CompiledPolicy, facts: TargetFacts, uri: SipUri, user: string, host: string, own: boolean): CompiledPeer | null {
-  if (own) {
-    const by = facts.by === null ? null : policy.peers.get(facts.by) ?? null;
-    if (by === null || findUser(by.users, user) !== null) return by;
-    return [...policy.peers.values()].find((peer) => peer.register && findUser(peer.users, user) !== null) ?? by;
-  }
-  const here = policy.peersAt.get(`${host}:${portOf(uri)}`) ?? [];
+/** At our own host live the users of whoever asked, and those who register with us. */
+function ownPeer(policy: CompiledPolicy, facts: TargetFacts, user: string): CompiledPeer | null {
+  const by = facts.by === null ? null : policy.peers.get(facts.by) ?? null;
+  if (by === null || findUser(by.users, user) !== null) return by;
+  return [...policy.peers.values()].find((peer) => peer.register && findUser(peer.users, user) !== null) ?? by;
+}
+
+/** The peer at a socket, "host:port"; where several are, the one that was meant, or that has this user. */
+function peerAt(policy: CompiledPolicy, facts: TargetFacts, socket: string, user: string): CompiledPeer | null {
+  const here = policy.peersAt.get(socket) ?? [];
   if (here.length === 1 && here[0] !== undefined) return here[0];
   const asked = here.find(({ name }) => name === (facts.peer ?? facts.by)) ?? null;
   if (facts.peer !== null || (asked !== null && findUser(asked.users, user) !== null)) return asked;

@@ -1,6 +1,6 @@
 import type { Logger } from '../observe/logger.js';
 import { credentialsOf } from '../sip/credentials.js';
-import type { Bound, DigestServer, DigestVerdict, Shown } from '../sip/digestServer.js';
+import type { Bound, DigestServer, DigestVerdict } from '../sip/digestServer.js';
 import type { SipRequest, SipResponse } from '../sip/drachtio.js';
 import { placeOf } from '../util/place.js';
 import type { Guard } from './guard.js';
@@ -19,6 +19,18 @@ export interface AuthenticatorOptions {
   readonly now: () => number;
   /** Told of every request whose sender has shown a password of ours. */
   readonly authenticated?: (req: SipRequest) => void;
+}
+
+/** Credentials that are wrong. */
+interface Wrong {
+  /** Whose they would be; null when nobody is called so. */
+  readonly user: string | null;
+  readonly why: string;
+  /** Of a peer's own address. */
+  readonly spared: boolean;
+  /** For a nonce that was ours and went there. */
+  readonly proven: boolean;
+  readonly bound: Bound;
 }
 
 /** Answers held back for those who guess; beyond, they are given at once. */
@@ -55,7 +67,9 @@ export class Authenticator {
     const standing = spared ? 'judge' : guard.standing(address, user, now());
     if (standing === 'banned') return this.#refuse(res, 'banned');
     const verdict = verify();
-    if (standing === 'closed' || verdict === 'wrongUser' || verdict === 'wrongResponse') return this.#wrong(req, res, bound, shown, user, standing === 'closed' ? 'closed' : verdict, spared);
+    if (standing === 'closed' || verdict === 'wrongUser' || verdict === 'wrongResponse') {
+      return this.#wrong(req, res, { user, why: standing === 'closed' ? 'closed' : verdict, spared, proven: shown.proven, bound });
+    }
     if (verdict !== 'right') return this.#ask(res, bound, true);
     guard.success(address, shown.username);
     this.#options.authenticated?.(req);
@@ -101,7 +115,7 @@ export class Authenticator {
   }
 
   /** Answers the later the more of them came, and bans in the end. A nonce that is not ours gets a new one, as whoever showed it may not know the password to be wrong. */
-  #wrong(req: SipRequest, res: SipResponse, bound: Bound, { proven }: Shown, user: string | null, why: string, spared: boolean): Authenticated {
+  #wrong(req: SipRequest, res: SipResponse, { user, why, spared, proven, bound }: Wrong): Authenticated {
     const { guard, log, now } = this.#options;
     const { delay, ban, what } = spared ? { delay: 0, ban: null, what: '' } : guard.fault(req.source_address, user, now());
     log.warn({ method: req.method, source: req.source_address, user, why }, 'refused a request: unknown user or wrong password');

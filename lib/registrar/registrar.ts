@@ -1,8 +1,8 @@
-import type { AccountConfig, PeerConfig } from '../config/types.js';
+import { transports, type AccountConfig, type PeerConfig } from '../config/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { addressMatcher } from '../sip/source.js';
-import type { SipUri } from '../sip/uri.js';
+import type { NameAddr, SipUri } from '../sip/uri.js';
 import { parseNameAddr, parseUri, splitHeaderValues } from '../sip/uri.js';
 import type { Authenticator, AuthResult } from './authenticator.js';
 import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
@@ -249,21 +249,30 @@ function tokenOf(flow: string | null): string | null {
   return parseUri(flow ?? '')?.user ?? null;
 }
 
+/** The values of Path (RFC 3327) in their order; null when one of them cannot be read, or there are too many. */
+function pathOf(req: SipRequest): { readonly value: string; readonly address: NameAddr }[] | null {
+  const values = splitHeaderValues(req.get('Path') ?? '');
+  const path = values.flatMap((value) => {
+    const address = parseNameAddr(value);
+    return address === null ? [] : [{ value, address }];
+  });
+  return path.length < values.length || path.length > maxPath ? null : path;
+}
+
 /** Null when CSeq or Path cannot be read. */
 function factsOf(req: SipRequest, user: string, asked: number, flowTokens: boolean): RegisterFacts | null {
   const cseq = parseCSeq(req.get('CSeq') ?? '');
-  const read = splitHeaderValues(req.get('Path') ?? '').map((value) => ({ value, address: parseNameAddr(value) }));
-  if (cseq?.method !== 'REGISTER' || read.length > maxPath || read.some(({ address }) => address === null)) return null;
+  const read = pathOf(req);
+  if (cseq?.method !== 'REGISTER' || read === null) return null;
   const direct = splitHeaderValues(req.get('Via') ?? '').length === 1;
   const tags = splitHeaderValues(req.get('Supported') ?? '').map((tag) => tag.toLowerCase());
   // RFC 5626 §6: only where the first hop is us, or an edge proxy that says it speaks it.
-  const speaks = direct || read.at(-1)?.address?.uri.params.some(({ name }) => name === 'ob') === true;
-  const protocol = req.protocol.toLowerCase();
+  const speaks = direct || read.at(-1)?.address.uri.params.some(({ name }) => name === 'ob') === true;
   return {
     user, callId: req.get('Call-ID') ?? '', cseq: cseq.seq, asked, expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
     path: direct ? [] : read.map(({ value }) => value), outbound: tags.includes('outbound') && speaks,
-    source: { protocol: protocol === 'tls' ? 'tls' : protocol === 'tcp' ? 'tcp' : 'udp', address: req.source_address, port: req.source_port },
-    flow: direct && flowTokens ? read[0]?.address?.uriText ?? null : null,
+    source: { protocol: transports.find((known) => known === req.protocol.toLowerCase()) ?? 'udp', address: req.source_address, port: req.source_port },
+    flow: direct && flowTokens ? read[0]?.address.uriText ?? null : null,
     userAgent: req.get('User-Agent')?.slice(0, 128) ?? null,
   };
 }

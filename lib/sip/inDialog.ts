@@ -40,7 +40,7 @@ export async function requestInDialog(dialog: SipDialog, method: string, headers
   const authorized = inner.authorization?.begin(method, known !== null);
   // drachtio-srf hands an UPDATE of the far end to any request of ours with the same Call-ID that is still open, where nobody would answer it.
   const onUpdate = (update: SipRequest, answer: SipResponse): void => inner.handle(update, answer);
-  const { response, challengedAt } = await ask(dialog.srf, inner, { method, headers, body }, authorized, known, onUpdate);
+  const { response, challengedAt } = await ask(dialog.srf, inner, { method, headers, body, authorized, at: known, onUpdate });
   if (challengedAt !== null) inner.challengedAt = challengedAt;
   return response;
 }
@@ -79,19 +79,29 @@ export function acknowledgeReliable(stack: SipStack, response: SipResponse, auth
   inner.agent = Object.assign(Object.create(agent) as InnerResponse['agent'], {
     sendAck: (method: string, id: string) => {
       // Without an answer the far end gives its INVITE up by itself (RFC 3262 §3).
-      ask(stack, { agent, socket, id }, { method, headers, body: '' }, authorization.begin(method), null, onUpdate).catch(() => undefined);
+      ask(stack, { agent, socket, id }, { method, headers, body: '', authorized: authorization.begin(method), at: null, onUpdate }).catch(() => undefined);
     },
   });
 }
 
+interface InDialogRequest {
+  readonly method: string;
+  readonly headers: SipHeaders;
+  readonly body: string;
+  /** Answers a challenge; undefined: nobody can. */
+  readonly authorized: AuthorizedRequest | undefined;
+  /** Request-URI to show credentials for at once; null: none are. */
+  readonly at: string | null;
+  /** Takes an UPDATE of the far end that comes meanwhile. */
+  readonly onUpdate: (request: SipRequest, response: SipResponse) => void;
+}
+
 /**
  * Sends a request within a dialog until it is not challenged any more.
- * @param at Request-URI to show credentials for at once; null: none are
  * @returns the final response, and the Request-URI of the last attempt that was challenged
  */
 async function ask(
-  connection: EventEmitter, { agent, socket, id }: Pick<Inner, 'agent' | 'socket' | 'id'>, { method, headers, body }: { readonly method: string; readonly headers: SipHeaders; readonly body: string },
-  authorized: AuthorizedRequest | undefined, at: string | null, onUpdate: (request: SipRequest, response: SipResponse) => void,
+  connection: EventEmitter, { agent, socket, id }: Pick<Inner, 'agent' | 'socket' | 'id'>, { method, headers, body, authorized, at, onUpdate }: InDialogRequest,
 ): Promise<{ response: SipResponse; challengedAt: string | null }> {
   let uri = at;
   let challengedAt: string | null = null;
@@ -121,5 +131,7 @@ async function ask(
  */
 export async function endUnborn(stack: SipStack, accepted: SipResponse, headers: SipHeaders, authorization: Authorization): Promise<void> {
   const { agent, socket, stackDialogId: id } = accepted as unknown as InnerResponse & { readonly stackDialogId: string };
-  await ask(stack, { agent, socket, id }, { method: 'BYE', headers, body: '' }, authorization.begin('BYE'), null, (_update, response) => response.send(481));
+  await ask(stack, { agent, socket, id }, {
+    method: 'BYE', headers, body: '', authorized: authorization.begin('BYE'), at: null, onUpdate: (_update, response) => response.send(481),
+  });
 }

@@ -62,22 +62,33 @@ export function readMessage(text: string): SrfMessage {
   const plain = (value: string): string => (ascii ? value : Buffer.from(value, 'latin1').toString('utf8'));
   const { message, fault: why, end } = parseHead(bytes, limits);
   const body = end === undefined ? '' : plain(bytes.slice(end));
-  const headers = new Map<string, string>();
-  for (const { key, value } of message?.headers ?? []) {
-    const before = headers.get(key);
-    headers.set(key, before === undefined ? plain(value) : `${before},${plain(value)}`);
-  }
-  const from = headers.get('from');
-  // RFC 4475 §3.1.2.6 lets the quote be inferred.
-  const closed = from === undefined ? undefined : closeQuote(from);
-  if (closed !== undefined) headers.set('from', closed);
+  const headers = joined(message?.headers ?? [], plain);
+  const inferred = inferFrom(headers);
   const session = negotiating.has(parseCSeq(headers.get('cseq') ?? '')?.method ?? '') ? readSession(headers, body) : null;
   const wrong = why !== undefined ? { status: 400 as const, reason: why.reason } : session?.ok === false ? session : null;
   const read = {
-    version: '2.0', headers: toRecord(headers, wrong, closed === undefined ? null : 'the display name in From has an opening quote alone and is taken to end before the address'), body: session?.ok === true ? session.sdp : body, payload: [{ type: headers.get('content-type'), content: body }],
+    version: '2.0', headers: toRecord(headers, wrong, inferred), body: session?.ok === true ? session.sdp : body, payload: [{ type: headers.get('content-type'), content: body }],
   };
   if (message === undefined || !message.isRequest) return { ...read, ...statusOf(message, headers.get('cseq') ?? '', bytes) };
   return { ...read, method: message.method, uri: plain(message.uri) };
+}
+
+function joined(lines: readonly { readonly key: string; readonly value: string }[], plain: (value: string) => string): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const { key, value } of lines) {
+    const before = headers.get(key);
+    headers.set(key, before === undefined ? plain(value) : `${before},${plain(value)}`);
+  }
+  return headers;
+}
+
+/** RFC 4475 §3.1.2.6 lets the quote of a display name in From be inferred: puts it in and says so; null when there was no need. */
+function inferFrom(headers: Map<string, string>): string | null {
+  const from = headers.get('from');
+  const closed = from === undefined ? undefined : closeQuote(from);
+  if (closed === undefined) return null;
+  headers.set('from', closed);
+  return 'the display name in From has an opening quote alone and is taken to end before the address';
 }
 
 /** A start line that cannot be read is a response's if it looks so, else a request's; either way nobody takes it for a success. */
