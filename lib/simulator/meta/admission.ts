@@ -56,15 +56,19 @@ function judgeForm(invite: SipMessage, number: MetaNumber, verdict: Verdict): vo
   if (uri !== undefined && uriParam(uri, 'transport')?.toLowerCase() !== 'tls') verdict.breach('form', 'Request-URI without transport=tls');
   const to = invite.get('to') ?? '';
   if (tagOf(to) !== undefined) verdict.breach('form', 'To of a new INVITE has a tag');
-  const contacts = invite.list('contact');
-  const contact = contacts[0] === undefined ? undefined : parseUri(parseNameAddr(contacts[0])?.uri ?? '');
-  if (contacts.length !== 1 || contact === undefined) verdict.breach('contact', `${contacts.length} usable Contacts`);
-  else {
-    if (contact.host !== number.hostname) verdict.breach('contact', `Contact host ${contact.host} is not ${number.hostname}`);
-    if (uriParam(contact, 'transport')?.toLowerCase() !== 'tls') verdict.breach('contact', 'Contact without transport=tls');
-  }
+  judgeContact(invite.list('contact'), number, verdict);
   // META-SIP §13: no session timer, no 100rel, nothing of the peer's headers.
   for (const header of invite.headers) if (!HEADERS_OF_OURS.has(header.key)) verdict.breach('form', `header ${header.name} in the INVITE`);
   for (const option of invite.list('supported')) if (option === 'timer' || option === '100rel') verdict.breach('form', `Supported: ${option}`);
   if (!/^application\/sdp\b/i.test(invite.get('content-type') ?? '') || invite.body === '') verdict.breach('sdp', 'INVITE without SDP');
+}
+
+function judgeContact(contacts: readonly string[], { hostname }: MetaNumber, verdict: Verdict): void {
+  const contact = contacts[0] === undefined ? undefined : parseUri(parseNameAddr(contacts[0])?.uri ?? '');
+  if (contacts.length !== 1 || contact === undefined) {
+    verdict.breach('contact', `${contacts.length} usable Contacts`);
+    return;
+  }
+  if (contact.host !== hostname) verdict.breach('contact', `Contact host ${contact.host} is not ${hostname}`);
+  if (uriParam(contact, 'transport')?.toLowerCase() !== 'tls') verdict.breach('contact', 'Contact without transport=tls');
 }

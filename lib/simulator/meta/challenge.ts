@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { SipMessage } from '../../sipserver/parser/index.js';
 import { algorithmOf, parseDigest, provesPassword } from '../sip/digest.js';
-import type { DigestAlgorithm } from '../sip/digest.js';
+import type { DigestAlgorithm, DigestParams } from '../sip/digest.js';
 import { topBranch } from '../sip/transactions.js';
 import type { ServerTransaction } from '../sip/transactions.js';
 import type { Verdict } from '../verdict.js';
@@ -61,21 +61,31 @@ export class Challenger {
       verdict.breach('digest', `username is ${given['username']}`);
       return 'bad';
     }
+    this.judgeForm(given, issued, request, verdict);
+    if (!provesPassword(given, request.method, password)) return 'bad';
+    this.judgeChoice(issued, verdict);
+    issued.used = true;
+    if (!this.staleLeft) return 'good';
+    this.staleLeft = false;
+    this.issued.delete(given['nonce'] ?? '');
+    return 'stale';
+  }
+
+  /** Whether an answer repeats what the challenge said. */
+  private judgeForm(given: DigestParams, issued: Issued, request: SipMessage, verdict: Verdict): void {
     if (given['opaque'] !== issued.opaque) verdict.breach('digest', 'opaque is not what the challenge said');
     if (algorithmOf(given) !== issued.algorithm) verdict.breach('digest', `algorithm ${given['algorithm'] ?? '(none)'} answers a ${issued.algorithm} nonce`);
     const wantsQop = this.behaviour.qop !== 'none';
     if (wantsQop !== (given['qop'] === 'auth')) verdict.breach('digest', `qop is ${given['qop'] ?? 'missing'}`);
     // META-SIP §4.2: with or without ;transport=tls; computed with the uri that is sent.
     if (given['uri']?.replace(/;transport=tls$/i, '') !== request.uri.replace(/;transport=tls$/i, '')) verdict.breach('digest', `uri is ${given['uri']}`);
-    if (!provesPassword(given, request.method, password)) return 'bad';
+  }
+
+  /** Whether the right one of our challenges was answered, and once. */
+  private judgeChoice(issued: Issued, verdict: Verdict): void {
     // RFC 8760 §2.4: the first challenge in the list that is understood. Both of ours are.
     const first = FORMS[this.behaviour.challenge][0];
     if (issued.algorithm !== first && issued.algorithm !== 'SHA-256') verdict.breach('digest', `${issued.algorithm} chosen where ${first} was offered too`);
     if (issued.used) verdict.breach('digest', 'a nonce was used again with the same count');
-    issued.used = true;
-    if (!this.staleLeft) return 'good';
-    this.staleLeft = false;
-    this.issued.delete(given['nonce'] ?? '');
-    return 'stale';
   }
 }

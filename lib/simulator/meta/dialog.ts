@@ -169,8 +169,8 @@ export abstract class MetaDialog extends EventEmitter<MetaCallEvents> implements
       this.side.leave(this.callId, this);
       return;
     }
-    const seconds = Math.round(((this.endedAt ?? performance.now()) - this.answeredAt) / 1000);
-    const bye = byeMessage(this.identity, this.extras, target, ++this.seq, seconds, options.reason);
+    const durationS = Math.round(((this.endedAt ?? performance.now()) - this.answeredAt) / 1000);
+    const bye = byeMessage(this.identity, this.extras, target, { seq: ++this.seq, durationS, reason: options.reason });
     this.messages.push(`> ${bye.startLine()}`);
     await new Promise<void>((resolve) => {
       this.side.agent.send(bye, flow, {

@@ -140,7 +140,9 @@ export function ackMessage(call: CallIdentity, target: DialogTarget, seq: number
 }
 
 /** BYE of Meta's, with the call's duration in whole seconds (META-SIP §5.3, §7). */
-export function byeMessage(call: CallIdentity, extras: CallExtras, target: DialogTarget, seq: number, durationS: number, reason?: string): SipMessage {
+export function byeMessage(
+  call: CallIdentity, extras: CallExtras, target: DialogTarget, { seq, durationS, reason }: { readonly seq: number; readonly durationS: number; readonly reason: string | undefined },
+): SipMessage {
   const bye = SipMessage.request('BYE', target.uri);
   addPath(bye, true);
   for (const route of target.routes) bye.add('Route', route);

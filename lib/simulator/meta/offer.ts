@@ -3,7 +3,7 @@ import { CODECS } from '../media/codec.js';
 import type { CodecName } from '../media/codec.js';
 import { parseCrypto, SUITE } from '../media/srtp.js';
 import { attribute, attributes, directionOf, parseSdp, rtpMaps } from '../sip/sdp.js';
-import type { Sdp, SdpMedia } from '../sip/sdp.js';
+import type { RtpMap, Sdp, SdpMedia } from '../sip/sdp.js';
 import type { RefusalName } from './refusals.js';
 import type { Breach, Keying, OfferedMedia } from './sdp.js';
 
@@ -32,15 +32,22 @@ export function judgeOffer(text: string, keying: Keying, allowed: readonly Codec
     breach('sdp', `no codec of the number's in ${media.formats.join(' ')}`);
     return 'sdp';
   }
-  for (const map of maps) {
-    const known = allowed.some((name) => matches(map, name)) || map.name.toLowerCase() === 'telephone-event';
-    if (!known) breach('sdp', `${map.name}/${map.clockRate} is offered, the number takes ${allowed.join(', ')}`);
-  }
-  const event = maps.find((m) => m.name.toLowerCase() === 'telephone-event' && m.clockRate === 8000);
-  // META-SIP §6.3: 48000 is unsupported, and 8000 is wanted in the offer.
-  if (event === undefined || maps.some((m) => m.name.toLowerCase() === 'telephone-event' && m.clockRate !== 8000)) breach('dtmf', 'telephone-event/8000, and only it, is wanted in the offer');
+  const event = judgeFormats(maps, allowed, breach);
   const common = { codec, payloadType, dtmf: event?.payloadType, mid: attribute(media, 'mid'), remote: { address: media.address, port: media.port } };
   return keying === 'dtls' ? readDtls(sdp, media, common, breach) : readSdes(media, common, breach);
+}
+
+/** Formats that the number does not take. Gives that of telephone-event. */
+function judgeFormats(maps: readonly RtpMap[], allowed: readonly CodecName[], breach: Breach): RtpMap | undefined {
+  const isEvent = (map: RtpMap): boolean => map.name.toLowerCase() === 'telephone-event';
+  for (const map of maps) {
+    const known = allowed.some((name) => matches(map, name)) || isEvent(map);
+    if (!known) breach('sdp', `${map.name}/${map.clockRate} is offered, the number takes ${allowed.join(', ')}`);
+  }
+  const event = maps.find((map) => isEvent(map) && map.clockRate === 8000);
+  // META-SIP §6.3: 48000 is unsupported, and 8000 is wanted in the offer.
+  if (event === undefined || maps.some((map) => isEvent(map) && map.clockRate !== 8000)) breach('dtmf', 'telephone-event/8000, and only it, is wanted in the offer');
+  return event;
 }
 
 function matches(map: { name: string; clockRate: number; channels: number }, name: CodecName): boolean {

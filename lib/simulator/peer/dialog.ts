@@ -20,22 +20,31 @@ export interface DialogEnds {
   seq: number;
 }
 
+/** How a user is reached, and where its requests go. */
+export interface DialogPlace {
+  /** The INVITE's. */
+  readonly flow: Flow;
+  /** Of our Via. */
+  readonly here: Address;
+  /** Our Contact value. */
+  readonly contact: string;
+  /** Takes all requests; undefined: they go to the far end itself. */
+  readonly proxy: (() => Promise<Flow>) | undefined;
+}
+
 export class PeerDialog {
   theirSeq = -1;
 
-  constructor(
-    private readonly agent: SipAgent, private readonly flow: Flow, readonly ends: DialogEnds, private readonly here: Address, private readonly contact: string,
-    private readonly proxy: (() => Promise<Flow>) | undefined,
-  ) {}
+  constructor(private readonly agent: SipAgent, private readonly place: DialogPlace, readonly ends: DialogEnds) {}
 
   /** A request inside the dialog, with the next CSeq (or the INVITE's, for ACK). */
   request(method: string, seq = ++this.ends.seq): SipMessage {
     const { ends } = this;
     const message = SipMessage.request(method, ends.target);
-    message.add('Via', `SIP/2.0/${this.flow.protocol.toUpperCase()} ${hostPort(this.here)};rport;branch=${newBranch()}`);
+    message.add('Via', `SIP/2.0/${this.place.flow.protocol.toUpperCase()} ${hostPort(this.place.here)};rport;branch=${newBranch()}`);
     for (const route of ends.routes) message.add('Route', route);
     message.add('Max-Forwards', '70').add('From', ends.local).add('To', ends.remote).add('Call-ID', ends.callId).add('CSeq', `${seq} ${method}`);
-    if (method !== 'ACK' && method !== 'BYE') message.add('Contact', this.contact);
+    if (method !== 'ACK' && method !== 'BYE') message.add('Contact', this.place.contact);
     return message;
   }
 
@@ -68,13 +77,13 @@ export class PeerDialog {
 
   // On UDP the first Route or the target says where; connections are used as they are while they are up.
   private async nextHop(): Promise<Flow | undefined> {
-    if (this.proxy !== undefined) return await this.proxy().catch(() => undefined);
-    if (this.flow.protocol !== 'udp') return this.flow;
+    if (this.place.proxy !== undefined) return await this.place.proxy().catch(() => undefined);
+    if (this.place.flow.protocol !== 'udp') return this.place.flow;
     const route = this.ends.routes[0];
     const uri = parseUri(route === undefined ? this.ends.target : parseNameAddr(route)?.uri ?? '');
     const host = unbracketed(uri?.host ?? '');
-    if (uri === undefined || isIP(host) === 0 || (uriParam(uri, 'transport') ?? 'udp').toLowerCase() !== 'udp') return this.flow;
-    return this.agent.udp(host, uri.port ?? 5060) ?? this.flow;
+    if (uri === undefined || isIP(host) === 0 || (uriParam(uri, 'transport') ?? 'udp').toLowerCase() !== 'udp') return this.place.flow;
+    return this.agent.udp(host, uri.port ?? 5060) ?? this.place.flow;
   }
 }
 

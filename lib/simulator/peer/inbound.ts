@@ -139,9 +139,9 @@ export class InboundCall extends PeerCall {
     const { request } = this;
     const target = parseNameAddr(request.list('contact')[0] ?? '')?.uri;
     if (target === undefined) this.faults.push('no usable Contact in the INVITE');
-    this.dialog = new PeerDialog(this.parts.agent, this.transaction.flow, {
+    this.dialog = new PeerDialog(this.parts.agent, { flow: this.transaction.flow, here: this.here, contact: this.contact, proxy: this.parts.proxy }, {
       callId: this.callId, local: withTag(this.to, this.tag), remote: this.from, target: target ?? request.uri, routes: request.list('record-route'), seq: 0,
-    }, this.here, this.contact, this.parts.proxy);
+    });
     this.dialog.theirSeq = cseqOf(request).seq;
   }
 

@@ -125,10 +125,10 @@ export class OutboundCall extends PeerCall {
     }
     const target = parseNameAddr(response.list('contact')[0] ?? '')?.uri;
     if (target === undefined) this.faults.push('no usable Contact in the 200');
-    this.dialog = new PeerDialog(this.parts.agent, this.flow, {
+    this.dialog = new PeerDialog(this.parts.agent, { flow: this.flow, here: this.here, contact: this.contact, proxy: this.parts.proxy }, {
       callId: this.callId, local: this.input.from, remote: response.get('to') ?? '', target: target ?? this.input.uri,
       routes: response.list('record-route').reverse(), seq: this.seq,
-    }, this.here, this.contact, this.parts.proxy);
+    });
     const ack = this.dialog.request('ACK', seq);
     if (this.input.delayedOffer) {
       try {

@@ -33,11 +33,22 @@ export interface PeerMedia {
 /** What both sides agreed on. `theirs` is the direction the far end stated. */
 export interface Agreed { session: MediaSession; remoteMaster: MasterKey | undefined; theirs: Direction; mux: boolean; cryptoTag: number }
 
-function lines(media: PeerMedia, version: number, protocol: string, formats: string[], attributeLines: string[], address = media.local.address): string {
+interface Description {
+  readonly version: number;
+  readonly secure: boolean;
+  /** Payload types. */
+  readonly formats: readonly number[];
+  /** Without "a=". */
+  readonly attributes: readonly string[];
+  /** Of the c= line, where that is not the peer's own. */
+  readonly address?: string | undefined;
+}
+
+function write(media: PeerMedia, { version, secure, formats, attributes, address = media.local.address }: Description): string {
   const family = address.includes(':') ? 'IP6' : 'IP4';
   return [
     'v=0', `o=pbx ${media.sessionId} ${version} IN ${family} ${media.local.address}`, 's=-', `c=IN ${family} ${address}`, 't=0 0',
-    `m=audio ${media.local.port} ${protocol} ${formats.join(' ')}`, ...attributeLines.map((l) => `a=${l}`), '',
+    `m=audio ${media.local.port} ${secure ? 'RTP/SAVP' : 'RTP/AVP'} ${formats.join(' ')}`, ...attributes.map((l) => `a=${l}`), '',
   ].join('\r\n');
 }
 
@@ -45,23 +56,23 @@ function lines(media: PeerMedia, version: number, protocol: string, formats: str
 export function peerOffer(media: PeerMedia, version: number, direction: Direction, zeroAddress = false): string {
   const secure = media.srtp === 'sdes';
   const dtmf = media.dtmf === undefined ? [] : [media.dtmf];
-  const formats = [...media.codecs.map((name) => CODECS[name].payloadType), ...dtmf].map(String);
-  return lines(media, version, secure ? 'RTP/SAVP' : 'RTP/AVP', formats, [
+  const formats = [...media.codecs.map((name) => CODECS[name].payloadType), ...dtmf];
+  return write(media, { version, secure, formats, address: zeroAddress ? '0.0.0.0' : undefined, attributes: [
     ...media.codecs.map((name) => `rtpmap:${CODECS[name].payloadType} ${CODECS[name].rtpmap}`),
     ...dtmf.flatMap((type) => [`rtpmap:${type} telephone-event/8000`, `fmtp:${type} 0-15`]),
     ...(secure ? [`crypto:${writeCrypto(1, media.master)}`] : []), `ptime:${media.ptime}`, direction,
-  ], zeroAddress ? '0.0.0.0' : undefined);
+  ] });
 }
 
 /** The peer's answer to an offer: the agreed codec and telephone-event only. */
 export function peerAnswer(media: PeerMedia, version: number, agreed: Agreed, direction: Direction): string {
   const { codec, payloadType, dtmf } = agreed.session;
   const secure = agreed.remoteMaster !== undefined;
-  return lines(media, version, secure ? 'RTP/SAVP' : 'RTP/AVP', [payloadType, ...(dtmf ? [dtmf.payloadType] : [])].map(String), [
+  return write(media, { version, secure, formats: [payloadType, ...(dtmf ? [dtmf.payloadType] : [])], attributes: [
     `rtpmap:${payloadType} ${CODECS[codec].rtpmap}`,
     ...(dtmf ? [`rtpmap:${dtmf.payloadType} telephone-event/${dtmf.clockRate}`, `fmtp:${dtmf.payloadType} 0-15`] : []),
     ...(secure ? [`crypto:${writeCrypto(agreed.cryptoTag, media.master)}`] : []), ...(agreed.mux ? ['rtcp-mux'] : []), `ptime:${media.ptime}`, direction,
-  ]);
+  ] });
 }
 
 /** The same with numbers of the peer's own. */
@@ -91,10 +102,7 @@ export function agree(text: string, media: PeerMedia): Agreed {
   const audio = sdp.media.find((m) => m.kind === 'audio' && m.port !== 0);
   if (audio === undefined) throw new Error('no audio m-line with a port');
   if (audio.address === undefined) throw new Error('no c= line');
-  const secured = audio.protocol === 'RTP/SAVP' || audio.protocol === 'RTP/SAVPF';
-  if (!secured && audio.protocol !== 'RTP/AVP' && audio.protocol !== 'RTP/AVPF') throw new Error(`protocol ${audio.protocol}`);
-  if (secured && media.srtp === 'none') throw new Error('SRTP offered to a peer without it');
-  if (!secured && media.srtp === 'sdes') throw new Error('plain RTP to a peer that asks for SRTP');
+  const secured = isSecured(audio.protocol, media.srtp);
   const maps = rtpMaps(audio);
   const find = (name: CodecName): number | undefined =>
     maps.find((m) => m.name.toLowerCase() === name.toLowerCase() && m.clockRate === CODECS[name].clockRate)?.payloadType;
@@ -112,6 +120,15 @@ export function agree(text: string, media: PeerMedia): Agreed {
     rtcp: mux ? remote : rtcpAddress(audio, remote), secured,
   };
   return { session, remoteMaster: crypto?.master, theirs: directionOf(sdp, audio), mux, cryptoTag: crypto?.tag ?? 1 };
+}
+
+/** Whether a stream of this protocol is SRTP. Throws an Error when the peer takes none such. */
+function isSecured(protocol: string, srtp: PeerSrtp): boolean {
+  const secured = protocol === 'RTP/SAVP' || protocol === 'RTP/SAVPF';
+  if (!secured && protocol !== 'RTP/AVP' && protocol !== 'RTP/AVPF') throw new Error(`protocol ${protocol}`);
+  if (secured && srtp === 'none') throw new Error('SRTP offered to a peer without it');
+  if (!secured && srtp === 'sdes') throw new Error('plain RTP to a peer that asks for SRTP');
+  return secured;
 }
 
 function readCrypto(audio: SdpMedia): { tag: number; master: MasterKey } {

@@ -7,11 +7,12 @@ const longest = 300;
 
 /**
  * Files of lib/ that a rule does not hold for, each with the reason: longer than the rest, exporting for others than
- * this repository, wrapping others' code whose types say less than is so. eslint.config.js reads the same lists, and those of `parameters` and `complexity`,
- * where the most that a function of the file has stands. None may be added without need.
+ * this repository, wrapping others' code whose types say less than is so. eslint.config.js reads the lists `parameters` and `complexity`, where
+ * the most that a function of the file has stands too. None may be added without need.
  */
-const { longer, publicEntries, wrappers } = JSON.parse(readFileSync(new URL('./exceptions.json', import.meta.url), 'utf8')) as
-  Readonly<Record<'longer' | 'publicEntries' | 'wrappers', Readonly<Record<string, string>>>>;
+const { longer, publicEntries, wrappers, parameters, complexity } = JSON.parse(readFileSync(new URL('./exceptions.json', import.meta.url), 'utf8')) as
+  Readonly<Record<'longer' | 'publicEntries' | 'wrappers', Readonly<Record<string, string>>>>
+  & Readonly<Record<'parameters' | 'complexity', Readonly<Record<string, { readonly most: number; readonly why: string }>>>>;
 
 const lib = sourcesIn('lib');
 
@@ -40,7 +41,9 @@ t.test("the compiler's checks are passed over in the wrappers of others' code al
 });
 
 t.test('the lists of exceptions name files that need them', async (t) => {
-  for (const path of Object.keys({ ...longer, ...publicEntries, ...wrappers })) t.ok(lib.some((source) => source.path === path), path);
+  const bounds = { ...parameters, ...complexity };
+  for (const [path, { most, why }] of Object.entries(bounds)) t.ok(most > 5 && why !== '', `${path} has a reason`);
+  for (const path of Object.keys({ ...longer, ...publicEntries, ...wrappers, ...bounds })) t.ok(lib.some((source) => source.path === path), path);
   for (const path of Object.keys(wrappers)) t.ok(lib.some((source) => source.path === path && leapsOf(source).casts.length > 0), `${path} has a cast`);
   for (const path of Object.keys(longer)) t.ok(lib.some((source) => source.path === path && source.lines > longest), `${path} is long`);
 });
