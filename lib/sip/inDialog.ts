@@ -24,9 +24,13 @@ interface Inner {
   challengedAt?: string;
 }
 
+function insidesOf(dialog: SipDialog): Inner {
+  return dialog as unknown as Inner;
+}
+
 /** From now on challenges to requests in this dialog are answered with these. */
 export function authorize(dialog: SipDialog, authorization: Authorization): void {
-  (dialog as unknown as Inner).authorization = authorization;
+  insidesOf(dialog).authorization = authorization;
 }
 
 /**
@@ -34,7 +38,7 @@ export function authorize(dialog: SipDialog, authorization: Authorization): void
  * @throws Error of code ENODIALOG when the far end has hung up meanwhile; WabError SIP_UNAVAILABLE
  */
 export async function requestInDialog(dialog: SipDialog, method: string, headers: SipHeaders, body = ''): Promise<SipResponse> {
-  const inner = dialog as unknown as Inner;
+  const inner = insidesOf(dialog);
   const known = inner.challengedAt ?? null;
   // RFC 3261 §22.3: the later requests of a dialog show what was asked for. A far end that challenged only the INVITE is shown nothing.
   const authorized = inner.authorization?.begin(method, known !== null);
@@ -50,7 +54,7 @@ export async function requestInDialog(dialog: SipDialog, method: string, headers
  * @throws Error when it could not be sent, or the SIP server went meanwhile
  */
 export async function hangUp(dialog: SipDialog, headers: SipHeaders): Promise<SipResponse> {
-  const inner = dialog as unknown as Inner;
+  const inner = insidesOf(dialog);
   refuseQueued(dialog);
   try {
     return await requestInDialog(dialog, 'BYE', headers);
@@ -64,8 +68,14 @@ export async function hangUp(dialog: SipDialog, headers: SipHeaders): Promise<Si
 /** What drachtio-srf keeps in a response. */
 interface InnerResponse {
   readonly socket: unknown;
+  /** The SIP server's name for the dialog that it belongs to. */
+  readonly stackDialogId: string;
   readonly req: { get(name: string): string | undefined };
   agent: Agent & { sendAck(method: string, dialogId: string): void };
+}
+
+function insidesOfResponse(response: SipResponse): InnerResponse {
+  return response as unknown as InnerResponse;
 }
 
 /**
@@ -73,7 +83,7 @@ interface InnerResponse {
  * hears of no answer and does not say which fork it means: call this while it tells of the response, and it leaves it to us.
  */
 export function acknowledgeReliable(stack: SipStack, response: SipResponse, authorization: Authorization, onUpdate: (request: SipRequest, response: SipResponse) => void): void {
-  const inner = response as unknown as InnerResponse;
+  const inner = insidesOfResponse(response);
   const { agent, socket } = inner;
   const headers = { RAck: `${response.get('RSeq')} ${inner.req.get('CSeq')}`, To: response.get('To') ?? '' };
   inner.agent = Object.assign(Object.create(agent) as InnerResponse['agent'], {
@@ -130,7 +140,7 @@ async function ask(
  * @throws as hangUp
  */
 export async function endUnborn(stack: SipStack, accepted: SipResponse, headers: SipHeaders, authorization: Authorization): Promise<void> {
-  const { agent, socket, stackDialogId: id } = accepted as unknown as InnerResponse & { readonly stackDialogId: string };
+  const { agent, socket, stackDialogId: id } = insidesOfResponse(accepted);
   await ask(stack, { agent, socket, id }, {
     method: 'BYE', headers, body: '', authorized: authorization.begin('BYE'), at: null, onUpdate: (_update, response) => response.send(481),
   });
