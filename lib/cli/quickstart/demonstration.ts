@@ -7,12 +7,14 @@ import { withTimeout } from '../../util/withTimeout.js';
 import { loadStandIns, needsWerift } from '../standIns.js';
 import { runCommand, startRun, typed, type RunningService } from './command.js';
 import { domain, metaHost, numbers, password, writeConfiguration, type Place } from './place.js';
-import { heading, judgeBusinessCall, judgeUserCall, say, showCall, verdict } from './show.js';
+import { heading, judgeBusinessCall, judgeUserCall, say, showCall, verdict, type Outcome } from './show.js';
 
 /** The WhatsApp user whom the PBX calls. */
 const user = '+447700900100';
 /** How long each call lasts, in seconds. */
 const SECONDS = 3;
+/** How long when it is placed again: on two busy cores the first tone came up to 2.7 s after the answer. */
+const LONGER = 10;
 /** How long Meta's side of a call may take to have ended, in milliseconds. */
 const END_TIME = 10_000;
 
@@ -49,33 +51,41 @@ export async function demonstrate(place: Place, ending: (() => Promise<void>)[])
   let ok = true;
   const stage: Stage = { place, standIns, service, meta };
   for (const keying of Object.keys(numbers) as Keying[]) {
-    ok = await Promise.race([userCalls(stage, keying), service.lost]) && ok;
-    ok = await Promise.race([businessCalls(stage, keying), service.lost]) && ok;
+    ok = await Promise.race([heard((seconds) => userCalls(stage, keying, seconds)), service.lost]) && ok;
+    ok = await Promise.race([heard((seconds) => businessCalls(stage, keying, seconds)), service.lost]) && ok;
   }
   if (!ok && service.log.length > 0) say(['\nThe service logged:', ...service.log].join('\n'));
   say(ok ? '\nAudio went both ways in all four calls.' : '\nNot every call worked.');
   return ok ? stage : null;
 }
 
-async function userCalls({ place, standIns, service }: Stage, keying: Keying): Promise<boolean> {
+/** Places a call; where nothing was wrong with it but the silence, once more: programs that have just started are slow on a busy machine. */
+async function heard(place: (seconds: number) => Promise<Outcome>): Promise<boolean> {
+  const first = await place(SECONDS);
+  if (first !== 'silent') return first === 'heard';
+  say(`This machine may be too busy for ${SECONDS} seconds: once more, for ${LONGER}.`);
+  return await place(LONGER) === 'heard';
+}
+
+async function userCalls({ place, standIns, service }: Stage, keying: Keying, seconds: number): Promise<Outcome> {
   const number = numbers[keying];
   heading(`A WhatsApp user calls ${number} (${keying.toUpperCase()}), the PBX echoes`);
   const report = await standIns.simulateUser({
-    to: service.tls, serverName: domain, ca: place.certificates.ca, number, password, keying, seconds: SECONDS, codecs: ['opus'], mediaAddress: '127.0.0.1', media: 'full',
+    to: service.tls, serverName: domain, ca: place.certificates.ca, number, password, keying, seconds, codecs: ['opus'], mediaAddress: '127.0.0.1', media: 'full',
   });
   await showCall(report.callId, place.records, service.http);
   return judgeUserCall(report);
 }
 
-async function businessCalls({ place, standIns, service, meta }: Stage, keying: Keying): Promise<boolean> {
+async function businessCalls({ place, standIns, service, meta }: Stage, keying: Keying, seconds: number): Promise<Outcome> {
   const number = numbers[keying];
   heading(`The PBX calls a WhatsApp user as ${number} (${keying.toUpperCase()})`);
   const caller = await standIns.startPeer({ listen: ['udp:127.0.0.1:0'], user: number, codecs: ['PCMU'] });
   const ended = once(meta, 'ended') as Promise<[BusinessCallReport]>;
   try {
     const call = await caller.call(`sip:${user}@${service.udp}`);
-    if (await call.final !== 200) return verdict(false, call.report());
-    await delay(1000 * SECONDS);
+    if (await call.final !== 200) return verdict(false, true, call.report());
+    await delay(1000 * seconds);
     await call.bye();
     const [report] = await withTimeout(ended, END_TIME, () => { throw new Error('the call did not end at Meta'); });
     await showCall(report.callId, place.records, service.http);

@@ -36,27 +36,32 @@ async function recordOf(callId: string, file: string): Promise<NamedRecord | und
   }
 }
 
-/** What was heard in a call of a WhatsApp user, whether it is as it should be. */
-export function judgeUserCall(report: UserReport): boolean {
+/** What a call came to: heard at both ends; up, and nothing wrong but that an end heard nothing; anything else. */
+export type Outcome = 'heard' | 'silent' | 'failed';
+
+/** What was heard in a call of a WhatsApp user. */
+export function judgeUserCall(report: UserReport): Outcome {
   const { oneWayMs } = report.audio ?? {};
   say(heard('user → PBX → user', report.audio, oneWayMs === undefined ? '' : `about ${Math.round(oneWayMs)} ms one way`));
   violations(report);
-  return verdict(report.ok, report);
+  return verdict(report.ok, report.violations.length === 0, report);
 }
 
 /** The same of a call of the PBX's, as both ends saw it. */
-export function judgeBusinessCall(peer: PeerCallReport, meta: BusinessCallReport): boolean {
+export function judgeBusinessCall(peer: PeerCallReport, meta: BusinessCallReport): Outcome {
   say(heard('PBX → user', meta.audio));
   const { received } = peer.media ?? {};
   say(heard('user → PBX', received && { toneHeard: peer.toneHeard, packetsReceived: received.packets, packetsLost: received.lost, jitterMs: received.jitterMs }));
   violations(meta);
   for (const fault of peer.faults) say(`fault seen by the PBX  ${fault}`);
-  return verdict(peer.ok && meta.ok, peer);
+  return verdict(peer.ok && meta.ok, meta.violations.length === 0 && peer.faults.length === 0, peer);
 }
 
-export function verdict(ok: boolean, { status, reason }: { readonly status: number; readonly reason: string }): boolean {
+/** `clean`: nothing was broken. */
+export function verdict(ok: boolean, clean: boolean, { status, reason }: { readonly status: number; readonly reason: string }): Outcome {
   say(ok ? 'Audio went both ways.' : `The call did NOT work: ${status === 0 ? 'no answer' : `${status} ${reason}`}`);
-  return ok;
+  if (ok) return 'heard';
+  return clean && status === 200 ? 'silent' : 'failed';
 }
 
 function violations(report: { readonly violations: readonly { readonly rule: string; readonly detail: string }[] }): void {
