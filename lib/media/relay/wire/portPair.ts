@@ -40,7 +40,7 @@ export class PortPair {
   send(datagram: Buffer, address: string, port: number, second = false): void {
     if (this.#closed) return;
     const socket = second ? this.#second ?? this.#first : this.#first;
-    socket.send(datagram, 0, datagram.length, port, address, ignore);
+    socket.send(datagram, port, address);
   }
 
   close(): void {
@@ -51,12 +51,10 @@ export class PortPair {
   }
 }
 
-const ignore = (): void => undefined;
-
 function bind(address: string, port: number): Promise<Socket> {
   const family = isIPv6(address) ? 6 : 4;
-  // All targets are literals: keeps dns.lookup and its thread pool out of every send.
-  const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', ipv6Only: family === 6, lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4) });
+  // All targets are literals of its own family: keeps dns.lookup and its thread pool out of every send.
+  const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', ipv6Only: family === 6, lookup: (host, _options, done) => done(null, host, family) });
   return new Promise((resolve, reject) => {
     socket.once('error', (error) => {
       socket.close();
