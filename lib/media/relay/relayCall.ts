@@ -193,10 +193,11 @@ export class RelayCall {
     this.awake.look(now);
     this.ticks += 1;
     for (const wire of this.wires.values()) wire.tick(now);
-    this.#connected?.from?.tick(now);
-    this.#connected?.toward?.tick(now);
+    // Before what has been transcoded: after a pause or a stall the streams fill their gap first, and the source is joined on behind it.
     this.meta?.outgoing.tick(now);
     this.#connected?.outgoing.tick(now);
+    this.#connected?.from?.tick(now);
+    this.#connected?.toward?.tick(now);
     this.#reports(this.meta, now);
     for (const side of this.peers.values()) this.#reports(side, now);
     if (!this.#heard.ended && now - this.#heard.lastAt > EVENT_LOST_MS) this.#digitEnds();
