@@ -157,6 +157,7 @@ export class Call {
     // Ended while the media was being made: nobody else would close it.
     if (this.over) void media.close().catch(() => undefined);
     media.on('mediaTimeout', () => this.end(ended.mediaTimeout(mediaTimeout)));
+    media.on('impostor', (why) => this.end(ended.fingerprint(why)));
     media.on('engineLost', (why) => this.end(ended.mediaLost(why)));
   }
 

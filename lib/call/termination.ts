@@ -19,7 +19,7 @@ interface End {
 type UserReason = 'hangup' | 'cancelled';
 type PeerReason = 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
 type OurReason =
-  | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
+  | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'fingerprint' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
   | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'fault';
 
 interface ByUser extends End { readonly by: 'user'; readonly reason: UserReason }
@@ -53,7 +53,7 @@ export const results: {
     uriMismatch: 'server', notAvailable: 'server', overload: 'client', sdpRefused: 'server', mediaTimeout: 'indeterminate', notFound: 'client', unavailable: 'upstream', other: 'indeterminate',
   },
   us: {
-    mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerGone: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
+    mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerGone: 'upstream', fingerprint: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
     noAck: 'indeterminate', sessionExpired: 'upstream', sipLost: 'server', ringTimeout: 'success', metaUnreachable: 'upstream', nobodyThere: 'upstream', restarted: 'server', fault: 'server',
   },
 };
@@ -104,6 +104,7 @@ export const ended = {
   peerSilent: (name: string, seconds: number) => us('peerSilent', 408, `no media from peer ${name} for ${seconds} s`),
   /** 481: it said so; 408: it says nothing at all. */
   peerGone: (status: 481 | 408, text: string) => us('peerGone', status, text),
+  fingerprint: (why: string) => us('fingerprint', 488, `whoever is at the far end of the media is not the one of its description: ${why}`),
   mediaLost: (why: string) => us('mediaLost', 503, `the media engine was lost: ${why}`),
   mediaUnavailable: (text = 'no media engine can take the call') => us('mediaUnavailable', 503, text),
   /** What Meta answered to our offer: the caller has no part in it. */

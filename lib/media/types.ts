@@ -43,6 +43,8 @@ export interface MediaCallEvents {
   peerSilent: [leg: PeerLeg, seconds: number];
   /** The engine that held this call is gone; the call cannot be saved. */
   engineLost: [reason: string];
+  /** On a side keyed with DTLS somebody has shown another certificate than the description names (RFC 8122): nothing of theirs was heard. */
+  impostor: [reason: string];
   /** A digit from the WhatsApp user: '0'-'9', '*', '#', 'A'-'D'; duration in milliseconds. */
   dtmf: [digit: string, durationMs: number];
 }

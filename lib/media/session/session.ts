@@ -226,7 +226,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   /** ICE and DTLS come to nothing: a call whose far end is not whom its description names ends; one that hears nothing ends by its time-out. */
   #unsecured(side: SideId, kind: 'ice' | 'dtls' | 'fingerprint', reason: string): void {
     this.#around.logger.warn({ call: this.#options.id, leg: side, reason }, kind === 'ice' ? 'ICE has failed' : kind === 'dtls' ? 'the DTLS handshake has failed' : 'the DTLS certificate is not the one of the description');
-    if (kind === 'fingerprint') this.#gone(`DTLS: ${reason}`);
+    if (kind === 'fingerprint' && this.#closing === null) this.emit('impostor', reason);
   }
 
   strangerHeard(leg: SessionPeerLeg, address: string): void {
