@@ -38,7 +38,8 @@ export class PortPair {
 
   /** `second`: from the port of RTCP. What cannot be sent is lost, as on any network. */
   send(datagram: Buffer, address: string, port: number, second = false): void {
-    if (this.#closed) return;
+    // Ports that nobody has come of the last port's next one, and of forged datagrams.
+    if (this.#closed || port < 1 || port > 65_535) return;
     const socket = second ? this.#second ?? this.#first : this.#first;
     socket.send(datagram, port, address);
   }

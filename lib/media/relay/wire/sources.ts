@@ -1,6 +1,9 @@
 import type { Remote } from '../messages.js';
 import type { SourceRule } from './settings.js';
 
+/** A far end that has sent nothing for so long may be somewhere else, once it negotiates anew, in milliseconds. */
+const SILENT_MS = 500;
+
 /** Whose plain RTP a port takes, by where it comes from, and where that says that the far end is. */
 export class Sources {
   /** Where the far end turned out to be behind its NAT; null: where it says. */
@@ -10,21 +13,41 @@ export class Sources {
   #exact = false;
   /** The other port of its address that it sends from: one that does so sends from one (RFC 4961 asks for the same, and not all do). */
   #other: number | null = null;
+  /** When something of its own came last. */
+  #heardAt = -Infinity;
+  /** It is looked for again; until it is found it is where it was. */
+  #sought = false;
 
   constructor(rule: SourceRule) {
     this.#rule = rule;
   }
 
-  admits(address: string, port: number): boolean {
-    const rule = this.#rule;
-    if (rule.kind === 'described') {
-      if (address !== rule.address) return false;
-      if (port === rule.port) return (this.#exact = true);
-      return !this.#exact && port === (this.#other ??= port);
-    }
-    if (this.learnt !== null) return this.learnt.address === address && this.learnt.port === port;
-    if (!rule.addresses.includes(address)) return false;
+  /** It has negotiated: its NAT, or itself, may have given it another port, which its description does not say. While it is heard nobody takes its place. */
+  renew(now: number): void {
+    if (now - this.#heardAt < SILENT_MS) return;
+    this.#exact = false;
+    this.#other = null;
+    this.#sought = true;
+  }
+
+  /** `now`: performance.now(). */
+  admits(address: string, port: number, now: number): boolean {
+    const admitted = this.#rule.kind === 'described' ? this.#asDescribed(this.#rule, address, port) : this.#asLearnt(this.#rule, address, port);
+    if (admitted) this.#heardAt = now;
+    return admitted;
+  }
+
+  #asDescribed(rule: Remote, address: string, port: number): boolean {
+    if (address !== rule.address) return false;
+    if (port === rule.port) return (this.#exact = true);
+    return !this.#exact && port === (this.#other ??= port);
+  }
+
+  #asLearnt({ addresses }: { readonly addresses: readonly string[] }, address: string, port: number): boolean {
+    if (this.learnt !== null && !this.#sought) return this.learnt.address === address && this.learnt.port === port;
+    if (!addresses.includes(address)) return false;
     this.learnt = { address, port };
+    this.#sought = false;
     return true;
   }
 

@@ -1,3 +1,4 @@
+import { isNowhere } from '../../../sdp/index.js';
 import type { DtlsCertificate } from '../../dtls/index.js';
 import { keysOf, SrtpReceiver, SrtpSender } from '../../srtp/index.js';
 import type { Remote } from '../messages.js';
@@ -32,6 +33,9 @@ export class Wire {
   #reportsTo: Remote | null = null;
   #sender: SrtpSender | null = null;
   #receiver: SrtpReceiver | null = null;
+  /** Those of every key so far, by its text: with one that comes back no index is used, or taken, twice (RFC 3711 §9.1, §3.3.2). */
+  readonly #senders = new Map<string, SrtpSender>();
+  readonly #receivers = new Map<string, SrtpReceiver>();
   #secured: Secured | null = null;
   #strangers = false;
 
@@ -42,18 +46,20 @@ export class Wire {
     ports.onDatagram = (datagram, address, port, second) => this.#arrive(datagram, address, port, second);
   }
 
-  /** Takes what was negotiated, first or anew. A key that stands goes on with its counters (RFC 3711 §3.2.1), a source that stands is kept. */
+  /** Takes what was negotiated, first or anew. A key that stands goes on with its counters (RFC 3711 §3.2.1), a source that stands and sends is kept. */
   settle(settings: WireSettings): void {
     const before = this.#settings;
     this.#settings = settings;
     if (before === null || !same(before.sources, settings.sources) || !same(before.remote, settings.remote)) {
       this.#sources = new Sources(settings.sources);
       this.#reportsTo = null;
+    } else {
+      this.#sources?.renew(performance.now());
     }
     if (settings.dtls === null) {
       const { ours = null, theirs = null } = settings.sdes ?? {};
-      if (!same(before?.sdes?.ours ?? null, ours)) this.#sender = ours === null ? null : new SrtpSender(keys(ours));
-      if (!same(before?.sdes?.theirs ?? null, theirs)) this.#receiver = theirs === null ? null : new SrtpReceiver(keys(theirs));
+      this.#sender = ours === null ? null : kept(this.#senders, ours, () => new SrtpSender(keys(ours)));
+      this.#receiver = theirs === null ? null : kept(this.#receivers, theirs, () => new SrtpReceiver(keys(theirs)));
       return;
     }
     if (this.#certificate === null) throw new Error('DTLS without a certificate');
@@ -94,8 +100,8 @@ export class Wire {
   #target(settings: WireSettings, report: boolean): Remote | null {
     if (this.#secured !== null) return this.#secured.remote;
     const rtp = this.#sources?.learnt ?? settings.remote;
-    // The discard port, and what nobody can be reached at: a hold, or a description without media.
-    if (rtp.port === 0) return null;
+    // What nobody can be reached at: a hold, or a description without media.
+    if (rtp.port === 0 || isNowhere(rtp.address)) return null;
     if (!report || settings.rtcpMux) return rtp;
     return this.#reportsTo ?? settings.rtcp ?? { address: rtp.address, port: rtp.port + 1 };
   }
@@ -142,7 +148,7 @@ export class Wire {
     if (this.#secured !== null && !this.#secured.admits({ address, port })) return this.#stranger(address);
     if (this.#receiver === null) {
       if (!this.#clear) return null;
-      const admitted = report ? this.#sources?.admitsReport(address) : this.#sources?.admits(address, port);
+      const admitted = report ? this.#sources?.admitsReport(address) : this.#sources?.admits(address, port, performance.now());
       return admitted === true ? datagram : this.#stranger(address);
     }
     const packet = report ? this.#receiver.unprotectRtcp(datagram) : this.#receiver.unprotect(datagram);
@@ -160,6 +166,13 @@ export class Wire {
 
 function keys({ suite, inline, mki }: SdesText): ReturnType<typeof keysOf> {
   return keysOf(suite, inline, mki);
+}
+
+function kept<T>(known: Map<string, T>, text: SdesText, make: () => T): T {
+  const name = JSON.stringify(text);
+  const one = known.get(name) ?? make();
+  known.set(name, one);
+  return one;
 }
 
 /** Plain data, in the order that one place writes it. */
