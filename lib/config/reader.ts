@@ -25,9 +25,16 @@ export class Reader {
   /** Line of each key path that is in the file, for checks across keys. */
   readonly lines = new Map<string, number>();
 
-  private readonly defaults = new Map<Group, Values>();
+  readonly #defaults = new Map<Group, Values>();
+  readonly #doc: Document;
+  readonly #counter: LineCounter;
+  readonly #env: Env;
 
-  constructor(private readonly doc: Document, private readonly counter: LineCounter, private readonly env: Env) {}
+  constructor(doc: Document, counter: LineCounter, env: Env) {
+    this.#doc = doc;
+    this.#counter = counter;
+    this.#env = env;
+  }
 
   fault(path: string, message: string, line: number | null = this.lines.get(path) ?? null): void {
     this.faults.push({ path, line, message });
@@ -35,37 +42,37 @@ export class Reader {
 
   /** A mapping with all defaults filled in; keys with faults have their default. */
   read(node: unknown, group: Group, path: string): Values {
-    const values = this.group(node, group, path);
-    let defaults = this.defaults.get(group);
+    const values = this.#group(node, group, path);
+    let defaults = this.#defaults.get(group);
     if (defaults === undefined) {
       defaults = convict<Values>(group, { env: {}, args: [] }).getProperties();
-      this.defaults.set(group, defaults);
+      this.#defaults.set(group, defaults);
     }
     return fill(values, group, defaults);
   }
 
-  private line(node: Node | null | undefined): number | null {
-    return node?.range ? this.counter.linePos(node.range[0]).line : null;
+  #line(node: Node | null | undefined): number | null {
+    return node?.range ? this.#counter.linePos(node.range[0]).line : null;
   }
 
-  private resolve(node: unknown): unknown {
-    return isAlias(node) ? node.resolve(this.doc) : node;
+  #resolve(node: unknown): unknown {
+    return isAlias(node) ? node.resolve(this.#doc) : node;
   }
 
-  private group(given: unknown, group: Group, path: string): Values {
-    const node = this.resolve(given);
+  #group(given: unknown, group: Group, path: string): Values {
+    const node = this.#resolve(given);
     const values: Values = {};
     if (group[about]?.shorthand === true && isScalar(node) && node.value !== null) {
       const [first] = Object.values(group);
-      const value = first && isLeaf(first) ? this.leaf(node, first, path) : faulty;
+      const value = first && isLeaf(first) ? this.#leaf(node, first, path) : faulty;
       return value === faulty ? values : Object.fromEntries(Object.keys(group).map((key) => [key, value]));
     }
-    const pairs = this.pairs(node, path);
+    const pairs = this.#pairs(node, path);
     if (pairs === null) return values;
     for (const [key, value] of pairs) {
       const child = Object.hasOwn(group, key) ? group[key] : undefined;
-      if (child === undefined) this.unknownKey(join(path, key), key, Object.keys(group));
-      else this.child(value, child, join(path, key), key, values);
+      if (child === undefined) this.#unknownKey(join(path, key), key, Object.keys(group));
+      else this.#child(value, child, join(path, key), key, values);
     }
     for (const [key, child] of Object.entries(group)) {
       if (isLeaf(child) && child.required && !pairs.has(key)) this.fault(join(path, key), 'is required', this.lines.get(path) ?? null);
@@ -73,18 +80,18 @@ export class Reader {
     return values;
   }
 
-  private child(node: unknown, child: Group | Leaf, path: string, key: string, into: Values): void {
-    const value = isLeaf(child) ? this.leaf(node, child, path) : this.group(node, child, path);
+  #child(node: unknown, child: Group | Leaf, path: string, key: string, into: Values): void {
+    const value = isLeaf(child) ? this.#leaf(node, child, path) : this.#group(node, child, path);
     if (value !== faulty) into[key] = value;
   }
 
-  private unknownKey(path: string, key: string, known: readonly string[]): void {
+  #unknownKey(path: string, key: string, known: readonly string[]): void {
     const meant = suggest(key, known);
     this.fault(path, meant === null ? `unknown key; known here: ${known.join(', ')}` : `unknown key; did you mean ${meant}?`);
   }
 
   /** The pairs of a mapping by key text, or null when the node is not one. An empty node is an empty mapping. */
-  private pairs(node: unknown, path: string): Map<string, unknown> | null {
+  #pairs(node: unknown, path: string): Map<string, unknown> | null {
     if (node === null || node === undefined || (isScalar(node) && node.value === null)) return new Map();
     if (!isMap(node)) {
       this.fault(path, 'must be a mapping of keys to values');
@@ -92,14 +99,14 @@ export class Reader {
     }
     const pairs = new Map<string, unknown>();
     for (const pair of node.items) {
-      const key = this.resolve(pair.key);
+      const key = this.#resolve(pair.key);
       if (!isScalar(key)) {
-        this.fault(path, 'a key must be plain text', this.line(pair.key as Node));
+        this.fault(path, 'a key must be plain text', this.#line(pair.key as Node));
         continue;
       }
       // An unquoted +447700900001 is a number to YAML: its text is what was meant.
       const text = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
-      const line = this.line(key) ?? 0;
+      const line = this.#line(key) ?? 0;
       if (pairs.has(text)) this.fault(join(path, text), `is there twice, first on line ${this.lines.get(join(path, text))}`, line);
       else this.lines.set(join(path, text), line);
       if (!pairs.has(text)) pairs.set(text, pair.value);
@@ -107,33 +114,33 @@ export class Reader {
     return pairs;
   }
 
-  private leaf(given: unknown, leaf: Leaf, path: string): unknown {
-    const node = this.resolve(given);
+  #leaf(given: unknown, leaf: Leaf, path: string): unknown {
+    const node = this.#resolve(given);
     if (leaf.optional && leaf.children !== undefined) {
       if (node === null || (isScalar(node) && node.value === null)) return null;
       return this.read(node, leaf.children, path);
     }
-    if (leaf.keys !== undefined) return this.table(node, leaf, leaf.keys, path);
-    if (leaf.list) return this.list(node, leaf, path);
-    return this.scalar(node, leaf, path);
+    if (leaf.keys !== undefined) return this.#table(node, leaf, leaf.keys, path);
+    if (leaf.list) return this.#list(node, leaf, path);
+    return this.#scalar(node, leaf, path);
   }
 
-  private table(node: unknown, leaf: Leaf, checkKey: Check, path: string): unknown {
+  #table(node: unknown, leaf: Leaf, checkKey: Check, path: string): unknown {
     const before = this.faults.length;
-    const pairs = this.pairs(node, path);
+    const pairs = this.#pairs(node, path);
     if (pairs === null) return faulty;
     if (pairs.size < (leaf['min'] ?? 0)) this.fault(path, 'must not be empty');
     const table: Values = Object.create(null) as Values;
     for (const [key, value] of pairs) {
       const complaint = checkKey(key);
       if (complaint !== null) this.fault(join(path, key), `the key ${complaint}`);
-      const entry = leaf.children ? this.read(value, leaf.children, join(path, key)) : this.scalar(this.resolve(value), leaf, join(path, key));
+      const entry = leaf.children ? this.read(value, leaf.children, join(path, key)) : this.#scalar(this.#resolve(value), leaf, join(path, key));
       if (complaint === null && entry !== faulty) table[key] = entry;
     }
     return this.faults.length > before && Object.keys(table).length === 0 ? faulty : table;
   }
 
-  private list(node: unknown, leaf: Leaf, path: string): unknown {
+  #list(node: unknown, leaf: Leaf, path: string): unknown {
     if (leaf.word !== undefined && isScalar(node) && node.value === leaf.word) return [leaf.word];
     if (!isSeq(node)) {
       this.fault(path, leaf.word === undefined ? 'must be a list' : `must be ${leaf.word} or a list`);
@@ -143,24 +150,24 @@ export class Reader {
     const seen = new Set<unknown>();
     return node.items.map((item, index) => {
       const at = `${path}[${index}]`;
-      const line = this.line(item as Node);
+      const line = this.#line(item as Node);
       if (line !== null) this.lines.set(at, line);
       if (leaf.children) return this.read(item, leaf.children, at);
-      const value = this.scalar(this.resolve(item), leaf, at);
+      const value = this.#scalar(this.#resolve(item), leaf, at);
       if (value !== faulty && seen.has(value)) this.fault(at, 'is there twice');
       seen.add(value);
       return value;
     }).filter((value) => value !== faulty);
   }
 
-  private scalar(node: unknown, leaf: Leaf, path: string): unknown {
+  #scalar(node: unknown, leaf: Leaf, path: string): unknown {
     if (node !== null && !isScalar(node)) {
       const complaint = leaf.check(undefined);
       this.fault(path, `${complaint ?? 'must be a single value'}, not ${isSeq(node) ? 'a list' : 'a mapping'}`);
       return faulty;
     }
-    if (node !== null && isScalar(node)) this.lookForBareName(node, path);
-    const value = node === null ? null : this.expand(node, leaf, path);
+    if (node !== null && isScalar(node)) this.#lookForBareName(node, path);
+    const value = node === null ? null : this.#expand(node, leaf, path);
     if (value === faulty) return faulty;
     const complaint = leaf.check(value);
     if (complaint === null) return value;
@@ -169,13 +176,13 @@ export class Reader {
   }
 
   /** $NAME, as a shell has it, is text here. The value is not shown: it may be a secret that looks so. */
-  private lookForBareName(node: Scalar, path: string): void {
+  #lookForBareName(node: Scalar, path: string): void {
     if (typeof node.value !== 'string' || !/^\$[A-Za-z_][A-Za-z0-9_]{2,}$/.test(node.value)) return;
-    this.warnings.push({ path, line: this.line(node), message: 'looks like an environment variable without braces, and is taken as it stands: write ${NAME} for the value of NAME' });
+    this.warnings.push({ path, line: this.#line(node), message: 'looks like an environment variable without braces, and is taken as it stands: write ${NAME} for the value of NAME' });
   }
 
   /** ${NAME} becomes the variable's value, $${ a literal ${. A value that came from the environment may stand for a number or a boolean. */
-  private expand(node: Scalar, leaf: Leaf, path: string): unknown {
+  #expand(node: Scalar, leaf: Leaf, path: string): unknown {
     if (typeof node.value !== 'string' || !node.value.includes('${')) return node.value;
     let missing = false;
     const text = node.value.replace(/\$\$\{|\$\{([^}]*)(\}?)/g, (match: string, name: string | undefined, end: string | undefined) => {
@@ -185,7 +192,7 @@ export class Reader {
         missing = true;
         return '';
       }
-      const value = this.env[name];
+      const value = this.#env[name];
       if (value === undefined) {
         this.fault(path, `the environment variable ${name} is not set`);
         missing = true;

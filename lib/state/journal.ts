@@ -31,7 +31,11 @@ class Copy {
   /** Lines that are. */
   lines = 0;
 
-  private constructor(readonly file: FileHandle, private readonly path: string) {}
+  readonly #path: string;
+
+  private constructor(readonly file: FileHandle, path: string) {
+    this.#path = path;
+  }
 
   /** The new file of the one at `path`. @throws Error of the file system. */
   static async begin(path: string): Promise<Copy> {
@@ -64,12 +68,12 @@ class Copy {
 
   /** Puts it in the place of the file at `path`. */
   async replace(path: string): Promise<void> {
-    await rename(this.path, path);
+    await rename(this.#path, path);
   }
 
   async discard(): Promise<void> {
     await this.file.close().catch(() => undefined);
-    await unlink(this.path).catch(() => undefined);
+    await unlink(this.#path).catch(() => undefined);
   }
 }
 

@@ -10,9 +10,15 @@ const TELL_EVERY = 60_000;
  */
 export class Guard {
   /** Place → when it was told last. Places are texts of this program: there are few. */
-  private readonly told = new Map<string, number>();
+  readonly #told = new Map<string, number>();
 
-  constructor(private readonly count: () => void, private readonly tell: (place: string, error: Error) => void) {}
+  readonly #count: () => void;
+  readonly #tell: (place: string, error: Error) => void;
+
+  constructor(count: () => void, tell: (place: string, error: Error) => void) {
+    this.#count = count;
+    this.#tell = tell;
+  }
 
   /** The same function, which cannot throw. */
   wrap<A extends unknown[]>(place: string, body: (...args: A) => void): (...args: A) => void {
@@ -51,11 +57,11 @@ export class Guard {
 
   /** For what a promise was rejected with. */
   fault(place: string, error: unknown): void {
-    this.count();
+    this.#count();
     const now = Date.now();
-    const last = this.told.get(place);
+    const last = this.#told.get(place);
     if (last !== undefined && now - last < TELL_EVERY) return;
-    this.told.set(place, now);
-    this.tell(place, error instanceof Error ? error : new Error(String(error)));
+    this.#told.set(place, now);
+    this.#tell(place, error instanceof Error ? error : new Error(String(error)));
   }
 }

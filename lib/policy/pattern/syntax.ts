@@ -70,138 +70,140 @@ function singleOf(ranges: readonly Range[]): number | null {
 }
 
 class PatternReader {
-  private readonly chars: readonly string[];
-  private at = 0;
+  readonly #chars: readonly string[];
+  readonly #universe: Range;
+  #at = 0;
 
-  constructor(text: string, private readonly universe: Range) {
-    this.chars = [...text];
+  constructor(text: string, universe: Range) {
+    this.#universe = universe;
+    this.#chars = [...text];
   }
 
   top(): Alternative[] {
     const alternatives: Alternative[] = [];
     do {
-      const start = this.take('^');
-      const node = this.sequence(0);
-      const end = this.take('$');
+      const start = this.#take('^');
+      const node = this.#sequence(0);
+      const end = this.#take('$');
       alternatives.push({ node, start, end });
-    } while (this.take('|'));
-    if (this.at < this.chars.length) throw new PatternError(this.chars[this.at] === ')' ? 'has a ) without its (' : '^ and $ stand at the ends of an alternative only');
+    } while (this.#take('|'));
+    if (this.#at < this.#chars.length) throw new PatternError(this.#chars[this.#at] === ')' ? 'has a ) without its (' : '^ and $ stand at the ends of an alternative only');
     return alternatives;
   }
 
-  private take(char: string): boolean {
-    if (this.chars[this.at] !== char) return false;
-    this.at += 1;
+  #take(char: string): boolean {
+    if (this.#chars[this.#at] !== char) return false;
+    this.#at += 1;
     return true;
   }
 
-  private next(): string {
-    const char = this.chars[this.at];
+  #next(): string {
+    const char = this.#chars[this.#at];
     if (char === undefined) throw new PatternError('ends too early');
-    this.at += 1;
+    this.#at += 1;
     return char;
   }
 
-  private choice(depth: number): PatternNode {
-    const first = this.sequence(depth);
-    if (this.chars[this.at] !== '|') return first;
+  #choice(depth: number): PatternNode {
+    const first = this.#sequence(depth);
+    if (this.#chars[this.#at] !== '|') return first;
     const options = [first];
-    while (this.take('|')) options.push(this.sequence(depth));
+    while (this.#take('|')) options.push(this.#sequence(depth));
     return { kind: 'choice', options };
   }
 
-  private sequence(depth: number): PatternNode {
+  #sequence(depth: number): PatternNode {
     const parts: PatternNode[] = [];
-    for (let char = this.chars[this.at]; char !== undefined && !'|)$^'.includes(char); char = this.chars[this.at]) {
-      parts.push(this.quantified(this.atom(depth)));
+    for (let char = this.#chars[this.#at]; char !== undefined && !'|)$^'.includes(char); char = this.#chars[this.#at]) {
+      parts.push(this.#quantified(this.#atom(depth)));
     }
     const [first] = parts;
     return first !== undefined && parts.length === 1 ? first : { kind: 'sequence', parts };
   }
 
-  private atom(depth: number): PatternNode {
-    const char = this.next();
+  #atom(depth: number): PatternNode {
+    const char = this.#next();
     switch (char) {
-      case '(': return this.group(depth + 1);
-      case '[': return this.charClass();
-      case '.': return { kind: 'set', ranges: [this.universe] };
-      case '\\': return { kind: 'set', ranges: this.escape() };
+      case '(': return this.#group(depth + 1);
+      case '[': return this.#charClass();
+      case '.': return { kind: 'set', ranges: [this.#universe] };
+      case '\\': return { kind: 'set', ranges: this.#escape() };
       case '*': case '+': case '?': throw new PatternError(`has a ${char} with nothing before it`);
       case '{': case '}': case ']': throw new PatternError(`has a ${char} that means nothing there; write \\${char}`);
-      default: return { kind: 'set', ranges: [this.one(char)] };
+      default: return { kind: 'set', ranges: [this.#one(char)] };
     }
   }
 
-  private group(depth: number): PatternNode {
+  #group(depth: number): PatternNode {
     if (depth > maxDepth) throw new PatternError('is nested too deep');
-    if (this.take('?') && !this.take(':')) throw new PatternError('has a (?…) form other than (?:…)');
-    const node = this.choice(depth);
-    if (!this.take(')')) throw new PatternError(this.at < this.chars.length ? '^ and $ stand at the ends of an alternative only' : 'has a ( without its )');
+    if (this.#take('?') && !this.#take(':')) throw new PatternError('has a (?…) form other than (?:…)');
+    const node = this.#choice(depth);
+    if (!this.#take(')')) throw new PatternError(this.#at < this.#chars.length ? '^ and $ stand at the ends of an alternative only' : 'has a ( without its )');
     return node;
   }
 
-  private quantified(part: PatternNode): PatternNode {
-    const char = this.chars[this.at];
+  #quantified(part: PatternNode): PatternNode {
+    const char = this.#chars[this.#at];
     if (char === undefined || !'*+?{'.includes(char)) return part;
-    this.at += 1;
-    const [min, max]: readonly [number, number | null] = char === '*' ? [0, null] : char === '+' ? [1, null] : char === '?' ? [0, 1] : this.counts();
-    const following = this.chars[this.at];
+    this.#at += 1;
+    const [min, max]: readonly [number, number | null] = char === '*' ? [0, null] : char === '+' ? [1, null] : char === '?' ? [0, 1] : this.#counts();
+    const following = this.#chars[this.#at];
     if (following !== undefined && '*+?{'.includes(following)) throw new PatternError('has a quantifier after a quantifier');
     return { kind: 'repeat', part, min, max };
   }
 
-  private counts(): [number, number | null] {
-    const close = this.chars.indexOf('}', this.at);
-    const match = close < 0 ? null : /^([0-9]{1,4})(?:(,)([0-9]{1,4})?)?$/.exec(this.chars.slice(this.at, close).join(''));
+  #counts(): [number, number | null] {
+    const close = this.#chars.indexOf('}', this.#at);
+    const match = close < 0 ? null : /^([0-9]{1,4})(?:(,)([0-9]{1,4})?)?$/.exec(this.#chars.slice(this.#at, close).join(''));
     if (!match) throw new PatternError('has a { that is not {n}, {n,} or {n,m}');
-    this.at = close + 1;
+    this.#at = close + 1;
     const min = Number(match[1]);
     const max = match[2] === undefined ? min : match[3] === undefined ? null : Number(match[3]);
     if (min > maxRepeat || (max !== null && (max > maxRepeat || max < min))) throw new PatternError(`has a {n,m} out of order or over ${maxRepeat}`);
     return [min, max];
   }
 
-  private one(char: string): Range {
+  #one(char: string): Range {
     const code = char.codePointAt(0) ?? -1;
-    if (code < this.universe[0] || code > this.universe[1]) throw new PatternError('has a character other than printable ASCII');
+    if (code < this.#universe[0] || code > this.#universe[1]) throw new PatternError('has a character other than printable ASCII');
     return [code, code];
   }
 
-  private escape(): Range[] {
-    const char = this.next();
+  #escape(): Range[] {
+    const char = this.#next();
     const lower = char.toLowerCase();
     const named = namedClasses.get(lower);
     if (named !== undefined) {
-      const ranges = char === lower ? named : complement(named, this.universe);
-      return ranges.filter(([first, last]) => first >= this.universe[0] && last <= this.universe[1]);
+      const ranges = char === lower ? named : complement(named, this.#universe);
+      return ranges.filter(([first, last]) => first >= this.#universe[0] && last <= this.#universe[1]);
     }
     if (/[A-Za-z0-9]/.test(char)) throw new PatternError(`has an escape \\${char} that is not in the language`);
-    return [this.one(char)];
+    return [this.#one(char)];
   }
 
-  private charClass(): PatternNode {
-    const negated = this.take('^');
+  #charClass(): PatternNode {
+    const negated = this.#take('^');
     const ranges: Range[] = [];
-    for (let first = true; first || this.chars[this.at] !== ']'; first = false) {
-      const item = this.classItem();
-      const isRange = this.chars[this.at] === '-' && this.chars[this.at + 1] !== ']';
+    for (let first = true; first || this.#chars[this.#at] !== ']'; first = false) {
+      const item = this.#classItem();
+      const isRange = this.#chars[this.#at] === '-' && this.#chars[this.#at + 1] !== ']';
       if (!isRange) {
         ranges.push(...item);
         continue;
       }
-      this.at += 1;
+      this.#at += 1;
       const low = singleOf(item);
-      const high = singleOf(this.classItem());
+      const high = singleOf(this.#classItem());
       if (low === null || high === null || low > high) throw new PatternError('has a range in [ ] that is out of order');
       ranges.push([low, high]);
     }
-    this.at += 1;
-    return { kind: 'set', ranges: negated ? complement(ranges, this.universe) : normalise(ranges) };
+    this.#at += 1;
+    return { kind: 'set', ranges: negated ? complement(ranges, this.#universe) : normalise(ranges) };
   }
 
-  private classItem(): Range[] {
-    if (this.at >= this.chars.length) throw new PatternError('has a [ without its ]');
-    const char = this.next();
-    return char === '\\' ? this.escape() : [this.one(char)];
+  #classItem(): Range[] {
+    if (this.#at >= this.#chars.length) throw new PatternError('has a [ without its ]');
+    const char = this.#next();
+    return char === '\\' ? this.#escape() : [this.#one(char)];
   }
 }

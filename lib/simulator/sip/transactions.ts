@@ -58,7 +58,7 @@ export class ClientTransaction implements FlowUser {
   private repeater: Repeater | undefined;
   private guard: NodeJS.Timeout | undefined;
 
-  constructor(readonly request: SipMessage, readonly flow: Flow, private readonly handler: ClientHandler, private readonly timers: SipTimers, private readonly forget: () => void) {
+  constructor(readonly request: SipMessage, readonly flow: Flow, private readonly handler: ClientHandler, timers: SipTimers, private readonly forget: () => void) {
     this.method = request.method;
     flow.addUser(this);
     const limit = 64 * timers.t1;

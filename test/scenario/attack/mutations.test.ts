@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { parseMessage, responseTo, tagOf } from '../../../lib/sipserver/parser/index.js';
 import { StreamFramer } from '../../../lib/sipserver/transport/framer.js';
 import { domain, listener, number } from '../../helpers/service.js';
@@ -97,7 +97,7 @@ for (const transport of ['udp', 'tcp', 'tls'] as const) {
     const rig = await open(t, transport === 'tcp' ? 'tcp' : 'udp');
     let count = 0;
     const hear = answering(random, PER_INVITE, () => { count++; });
-    const far = await farEnd(t, rig, transport, hear);
+    const far = await farEnd(rig, transport, hear);
     t.teardown(far);
     // Over TLS we call Meta for the PBX; else the PBX for Meta.
     const ours = transport === 'tls';
@@ -124,7 +124,7 @@ for (const transport of ['udp', 'tcp', 'tls'] as const) {
 }
 
 /** A listener where our INVITEs go: the PBX, or Meta. Gives what closes it. */
-async function farEnd(t: Test, { certificates, metaPort, pbxPort }: Rig, transport: Transport, hear: ReturnType<typeof answering>): Promise<() => void> {
+async function farEnd({ certificates, metaPort, pbxPort }: Rig, transport: Transport, hear: ReturnType<typeof answering>): Promise<() => void> {
   if (transport === 'udp') {
     const socket = createSocket('udp4').bind(pbxPort, places.pbx);
     socket.on('message', (bytes, from) => { hear(bytes, (text) => { socket.send(Buffer.from(text.slice(0, 60_000), 'latin1'), from.port, from.address, () => undefined); }); });
