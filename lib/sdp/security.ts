@@ -38,9 +38,9 @@ export function readSdes(media: ParsedMedia): SdesKey[] {
   for (const line of media.crypto ?? []) {
     const size = suites[line.suite];
     // inline:key[|lifetime][|MKI:length], a single key; the length is 1 to 128 bytes (RFC 4568 §6.1, §9.2).
-    const inline = /^inline:([A-Za-z0-9+/=]+)(?:\|(?:2\^)?\d{1,15})?(?:\|(\d{1,10}:\d{1,3}))?$/.exec(line.config);
+    const inline = /^inline:([A-Za-z0-9+/]+={0,2})(?:\|(?:2\^)?\d{1,15})?(?:\|(\d{1,10}:\d{1,3}))?$/.exec(line.config);
     const mki = inline?.[2];
-    if (mki !== undefined && !(Number(mki.split(':')[1]) >= 1 && Number(mki.split(':')[1]) <= 128)) continue;
+    if (mki !== undefined && !fits(mki)) continue;
     if (size === undefined || !inline?.[1] || Buffer.from(inline[1], 'base64').length !== size) continue;
     // RFC 4568 §6.3: parameters such as UNENCRYPTED_SRTP change the stream; only the window size hint is harmless.
     if (line.sessionConfig !== undefined && !/^(\s*WSH=\d+)*\s*$/.test(line.sessionConfig)) continue;
@@ -48,6 +48,12 @@ export function readSdes(media: ParsedMedia): SdesKey[] {
     keys.push({ tag: line.id, suite: line.suite, key: inline[1], ...(mki === undefined ? {} : { mki }) });
   }
   return keys;
+}
+
+/** Whether the value of a master key identifier, "value:length", fits its length in bytes. */
+function fits(mki: string): boolean {
+  const [value = 0, length = 0] = mki.split(':').map(Number);
+  return length >= 1 && length <= 128 && value < 2 ** (8 * length);
 }
 
 /** ICE attributes, media level first (RFC 8839 §5.4); null when there are none. @throws WabError 'SDP_UNACCEPTABLE'. */

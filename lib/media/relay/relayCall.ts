@@ -4,8 +4,9 @@ import { AwakeClock } from '../../util/patience.js';
 import { Bridge, COMFORT_NOISE } from './bridge.js';
 import type { RelayCounters, RelayReport, SideId } from './messages.js';
 import { answerReport } from './rtcp.js';
-import { clockRate, FRAME_MS, opusSamples, payloadOffset } from './rtp.js';
-import type { Side } from './side.js';
+import { barePacket, clockRate, FRAME_MS, opusSamples, RTP_HEADER } from './rtp.js';
+import type { StreamFormat } from './outStream.js';
+import type { Place, Side } from './side.js';
 import type { Wire } from './wire/wire.js';
 
 /** Between two ticks no more than this counts as a silence, in milliseconds: more is a stall of ours, in which nobody listened. */
@@ -71,6 +72,13 @@ export class RelayCall {
     }
   }
 
+  /** A side was described anew. */
+  move(side: Side, place: Place, format: StreamFormat, now: number): void {
+    if (!side.move(place, format) || side !== this.meta) return;
+    for (const peer of this.peers.values()) peer.closeBridges();
+    this.#startMeta(now);
+  }
+
   connect(id: number | null, now: number): void {
     const side = id === null ? null : this.peers.get(id) ?? null;
     const before = this.#connected;
@@ -126,9 +134,10 @@ export class RelayCall {
   }
 
   /** One RTP packet from the port of `side`. */
-  packet(side: Side, packet: Buffer, now: number): void {
-    const offset = payloadOffset(packet);
-    if (offset < 0) return;
+  packet(side: Side, datagram: Buffer, now: number): void {
+    const packet = barePacket(datagram);
+    if (packet === null) return;
+    const offset = RTP_HEADER;
     if (side !== this.meta && side.new) return;
     if (side.door !== 'open') return this.#knock(side);
     side.silence.heard(this.awake.now);
@@ -154,10 +163,12 @@ export class RelayCall {
   #pass(side: Side, target: Side, packet: Buffer, offset: number, now: number): void {
     const opus = side.format.codec === 'opus';
     const samples = opus ? opusSamples(packet, offset) : packet.length - offset;
+    // A keep-alive (RFC 6263 §4.1) says nothing of the stream.
+    if (samples === 0) return;
     const bridge = this.#bridgeFor(side, target, samples / (clockRate(side.format.codec) / 1000));
     if (bridge !== null) return bridge.audio(packet, offset, now);
     if (opus && side.place.wire === null && side.id !== 'meta' && side.oddLength(samples)) this.#report({ op: 'length', call: this.id, side: side.id, ms: samples / 48 });
-    if (samples > 0) target.outgoing.audio(packet, samples, now);
+    target.outgoing.audio(packet, samples, now);
   }
 
   /** Transcodes from now on where the two do not speak alike; between an engine and the relay that is the engine's work. `ms`: length of what has come. */

@@ -13,8 +13,21 @@ export function isRtp(packet: Buffer): boolean {
   return type < 64 || type > 95;
 }
 
+/** The same with a bare header, in its own buffer: CSRCs, header extension and padding are between its sender and us. Null when it is shorter than it says. */
+export function barePacket(packet: Buffer): Buffer | null {
+  const first = packet[0] as number;
+  if (first === 0x80) return packet;
+  const offset = payloadOffset(packet);
+  const padding = (first & 0x20) === 0 ? 0 : packet[packet.length - 1] as number;
+  if (offset < 0 || padding > packet.length - offset || ((first & 0x20) !== 0 && padding === 0)) return null;
+  packet.copyWithin(offset - RTP_HEADER, 0, RTP_HEADER);
+  const bare = packet.subarray(offset - RTP_HEADER, packet.length - padding);
+  bare[0] = 0x80;
+  return bare;
+}
+
 /** Offset of the payload behind CSRCs and a header extension; -1 when the packet is shorter than it says. */
-export function payloadOffset(packet: Buffer): number {
+function payloadOffset(packet: Buffer): number {
   const first = packet[0] as number;
   let offset = RTP_HEADER + (first & 0x0f) * 4;
   if ((first & 0x10) !== 0) {

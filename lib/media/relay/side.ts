@@ -103,15 +103,20 @@ export class Side {
     else this.#options.send(packet, this.place.remote);
   }
 
-  /** The far end is elsewhere, or has other payload types: the same streams go on; with another codec new ones begin, under an SSRC of their own. */
-  move(place: Place, format: StreamFormat): void {
+  /**
+   * The far end is elsewhere, or has other payload types: the same streams go on; with another codec new ones begin, under an SSRC of their own.
+   * True: what transcodes begins anew. A refresh, a hold or a resume leaves it as it is.
+   */
+  move(place: Place, format: StreamFormat): boolean {
     const changed = format.codec !== this.format.codec;
+    const anew = changed || (format.ptime ?? FRAME_MS) !== (this.format.ptime ?? FRAME_MS);
     this.place = place;
     this.format = format;
-    this.closeBridges();
+    if (anew) this.closeBridges();
     if (changed) this.#restart();
     else this.outgoing.reformat(format);
     this.#learn(format);
+    return anew;
   }
 
   #restart(): void {

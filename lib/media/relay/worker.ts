@@ -139,7 +139,10 @@ async function open({ call: id, side: which, address: at, port: first, rtcp, req
   const call = callOf(id);
   try {
     const ports = await PortPair.open(at, first, rtcp, (error) => guard.fault('media packet', error));
-    if (calls.get(id) !== call) return ports.close();
+    if (calls.get(id) !== call) {
+      ports.close();
+      return report({ op: 'opened', request, fault: 'ECANCELED' });
+    }
     call.wires.set(which, new Wire(ports, certificate, {
       rtp: (packet, now) => {
         const side = sideOf(call, which);
@@ -175,7 +178,7 @@ function addSide(command: Extract<RelayCommand, { op: 'side' }>, now: number): v
   const old = sideOf(call, command.side);
   if (old) {
     forget(old);
-    old.move(at, command.format);
+    call.move(old, at, command.format, now);
     place(call, old);
     if (command.shut) old.door = 'shut';
     call.flows(old, command.flow, now);

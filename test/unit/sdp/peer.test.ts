@@ -85,3 +85,12 @@ t.test('L1: a description whose media would go where none may go is refused, on 
   for (const read of [readPeerOffer, (text: string, by: typeof strict) => readPeerAnswer(text, by, null)]) t.throws(() => read(at('224.0.0.1'), strict), { code: 'SDP_UNACCEPTABLE', message: /somewhere else/ });
   t.match(readPeerOffer(at('0.0.0.0'), strict), { flow: { listens: false } });
 });
+
+t.test('a key line that no SRTP can be made of is passed over, as RFC 4568 §7.1.1 has it', async (t) => {
+  const secure: PeerSdpProfile = { ...profile, srtp: 'sdes' };
+  const offer = (inline: string): string => peerPcmuAnswer.replace('RTP/AVP', 'RTP/SAVP').replace(/\r\n$/, `\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${inline}\r\n`);
+  t.match(readPeerOffer(offer(`${KEY}|2^31|255:1`), secure), { audio: { sdes: [{ mki: '255:1' }] } });
+  for (const inline of [`${KEY}|2^31|300:1`, `${KEY}|2^31|1:0`, `${KEY}|2^31|1:129`, `${KEY}====`, `${KEY.slice(0, 8)}=${KEY.slice(8)}`]) {
+    t.throws(() => readPeerOffer(offer(inline), secure), { code: 'SDP_UNACCEPTABLE', message: /no usable a=crypto line/ }, inline);
+  }
+});
