@@ -14,7 +14,7 @@ class NoMedia extends EventEmitter {
   name = 'rtpengine';
   healthy = true;
   async start() {}
-  status() { return { instances: [] }; }
+  status() { return { instances: [], workers: [] }; }
   async close() {}
   openCall() {
     const call = new EventEmitter();

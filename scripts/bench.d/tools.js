@@ -77,7 +77,7 @@ export class Bench {
       domain,
       sip: { listen: ['tls:127.0.0.1:0', 'udp:127.0.0.1:0'], tls: { cert: `${certs}/service.pem`, key: `${certs}/service.key` } },
       meta: { ca: `${certs}/ca.pem`, address: '127.0.0.1', port: this.metaPort, sources: ['127.0.0.1'], mediaTimeout: 0 },
-      media: { rtpengine: { ports: `${firstPort}-${firstPort + 11_999}` } },
+      media: { ports: `${firstPort}-${firstPort + 11_999}` },
       numbers: { [number]: { password, maxConcurrentCalls: 100_000 } },
       peers: { pbx: { uri: `sip:127.0.0.1:${peerPort}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], maxConcurrentCalls: 100_000, health: { interval: 0 } } },
       routes: [{ name: 'all', number, to: [{ peer: 'pbx', user: '6001' }] }],

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { WabError } from '../../errors.js';
+import { checkInterfaces } from '../interfaces.js';
 import type { MediaLogger } from '../logger.js';
 import { RecordingShelf } from '../prompts/shelf.js';
 import { RelayPool } from '../relay/relayPool.js';
@@ -20,6 +21,7 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
   readonly name = 'embedded';
   readonly #relays: RelayPool;
   readonly #node: EmbeddedNode;
+  readonly #options: EmbeddedOptions;
   readonly #logger: MediaLogger;
   readonly #recordings = new RecordingShelf();
   readonly #calls = new Set<MediaSession>();
@@ -28,6 +30,7 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
   constructor(options: EmbeddedOptions, logger: MediaLogger) {
     super();
     this.#logger = logger;
+    this.#options = options;
     this.#relays = new RelayPool({ address: null, workers: options.workers, lateMs: LATE_MS, key: 'media.workers' }, logger);
     this.#node = new EmbeddedNode(this.#relays, options);
   }
@@ -42,6 +45,8 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
 
   async start(): Promise<void> {
     try {
+      const { meta, peers } = this.#options.interface;
+      await checkInterfaces({ 'media.interface.meta': meta, 'media.interface.peers': peers });
       await this.#relays.start();
     } catch (error) {
       await this.close();

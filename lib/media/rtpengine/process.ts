@@ -8,10 +8,9 @@ import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
 import { preferMedia } from '../priority.js';
 import { withTimeout } from '../../util/withTimeout.js';
-import { udpFamily } from '../../util/hostPort.js';
 
 /** Names of the engine's interfaces, also those an engine of the operator's must have. */
-export const INTERFACES = { meta: 'meta', peers: 'peers', relay: 'relay' } as const;
+export const INTERFACES = { meta: 'meta', peers: 'peers', relay: 'anchor' } as const;
 
 /** How long a program asked to stop may take before it is killed, in milliseconds. */
 const STOP_PATIENCE = 3000;
@@ -27,25 +26,6 @@ async function freePort(): Promise<number> {
   socket.close();
   await once(socket, 'close');
   return port;
-}
-
-/**
- * Makes sure that media can be bound where it is configured: the engine itself starts without a word and then has no port for any call.
- * @throws WabError 'MEDIA_UNAVAILABLE'.
- */
-export async function checkInterfaces(config: RtpengineConfig): Promise<void> {
-  for (const [name, text] of [['interface.meta', config.interface.meta], ['interface.peers', config.interface.peers], ['anchor', config.anchor]] as const) {
-    const address = text.split('!')[0] ?? '';
-    const socket = createSocket(udpFamily(address));
-    try {
-      socket.bind(0, address);
-      await once(socket, 'listening');
-    } catch (cause) {
-      throw new WabError('MEDIA_UNAVAILABLE', `media.rtpengine.${name}: ${address} is not an address of this machine`, { cause });
-    } finally {
-      socket.close();
-    }
-  }
 }
 
 /** Command line of a spawned rtpengine (rtpengine(1)). */

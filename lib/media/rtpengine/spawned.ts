@@ -4,7 +4,8 @@ import { WabError } from '../../errors.js';
 import type { MediaLogger } from '../logger.js';
 import { ICE_PATIENCE, Instance } from './instance.js';
 import { overlapping } from './others.js';
-import { checkInterfaces, EngineProcess, engineVersion } from './process.js';
+import { checkInterfaces } from '../interfaces.js';
+import { EngineProcess, engineVersion } from './process.js';
 
 /** Restart delays in milliseconds; the last one repeats. */
 const BACK_OFF = [100, 500, 2000, 5000, 15_000];
@@ -35,7 +36,8 @@ export class SpawnedInstance extends Instance {
   /** @throws WabError 'MEDIA_UNAVAILABLE' when the program is missing or does not come up. */
   async start(): Promise<void> {
     this.version = await engineVersion(this.#config.program);
-    await checkInterfaces(this.#config);
+    const { interface: { meta, peers }, anchor } = this.#config;
+    await checkInterfaces({ 'media.rtpengine.interface.meta': meta, 'media.rtpengine.interface.peers': peers, 'media.rtpengine.anchor': anchor });
     for (const { pid, first, last } of await overlapping(this.#config, null)) {
       this.logger.warn({ key: 'media.rtpengine.ports', pid }, `another rtpengine (process ${pid}) gives out the UDP ports ${first}-${last} on the same address: give each service a range of its own in media.rtpengine.ports`);
     }

@@ -24,7 +24,7 @@ async function write(t: Test, listen: string[], more: { sip?: object; http?: obj
   const { cert, key } = await makeCertificates(join(dir, 'certs'), { domain, metaHost });
   const file = join(dir, 'wa-b2bua.yaml');
   await writeFile(file, stringify({
-    domain, sip: { listen, tls: { cert, key }, ...more.sip }, media: { rtpengine: { ports: await mediaPorts(), anchor: more.anchor ?? foreign } },
+    domain, sip: { listen, tls: { cert, key }, ...more.sip }, media: { engine: 'rtpengine', rtpengine: { ports: await mediaPorts(), anchor: more.anchor ?? foreign } },
     numbers: { [number]: { password } }, http: more.http ?? { listen: null }, cdr: { file: null },
   }));
   return file;
