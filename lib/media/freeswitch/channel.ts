@@ -19,8 +19,9 @@ export interface ChannelEvents {
 }
 
 /**
- * One channel of FreeSWITCH, made by an INVITE of ours and kept as a plain SIP dialog. Not by drachtio-fsmrf's createEndpoint: that
- * refuses RTP/SAVP, waits 100 ms in the dialplan and still loses endpoints, and parks them on a socket of their own for each.
+ * One channel of FreeSWITCH, made by an INVITE of ours and kept as a plain SIP dialog. Not an Endpoint of drachtio-fsmrf: its createEndpoint throws at
+ * RTP/SAVP and takes five times as long for a plain channel at ten at a time, its destroy() of a joined one never comes back, and each needs a connection from
+ * FreeSWITCH to a port of ours that knows no password (docs/engines/production.md has the figures).
  */
 export class Channel {
   readonly uuid: string;

@@ -12,7 +12,7 @@ import { RecordingShelf } from '../prompts/shelf.js';
 import type { Instance } from '../rtpengine/instance.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { Nudger } from './nudger.js';
-import type { FreeswitchAddress } from './reach.js';
+import type { FreeswitchAddress } from './link.js';
 import { FreeswitchServer } from './server.js';
 
 export interface FreeswitchEngineOptions {

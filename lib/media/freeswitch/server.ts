@@ -10,12 +10,13 @@ import type { MediaLogger } from '../logger.js';
 import type { PeerMediaProfile } from '../types.js';
 import { Channel, type ChannelEvents, type ChannelKind } from './channel.js';
 import { AwakeClock, patience } from '../../util/patience.js';
-import type { EventSocket, SwitchEvent } from './eventSocket.js';
+import type { SwitchEvent } from './fsmrf.js';
 import { Joins } from './joins.js';
+import type { FreeswitchAddress, Link } from './link.js';
 import { FreeswitchMetaSide } from './metaSide.js';
 import type { Nudger } from './nudger.js';
 import { FreeswitchPeerSide } from './peerSide.js';
-import { isRefused, reach, type FreeswitchAddress, type Reached } from './reach.js';
+import { isRefused, reach, type Reached } from './reach.js';
 import { FreeswitchWebrtcSide } from './webrtcSide.js';
 
 /** Delays between attempts to connect, in milliseconds; the last one repeats. */
@@ -64,7 +65,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   readonly #channels = new Map<string, ChannelEvents>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
-  #socket: EventSocket | null = null;
+  #link: Link | null = null;
   #sip = '';
   #publicAddress: string | null = null;
   /** Of this run of FreeSWITCH. */
@@ -88,11 +89,11 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   /** Whether it can take new calls. */
   get healthy(): boolean {
-    return this.#socket !== null && !this.#slow;
+    return this.#link !== null && !this.#slow;
   }
 
   async responsive(): Promise<boolean> {
-    return await this.#socket?.api('uptime', RESPONSE_PATIENCE).then(() => true, () => false) === true;
+    return await this.#link?.api('uptime', RESPONSE_PATIENCE).then(() => true, () => false) === true;
   }
 
   /** Channels there, ours and others'; heartbeats would tell of ours two seconds late. */
@@ -118,7 +119,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   /** @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'; SIP_UNAVAILABLE when no SIP server is there to carry the INVITE. */
   async open(kind: ChannelKind, sdp: string, events: ChannelEvents, headers: SipHeaders = {}): Promise<Channel> {
-    if (this.#socket === null) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`);
+    if (this.#link === null) throw new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`);
     let uuid = '';
     const opening = Channel.open(this.#stack(), this.#sip, kind, sdp, headers, events, (one) => {
       uuid = one;
@@ -158,11 +159,11 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   /** Where our connection is lost FreeSWITCH goes on with its channels: they wait for the next one. */
   #killUnwanted(): void {
-    const socket = this.#socket;
-    if (socket === null) return;
+    const link = this.#link;
+    if (link === null) return;
     for (const uuid of this.#unwanted) {
       this.#unwanted.delete(uuid);
-      this.#until(socket.api(`uuid_kill ${uuid}`).catch((error: unknown) => {
+      this.#until(link.api(`uuid_kill ${uuid}`).catch((error: unknown) => {
         // Refused: there is none.
         if (!(error instanceof WabError && error.code === 'MEDIA_REFUSED') && !this.#stopping.signal.aborted) this.#unwanted.add(uuid);
       }));
@@ -180,8 +181,8 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   /** @throws WabError 'MEDIA_UNAVAILABLE', 'MEDIA_REFUSED'. */
   api(command: string): Promise<string> {
-    if (this.#socket === null) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`));
-    return this.#socket.api(command);
+    if (this.#link === null) return Promise.reject(new WabError('MEDIA_UNAVAILABLE', `FreeSWITCH ${this.address} is down`));
+    return this.#link.api(command);
   }
 
   /** Joins two channels. @throws as Joins.join */
@@ -194,17 +195,17 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     let found: Reached | null = null;
     try {
       found = await reach(this.#config);
-      const { socket, sip, core } = found;
-      socket.on('event', (event) => this.#take(event));
-      socket.on('late', () => this.#late());
-      await socket.subscribe(['HEARTBEAT', 'DTMF', 'CHANNEL_BRIDGE']);
+      const { link, sip, core } = found;
+      link.on('event', (name, event) => this.#take(name, event, link));
+      link.on('late', () => this.#late());
+      await link.subscribe(['HEARTBEAT', 'DTMF', 'CHANNEL_BRIDGE']);
       if (this.#stopping.signal.aborted) throw new WabError('MEDIA_UNAVAILABLE', 'closed');
       if (core !== this.#core) this.#fall('it was started anew');
       this.#publicAddress = found.publicAddress;
       this.version = found.version;
       this.#sip = sip;
       this.#core = core;
-      this.#socket = socket;
+      this.#link = link;
       this.#present = true;
       this.#slow = false;
       this.#killUnwanted();
@@ -213,7 +214,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
       this.emit('up');
       return 'up';
     } catch (error) {
-      found?.socket.close();
+      found?.link.close();
       if (!this.#stopping.signal.aborted) this.#logger.warn({ engine: this.address, err: error }, this.#present ? 'FreeSWITCH does not answer' : 'FreeSWITCH is not there yet');
       return isRefused(error) ? 'refused' : 'silent';
     }
@@ -225,10 +226,10 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
     const silence = new AwakeClock(performance.now(), MOST_SILENT_MS);
     let since = 0;
     while (!this.#stopping.signal.aborted) {
-      const socket = this.#socket;
-      if (socket !== null) {
+      const link = this.#link;
+      if (link !== null) {
         failures = 0;
-        lost = await new Promise<string>((resolve) => socket.once('close', resolve));
+        lost = await new Promise<string>((resolve) => link.once('close', resolve));
         this.#disconnected(lost);
         since = silence.look(performance.now());
       }
@@ -245,7 +246,7 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
   /** Our connection is no more; whether FreeSWITCH is, its machine, its packets or time will tell. */
   #disconnected(reason: string): void {
     this.#stopBeat();
-    this.#socket = null;
+    this.#link = null;
     if (!this.#stopping.signal.aborted) this.#logger.warn({ engine: this.address, reason, calls: this.calls }, 'the connection to FreeSWITCH was lost: it gets no new calls, those it has stay');
   }
 
@@ -267,37 +268,37 @@ export class FreeswitchServer extends EventEmitter<{ up: []; down: [reason: stri
 
   #beat(): void {
     this.#stopBeat();
-    const socket = this.#socket;
-    this.#stopBeat = patience(HEARTBEAT_PATIENCE, () => socket?.close());
-    if (!this.#slow || socket === null || socket.behind) return;
+    const link = this.#link;
+    this.#stopBeat = patience(HEARTBEAT_PATIENCE, () => link?.close());
+    if (!this.#slow || link === null || link.behind) return;
     this.#slow = false;
     this.#logger.info({ engine: this.address }, 'FreeSWITCH answers in time again');
     this.emit('up');
   }
 
-  #take(event: SwitchEvent): void {
-    if (event.get('Event-Name') === 'HEARTBEAT') {
+  #take(name: string, event: SwitchEvent, { health }: Link): void {
+    if (name === 'HEARTBEAT') {
       this.#beat();
       this.#killUnwanted();
-      this.#others = Math.max(0, Number(event.get('Session-Count') ?? 0) - this.#channels.size);
-      this.maxSessions = Number(event.get('Max-Sessions') ?? Infinity);
-      this.idleCpu = Number(event.get('Idle-CPU') ?? 100);
+      this.#others = Math.max(0, health.sessions - this.#channels.size);
+      this.maxSessions = health.maxSessions;
+      this.idleCpu = health.idleCpu;
       return;
     }
-    if (event.get('Event-Name') === 'CHANNEL_BRIDGE') {
-      this.#joins.heard(event.get('Bridge-A-Unique-ID') ?? '', event.get('Bridge-B-Unique-ID') ?? '');
+    if (name === 'CHANNEL_BRIDGE') {
+      this.#joins.heard(event.getHeader('Bridge-A-Unique-ID') ?? '', event.getHeader('Bridge-B-Unique-ID') ?? '');
       return;
     }
     // Durations are counted in 1/8000 s.
-    this.#channels.get(event.get('Unique-ID') ?? '')?.digit(event.get('DTMF-Digit') ?? '', Number(event.get('DTMF-Duration') ?? 0) / 8);
+    this.#channels.get(event.getHeader('Unique-ID') ?? '')?.digit(event.getHeader('DTMF-Digit') ?? '', Number(event.getHeader('DTMF-Duration') ?? 0) / 8);
   }
 
   async close(): Promise<void> {
     this.#stopping.abort();
     this.#stopBeat();
     // Channels that are being made must not stay behind: each is known, or given up, in seconds.
-    if (this.#socket !== null) while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    this.#socket?.close();
+    if (this.#link !== null) while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    this.#link?.close();
     await this.#supervision;
   }
 }

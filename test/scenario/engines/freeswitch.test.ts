@@ -30,9 +30,9 @@ t.test('digits both ways, exact: a transcoded peer and one that speaks Opus', { 
   }
 });
 
-t.test('both keyings, both directions; nothing of FreeSWITCH reaches Meta before the 200', { skip, timeout: 90_000 }, async (t) => {
+t.test('both keyings, DTLS by our own engine in front, both directions; nothing of FreeSWITCH reaches Meta before the 200', { skip, timeout: 90_000 }, async (t) => {
   for (const keying of ['sdes', 'dtls'] as const) {
-    const stage = await openStage({ media: 'freeswitch', peers: { pbx: { config: { mayCall: [number] } } }, overlay: { numbers: { [number]: { keying } } } });
+    const stage = await openStage({ media: 'freeswitch', peers: { pbx: { config: { mayCall: [number] } } }, overlay: { numbers: { [number]: { keying } }, media: { webrtc: 'embedded' } } });
     t.teardown(() => stage.close());
     const report = await stage.call({ keying }, 3000);
     t.same(report.violations, [], `user-initiated, ${keying}`);
@@ -46,6 +46,17 @@ t.test('both keyings, both directions; nothing of FreeSWITCH reaches Meta before
     await stage.running.records(2);
     t.same(meta.reports[0]!.violations, [], `business-initiated, ${keying}`);
     t.ok(meta.reports[0]!.audio!.toneHeard && call.report().toneHeard);
+    // Four channels, or the two of the peer's side: Meta's is in our relay.
+    const user = stage.user({ keying, expect: [] });
+    t.equal(await user.place(), 200);
+    const expected = keying === 'dtls' ? 2 : 4;
+    const { api } = stage.running.freeswitch!;
+    const channels = async (): Promise<number> => Number(/(\d+) total/.exec(await api('show channels'))?.[1]);
+    // FreeSWITCH lists a channel a moment after it has answered.
+    for (let left = 100; left > 0 && await channels() < expected; left--) await pause(30);
+    t.equal(await channels(), expected, `channels, ${keying}`);
+    await user.hangUp();
+    await noChannels(stage.running.freeswitch!);
     await stage.close();
   }
 });

@@ -1,14 +1,14 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { RelayCall } from '../../../lib/media/relay/relayCall.js';
 import { Side } from '../../../lib/media/relay/side.js';
 import type { RelayReport } from '../../../lib/media/relay/messages.js';
-import { EventSocket } from '../../../lib/media/freeswitch/eventSocket.js';
+import { Link } from '../../../lib/media/freeswitch/link.js';
 import { AwakeClock, patience } from '../../../lib/util/patience.js';
 import { NgClient } from '../../../lib/media/rtpengine/ngClient.js';
+import { fakeEventSocket, response } from './fakeEventSocket.js';
 
 /** Keeps our own loop from running, as a machine without time for us does. */
 function stall(ms: number): void {
@@ -96,26 +96,13 @@ t.test('A14: a starved worker is no silence of Meta, a silence is', async (t) =>
 });
 
 t.test('A14: a FreeSWITCH that answers late keeps its connection, and late answers are nobody else\'s', async (t) => {
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.write('Content-Type: auth/request\n\n');
-    let text = '';
-    socket.on('data', (data) => {
-      text += data.toString();
-      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const command = text.slice(0, end);
-        text = text.slice(end + 2);
-        if (command.startsWith('auth')) socket.write('Content-Type: command/reply\nReply-Text: +OK\n\n');
-        else setTimeout(() => socket.write(`Content-Type: api/response\nContent-Length: ${command.length}\n\n${command}`), command.includes('slow') ? 1500 : 0);
-      }
-    });
+  const fake = await fakeEventSocket((command, socket) => {
+    if (!command.includes('slow')) return null;
+    setTimeout(() => socket.write(response(command)), 1500);
+    return '';
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const socket = await EventSocket.open({ host: '127.0.0.1', port: address.port, secret: 'x' }, 1000);
-  t.teardown(() => { socket.close(); server.close(); });
+  const socket = await Link.open(fake.address, 1000);
+  t.teardown(() => { socket.close(); return fake.close(); });
   let closed = false;
   let late = 0;
   socket.on('close', () => { closed = true; });
