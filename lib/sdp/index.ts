@@ -1,5 +1,5 @@
 export * from './types.js';
-export { audioCodec, eventCodec } from './codecs.js';
+export { audioCodec, eventCodec, isAudioCodec } from './codecs.js';
 export { isNowhere } from './direction.js';
 export { numberedAlike, payloadMap, underOurNumbers, type PayloadMap } from './payloads.js';
 export { readSdp } from './read.js';

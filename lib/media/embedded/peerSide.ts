@@ -1,10 +1,11 @@
 import ipaddr from 'ipaddr.js';
 import { isIP } from 'node:net';
 import {
-  KNOWN_SUITES, OFFERED_SUITES, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp,
+  isAudioCodec, KNOWN_SUITES, OFFERED_SUITES, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp,
   type EnginePort, type PayloadMap, type PeerMedia, type PeerSdpProfile, type SdesKey, type SdpCodec,
 } from '../../sdp/index.js';
 import type { Remote } from '../relay/messages.js';
+import type { RelayCodec } from '../relay/rtp.js';
 import type { SourceRule, WireSettings } from '../relay/wire/settings.js';
 import { chosenCodecs, passedFormat } from '../session/formats.js';
 import { reached } from '../session/latch.js';
@@ -45,7 +46,15 @@ export class EmbeddedPeerSide implements PeerSide {
   async takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult> {
     const media = readPeerAnswer(text, this.#profile, { sdes: [...this.#keys.values()] });
     if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media) };
-    return this.#result(media, payloadMap(this.#named, media));
+    return this.#result(media, payloadMap(this.#named, media), this.#others(media));
+  }
+
+  /** What it named beside the codec that was chosen: an answer may name several, and its sender change among them (RFC 3264 §6.1). */
+  #others({ audio, codec }: PeerMedia): { readonly type: number; readonly codec: RelayCodec }[] {
+    return this.#profile.codecs.filter((name) => name !== codec.name).flatMap((name) => {
+      const named = audio.codecs.find((one) => isAudioCodec(one, name));
+      return named === undefined ? [] : payloadMap(this.#named, { codec: named, events: null }).takes.audio.map((type) => ({ type, codec: name }));
+    });
   }
 
   async answer(text: string, before: PeerSideResult | null, id: string, version: number): Promise<PeerSideResult & { readonly sdp: string }> {
@@ -74,11 +83,11 @@ export class EmbeddedPeerSide implements PeerSide {
     return key;
   }
 
-  #result(media: PeerMedia, map: PayloadMap): PeerSideResult {
+  #result(media: PeerMedia, map: PayloadMap, others: readonly { readonly type: number; readonly codec: RelayCodec }[] = []): PeerSideResult {
     const unit = media.events?.clockRate === 48_000 ? 48_000 : 8000;
     const ptime = wantedPtime(media);
     return {
-      media, path: { wire: this.#wire(media) }, format: { ...passedFormat(media.codec.name, map, unit), ptime },
+      media, path: { wire: this.#wire(media) }, format: { ...passedFormat(media.codec.name, map, unit, others), ptime },
       wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: true, ptime }, unlatched: false,
     };
   }

@@ -17,7 +17,12 @@ export interface StreamFormat {
   /** Milliseconds of audio in a packet, as its far end wants them; left out: 20. */
   readonly ptime?: number;
   /** Payload types that are taken; left out: those above. */
-  readonly takes?: { readonly audio: readonly number[]; readonly events: readonly { readonly type: number; readonly unit: EventUnit }[] };
+  readonly takes?: {
+    readonly audio: readonly number[];
+    readonly events: readonly { readonly type: number; readonly unit: EventUnit }[];
+    /** Other codecs that its far end named beside: it may change to them at any time (RFC 3264 §6.1). */
+    readonly others?: readonly { readonly type: number; readonly codec: RelayCodec }[];
+  };
 }
 
 export type EventUnit = 8000 | 48_000;

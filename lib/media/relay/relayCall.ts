@@ -142,14 +142,15 @@ export class RelayCall {
     if (side.door !== 'open') return this.#knock(side);
     side.silence.heard(this.awake.now);
     const type = (packet[1] as number) & 0x7f;
-    const kind = side.kindOf(type) ?? (type === COMFORT_NOISE && side.from !== null ? 'audio' : undefined);
+    const kind = side.kindOf(type) ?? (type === COMFORT_NOISE && side.from !== null ? 'noise' : undefined);
     if (kind === undefined) return;
-    side.incoming.take(packet, packet.length - offset, now, kind === 'audio');
-    if (side === this.meta && kind !== 'audio') this.#hear(packet, offset, now);
+    if (kind === 'audio') side.hear(type);
+    side.count(packet, packet.length - offset, now, typeof kind === 'string');
+    if (side === this.meta && typeof kind === 'number') this.#hear(packet, offset, now);
     const target = side === this.meta ? this.#connected : side === this.#connected ? this.meta : null;
     if (target === null || !side.flow.sends) return;
     const bridge = side === this.meta ? target.toward : side.from;
-    if (kind !== 'audio') {
+    if (typeof kind === 'number') {
       const unit = side.eventUnit(packet, offset, kind);
       (bridge ?? target.outgoing).event(packet, offset, unit, now);
     } else if (bridge !== null) {
@@ -161,11 +162,11 @@ export class RelayCall {
 
   /** Audio on its way to a side that speaks alike, as far as is known. */
   #pass(side: Side, target: Side, packet: Buffer, offset: number, now: number): void {
-    const opus = side.format.codec === 'opus';
+    const opus = side.speaks === 'opus';
     const samples = opus ? opusSamples(packet, offset) : packet.length - offset;
     // A keep-alive (RFC 6263 §4.1) says nothing of the stream.
     if (samples === 0) return;
-    const bridge = this.#bridgeFor(side, target, samples / (clockRate(side.format.codec) / 1000));
+    const bridge = this.#bridgeFor(side, target, samples / (clockRate(side.speaks) / 1000));
     if (bridge !== null) return bridge.audio(packet, offset, now);
     if (opus && side.place.wire === null && side.id !== 'meta' && side.oddLength(samples)) this.#report({ op: 'length', call: this.id, side: side.id, ms: samples / 48 });
     target.outgoing.audio(packet, samples, now);
@@ -175,10 +176,11 @@ export class RelayCall {
   #bridgeFor(side: Side, target: Side, ms: number): Bridge | null {
     const peer = side.id === 'meta' ? target : side;
     if (peer.place.wire === null) return null;
-    const [from, to] = [side.format, target.format];
+    const { format: from, speaks: codec } = side;
+    const to = target.format;
     const ptime = to.ptime ?? FRAME_MS;
-    if (from.codec === to.codec && ms === ptime) return null;
-    const heard = { codec: from.codec, ptime: from.ptime ?? FRAME_MS, cn: COMFORT_NOISE };
+    if (codec === to.codec && ms === ptime) return null;
+    const heard = { codec, ptime: from.ptime ?? FRAME_MS, cn: COMFORT_NOISE };
     const bridge = new Bridge(heard, { codec: to.codec, ptime, fec: true, bitrate: OPUS_BITS }, target.outgoing);
     if (side === peer) peer.from = bridge;
     else peer.toward = bridge;

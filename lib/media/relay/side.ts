@@ -4,7 +4,7 @@ import { InStream } from './inStream.js';
 import type { Remote, SideCounters, SideId } from './messages.js';
 import { OutStream, type EventUnit, type StreamFormat } from './outStream.js';
 import { RtcpSession } from './rtcp.js';
-import { clockRate, FRAME_MS } from './rtp.js';
+import { clockRate, FRAME_MS, type RelayCodec } from './rtp.js';
 import { Silence } from './silence.js';
 import type { Wire } from './wire/wire.js';
 
@@ -65,6 +65,10 @@ export class Side {
   readonly #options: SideOptions;
   /** What each payload type is: audio, or events with durations in this unit. */
   readonly #kinds = new Map<number, 'audio' | EventUnit>();
+  /** Audio types of other codecs than the format's. */
+  readonly #others = new Map<number, RelayCodec>();
+  /** What its audio is in just now: the format's codec, or another that was named beside. */
+  speaks: RelayCodec;
   #countsFast = false;
   #oddSamples = 0;
   #oddRow = 0;
@@ -81,6 +85,7 @@ export class Side {
     this.id = options.id;
     this.place = options.place;
     this.format = options.format;
+    this.speaks = options.format.codec;
     this.flow = options.flow;
     this.incoming = new InStream(clockRate(options.format.codec));
     this.outgoing = this.#newStream(options.ssrc);
@@ -113,6 +118,7 @@ export class Side {
     this.place = place;
     this.format = format;
     if (anew) this.closeBridges();
+    if (changed) this.speaks = format.codec;
     if (changed) this.#restart();
     else this.outgoing.reformat(format);
     this.#learn(format);
@@ -134,11 +140,24 @@ export class Side {
     for (const type of takes?.audio ?? [audioType]) this.#kinds.set(type, 'audio');
     const events = takes?.events ?? (eventType === null ? [] : [{ type: eventType, unit: eventUnit }]);
     for (const { type, unit } of events) this.#kinds.set(type, unit);
+    this.#others.clear();
+    for (const { type, codec } of takes?.others ?? []) {
+      if (!this.#kinds.has(type)) this.#others.set(type, codec);
+    }
   }
 
   /** What a packet of this payload type is; undefined: nothing that was negotiated. */
   kindOf(type: number): 'audio' | EventUnit | undefined {
-    return this.#kinds.get(type);
+    return this.#kinds.get(type) ?? (this.#others.has(type) ? 'audio' : undefined);
+  }
+
+  /** Audio of this type has come: with another codec than that before it what transcodes begins anew. */
+  hear(type: number): void {
+    const codec = this.#others.get(type) ?? this.format.codec;
+    if (codec === this.speaks) return;
+    this.speaks = codec;
+    this.from?.close();
+    this.from = null;
   }
 
   /** Just made: see STRAY_TICKS. A port of its own has had nothing in hand. */
@@ -149,6 +168,11 @@ export class Side {
   /** Something came from its port. */
   heard(): void {
     this.#heardAt = this.#call.awake.now;
+  }
+
+  /** Counts a packet; of audio under another clock than the format's no jitter is told. */
+  count(packet: Buffer, octets: number, now: number, audio: boolean): void {
+    this.incoming.take(packet, octets, now, audio && clockRate(this.speaks) === clockRate(this.format.codec));
   }
 
   /** Takes the length of an Opus packet; true once when it has been the same and not 20 ms for a while. */

@@ -3,10 +3,12 @@ import type { EventUnit, StreamFormat } from '../relay/outStream.js';
 import type { RelayCodec } from '../relay/rtp.js';
 
 /** The format of a stream whose numbers reach the relay as they are on the wire: no engine translates them. */
-export function passedFormat(codec: RelayCodec, { sends, takes }: PayloadMap, eventUnit: EventUnit): StreamFormat {
+export function passedFormat(
+  codec: RelayCodec, { sends, takes }: PayloadMap, eventUnit: EventUnit, others: readonly { readonly type: number; readonly codec: RelayCodec }[] = [],
+): StreamFormat {
   return {
     codec, audioType: sends.audio, eventType: sends.events, eventUnit,
-    takes: { audio: takes.audio, events: takes.events.map((type) => ({ type, unit: eventUnit })) },
+    takes: { audio: takes.audio, events: takes.events.map((type) => ({ type, unit: eventUnit })), others },
   };
 }
 

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { opusMemoryBytes } from '../../../lib/media/codec/opus.js';
 import type { RelayReport, SideId } from '../../../lib/media/relay/messages.js';
 import type { StreamFormat } from '../../../lib/media/relay/outStream.js';
 import { RelayCall } from '../../../lib/media/relay/relayCall.js';
@@ -146,4 +147,24 @@ t.test("Meta answers once more with another codec: what transcoded for the old o
   rig.talk(peer, 20, 0, ULAW, 160);
   await sleep(30);
   t.ok(payloads(toMeta).filter((one) => one === ULAW.toString('hex')).length > 15, 'the peer is heard');
+});
+
+t.test('a peer that named several codecs in its answer changes among them as it likes (RFC 3264 §6.1)', async (t) => {
+  const { rig, peer, toMeta } = await Rig.make(t, { ...PCMU, takes: { audio: [0], events: [], others: [{ type: 8, codec: 'PCMA' }, { type: 111, codec: 'opus' }] } });
+  const before = opusMemoryBytes();
+  for (let round = 0; round < 30; round += 1) {
+    rig.talk(peer, 10, 0, ULAW, 160);
+    rig.talk(peer, 10, 8, Buffer.alloc(160, 0x55), 160);
+    rig.talk(peer, 10, 111, WORD, 960);
+    await sleep(5);
+  }
+  await sleep(50);
+  const opus = payloads(toMeta).filter((one) => one === WORD.toString('hex')).length;
+  t.ok(opus > 250, `Meta's own codec passes as it is: ${opus} of 300`);
+  const others = payloads(toMeta).filter((one) => one !== WORD.toString('hex') && one !== 'f8fffe').length;
+  t.ok(others > 400, `the others are transcoded: ${others} of 600`);
+  const steps = toMeta.slice(1).map((packet, i) => (packet.readUInt16BE(2) - (toMeta[i] as Buffer).readUInt16BE(2)) & 0xffff);
+  t.ok(steps.every((step) => step === 1), 'one stream, step by step');
+  t.equal(peer.counters().packetsIn, 900);
+  t.ok(opusMemoryBytes() - before <= 1 << 20, 'no encoder is left behind');
 });
