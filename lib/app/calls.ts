@@ -72,7 +72,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, state.rules, log),
-    objectsToPlace: judgeMediaPlaces(config.media, () => embedded?.listening ?? []),
+    objectsToPlace: judgeMediaPlaces(config.media, () => embedded?.listening ?? connections.listening),
     askAgain: (peer) => health.askAgain(peer),
     pickStack: () => connections.pick(),
     metaProxy: () => (embedded === null ? metaProxy(config) : null),

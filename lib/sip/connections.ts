@@ -42,6 +42,8 @@ interface Connection {
   pings: boolean;
   /** Port of its TLS contact, from its answer to our authentication. */
   tlsPort: number | null;
+  /** Its contacts, from there too, as "udp:10.0.0.4:5060". */
+  listening: readonly string[];
 }
 
 /**
@@ -65,7 +67,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     this.#guard = guard;
     this.#connections = addresses.map((address) => {
       const stack: SipStack = createStack((req, res) => this.#handlers?.request(req, res, stack), guard);
-      return { address, stack, up: false, slow: false, pings: false, tlsPort: null };
+      return { address, stack, up: false, slow: false, pings: false, tlsPort: null, listening: [] };
     });
   }
 
@@ -90,6 +92,11 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
 
   status(): { address: string; up: boolean }[] {
     return this.#connections.map((c) => ({ address: name(c.address), up: c.up }));
+  }
+
+  /** What all of them listen on, as "udp:10.0.0.4:5060". */
+  get listening(): readonly string[] {
+    return this.#connections.flatMap(({ listening }) => listening);
   }
 
   /** A connected server for a request of ours, one that is slow only where all are. @throws WabError SIP_UNAVAILABLE */
@@ -148,6 +155,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
         connection.up = true;
         connection.slow = false;
         connection.tlsPort = Number(/\btls\/[^,]*:(\d+)(?:,|$)/.exec(contacts)?.[1] ?? 0) || null;
+        connection.listening = contacts.split(',').filter((contact) => contact.includes('/')).map((contact) => contact.trim().replace('/', ':'));
         this.#log.info({ server: name(address) }, 'connected to the SIP server');
         this.emit('up', name(address));
       }));
