@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import stylistic from '@stylistic/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
 // Imports point down this list, never up (DESIGN "Folders"). A row's own folders may import each other.
@@ -46,8 +47,61 @@ const privateByWord = {
   message: 'what is private has a #name',
 };
 
+/** How a file is written; `eslint --fix` is the formatter. What stands on one line, and what is broken, is its author's. */
+const format = {
+  'arrow-parens': 'error',
+  'arrow-spacing': 'error',
+  'block-spacing': 'error',
+  'brace-style': ['error', '1tbs', { allowSingleLine: true }],
+  'comma-dangle': ['error', 'always-multiline'],
+  'comma-spacing': 'error',
+  'comma-style': 'error',
+  'computed-property-spacing': 'error',
+  'dot-location': ['error', 'property'],
+  'eol-last': 'error',
+  'function-call-spacing': 'error',
+  indent: ['error', 2, { SwitchCase: 1 }],
+  'key-spacing': 'error',
+  'keyword-spacing': 'error',
+  'member-delimiter-style': ['error', { singleline: { delimiter: 'semi', requireLast: false }, multilineDetection: 'brackets' }],
+  'new-parens': 'error',
+  'no-extra-semi': 'error',
+  'no-floating-decimal': 'error',
+  'no-multi-spaces': ['error', { ignoreEOLComments: true }],
+  'no-multiple-empty-lines': ['error', { max: 1, maxBOF: 0, maxEOF: 0 }],
+  'no-tabs': 'error',
+  'no-trailing-spaces': 'error',
+  'no-whitespace-before-property': 'error',
+  'operator-linebreak': ['error', 'before', { overrides: { '=': 'after' } }],
+  'padded-blocks': ['error', 'never'],
+  quotes: ['error', 'single', { avoidEscape: true, allowTemplateLiterals: 'avoidEscape' }],
+  'rest-spread-spacing': 'error',
+  semi: 'error',
+  'semi-spacing': 'error',
+  'space-before-blocks': 'error',
+  'space-before-function-paren': ['error', { anonymous: 'always', named: 'never', asyncArrow: 'always' }],
+  'space-infix-ops': 'error',
+  'space-unary-ops': 'error',
+  'spaced-comment': 'error',
+  'switch-colon-spacing': 'error',
+  'template-curly-spacing': 'error',
+  'type-annotation-spacing': 'error',
+  'type-generic-spacing': 'error',
+  'type-named-tuple-spacing': 'error',
+};
+
+/** Characters in a line, those with a text apart. */
+const longest = (code) => ({ '@stylistic/max-len': ['error', { code, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }] });
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', '.tap/'] },
+  {
+    files: ['**/*.{ts,js}'],
+    plugins: { '@stylistic': stylistic },
+    rules: Object.fromEntries(Object.entries(format).map(([rule, options]) => [`@stylistic/${rule}`, options])),
+  },
+  { files: ['lib/**/*.ts', 'scripts/**/*.{ts,js}', '*.js'], rules: longest(200) },
+  { files: ['test/**/*.ts'], rules: longest(250) },
   ...tseslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['lib/**/*.ts'] })),
   {

@@ -8,7 +8,14 @@ import { defaultSipPort, hostPort, splitHostPort, splitListen } from '../util/ho
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
 export async function startEmbedded(
-  config: Config, log: Logger, on: { record: (entry: TraceEntry) => void; allow: (address: string) => boolean; refused: (address: string) => void; unknown: (address: string, transport: string) => void; flowGone: (token: string) => void; acquainted: () => readonly string[] },
+  config: Config, log: Logger, on: {
+    record: (entry: TraceEntry) => void;
+    allow: (address: string) => boolean;
+    refused: (address: string) => void;
+    unknown: (address: string, transport: string) => void;
+    flowGone: (token: string) => void;
+    acquainted: () => readonly string[];
+  },
 ): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');

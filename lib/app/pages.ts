@@ -18,7 +18,9 @@ export async function openPages({ config, version, undo }: Start, state: State, 
   const http = await startHttp({ listen, access: pageAccess(listen, () => state.rules.config) }, {
     notReady: () => (router.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : null),
     metrics: () => metrics.text(),
-    calls: () => table.all().map((call) => ({ id: call.id, state: call.state, direction: call.direction, number: call.facts.number, peer: call.facts.peer, seconds: Math.round((Date.now() - call.startedAt) / 1000) })),
+    calls: () => table.all().map(({ id, state, direction, facts: { number, peer }, startedAt }) => ({
+      id, state, direction, number, peer, seconds: Math.round((Date.now() - startedAt) / 1000),
+    })),
     ladder: (id) => history.ladder(id),
     messages: (id) => history.messages(id),
     media: async (id) => await table.get(id)?.media?.stats() ?? null,

@@ -22,7 +22,7 @@ export function judgeMediaPlaces(media: MediaConfig, listening: () => readonly s
 function ownAddresses({ engine, interface: { peers }, rtpengine, freeswitch }: MediaConfig): string[] {
   const hosts = engine === 'freeswitch' ? freeswitch.map(({ host }) => host)
     : engine === 'embedded' ? peers.split('!')
-    : [...rtpengine.interface.peers.split('!'), ...(rtpengine.spawn ? [] : rtpengine.control.map((at) => splitHostPort(at)?.host ?? at))];
+      : [...rtpengine.interface.peers.split('!'), ...(rtpengine.spawn ? [] : rtpengine.control.map((at) => splitHostPort(at)?.host ?? at))];
   return hosts.map((host) => (host === 'localhost' ? '127.0.0.1' : unbracketed(host)));
 }
 

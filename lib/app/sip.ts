@@ -90,6 +90,6 @@ export function strangerKnocked(address: string, protocol: string, guard: BanGua
 function strangerUnanswered(source: string, transport: string, { judgeSource }: CallRules, log: Logger): void {
   const as = transports.map((other) => judgeSource(source, other)).find(({ kind }) => kind !== 'stranger');
   const why = as === undefined ? 'if it is yours, it must be in peers.*.sources'
-    : as.kind === 'peer' ? `it is an address of peer ${as.peer}, which is not known by ${transport}: see peers.${as.peer}.transports` : `it is an address of Meta, which speaks TLS only`;
+    : as.kind === 'peer' ? `it is an address of peer ${as.peer}, which is not known by ${transport}: see peers.${as.peer}.transports` : 'it is an address of Meta, which speaks TLS only';
   log.warn({ source, transport }, `${source} is not answered over ${transport}, as nobody knows it: ${why}`);
 }

@@ -44,4 +44,3 @@ export async function openState({ config, log, undo }: Start, rules: CallRules):
   table.watch({ added: (call) => files.live.begin(call), removed: (call) => state.history.ended(call) });
   return state;
 }
-

@@ -43,7 +43,6 @@ export function takeBusinessInitiated(context: BusinessInitiated, caller: Caller
   call.runs(new BusinessInitiatedCall(context, call, caller, { req, res, stack }).run());
 }
 
-
 class BusinessInitiatedCall {
   readonly #context: BusinessInitiated;
   readonly #call: Call;

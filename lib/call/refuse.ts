@@ -15,7 +15,10 @@ const retryWhenBack = '30';
  * A call that ends before its answer is refused on its incoming leg, with the status that the termination means there.
  * A cancelled INVITE has been answered 487 by the SIP server. `more`: further headers, and a reason phrase of ours.
  */
-export function refuseOnEnd(call: Call, res: SipResponse, statusFor: (termination: Termination) => number, more: (termination: Termination) => { readonly phrase?: string; readonly headers?: SipHeaders } = () => ({})): void {
+export function refuseOnEnd(
+  call: Call, res: SipResponse, statusFor: (termination: Termination) => number,
+  more: (termination: Termination) => { readonly phrase?: string; readonly headers?: SipHeaders } = () => ({}),
+): void {
   call.own((termination) => {
     if (res.finalResponseSent || termination.reason === 'cancelled') return;
     const status = statusFor(termination);

@@ -34,7 +34,7 @@ export const peerSchema = {
     + 'into a datagram when it speaks TCP or TLS.', is.oneOf('udp', 'tcp', 'tls'), ['default'], { word: 'default', min: 1 },
   ),
   digest: optional('Credentials this peer must show when it calls in, e.g. { username: pbx, password: "${PBX_PASSWORD}" }; null: its address is enough.', digestCredentials),
-  pstn: leaf("Your statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.", is.nonEmpty, 'unknown', { example: 'none' }),
+  pstn: leaf('Your statement that this peer has no way to the PSTN: none. Anything else makes it unroutable.', is.nonEmpty, 'unknown', { example: 'none' }),
   users: listOf(
     'On-net users: patterns of bounded length, matched whole. A pattern that could match a telephone number is refused; a number can only be listed literally.',
     is.onNetUser, [], { example: '["6[0-9]{3}", "support"]' },

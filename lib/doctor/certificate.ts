@@ -10,4 +10,3 @@ export async function examineCertificate(config: Config, now: number): Promise<F
   if (config.sip.server === 'drachtio') return [ok(check, 'drachtio-server keeps it: see its configuration')];
   return (await judgeCertificate(config, now)).map(({ level, text, todo }) => ({ check, level, text, todo }));
 }
-

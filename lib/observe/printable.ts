@@ -15,5 +15,5 @@ export function printableJson(json: string): string {
 }
 
 // U+061C, U+200E, U+200F, U+202A to U+202E and U+2066 to U+2069 are the bidirectional controls (Unicode UAX #9).
- 
+
 const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;

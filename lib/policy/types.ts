@@ -4,12 +4,12 @@ export type TargetOrigin = 'route' | 'failover' | 'redirect' | 'refer' | 'replac
 /** A verdict on one place where a call can change direction. */
 export type Verdict =
   | {
-      readonly allow: true;
-      readonly code: PolicyCode;
-      /** The rule that allowed it, e.g. `peers.pbx.users[0]`. */
-      readonly rule: string;
-      readonly text: string;
-    }
+    readonly allow: true;
+    readonly code: PolicyCode;
+    /** The rule that allowed it, e.g. `peers.pbx.users[0]`. */
+    readonly rule: string;
+    readonly text: string;
+  }
   | Denial;
 
 export interface Denial {
@@ -43,11 +43,11 @@ export interface TargetFacts {
 /** The verdict on a target; an allowed one says where to send the INVITE. */
 export type TargetVerdict =
   | (Extract<Verdict, { allow: true }> & {
-      readonly peer: string;
-      readonly user: string;
-      /** The target in its one spelling: the peer's configured URI with this user. Send this, not what was received. */
-      readonly uri: string;
-    })
+    readonly peer: string;
+    readonly user: string;
+    /** The target in its one spelling: the peer's configured URI with this user. Send this, not what was received. */
+    readonly uri: string;
+  })
   | Denial;
 
 /** One rule and what it said, for `wa-b2bua route`. */
@@ -75,11 +75,11 @@ export interface CallerFacts {
 /** The verdict on a business-initiated call; an allowed one says who calls whom. */
 export type CallerVerdict =
   | (Extract<Verdict, { allow: true }> & {
-      /** Business number, E.164 with '+'. */
-      readonly number: string;
-      /** WhatsApp user: E.164 with '+', or a BSUID. */
-      readonly user: string;
-    })
+    /** Business number, E.164 with '+'. */
+    readonly number: string;
+    /** WhatsApp user: E.164 with '+', or a BSUID. */
+    readonly user: string;
+  })
   | Denial;
 
 /** A response, or an in-dialog request, that a peer sent after a call was handed to it. Plain data. */

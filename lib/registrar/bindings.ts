@@ -61,14 +61,14 @@ export interface RegisterLimits {
 
 export type RegisterOutcome =
   | {
-      readonly ok: true;
-      /** All that is registered for the user now, oldest first. */
-      readonly bindings: readonly Binding[];
-      readonly added: readonly Binding[];
-      readonly removed: readonly Binding[];
-      /** Removed to make room. */
-      readonly evicted: readonly Binding[];
-    }
+    readonly ok: true;
+    /** All that is registered for the user now, oldest first. */
+    readonly bindings: readonly Binding[];
+    readonly added: readonly Binding[];
+    readonly removed: readonly Binding[];
+    /** Removed to make room. */
+    readonly evicted: readonly Binding[];
+  }
   | { readonly ok: false; readonly status: number; readonly reason: string; readonly minExpires?: number };
 
 // RFC 3261 §20.10, §20.19: up to 2^32-1; a malformed value counts as 3600.

@@ -20,15 +20,15 @@ export interface RouteTarget {
 
 export type RouteDecision =
   | {
-      readonly found: true;
-      readonly route: string;
-      readonly targets: readonly RouteTarget[];
-      readonly strategy: 'failover' | 'ring-all';
-      /** Answers after which no further target is tried. */
-      readonly stopOn: readonly StopOn[];
-      /** Seconds each target may ring. */
-      readonly ringTimeout: number;
-      /** Every route looked at, in order, and why it was taken or passed over; for `wa-b2bua route`. */
-      readonly considered: readonly { readonly route: string; readonly matched: boolean; readonly why: string }[];
-    }
+    readonly found: true;
+    readonly route: string;
+    readonly targets: readonly RouteTarget[];
+    readonly strategy: 'failover' | 'ring-all';
+    /** Answers after which no further target is tried. */
+    readonly stopOn: readonly StopOn[];
+    /** Seconds each target may ring. */
+    readonly ringTimeout: number;
+    /** Every route looked at, in order, and why it was taken or passed over; for `wa-b2bua route`. */
+    readonly considered: readonly { readonly route: string; readonly matched: boolean; readonly why: string }[];
+  }
   | { readonly found: false; readonly considered: readonly { readonly route: string; readonly matched: boolean; readonly why: string }[] };

@@ -25,7 +25,7 @@ function writeSection(section: Section): string[] {
   if ('audio' in section) return writeAudio(section.audio);
   const { kind, protocol, formats, mid } = section.other;
   // RFC 3264 §6: a stream is refused with port 0, and every m-line of the offer has one in the answer.
-  return [`m=${kind} 0 ${protocol} ${formats}`, `c=IN IP4 0.0.0.0`, ...(mid === null ? [] : [`a=mid:${mid}`])];
+  return [`m=${kind} 0 ${protocol} ${formats}`, 'c=IN IP4 0.0.0.0', ...(mid === null ? [] : [`a=mid:${mid}`])];
 }
 
 function writeAudio(audio: AudioSection): string[] {

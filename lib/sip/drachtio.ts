@@ -195,7 +195,12 @@ const PING_PATIENCE = 1000;
 
 /** What lies below a connection: drachtio-srf's agent and its socket protocol. */
 interface Internals {
-  readonly app?: { readonly client?: { readonly mapServer: ReadonlyMap<unknown, unknown>; readonly wp?: EventEmitter & { send(socket: unknown, text: string): string; closing?: boolean; reconnectVars?: { retryTimer?: NodeJS.Timeout | null } } } };
+  readonly app?: {
+    readonly client?: {
+      readonly mapServer: ReadonlyMap<unknown, unknown>;
+      readonly wp?: EventEmitter & { send(socket: unknown, text: string): string; closing?: boolean; reconnectVars?: { retryTimer?: NodeJS.Timeout | null } };
+    };
+  };
 }
 
 /** Calls `listener` with every message of the client protocol that the SIP server sends; use it after connect(). */

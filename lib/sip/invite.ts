@@ -30,13 +30,13 @@ export type InviteOutcome =
   | { readonly kind: 'answered'; readonly dialog: SipDialog; readonly sdp: string }
   /** `response` is null when the SIP server made the refusal itself (transport error, time-out, cancelled before it was sent). */
   | {
-      readonly kind: 'refused';
-      readonly status: number;
-      readonly reason: string;
-      readonly response: SipResponse | null;
-      /** Our credentials were shown, so a 401, 407 or 403 is about them. */
-      readonly authenticated: boolean;
-    }
+    readonly kind: 'refused';
+    readonly status: number;
+    readonly reason: string;
+    readonly response: SipResponse | null;
+    /** Our credentials were shown, so a 401, 407 or 403 is about them. */
+    readonly authenticated: boolean;
+  }
   /** The SIP server connection failed, or the request could not be written. */
   | { readonly kind: 'failed'; readonly error: Error };
 

@@ -54,7 +54,8 @@ export function sendOptions(stack: SipStack, { uri, proxy, from, timeout, header
 
 /**
  * Whether a final response says that nobody there can serve: a 503 (RFC 3261 §21.5.4), to an INVITE without a cause of ISDN's, which is a dialplan's
- * answer about one user (Asterisk's for a phone that is not registered), and the 408 that the SIP server makes when nobody answered. That one is a copy of our own request's Via, where a far end has filled in the port it saw (RFC 3581 §4).
+ * answer about one user (Asterisk's for a phone that is not registered), and the 408 that the SIP server makes when nobody answered. That one
+ * is a copy of our own request's Via, where a far end has filled in the port it saw (RFC 3581 §4).
  */
 export function foundNobody(response: SipResponse, to: 'INVITE' | 'OPTIONS'): boolean {
   return (response.status === 503 && (to === 'OPTIONS' || !/\bQ\.850\s*;/i.test(response.get('Reason') ?? ''))) || (response.status === 408 && !wasSeen(response.get('Via') ?? ''));

@@ -156,7 +156,7 @@ function decode(text: string): string | null {
   if (!text.includes('%')) return text;
   try {
     const plain = decodeURIComponent(text);
-     
+
     return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(plain) ? null : plain;
   } catch {
     return null;

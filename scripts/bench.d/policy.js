@@ -15,7 +15,7 @@ const tree = {
   numbers: Object.fromEntries(Array.from({ length: counts.numbers }, (_, i) => [number(i), { password: 'x' }])),
   peers: Object.fromEntries(Array.from({ length: counts.peers }, (_, i) => [peerName(i), {
     uri: i % 2 === 0 ? `sip:10.0.${i}.7;transport=tcp` : `sip:pbx${i}.example.net:5070`, sources: [`10.0.${i}.7`], pstn: 'none', country: 'GB',
-    users: ['6[0-9]{3}', 'support', '7[0-4][0-9]{2}', `agent-[a-z]{1,12}`, `+4420794${String(i).padStart(5, '0')}`], mayTransferTo: [peerName(i + 1)],
+    users: ['6[0-9]{3}', 'support', '7[0-4][0-9]{2}', 'agent-[a-z]{1,12}', `+4420794${String(i).padStart(5, '0')}`], mayTransferTo: [peerName(i + 1)],
     mayCall: Array.from({ length: 5 }, (_n, j) => number(i * 5 + j)),
   }])),
   routes: Array.from({ length: counts.routes }, (_, i) => ({ name: `route${i}`, number: number(i), to: [{ peer: peerName(i), user: '6001' }, { peer: peerName(i + 7), user: 'support' }] })),

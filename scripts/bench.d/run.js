@@ -33,7 +33,9 @@ async function signalling() {
   const end = await bench.figures('gc');
   const out = {
     warm: warm.answered, latency, rate, held, tenThousand: many,
-    memory: { rssBeginMb: Math.round(begin.rss / 1e5) / 10, rssEndMb: Math.round(end.rss / 1e5) / 10, heapBeginMb: Math.round(begin.heapUsed / 1e5) / 10, heapEndMb: Math.round(end.heapUsed / 1e5) / 10 },
+    memory: {
+      rssBeginMb: Math.round(begin.rss / 1e5) / 10, rssEndMb: Math.round(end.rss / 1e5) / 10, heapBeginMb: Math.round(begin.heapUsed / 1e5) / 10, heapEndMb: Math.round(end.heapUsed / 1e5) / 10,
+    },
     handles: { begin: handlesBegin, end: handles(bench.service.pid) },
   };
   await bench.close();

@@ -194,5 +194,5 @@ function keyOf(message: SipMessage): string {
 
 /** An offer or answer of PCMU; its media goes to the discard port. */
 export function sdp(address = '127.0.0.1'): string {
-  return ['v=0', `o=raw 1 1 IN IP4 127.0.0.1`, 's=-', `c=IN IP4 ${address}`, 't=0 0', 'm=audio 9 RTP/AVP 0 101', 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000', 'a=ptime:20', 'a=sendrecv', ''].join('\r\n');
+  return ['v=0', 'o=raw 1 1 IN IP4 127.0.0.1', 's=-', `c=IN IP4 ${address}`, 't=0 0', 'm=audio 9 RTP/AVP 0 101', 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000', 'a=ptime:20', 'a=sendrecv', ''].join('\r\n');
 }

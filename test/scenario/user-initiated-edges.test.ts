@@ -30,7 +30,7 @@ t.test('the payload of the call button or link chooses the route', async (t) => 
   t.same(cdrs.map((cdr) => cdr.payload), ['order-7', 'order-8', 'reorder-9', null]);
 });
 
-t.test("what Meta says of the user reaches the peer as X-WA headers, and cannot add a header of its own", async (t) => {
+t.test('what Meta says of the user reaches the peer as X-WA headers, and cannot add a header of its own', async (t) => {
   const stage = await openStage();
   t.teardown(() => stage.close());
   const incoming = stage.peers.pbx!.nextCall();

@@ -4,7 +4,8 @@ import { numbers16, Reader, uint, vector } from './bytes.js';
 import { OUR_SCHEME, SCHEME_CODES } from './keyExchange.js';
 
 export const HANDSHAKE = {
-  clientHello: 1, serverHello: 2, helloVerifyRequest: 3, certificate: 11, serverKeyExchange: 12, certificateRequest: 13, serverHelloDone: 14, certificateVerify: 15, clientKeyExchange: 16, finished: 20,
+  clientHello: 1, serverHello: 2, helloVerifyRequest: 3, certificate: 11, serverKeyExchange: 12, certificateRequest: 13,
+  serverHelloDone: 14, certificateVerify: 15, clientKeyExchange: 16, finished: 20,
 } as const;
 
 export const EXTENSION = { supportedGroups: 10, pointFormats: 11, signatureAlgorithms: 13, useSrtp: 14, extendedMasterSecret: 23, renegotiationInfo: 0xff01 } as const;

@@ -160,4 +160,3 @@ function wantedPtime({ audio: { ptime, maxptime }, codec }: PeerMedia): number {
 function plain(address: string): string {
   return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
 }
-

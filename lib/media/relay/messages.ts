@@ -18,12 +18,13 @@ export type RelayCommand =
   /** ICE and DTLS of a side's port may begin. */
   | { readonly op: 'secure'; readonly call: number; readonly side: SideId }
   | { readonly op: 'side'; readonly call: number; readonly side: SideId; readonly path: SidePath; readonly format: StreamFormat; readonly flow: Flow; readonly ssrc: number;
-      /** What comes from there is nobody's until it is admitted, and reported as a knock. False: as it was. */
-      readonly shut: boolean;
-      /** After how long a silence of a peer's is reported, see `silent`; 0: never. Meta's comes with `start`. */
-      readonly timeoutMs: number;
-      /** Set where the relay does RTCP: on Meta's side, and on every port of ours. */
-      readonly cname: string | null }
+    /** What comes from there is nobody's until it is admitted, and reported as a knock. False: as it was. */
+    readonly shut: boolean;
+    /** After how long a silence of a peer's is reported, see `silent`; 0: never. Meta's comes with `start`. */
+    readonly timeoutMs: number;
+    /** Set where the relay does RTCP: on Meta's side, and on every port of ours. */
+    readonly cname: string | null;
+  }
   /** Whether what comes from a side that was shut is the peer's; if not, the next packet knocks again. */
   | { readonly op: 'admit'; readonly call: number; readonly side: number; readonly admitted: boolean }
   | { readonly op: 'drop'; readonly call: number; readonly side: number }

@@ -12,7 +12,6 @@ import { RemoteInstance } from './remote.js';
 import { SpawnedInstance } from './spawned.js';
 import { splitHostPort } from '../../util/hostPort.js';
 
-
 export interface RtpengineEngineOptions {
   /** Worker threads of the relay. One carries several hundred calls; more only help where there are cores for them. */
   readonly relayWorkers: number;

@@ -74,7 +74,10 @@ async function answerMetaSide(call: EngineCall, local: Remote, media: MetaMedia,
   // META-SIP §6.2: towards an actpass offer we are the DTLS client; a role that Meta fixed itself is honoured.
   const own: EnginePort = dtls && port.dtls ? { ...port, dtls: { ...port.dtls, setup: client(media) ? 'active' : 'passive' } } : port;
   const secure = !dtls ? null : () => beginDtls(call, media, async (section) => { await exchange(section, true); });
-  return { sdp: writeSdp(metaAnswer(media, own, source)), path: { remote: { address: towardsAnchor.address, port: towardsAnchor.port } }, format: metaFormat(media, chosenCodecs(media)), media, secure };
+  return {
+    sdp: writeSdp(metaAnswer(media, own, source)), path: { remote: { address: towardsAnchor.address, port: towardsAnchor.port } },
+    format: metaFormat(media, chosenCodecs(media)), media, secure,
+  };
 }
 
 /** Whether we are the DTLS client against this description of Meta's. */

@@ -24,7 +24,10 @@ function estimateMos(lossShare: number, jitterMs: number, roundTripMs: number | 
   return Math.round(Math.min(4.5, Math.max(1, mos)) * 10) / 10;
 }
 
-const NO_COUNTERS: SideCounters = { packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, eventsOut: 0, lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null, silentMs: Infinity, missedMs: 0, taken: 0 };
+const NO_COUNTERS: SideCounters = {
+  packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, silentOut: 0, eventsOut: 0,
+  lost: 0, jitterMs: 0, roundTripMs: null, remoteLoss: null, silentMs: Infinity, missedMs: 0, taken: 0,
+};
 
 /** How a peer's wire differs from the relay's side of its engine call. */
 export interface PeerWire {

@@ -28,7 +28,10 @@ export function algorithmOf(params: DigestParams): DigestAlgorithm | undefined {
   return name === 'MD5' || name === 'SHA-256' ? name : undefined;
 }
 
-interface Inputs { algorithm: DigestAlgorithm; username: string; password: string; realm: string; nonce: string; method: string; uri: string; qop?: string | undefined; nc?: string | undefined; cnonce?: string | undefined }
+interface Inputs {
+  algorithm: DigestAlgorithm; username: string; password: string; realm: string; nonce: string; method: string; uri: string;
+  qop?: string | undefined; nc?: string | undefined; cnonce?: string | undefined;
+}
 
 function responseOf(i: Inputs): string {
   const ha1 = hash(i.algorithm, `${i.username}:${i.realm}:${i.password}`);

@@ -24,7 +24,10 @@ export class StrangerGate {
   /** Place → when it was told of. */
   private readonly told = new Map<string, number>();
 
-  /** `acquainted` tells whether somebody at this place has shown a password lately, `concerns` whether a message may belong to a dialog or transaction of ours, whoever sent it; `unknown` hears of some who got no answer. */
+  /**
+   * `acquainted` tells whether somebody at this place has shown a password lately, `concerns` whether a message may belong to a dialog or
+   * transaction of ours, whoever sent it; `unknown` hears of some who got no answer.
+   */
   constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly acquainted: (place: string) => boolean,
     private readonly concerns: (bytes: Buffer) => boolean, private readonly unknown: (address: string, protocol: Protocol) => void) {
     const budget = (bursts: Bursts): StrangerBudget => new StrangerBudget(limits.strangers, limits.addresses, bursts);

@@ -48,7 +48,8 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.limits = withDefaults(options.limits ?? {});
     this.sources = new Sources(options.sources);
     for (const place of options.acquainted ?? []) this.sources.acquaint(place, Date.now());
-    this.gate = new StrangerGate(this.limits, this.counters, (place) => this.sources.acquainted(place, Date.now()), (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
+    this.gate = new StrangerGate(this.limits, this.counters, (place) => this.sources.acquainted(place, Date.now()),
+      (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
     this.pool = new ConnectionPool(this.limits, this.counters, (socket, target) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
       const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol: target.protocol, accepted: false, remote, verifiedHost: target.protocol === 'tls' ? target.host : undefined });

@@ -9,7 +9,6 @@ const PEERS: Record<string, { profile: PeerMediaProfile; format: string; type: n
   opus: { profile: { codecs: ['opus'], srtp: 'none', dtmf: 'rfc4733' }, format: '111 opus/48000/2', type: 111, step: 960, payload: (mark) => Buffer.from([0xf8, mark, mark, mark]) },
 };
 
-
 const wait = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 for (const [name, { profile, format, type, step, payload }] of Object.entries(PEERS)) {

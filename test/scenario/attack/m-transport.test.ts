@@ -45,7 +45,7 @@ t.test('a BYE from an address nobody knows, with both tags right, ends the call;
     const user = stage.user();
     t.equal(await user.place(), 200);
     if (invite === undefined) throw new Error('no INVITE');
-    const bye = (tag: string, id: string): string => [`BYE sip:us@127.0.0.1 SIP/2.0`, `Via: SIP/2.0/${transport.toUpperCase()} 127.0.0.9;rport;branch=z9hG4bK${id}`, 'Max-Forwards: 70', `From: ${invite?.get('to')};tag=${tag}`,
+    const bye = (tag: string, id: string): string => ['BYE sip:us@127.0.0.1 SIP/2.0', `Via: SIP/2.0/${transport.toUpperCase()} 127.0.0.9;rport;branch=z9hG4bK${id}`, 'Max-Forwards: 70', `From: ${invite?.get('to')};tag=${tag}`,
       `To: ${invite?.get('from')}`, `Call-ID: ${invite?.get('call-id')}`, 'CSeq: 500 BYE', 'Content-Length: 0', '', ''].join('\r\n');
     const wire = transport === 'udp' ? await datagrams() : null;
     const stream = transport === 'tcp' ? await line(listener(stage.running.service, 'tcp').port) : null;
@@ -140,4 +140,3 @@ t.test('M10: forks without end: sixteen are kept, others find room, and the one 
   answer(200, 'fork299');
   t.ok(await calling, 'one that had no place as a fork may still answer');
 });
-

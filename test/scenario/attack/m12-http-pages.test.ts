@@ -69,7 +69,7 @@ t.test('M12: what others wrote does nothing to a terminal, and nothing else may 
   const { get } = await pages(t);
   for (const path of ['/status', '/calls', '/metrics', '/nothing', `/calls/${id}/ladder`]) {
     const { text } = await get(path, 'Host: localhost');
-     
+
     t.notMatch(text, /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/, path);
     t.match(text, /X-Content-Type-Options: nosniff\r\n/, path);
     t.match(text, /Cache-Control: no-store\r\n/, path);

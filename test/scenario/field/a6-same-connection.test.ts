@@ -87,7 +87,7 @@ t.test('a proxy calls us over TCP: its Record-Route names no transport, and it i
   const dialog = new Promise<Awaited<ReturnType<typeof srf.createUAS>>>((resolve) => {
     srf.invite((req, res) => { void srf.createUAS(req, res, { localSdp: SDP }).then(resolve); });
   });
-  const invite = request('INVITE', `sip:a@127.0.0.1:${port('tcp')};transport=tcp`, flow, { 'Record-Route': `<sip:127.0.0.1:${hole.port};lr>`, Contact: `<sip:6001@192.0.2.9>` }, SDP);
+  const invite = request('INVITE', `sip:a@127.0.0.1:${port('tcp')};transport=tcp`, flow, { 'Record-Route': `<sip:127.0.0.1:${hole.port};lr>`, Contact: '<sip:6001@192.0.2.9>' }, SDP);
   flow.send(invite.toString());
   const answer = (await pbx.next(200)).message;
   flow.send(follow('ACK', invite, answer).toString());

@@ -13,7 +13,6 @@ export const tonesOf = { user: [600, 900], pbx: [1000, 1300], other: [1600, 2000
 interface Listener { report(): { audio?: MetaCallReport['audio']; media?: { tone: Frames } | undefined } }
 interface Frames { heard: number; silent: number; other: number }
 
-
 /** Waits for something to become true. @throws when it does not within `ms` */
 export async function until(test: () => boolean, what: string, ms = 15_000): Promise<void> {
   const deadline = performance.now() + ms;

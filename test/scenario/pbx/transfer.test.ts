@@ -97,7 +97,7 @@ t.test('blind, the transferor leaves while the engine still takes their last ans
 
 for (const [name, status] of [['6003', 486], ['6004', 480]] as const) {
   t.test(`blind to one who does not take it (${status}): back with the transferor`, async (t) => {
-      const { user, call } = await talk();
+    const { user, call } = await talk();
     call.say('tone');
     await hears(user, 'tone');
     t.equal(await call.refer(target(name)), 202);
@@ -130,7 +130,7 @@ t.test('what policy refuses is refused on the REFER, and nothing is sent', async
   const { user, call } = await talk();
   const { port } = stage.peers.pbx!;
   for (const [to, status] of [
-    [target('+447700900555'), 403], ['tel:+447700900555', 403], [`sip:6002@203.0.113.9`, 403], [`sip:7001@127.0.0.1:${port}`, 403],
+    [target('+447700900555'), 403], ['tel:+447700900555', 403], ['sip:6002@203.0.113.9', 403], [`sip:7001@127.0.0.1:${port}`, 403],
     [`<sip:6002@127.0.0.1:${port};user=phone>`, 403], [`<sip:6002@127.0.0.1:${port}?Route=%3Csip:1.2.3.4%3E>`, 403], ['sip:+447700900102@wa.meta.vc', 403],
     ['nonsense', 400], [`<sip:6002@127.0.0.1:${port}>, <sip:6003@127.0.0.1:${port}>`, 400],
   ] as const) t.equal(await call.refer(to), status, to);

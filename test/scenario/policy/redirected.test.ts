@@ -9,7 +9,7 @@ t.test('a PBX redirects to every kind of forbidden target: none of them sees a p
   const meta = await stage.answerAsMeta();
   const rows: readonly (readonly [contact: string, code: string])[] = [
     ['<tel:+12025550123>', 'target.tel'], [`<sip:7001@${desk.address};user=phone>`, 'target.userPhone'], [`<sip:7001;phone-context=+1@${desk.address}>`, 'target.phoneParams'], [`<sip:7001%3Bisub=1@${desk.address}>`, 'target.phoneParams'],
-    [`<sip:7001;postd=pp1@${desk.address}>`, 'target.phoneParams'], [`<sip:7001;x=y@${desk.address}>`, 'target.userParams'], [`<sip:x@447700900101.e164.arpa>`, 'target.enum'], [`<sip:7001@${carrier.address}>`, 'target.carrier'],
+    [`<sip:7001;postd=pp1@${desk.address}>`, 'target.phoneParams'], [`<sip:7001;x=y@${desk.address}>`, 'target.userParams'], ['<sip:x@447700900101.e164.arpa>', 'target.enum'], [`<sip:7001@${carrier.address}>`, 'target.carrier'],
     [`<sip:${number}@wa.meta.vc;transport=tls>`, 'target.whatsapp'], ['<sip:+447700900102@sbc.example.net>', 'target.whatsapp'], [`<sip:7001@${gateway.address}>`, 'target.gateway'], [`<sip:7001@${desk.address};maddr=127.0.0.3>`, 'target.maddr'],
     [`<sip:7001@${desk.address};method=MESSAGE>`, 'target.method'], [`<sip:7001@${desk.address}?Route=%3Csip:${carrier.address.replace(':', '%3A')}%3E>`, 'target.headers'], [`<sip:7001@${stranger.address}>`, 'target.foreign'], [`<sips:7001@${desk.address}>`, 'target.sips'],
     [`<sip:+12025550123@${desk.address}>`, 'target.number'], [`<sip:%2B1202-555-0123@${desk.address}>`, 'target.number'], [`<sip:112@${desk.address}>`, 'target.number'], [`<sip:0044%372025550123@${desk.address}>`, 'target.number'],

@@ -143,7 +143,7 @@ function metas200(invite: SipMessage, status: string, lines: readonly string[], 
   return [`SIP/2.0 ${status}`, ...lines, ...copied, `Content-Length: ${body.length}`, '', body].join('\r\n');
 }
 
-t.test("a call to Meta: two challenges, its 200, ACK and BYE along its Record-Routes, its refusals word for word", async (t) => {
+t.test('a call to Meta: two challenges, its 200, ACK and BYE along its Record-Routes, its refusals word for word', async (t) => {
   const meta = await Peer.on(t, ['tls:127.0.0.1:0'], metas);
   const { srf, port } = await start(t, {
     listen: ['tls:127.0.0.1:0'], tls: ours,

@@ -66,7 +66,7 @@ t.test('a caller whose connection is gone is reached at its Contact', async (t) 
   flow.send(follow('ACK', invite, (await phone.next(200)).message).toString());
   const dialog = await answered;
   flow.close();
-  while ((server.stats()["acceptedConnections"] ?? 0) > 0) await new Promise((resolve) => { setImmediate(resolve); });
+  while ((server.stats()['acceptedConnections'] ?? 0) > 0) await new Promise((resolve) => { setImmediate(resolve); });
   const ended = dialog.destroy();
   const bye = await phone.next('BYE');
   t.ok(bye.flow.accepted, 'a new connection');

@@ -42,7 +42,7 @@ const rows: readonly Row[] = [
   { what: 'a registered device', from: '198.51.100.7', shows: '6001', phones: true, is: { known: true, peer: 'phones', account: '6001' } },
   { what: 'an account that this address may not use', from: '198.51.100.7', shows: '6002', phones: true, is: asked },
   { what: "a device behind a trunk's address that registered from there is the device", from: '10.0.0.1', shows: '6001', phones: true, registered: true, is: { known: true, peer: 'phones', account: '6001' } },
-  { what: "nobody is asked where nobody is called from anywhere", from: '198.51.100.7', shows: '6001', rules: noDigest, is: { known: false, answered: false, why: 'neither meta.sources nor any peers[].sources match' } },
+  { what: 'nobody is asked where nobody is called from anywhere', from: '198.51.100.7', shows: '6001', rules: noDigest, is: { known: false, answered: false, why: 'neither meta.sources nor any peers[].sources match' } },
 ];
 
 for (const { what, from, shows, registered = false, phones = false, rules: compiled = rules, is } of rows) {

@@ -138,7 +138,7 @@ t.test('a refresh that changes nothing is not heard', async (t) => {
   t.equal(peer.from, null, 'another packet length begins anew');
 });
 
-t.test("Meta answers once more with another codec: what transcoded for the old one ends", async (t) => {
+t.test('Meta answers once more with another codec: what transcoded for the old one ends', async (t) => {
   const { rig, meta, peer, toMeta } = await Rig.make(t, PCMU);
   rig.talk(peer, 20, 0, ULAW, 160);
   rig.call.move(meta, meta.place, PCMU, rig.now);

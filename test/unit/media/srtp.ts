@@ -27,4 +27,3 @@ export function rtcp({ ssrc = SSRC, rest = Buffer.alloc(0) }: { ssrc?: number; r
   header.writeUInt32BE(ssrc, 4);
   return Buffer.concat([header, rest]);
 }
-

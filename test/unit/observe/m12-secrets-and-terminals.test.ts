@@ -55,7 +55,7 @@ t.test('M12: a terminal prints what others wrote and does nothing else', (t) => 
   t.equal(printable('a\u001b[2Jb\u009b31mc\u0007\rd\u202ee\u007f\n\tf é 本'), 'a\\x1b[2Jb\\x9b31mc\\x07\\x0dd\\u202ee\\x7f\n\tf é 本');
   const value = { name: 'a\u001b[2J\u009b\u202e\u2028é' };
   const json = printableJson(JSON.stringify(value));
-   
+
   t.notMatch(json, /[\u0000-\u001f\u007f-\u009f\u2028\u202e]/);
   t.same(JSON.parse(json), value);
   t.end();

@@ -8,7 +8,7 @@ import { openLineWriter } from '../../../lib/observe/lineWriter.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 
 const nasty = 'a\u009b31mb\u001b]0;x\u0007c\u007fd\u0085e\u2028f\u202eg\r\nh';
- 
+
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/;
 
 t.test('log, CDR and audit lines keep the text and hold no control character', async (t) => {
@@ -31,7 +31,7 @@ t.test('the console of libraries is part of the log', async (t) => {
   const lines: { level: number; text: string; part: string }[] = [];
   const target = { ...console };
   const back = routeConsole(createLogger('debug', { write: (line: string) => { lines.push(JSON.parse(line) as never); } }), target as Console);
-  const message = `INVITE sip:a@b SIP/2.0\r\nAuthorization: Digest response="cafe", nonce="beef"\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\n{"level":60,"msg":"forged"}\n`;
+  const message = 'INVITE sip:a@b SIP/2.0\r\nAuthorization: Digest response="cafe", nonce="beef"\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\n{"level":60,"msg":"forged"}\n';
   target.error(new Error('x'), `unable to parse incoming message: ${message}`);
   target.log('%s', { password: 1 });
   target.error('y'.repeat(200_000));

@@ -22,8 +22,6 @@ async function run(t: Test, args: string[]): Promise<{ output: string; code: num
   }
 }
 
-
-
 t.test('simulate user prints the verdict and exits by it', async (t) => {
   const files = await makeCertificates(t.testdir(), { domain: 'sbc.example.net' });
   const business = await startPeer({

@@ -46,8 +46,8 @@ t.test('an unescaped name stays what it is: %46rom is no From', async (t) => {
 
 t.test('every text gives a message; what is wrong with it is told, and drachtio-srf keeps that', async (t) => {
   for (const [n, [text, wrong]] of ([
-    ['', true], ['x', true], ['INVITE\r\n\r\n', true], [`INVITE sip:a@b\u3000c SIP/2.0\r\n\r\n`, false], [invite('no colon') + '\r\n\r\n', true], [invite(), true],
-    ['SIP/2.0 999 x\r\n\r\n', true], [`SIP/2.0 200 \u2028\r\nCSeq: 1 INVITE\r\n\r\n`, false],
+    ['', true], ['x', true], ['INVITE\r\n\r\n', true], ['INVITE sip:a@b\u3000c SIP/2.0\r\n\r\n', false], [invite('no colon') + '\r\n\r\n', true], [invite(), true],
+    ['SIP/2.0 999 x\r\n\r\n', true], ['SIP/2.0 200 \u2028\r\nCSeq: 1 INVITE\r\n\r\n', false],
   ] as const).entries()) {
     const m = new SipMessage(text === '' ? 'x' : text);
     t.equal(faultOf(m) !== null, wrong, String(n));
@@ -81,8 +81,8 @@ t.test('every status can be sent', async (t) => {
 });
 
 t.test('B11: a quote that is not closed in From is closed where that leaves one reading', async (t) => {
-  t.equal(readMessage(`INVITE sip:a@b SIP/2.0\r\nFrom: "Bob <sip:6001@pbx>;tag=7\r\n\r\n`).headers['from'], '"Bob" <sip:6001@pbx>;tag=7');
-  t.equal(readMessage(`INVITE sip:a@b SIP/2.0\r\nFrom: "Bob <sip:6001@pbx> <sip:6002@pbx>;tag=7\r\n\r\n`).headers['from'], '"Bob <sip:6001@pbx> <sip:6002@pbx>;tag=7');
+  t.equal(readMessage('INVITE sip:a@b SIP/2.0\r\nFrom: "Bob <sip:6001@pbx>;tag=7\r\n\r\n').headers['from'], '"Bob" <sip:6001@pbx>;tag=7');
+  t.equal(readMessage('INVITE sip:a@b SIP/2.0\r\nFrom: "Bob <sip:6001@pbx> <sip:6002@pbx>;tag=7\r\n\r\n').headers['from'], '"Bob <sip:6001@pbx> <sip:6002@pbx>;tag=7');
 });
 
 t.test('M7: any casing, order, compact form or split over lines gives the same facts', async () => {

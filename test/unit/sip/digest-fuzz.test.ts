@@ -12,7 +12,7 @@ const huge = fc.constantFrom('x'.repeat(65_536), '"'.repeat(65_536), '\\'.repeat
 const value = fc.oneof({ weight: 20, arbitrary: hostile }, { weight: 1, arbitrary: huge });
 const quote = (text: string): string => `"${text.replace(/[\\"]/g, '\\$&')}"`;
 
-t.test("whatever a challenge says, our answer is one line, with our credentials and nothing that was not asked", (t) => {
+t.test('whatever a challenge says, our answer is one line, with our credentials and nothing that was not asked', (t) => {
   fc.assert(fc.property(value, value, fc.option(value), fc.constantFrom('MD5', 'SHA-256', 'sha-256', 'SHA-512-256', ''), fc.constantFrom('auth', 'auth,auth-int', 'auth-int', null), (realm, nonce, opaque, algorithm, qop) => {
     const challenge = [`Digest realm=${quote(realm)}`, `nonce=${quote(nonce)}`, ...(opaque === null ? [] : [`opaque=${quote(opaque)}`]),
       ...(algorithm === '' ? [] : [`algorithm=${algorithm}`]), ...(qop === null ? [] : [`qop="${qop}"`])].join(', ');
