@@ -1,6 +1,10 @@
 import { seqDistance, tsDistance } from './rtp.js';
 
-/** Counts what one side sends us (RFC 3550 A.1, A.3, A.8); a new SSRC starts the sequence count anew and keeps the sums. */
+/** RFC 3550 A.1: a larger step on, or back, is a sender that counts anew once the packet after it follows, and else a stray one. */
+const MAX_DROPOUT = 3000;
+const MAX_MISORDER = 100;
+
+/** Counts what one side sends us (RFC 3550 A.1, A.3, A.8); a new SSRC, or a sender that counts anew, starts the sequence count anew and keeps the sums. */
 export class InStream {
   packets = 0;
   bytes = 0;
@@ -10,6 +14,8 @@ export class InStream {
   #cycles = 0;
   #received = 0;
   #lostBefore = 0;
+  /** The number behind a step that was too large; -1: there was none. */
+  #bad = -1;
   #reportedExpected = 0;
   #reportedReceived = 0;
   #transit = 0;
@@ -26,21 +32,28 @@ export class InStream {
     const ssrc = packet.readUInt32BE(8);
     this.packets += 1;
     this.bytes += payloadBytes;
-    if (ssrc !== this.#ssrc) {
-      this.#lostBefore = this.lost;
-      this.#ssrc = ssrc;
-      this.#first = this.#highest = seq;
-      this.#cycles = 0;
-      this.#received = this.#reportedExpected = this.#reportedReceived = 0;
-      this.#transit = 0;
-    }
-    this.#received += 1;
+    if (ssrc !== this.#ssrc || seq === this.#bad) this.#begin(ssrc, seq);
     const step = seqDistance(seq, this.#highest);
+    if (step >= MAX_DROPOUT || step <= -MAX_MISORDER) {
+      this.#bad = (seq + 1) & 0xffff;
+      return;
+    }
+    this.#bad = -1;
+    this.#received += 1;
     if (step > 0) {
       if (seq < this.#highest) this.#cycles += 0x10000;
       this.#highest = seq;
     }
     if (paced) this.#pace(packet.readUInt32BE(4), now, step);
+  }
+
+  #begin(ssrc: number, seq: number): void {
+    this.#lostBefore = this.lost;
+    this.#ssrc = ssrc;
+    this.#first = this.#highest = seq;
+    this.#cycles = 0;
+    this.#received = this.#reportedExpected = this.#reportedReceived = 0;
+    this.#transit = 0;
   }
 
   #pace(timestamp: number, now: number, step: number): void {
