@@ -8,7 +8,9 @@ import { eventOf } from '../relay/events.js';
 import type { RelayCounters, SideId } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile } from '../types.js';
+import { NodeUses } from './nodeUses.js';
 import { SessionPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
+import { Plays } from './plays.js';
 import type { EngineNode, MetaSide, MetaSideResult, SidePlace } from './sides.js';
 import { metaStats, peerStats } from './stats.js';
 import type { CallSurroundings, Wanted } from './surroundings.js';
@@ -21,9 +23,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   readonly #around: CallSurroundings;
   readonly #source = { id: randomInt(1, 0xffff_ffff), cname: `wab-${randomInt(0x1_0000_0000).toString(36)}` };
   readonly #legs = new Set<SessionPeerLeg>();
-  /** The engines in use, and by how many sides. */
-  readonly #uses = new Map<EngineNode, number>();
-  readonly #lostNodes = new Set<EngineNode>();
+  readonly #uses = new NodeUses();
   /** Where Meta's side is. */
   #metaNode: EngineNode | null = null;
   #relay: RelayHandle | null = null;
@@ -38,7 +38,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   #connected: SessionPeerLeg | null = null;
   /** The leg whose figures stand for the peer: the one connected last. */
   #lastLeg: SessionPeerLeg | null = null;
-  #plays = 0;
+  readonly #plays: Plays;
   #closing: Promise<CallMediaStats> | null = null;
   #lost = false;
 
@@ -46,6 +46,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     super();
     this.#options = options;
     this.#around = around;
+    this.#plays = new Plays(around.recordings);
   }
 
   /** Whether this engine holds some of the call. */
@@ -111,16 +112,8 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     this.#relay?.post({ op: 'connect', side: this.#connected?.number ?? null });
   }
 
-  async play(source: { readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null): Promise<void> {
-    const turn = (this.#plays += 1);
-    if (source === null) {
-      await this.#relay?.play(null, false);
-      return;
-    }
-    const frames = await this.#around.recordings.frames(source.file, this.#codec);
-    // Another play or stop came while the file was read.
-    if (turn !== this.#plays || this.#closing) return;
-    await this.#relay?.play(frames, source.loop, source.yields ?? false);
+  play(source: Parameters<MediaCall['play']>[0]): Promise<void> {
+    return this.#plays.play(source, this.#codec, () => (source !== null && this.#closing ? null : this.#relay));
   }
 
   sendDtmf(digit: string, durationMs: number): void {
@@ -148,7 +141,6 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     const leg = this.#lastLeg;
     await Promise.all([...this.#legs].map((one) => one.close()));
     const [counters] = await Promise.all([this.#relay?.close() ?? null, this.#metaSide?.close() ?? null]);
-    for (const node of this.#uses.keys()) if (!this.#lostNodes.has(node)) node.calls -= 1;
     this.#uses.clear();
     this.#around.closed(this);
     return {
@@ -184,7 +176,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
 
   /** An engine of this call is gone. */
   nodeGone(node: EngineNode, reason: string): void {
-    this.#lostNodes.add(node);
+    this.#uses.lose(node);
     this.#gone(reason);
   }
 
@@ -201,7 +193,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
       lost: (reason) => this.#peerSideLost(number, reason),
       digit: (digit, durationMs) => { if (this.#connected?.number === number) this.sendDtmf(digit, durationMs); },
     });
-    return { relay, side, node, release: () => this.#release(node) };
+    return { relay, side, node, release: () => this.#uses.release(node) };
   }
 
   frames(file: string, codec: RelayCodec): Promise<readonly Buffer[]> {
@@ -256,7 +248,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
         this.#around.logger.warn({ call: this.#options.id, engine: node.address, err: error }, 'a media engine cannot take a call');
         // Gives the first engine's own error when there is no other.
         try { this.#around.pick({ role: 'meta', keying, other: null, tried }); } catch { throw error; }
-        this.#release(node);
+        this.#uses.release(node);
         this.#metaSide = null;
       }
     }
@@ -264,8 +256,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
 
   #allocate(role: Wanted['role'], keying: Keying | null, tried: ReadonlySet<EngineNode>): EngineNode {
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
-    const [other = null] = this.#uses.keys();
-    const node = this.#around.pick({ role, keying, other, tried });
+    const node = this.#around.pick({ role, keying, other: this.#uses.first, tried });
     if (!this.#relay) {
       const relay = this.#relay = this.#around.relays.open();
       relay.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
@@ -276,17 +267,8 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
       relay.on('unsecured', (side, kind, reason) => this.#unsecured(side, kind, reason));
       relay.on('lost', (reason) => this.#gone(reason));
     }
-    const uses = this.#uses.get(node) ?? 0;
-    if (uses === 0) node.calls += 1;
-    this.#uses.set(node, uses + 1);
+    this.#uses.take(node);
     return node;
-  }
-
-  /** A side at this engine is no more. */
-  #release(node: EngineNode): void {
-    const uses = this.#uses.get(node) ?? 0;
-    if (uses > 1) this.#uses.set(node, uses - 1);
-    else if (this.#uses.delete(node) && !this.#lostNodes.has(node)) node.calls -= 1;
   }
 
   /** A digit of Meta's, which an engine that takes them out of the stream makes anew towards the peer. */
