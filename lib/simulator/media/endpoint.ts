@@ -1,15 +1,14 @@
 // One end of one audio stream: sends a source at 20 ms, listens, counts, judges nothing.
 import { randomInt } from 'node:crypto';
-import { CODECS, durationOf, makeCodec } from './codec.js';
-import type { Codec, CodecName } from './codec.js';
-import { DtmfReceiver, DtmfSender } from './dtmf.js';
-import type { AudioPoint, DtmfEvent } from './dtmf.js';
+import { makeCodec } from './codec.js';
+import type { CodecName } from './codec.js';
+import { DtmfSender } from './dtmf.js';
+import type { DtmfEvent } from './dtmf.js';
+import { Hearing } from './hearing.js';
 import type { Paced, Pacer } from './pacer.js';
-import { Reception } from './reception.js';
 import type { ReceptionReport } from './reception.js';
-import { RoundTrip } from './roundTrip.js';
 import type { RoundTripReport } from './roundTrip.js';
-import { kindOf, parseRtp, peekRtp, writeRtp } from './rtp.js';
+import { kindOf, writeRtp } from './rtp.js';
 import type { RtpPacket } from './rtp.js';
 import { RtcpSession } from './rtcpSession.js';
 import type { RtcpReport } from './rtcpSession.js';
@@ -19,7 +18,6 @@ import { EchoSource, frameTicks, LoopSource, SilenceSource, ToneSource } from '.
 import type { AudioSource, FrameBank } from './source.js';
 import { Srtp } from './srtp.js';
 import type { SrtpKeys } from './srtp.js';
-import { ToneDetector } from './tone.js';
 import type { ToneReport } from './tone.js';
 
 /** What offer and answer agreed on. */
@@ -71,32 +69,17 @@ export interface MediaReport {
 const FIRST_RTCP = 25;    // frames
 const RTCP_EVERY = 250;   // frames: five seconds (RFC 3550 §6.2)
 const CHANGE_EVERY = 100; // frames between two changes of tone
-/** Sampling under load: everything for the first two seconds, then bursts of 5 packets in 50, of which the first two only warm the decoder up. */
-const FULL = 100;
-const CYCLE = 50;
-const BURST = 5;
 
 export class RtpEndpoint implements Paced {
   ssrc = randomInt(1, 2 ** 32 - 1);
-  /** Last packet from the far end, RTP or RTCP, on `performance.now()`'s clock. */
-  lastHeardAt: number | undefined;
   private sequence = randomInt(0, 2 ** 14);
   private timestamp = randomInt(0, 2 ** 31);
   private session: MediaSession | undefined;
   private srtp: Srtp | undefined;
   private source: AudioSource | undefined;
-  private codec: Codec | undefined;
-  private echo: EchoSource | undefined;
-  private detector: ToneDetector | undefined;
-  private reception = new Reception(48000);
+  private readonly hearing: Hearing;
   private readonly rtcp: RtcpSession;
-  private readonly roundTrip = new RoundTrip();
   private dtmfOut: DtmfSender | undefined;
-  private dtmfIn: DtmfReceiver | undefined;
-  private audioPoint: AudioPoint | undefined;
-  private answeredAt: number | undefined;
-  private beforeAnswer = 0;
-  private undecryptable = 0;
   private sentPackets = 0;
   private sentOctets = 0;
   private frames = 0;
@@ -106,6 +89,7 @@ export class RtpEndpoint implements Paced {
 
   private constructor(private readonly options: EndpointOptions, private socket: MediaSocket | undefined) {
     this.rtcp = new RtcpSession(this.ssrc, 'stand-in');
+    this.hearing = new Hearing(options);
   }
 
   /** Binds the socket(s); packets that come before `begin` are counted. */
@@ -119,6 +103,11 @@ export class RtpEndpoint implements Paced {
     return this.socket?.local ?? { address: this.options.address, port: 0 };
   }
 
+  /** Last packet from the far end, RTP or RTCP, on `performance.now()`'s clock. */
+  get lastHeardAt(): number | undefined {
+    return this.hearing.lastHeardAt;
+  }
+
   /** Opens a second address of the other family, for ICE. */
   async alsoAt(address: string): Promise<MediaAddress | undefined> {
     return await this.socket?.add(address, (bytes, from, rtcp) => { this.arrive(bytes, from, rtcp); });
@@ -126,7 +115,7 @@ export class RtpEndpoint implements Paced {
 
   /** The call is answered: packets that came before were too early. */
   answered(now: number): void {
-    this.answeredAt ??= now;
+    this.hearing.answered(now);
   }
 
   /** Uses what was negotiated, and keys where the session asks for them; may be called again when a later offer changes it. SSRC, sequence and timestamp go on. */
@@ -137,7 +126,7 @@ export class RtpEndpoint implements Paced {
     if (before?.codec !== session.codec) this.useCodec(session.codec);
     if (before?.dtmf?.clockRate !== session.dtmf?.clockRate && session.dtmf !== undefined) {
       this.dtmfOut = new DtmfSender(session.dtmf.clockRate);
-      this.dtmfIn = new DtmfReceiver(session.dtmf.clockRate, (digit) => { this.options.onDigit?.(digit); });
+      this.hearing.useDtmf(session.dtmf.clockRate);
     }
   }
 
@@ -219,7 +208,7 @@ export class RtpEndpoint implements Paced {
     if (this.ended) return;
     this.send(false);
     this.ended = true;
-    this.reception.end(now);
+    this.hearing.reception.end(now);
   }
 
   close(): void {
@@ -228,26 +217,19 @@ export class RtpEndpoint implements Paced {
   }
 
   report(): MediaReport {
-    return {
-      sent: { packets: this.sentPackets, ssrc: this.ssrc }, received: this.reception.report(), beforeAnswer: this.beforeAnswer,
-      undecryptable: this.undecryptable,
-      tone: this.detector?.report() ?? { frequencies: [], firstMs: undefined, heard: 0, silent: 0, other: 0, fraction: 0, levelDb: undefined },
-      dtmf: this.dtmfIn?.events(this.ended) ?? [], roundTrip: this.roundTrip.report(), rtcp: this.rtcp.report(),
-    };
+    return { sent: { packets: this.sentPackets, ssrc: this.ssrc }, ...this.hearing.report(this.ended), rtcp: this.rtcp.report() };
   }
 
   private useCodec(name: CodecName): void {
-    this.codec = makeCodec(name);
-    if (this.reception.received === 0) this.reception = new Reception(CODECS[name].clockRate);
-    this.detector ??= new ToneDetector(this.options.expect, this.codec.sampleRate);
+    this.hearing.useCodec(name);
     this.useSource(name);
   }
 
   private useSource(name: CodecName): void {
     const { source, bank, tones } = this.options;
-    this.echo = source === 'echo' ? new EchoSource(name) : undefined;
+    const echo = this.hearing.echo = source === 'echo' ? new EchoSource(name) : undefined;
     if (source === 'tone') this.source = bank ? new LoopSource(bank, name, tones[0]) : new ToneSource(makeCodec(name), tones[0]);
-    else this.source = source === 'silence' ? new SilenceSource(name) : this.echo;
+    else this.source = source === 'silence' ? new SilenceSource(name) : echo;
   }
 
   private changeTone(now: number): void {
@@ -255,7 +237,7 @@ export class RtpEndpoint implements Paced {
     const [first, second] = this.options.tones;
     if (first === second) return;
     this.source.tone = this.source.tone === first ? second : first;
-    this.roundTrip.changed(this.source.tone, now);
+    this.hearing.roundTrip.changed(this.source.tone, now);
   }
 
   private transmit(session: MediaSession, packet: RtpPacket): void {
@@ -266,7 +248,8 @@ export class RtpEndpoint implements Paced {
   }
 
   private sendRtcp(session: MediaSession, now: number): void {
-    const report = this.rtcp.write(Date.now(), now, this.timestamp, this.sentPackets, this.sentOctets, this.reception);
+    const stream = { rtpTimestamp: this.timestamp, packets: this.sentPackets, octets: this.sentOctets };
+    const report = this.rtcp.write(Date.now(), now, stream, this.hearing.reception);
     this.socket?.send(this.srtp === undefined ? report : this.srtp.protectRtcp(report), session.rtcp, true);
   }
 
@@ -276,7 +259,7 @@ export class RtpEndpoint implements Paced {
     switch (rtcpSocket ? 'rtcp' : kindOf(bytes)) {
       case 'stun': this.options.onStun?.(bytes, from); break;
       case 'dtls': this.options.onDtls?.(bytes, from); break;
-      case 'rtp': this.arriveRtp(bytes, from, now); break;
+      case 'rtp': this.hearing.rtp(bytes, from, now, { session: this.session, srtp: this.srtp }); break;
       case 'rtcp': this.arriveRtcp(bytes, now); break;
       default:
     }
@@ -285,58 +268,10 @@ export class RtpEndpoint implements Paced {
   private arriveRtcp(bytes: Buffer, now: number): void {
     const clear = this.srtp === undefined ? bytes : this.srtp.unprotectRtcp(bytes);
     if (clear === undefined) {
-      this.undecryptable++;
+      this.hearing.undecryptable++;
       return;
     }
-    this.lastHeardAt = now;
+    this.hearing.lastHeardAt = now;
     this.rtcp.read(clear, Date.now(), now);
-  }
-
-  private arriveRtp(bytes: Buffer, from: MediaAddress, now: number): void {
-    const header = peekRtp(bytes);
-    if (header === undefined) return;
-    if (this.answeredAt === undefined) this.beforeAnswer++;
-    const dtmf = this.session?.dtmf;
-    const isEvent = dtmf !== undefined && header.payloadType === dtmf.payloadType;
-    const count = this.reception.received;
-    this.reception.feed(header, bytes.length, `${from.address}:${from.port}`, now, !isEvent);
-    if (this.session === undefined) return;
-    const place = count % CYCLE;
-    const sampled = this.options.bank !== undefined && count > FULL;
-    const skipped = sampled && place >= BURST && !isEvent;
-    if (skipped && this.echo === undefined) {
-      this.lastHeardAt = now;
-      return;
-    }
-    if (this.session.secured && this.srtp === undefined) return;
-    const clear = this.srtp === undefined ? bytes : this.srtp.unprotect(bytes);
-    const packet = clear === undefined ? undefined : parseRtp(clear);
-    if (packet === undefined) {
-      this.undecryptable++;
-      return;
-    }
-    this.lastHeardAt = now;
-    if (isEvent) this.dtmfIn?.feed(packet, now, this.audioPoint);
-    else if (packet.payloadType === this.session.payloadType) {
-      this.echo?.push(packet.payload);
-      if (!skipped) this.hear(packet, now, !sampled || place >= 2);
-    }
-  }
-
-  private hear(packet: RtpPacket, now: number, listen: boolean): void {
-    const { session, codec } = this;
-    if (session === undefined || codec === undefined) return;
-    this.audioPoint = { timestamp: packet.timestamp, sequence: packet.sequence, at: now, clockRate: codec.clockRate };
-    const duration = durationOf(session.codec, packet.payload);
-    if (duration !== undefined) this.reception.ptime(duration);
-    let pcm: Int16Array;
-    try {
-      pcm = codec.decode(packet.payload);
-    } catch {
-      return;
-    }
-    if (!listen) return;
-    const tone = this.detector?.feed(pcm, now);
-    if (tone !== undefined) this.roundTrip.heard(tone, now);
   }
 }

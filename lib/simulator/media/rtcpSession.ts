@@ -26,9 +26,9 @@ export class RtcpSession {
   constructor(public ssrc: number, private readonly cname: string) {}
 
   /** The next compound packet to send. `wall` is Unix time in ms, `now` the monotonic clock. */
-  write(wall: number, now: number, rtpTimestamp: number, packets: number, octets: number, reception: Reception): Buffer {
+  write(wall: number, now: number, stream: { rtpTimestamp: number; packets: number; octets: number }, reception: Reception): Buffer {
     this.sent++;
-    const sender = packets > 0 ? { ntp: ntpOf(wall), rtpTimestamp, packets, octets } : undefined;
+    const sender = stream.packets > 0 ? { ntp: ntpOf(wall), ...stream } : undefined;
     return writeReport(this.ssrc, this.cname, sender, this.block(reception, now));
   }
 
