@@ -210,30 +210,39 @@ function play({ call: id, side: which, frames: sent, loop, yields, play: turn }:
   else side.outgoing.play(frames, loop, played, yields ? now : null);
 }
 
+/** What concerns a call that there is. */
+function tell(call: RelayCall, command: Exclude<RelayCommand, { op: 'open' | 'side' | 'play' | 'stats' | 'close' | 'stop' }>, now: number): void {
+  switch (command.op) {
+    case 'secure': return call.wires.get(command.side)?.secure(now);
+    case 'admit': return call.admit(command.side, command.admitted);
+    case 'drop': return forget(call.drop(command.side));
+    case 'start': return call.start(now, command.mediaTimeoutMs);
+    case 'watch': return call.watch(command.side);
+    case 'connect': return call.connect(command.side, now);
+    case 'digit': return call.meta?.outgoing.digit(command.event, command.durationMs);
+  }
+}
+
 port.on('message', guard.wrap('media command', (command: RelayCommand) => {
   const now = performance.now();
-  const call = command.op === 'stop' ? undefined : calls.get(command.call);
   switch (command.op) {
     case 'open': return void open(command);
-    case 'secure': return call?.wires.get(command.side)?.secure(now);
     case 'side': return addSide(command, now);
-    case 'admit': return call?.admit(command.side, command.admitted);
-    case 'drop': return forget(call?.drop(command.side) ?? null);
-    case 'start': return call?.start(now, command.mediaTimeoutMs);
-    case 'watch': return call?.watch(command.side);
-    case 'connect': return call?.connect(command.side, now);
-    case 'digit': return call?.meta?.outgoing.digit(command.event, command.durationMs);
     case 'play': return play(command, now);
-    case 'stats': return report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
+    case 'stats':
     case 'close': {
-      report({ op: 'stats', request: command.request, counters: call?.counters() ?? NOTHING });
-      return close(command.call);
+      report({ op: 'stats', request: command.request, counters: calls.get(command.call)?.counters() ?? NOTHING });
+      return command.op === 'close' ? close(command.call) : undefined;
     }
     case 'stop': {
       clearInterval(timer);
       socket?.close();
       for (const one of calls.values()) one.close();
       return port.close();
+    }
+    default: {
+      const call = calls.get(command.call);
+      if (call !== undefined) tell(call, command, now);
     }
   }
 }));
