@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { Transcoder, type TranscoderFigures, type TranscoderFormat } from '../transcode/transcoder.js';
 import { clockRate, tsDistance } from './rtp.js';
+import { PATIENCE_MS } from './sourceMap.js';
 
 /** Payload type of comfort noise beside the codecs with a clock of 8 kHz (RFC 3389 §4, RFC 3551 table 4). */
 export const COMFORT_NOISE = 13;
@@ -94,7 +95,9 @@ export class Bridge {
   #placed(timestamp: number, begins: boolean): number {
     const resumes = this.#resumes;
     this.#resumes = null;
-    if (!begins) this.#shift += tsDistance(this.#next, timestamp + this.#shift);
+    const gap = tsDistance(timestamp + this.#shift, this.#next);
+    // Or so short a pause that the outgoing stream still waits, and has put nothing in its place.
+    if (!begins || (resumes === null && gap > 0 && gap <= PATIENCE_MS * this.#perMs)) this.#shift -= gap;
     const off = resumes === null ? 0 : tsDistance(resumes, timestamp + this.#shift);
     if (Math.abs(off) <= NEAR_FRAMES * this.#frame) this.#shift += off;
     return (timestamp + this.#shift) >>> 0;

@@ -72,9 +72,9 @@ export class RelayCall {
     }
   }
 
-  /** A side was described anew. */
-  move(side: Side, place: Place, format: StreamFormat, now: number): void {
-    if (!side.move(place, format) || side !== this.meta) return;
+  /** A side was described anew. `elsewhere`: its far end, or a key, is another. */
+  move(side: Side, place: Place, format: StreamFormat, now: number, elsewhere: boolean): void {
+    if (!side.move(place, format, elsewhere) || side !== this.meta) return;
     for (const peer of this.peers.values()) peer.closeBridges();
     this.#startMeta(now);
   }

@@ -112,9 +112,9 @@ export class Side {
    * The far end is elsewhere, or has other payload types: the same streams go on; with another codec new ones begin, under an SSRC of their own.
    * True: what transcodes begins anew. A refresh, a hold or a resume leaves it as it is.
    */
-  move(place: Place, format: StreamFormat): boolean {
+  move(place: Place, format: StreamFormat, elsewhere: boolean): boolean {
     const changed = format.codec !== this.format.codec;
-    const anew = changed || (format.ptime ?? FRAME_MS) !== (this.format.ptime ?? FRAME_MS);
+    const anew = changed || elsewhere || (format.ptime ?? FRAME_MS) !== (this.format.ptime ?? FRAME_MS);
     this.place = place;
     this.format = format;
     if (anew) this.closeBridges();

@@ -163,22 +163,22 @@ async function open({ call: id, side: which, address: at, port: first, rtcp, req
   }
 }
 
-function placeOf(call: RelayCall, { side, path }: Extract<RelayCommand, { op: 'side' }>): Place | null {
-  if ('remote' in path) return { remote: path.remote, wire: null };
+function placeOf(call: RelayCall, { side, path }: Extract<RelayCommand, { op: 'side' }>): { readonly at: Place; readonly elsewhere: boolean } | null {
+  if ('remote' in path) return { at: { remote: path.remote, wire: null }, elsewhere: true };
   const wire = call.wires.get(side) ?? null;
-  wire?.settle(path.wire);
-  return wire === null ? null : { remote: null, wire };
+  return wire === null ? null : { elsewhere: wire.settle(path.wire), at: { remote: null, wire } };
 }
 
 function addSide(command: Extract<RelayCommand, { op: 'side' }>, now: number): void {
   const call = callOf(command.call);
-  const at = placeOf(call, command);
+  const placed = placeOf(call, command);
   // Its port has been closed: the leg is no more.
-  if (at === null) return;
+  if (placed === null) return;
+  const { at, elsewhere } = placed;
   const old = sideOf(call, command.side);
   if (old) {
     forget(old);
-    call.move(old, at, command.format, now);
+    call.move(old, at, command.format, now, elsewhere);
     place(call, old);
     if (command.shut) old.door = 'shut';
     call.flows(old, command.flow, now);

@@ -129,19 +129,22 @@ t.test('a refresh that changes nothing is not heard', async (t) => {
   const { silent } = meta.outgoing;
   const bridge = peer.from;
   for (let i = 0; i < 10; i += 1) {
-    peer.move(peer.place, { ...PCMU });
+    rig.call.move(peer, peer.place, { ...PCMU }, rig.now, false);
     rig.talk(peer, 10, 0, ULAW, 160);
   }
   t.equal(meta.outgoing.silent, silent, 'no frame of silence');
   t.equal(peer.from, bridge);
-  rig.call.move(peer, peer.place, { ...PCMU, ptime: 40 }, rig.now);
+  rig.call.move(peer, peer.place, { ...PCMU, ptime: 40 }, rig.now, false);
   t.equal(peer.from, null, 'another packet length begins anew');
+  rig.talk(peer, 10, 0, ULAW, 160);
+  rig.call.move(peer, peer.place, { ...PCMU, ptime: 40 }, rig.now, true);
+  t.equal(peer.from, null, 'and so does another media server');
 });
 
 t.test('Meta answers once more with another codec: what transcoded for the old one ends', async (t) => {
   const { rig, meta, peer, toMeta } = await Rig.make(t, PCMU);
   rig.talk(peer, 20, 0, ULAW, 160);
-  rig.call.move(meta, meta.place, PCMU, rig.now);
+  rig.call.move(meta, meta.place, PCMU, rig.now, false);
   await sleep(30);
   toMeta.length = 0;
   rig.talk(peer, 20, 0, ULAW, 160);
@@ -167,4 +170,22 @@ t.test('a peer that named several codecs in its answer changes among them as it 
   t.ok(steps.every((step) => step === 1), 'one stream, step by step');
   t.equal(peer.counters().packetsIn, 900);
   t.ok(opusMemoryBytes() - before <= 1 << 20, 'no encoder is left behind');
+});
+
+t.test('a pause of the peer of any length leaves no hole in what Meta gets', async (t) => {
+  const { rig, peer, toMeta } = await Rig.make(t, PCMU);
+  const holes: string[] = [];
+  for (let pause = 0; pause <= 300; pause += 5) {
+    rig.talk(peer, 20, 0, ULAW, 160);
+    await sleep(2);
+    const from = toMeta.length - 1;
+    rig.pass(pause);
+    rig.talk(peer, 20, 0, ULAW, 160);
+    await sleep(2);
+    toMeta.slice(from).forEach((packet, i, all) => {
+      const step = i === 0 ? 960 : (packet.readUInt32BE(4) - (all[i - 1] as Buffer).readUInt32BE(4)) >>> 0;
+      if (step !== 960) holes.push(`${pause} ms: ${step}`);
+    });
+  }
+  t.same(holes, []);
 });

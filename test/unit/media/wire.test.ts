@@ -65,7 +65,8 @@ t.test('a key that comes back has its counters: no key stream is used twice, and
   const sender = new SrtpSender(keysOf(theirs.suite, theirs.inline));
   const recorded = sender.protect(rtp(1));
   for (const between of [settings(peer.port, null, muxed), settings(peer.port, { ours: other, theirs: other }, muxed)]) {
-    here.wire.settle(keyed);
+    t.ok(here.wire.settle(keyed), 'it is another');
+    t.notOk(here.wire.settle(keyed), 'a refresh');
     const before = peer.got.length;
     here.wire.send(report());
     await until(() => peer.got.length > before);

@@ -46,8 +46,8 @@ export class Wire {
     ports.onDatagram = (datagram, address, port, second) => this.#arrive(datagram, address, port, second);
   }
 
-  /** Takes what was negotiated, first or anew. A key that stands goes on with its counters (RFC 3711 §3.2.1), a source that stands and sends is kept. */
-  settle(settings: WireSettings): void {
+  /** Takes what was negotiated, first or anew. A key that stands goes on with its counters (RFC 3711 §3.2.1), a source that stands and sends is kept. True: something is another. */
+  settle(settings: WireSettings): boolean {
     const before = this.#settings;
     this.#settings = settings;
     if (before === null || !same(before.sources, settings.sources) || !same(before.remote, settings.remote)) {
@@ -60,7 +60,7 @@ export class Wire {
       const { ours = null, theirs = null } = settings.sdes ?? {};
       this.#sender = ours === null ? null : kept(this.#senders, ours, () => new SrtpSender(keys(ours)));
       this.#receiver = theirs === null ? null : kept(this.#receivers, theirs, () => new SrtpReceiver(keys(theirs)));
-      return;
+      return !same(before, settings);
     }
     if (this.#certificate === null) throw new Error('DTLS without a certificate');
     this.#secured ??= new Secured(settings.dtls, this.#certificate, {
@@ -72,6 +72,7 @@ export class Wire {
       failed: (kind, reason) => this.#events.unsecured(kind, reason),
     });
     this.#secured.settle(settings.dtls);
+    return !same(before, settings);
   }
 
   /** ICE and DTLS may begin: the far end knows our description, or is about to. */
