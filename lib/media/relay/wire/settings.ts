@@ -6,7 +6,7 @@ export interface SdesText { readonly suite: string; readonly inline: string; rea
 
 /** Which packets are the far end's. SRTP and ICE tell by themselves; this is for plain RTP, and for where SRTP is sent. */
 export type SourceRule =
-  /** Those from the address of its description, from its port alone once something has come from there. */
+  /** Those from the address and port of its description (RFC 4961): another port there may be somebody else on its host. */
   | { readonly kind: 'described'; readonly address: string; readonly port: number }
   /** It is behind NAT: the first that come from its description's address, or from that of its signalling, say where it is; nothing else is taken then. */
   | { readonly kind: 'latch'; readonly addresses: readonly string[] };

@@ -9,10 +9,6 @@ export class Sources {
   /** Where the far end turned out to be behind its NAT; null: where it says. */
   learnt: Remote | null = null;
   readonly #rule: SourceRule;
-  /** Something came from the very port that its description names. */
-  #exact = false;
-  /** The other port of its address that it sends from: one that does so sends from one (RFC 4961 asks for the same, and not all do). */
-  #other: number | null = null;
   /** When something of its own came last. */
   #heardAt = -Infinity;
   /** It is looked for again; until it is found it is where it was. */
@@ -25,22 +21,14 @@ export class Sources {
   /** It has negotiated: its NAT, or itself, may have given it another port, which its description does not say. While it is heard nobody takes its place. */
   renew(now: number): void {
     if (now - this.#heardAt < SILENT_MS) return;
-    this.#exact = false;
-    this.#other = null;
     this.#sought = true;
   }
 
   /** `now`: performance.now(). */
   admits(address: string, port: number, now: number): boolean {
-    const admitted = this.#rule.kind === 'described' ? this.#asDescribed(this.#rule, address, port) : this.#asLearnt(this.#rule, address, port);
+    const admitted = this.#rule.kind === 'described' ? this.#rule.address === address && this.#rule.port === port : this.#asLearnt(this.#rule, address, port);
     if (admitted) this.#heardAt = now;
     return admitted;
-  }
-
-  #asDescribed(rule: Remote, address: string, port: number): boolean {
-    if (address !== rule.address) return false;
-    if (port === rule.port) return (this.#exact = true);
-    return !this.#exact && port === (this.#other ??= port);
   }
 
   #asLearnt({ addresses }: { readonly addresses: readonly string[] }, address: string, port: number): boolean {
