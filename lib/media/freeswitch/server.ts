@@ -17,21 +17,8 @@ import { FreeswitchMetaSide } from './metaSide.js';
 import type { Nudger } from './nudger.js';
 import { FreeswitchPeerSide } from './peerSide.js';
 import { isRefused, reach, type Reached } from './reach.js';
+import { BACK_OFF, GONE_MS, HEARTBEAT_PATIENCE, LATE_CHANNEL, MOST_SILENT_MS, REFUSED_MS, RESPONSE_PATIENCE } from './timing.js';
 import { FreeswitchWebrtcSide } from './webrtcSide.js';
-
-/** Delays between attempts to connect, in milliseconds; the last one repeats. */
-const BACK_OFF = [200, 500, 1000, 2000, 5000];
-/** Heartbeats come every 2 s (freeswitch/autoload_configs/switch.conf.xml); so long without one and the connection is tried anew. */
-const HEARTBEAT_PATIENCE = 7000;
-/** So long without a connection and without a packet, and it counts as gone, in milliseconds. */
-const GONE_MS = 30_000;
-/** The same where its machine says that nobody listens at its event socket: the streams of live calls have a packet every 20 ms. */
-const REFUSED_MS = 150;
-/** An attempt and the pause before it last no longer than this, whatever the clock says; and how long it may take to show that it is there. */
-const MOST_SILENT_MS = 12_000;
-const RESPONSE_PATIENCE = 700;
-/** When an INVITE of ours that failed has made its channel at the latest, in milliseconds. */
-const LATE_CHANNEL = 500;
 
 /**
  * One FreeSWITCH of the operator's: its event socket, its health, its channels. Slow is not dead: while its event socket is silent or lost it
