@@ -38,7 +38,9 @@ export interface MediaServer extends EventEmitter {
 
 export interface Fsmrf {
   readonly Mrf: new (srf: object) => object;
-  readonly MediaServer: new (connection: EslConnection, mrf: object, listenAddress: string, listenPort: number, advertisedAddress: undefined, advertisedPort: undefined, profile: string) => MediaServer;
+  readonly MediaServer: new (
+    connection: EslConnection, mrf: object, listenAddress: string, listenPort: number, advertisedAddress: undefined, advertisedPort: undefined, profile: string,
+  ) => MediaServer;
   readonly Connection: new (host: string, port: number, secret: string, ready: () => void) => EslConnection;
 }
 
