@@ -103,7 +103,7 @@ t.test('engines', async (t) => {
   const server = await startSipServer({ listen: ['udp:127.0.0.1:0'], admin: { host: '127.0.0.1', port: 0, secret: 'right' } });
   t.teardown(() => server.close());
   const closed = await closedPort();
-  const drachtio = (port: number, secret: string): Promise<Findings> => examineEngines(configOf({ sip: { server: 'drachtio', drachtio: [{ port, secret }] }, media: { engine: 'rtpengine', rtpengine: { spawn: false, control: ['127.0.0.1:1'] } } }))
+  const drachtio = (port: number, secret: string): Promise<Findings> => examineEngines(configOf({ sip: { server: 'drachtio', drachtio: [{ port, secret }] } }))
     .then((all) => all.filter(({ check }) => check === 'drachtio'));
   t.same(troubles(await drachtio(server.admin.port, 'right')), []);
   one(t, await drachtio(server.admin.port, 'wrong'), /^fail .* refuses the secret → sip\.drachtio\[\]\.secret must be/);
