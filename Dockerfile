@@ -1,4 +1,4 @@
-# wa-b2bua without the stand-ins of `simulate` (werift is optional and left out), with Debian's rtpengine for media.engine rtpengine and for WebRTC numbers. Runs as an ordinary user, writes nowhere but /var/lib/wa-b2bua.
+# wa-b2bua without the stand-ins of `simulate` (werift is optional and left out), with Debian's rtpengine, which only media.engine: rtpengine and media.webrtc: rtpengine need. Runs as an ordinary user, writes nowhere but /var/lib/wa-b2bua.
 FROM node:20.19-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./

@@ -6,7 +6,8 @@ import tseslint from 'typescript-eslint';
 const layers = [
   ['cli'],
   ['app'],
-  ['simulator', 'http', 'call', 'doctor'],
+  ['simulator', 'http', 'voice', 'call', 'doctor'],
+  ['graph', 'records'],
   ['media', 'routing', 'registrar', 'policy', 'state'],
   ['sip', 'sdp', 'observe'],
   ['config', 'util', 'errors'],
@@ -26,7 +27,7 @@ function forbidden(name) {
   // The embedded SIP server is started by app and its command; the simulator may use its parser and transports, sip/ its parser.
   const server = ['cli', 'app'].includes(name) ? [] : name === 'sip' ? ['sipserver/(?!parser/)'] : ['sipserver'];
   // The stand-ins are used by the command line and by tests only.
-  const standIns = ['call', 'http'].includes(name) ? ['simulator'] : [];
+  const standIns = ['call', 'voice', 'http'].includes(name) ? ['simulator'] : [];
   return [...above, ...server, ...standIns];
 }
 

@@ -27,6 +27,8 @@ export const errorTable = {
   FILE_UNREADABLE: { ...fault, text: 'a file cannot be read' },
   FILE_UNWRITABLE: { ...fault, text: 'a file cannot be written' },
   FILE_IN_USE: { ...fault, text: 'a file is in use by another process' },
+  GRAPH_REFUSED: { ...fault, text: "Meta's Graph API refuses" },
+  GRAPH_UNAVAILABLE: { ...fault, text: "Meta's Graph API gives no answer that can be used" },
   CERTIFICATE_UNUSABLE: { ...fault, text: 'a certificate or its key cannot be used' },
 } as const satisfies Record<string, ErrorVerdict & { readonly text: string }>;
 

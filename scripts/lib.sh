@@ -1,11 +1,11 @@
 # Shared by the scripts: what must be on the machine, and how it gets there.
 
-# need_packages PROGRAM:PACKAGE ...: installs the Debian packages whose programs are missing, when we may.
+# need_packages PROGRAM:PACKAGE ...: installs the Debian packages whose programs, or files by their whole path, are missing, when we may.
 # Returns 1 and says what to install when it could not.
 need_packages() {
   local missing=() pair
   for pair in "$@"; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing+=("${pair##*:}")
+    command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || [[ $pair == /* && -e ${pair%%:*} ]] || missing+=("${pair##*:}")
   done
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -11,12 +11,14 @@ for (let i = 0; i < lines.length; i++) {
   const depth = Math.floor(/^ */.exec(line)[0].length / 4);
   const subtest = /^ *# Subtest: (.*)$/.exec(line);
   if (subtest) {
-    open[depth] = subtest[1];
+    open[depth] = subtest[1].replace(/\.test\.js\b/, '.test.ts');
     continue;
   }
   const result = /^ *(not )?ok \d+(?: - (.*))?$/.exec(line);
   if (!result) continue;
-  const [, bad, text = ''] = result;
+  const [, bad, written = ''] = result;
+  // Named by its source, which may have been compiled.
+  const text = written.replace(/\.test\.js\b/, '.test.ts');
   const name = text.replace(/ *#.*$/, '');
   const skip = /# SKIP\b ?(.*)$/i.exec(text);
   const where = [...open.slice(0, depth), name].join(' > ');

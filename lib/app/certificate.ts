@@ -1,4 +1,4 @@
-import { certificateEnd, judgeCa, judgeCertificate } from '../config/certificate.js';
+import { certificateEnd, judgeCa, judgeCertificate, judgeHttpTls } from '../config/certificate.js';
 import type { Judgement } from '../config/judgement.js';
 import type { Config } from '../config/types.js';
 import { WabError } from '../errors.js';
@@ -14,11 +14,11 @@ function shows({ sip }: Config): boolean {
 }
 
 /**
- * Looks at certificate, key and extra CA before a socket is opened, and tells what Meta will not like.
+ * Looks at every certificate, key and extra CA before a socket is opened, and tells what Meta will not like.
  * @throws WabError CERTIFICATE_UNUSABLE or FILE_UNREADABLE with the key of the configuration
  */
 export async function checkCertificate(config: Config, log: Logger): Promise<void> {
-  const found = [...await judgeCa(config), ...(shows(config) ? await judgeCertificate(config, Date.now()) : [])];
+  const found = [...await judgeCa(config), ...await judgeHttpTls(config), ...(shows(config) ? await judgeCertificate(config, Date.now()) : [])];
   for (const { key, kind, text, todo } of found) {
     if (kind === 'bad' || kind === 'missing') throw new WabError(kind === 'bad' ? 'CERTIFICATE_UNUSABLE' : 'FILE_UNREADABLE', `${key}: ${text}${todo === null ? '' : `: ${todo}`}`);
   }

@@ -9,15 +9,19 @@ import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import { Guard } from '../util/guard.js';
 import { withTimeout } from '../util/withTimeout.js';
+import { openApi } from './api.js';
 import { openCalls, type Calls } from './calls.js';
 import { checkCertificate, watchCertificate } from './certificate.js';
 import { sourcesOf } from './embedded.js';
+import { openHooks } from './eventHooks.js';
+import { openHep } from './hep.js';
 import { openPages } from './pages.js';
 import { compileRules, warnOfFixedKeys } from './rules.js';
 import { openSip, type Sip } from './sip.js';
 import type { Start } from './start.js';
 import { openState, type State } from './state.js';
 import type { Undo } from './undo.js';
+import { openWebhooks } from './webhooks.js';
 
 /** A running service. */
 export interface Service {
@@ -25,6 +29,10 @@ export interface Service {
   readonly listening: readonly string[];
   /** host:port of the HTTP pages, null when none. */
   readonly http: string | null;
+  /** host:port where Meta's webhooks are taken, null when they are not. */
+  readonly webhooks: string | null;
+  /** host:port of the API, null when there is none. */
+  readonly api: string | null;
   readonly table: CallTable;
   /** The SIP ladder of a live or recent call; null when unknown. */
   ladder(callId: string): string | null;
@@ -74,20 +82,26 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
 
   const start: Start = { config, version, log, faults, undo };
   const state = await openState(start, rules);
+  const hep = await openHep(start, state);
   const sip = await openSip(start, state);
   const media = parts.media ?? createMediaEngine(config.media, log.child({ part: 'media' }), {
     webrtc: Object.values(config.numbers).some(({ keying }) => keying === 'dtls'), stack: () => sip.connections.pick(),
   });
   undo.push(() => media.close());
   await media.start();
-  const calls = await openCalls(start, state, sip, { media, certificate, caught: () => caught + (parts.faults?.() ?? 0) + media.faults });
+  const calls = await openCalls(start, state, sip, { media, certificate, hep, caught: () => caught + (parts.faults?.() ?? 0) + media.faults });
   const http = await openPages(start, state, sip, media, calls);
+  const webhooks = await openWebhooks(start, state, calls);
+  const api = await openApi(start, state, calls);
+  openHooks(start, state, calls);
 
   let closing: Promise<void> | null = null;
   let reloading: Promise<void> = Promise.resolve();
   return {
     listening: sip.embedded?.listening ?? [],
     http: http?.address ?? null,
+    webhooks: webhooks?.address ?? null,
+    api: api?.address ?? null,
     table: state.table,
     ladder: (id) => state.history.ladder(id),
     // One reload after another, whatever became of the one before.
@@ -108,6 +122,7 @@ async function reload(next: Config, { state, sip, media, calls }: Running, log: 
   media.reload?.(next.media);
   sip.registrar.reload();
   calls.health.reload();
+  calls.settings.start();
   // A log that was moved away goes on in a new file.
   void Promise.all([state.files.audit.reopen(), state.files.cdr.reopen()]);
   log.info({ hash: next.hash }, 'configuration reloaded');
@@ -115,6 +130,8 @@ async function reload(next: Config, { state, sip, media, calls }: Running, log: 
 }
 
 async function close({ table }: State, { router }: Calls, undo: Undo): Promise<void> {
+  // The last BYEs may take a second, in which nobody would end what has just begun.
+  router.refuse();
   const live = table.all();
   router.endAll(ended.drained());
   await settled(live);

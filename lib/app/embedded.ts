@@ -3,6 +3,7 @@ import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
+import type { SipServerAddress } from '../sip/connections.js';
 import { startSipServer, startSipServerThread, type GivenLimits, type SipServer, type SourceRules } from '../sipserver/index.js';
 import { defaultSipPort, hostPort, splitHostPort, splitListen } from '../util/hostPort.js';
 
@@ -16,14 +17,16 @@ export async function startEmbedded(
     flowGone: (token: string) => void;
     acquainted: () => readonly string[];
   },
-): Promise<{ server: SipServer; admin: { host: string; port: number; secret: string } }> {
+): Promise<{ server: SipServer; address: SipServerAddress }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');
   const start = config.sip.thread ? startSipServerThread : startSipServer;
   const server = await start({
     listen: [...config.sip.listen],
-    admin: { host: '127.0.0.1', port: 0, secret },
+    // In this thread it needs no socket for us, and there is nobody else.
+    admin: { host: '127.0.0.1', port: config.sip.thread ? 0 : null, secret },
     tls: cert === null || key === null ? undefined : { cert, key },
+    ...(config.sip.origins[0] === 'default' ? {} : { origins: config.sip.origins }),
     advertise: { default: config.sip.advertise.peers },
     targets: {
       [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
@@ -43,7 +46,8 @@ export async function startEmbedded(
     // The application in this process does not come back: when its connection is gone so are its calls, and their far ends are to know.
     orphanTime: 0,
   }).catch((error: unknown) => { throw startError(config, error); });
-  return { server, admin: { ...server.admin, secret } };
+  const { join } = server;
+  return { server, address: join === null ? { ...server.admin, secret } : { server: { join }, secret } };
 }
 
 /** An address that cannot be listened on, by its key; any other error as it is. */

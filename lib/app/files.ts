@@ -10,11 +10,15 @@ import type { Logger } from '../observe/logger.js';
 import { DailyCounters, type StatePart } from '../state/index.js';
 import { Journal } from '../state/journal.js';
 import { lockFile } from '../state/lock.js';
+import type { UserKey } from '../records/userKey.js';
+import { openKey } from './userKey.js';
 import type { Undo } from './undo.js';
 
 /** What the service writes. */
 export interface Files {
   readonly cdr: LineWriter;
+  /** How users are found in the records; null: they are not. */
+  readonly userKey: UserKey | null;
   readonly audit: Pick<AuditLog, 'write' | 'reopen' | 'close'>;
   readonly daily: DailyCounters;
   readonly live: LiveCalls;
@@ -52,7 +56,8 @@ export async function openFiles(config: Config, log: Logger, beside: readonly St
   undo.push(() => live.close());
   // Calls that end with the service leave the file when their records are in theirs.
   undo.push(async () => { await cdr.flushed(); });
-  return { cdr, audit, daily, live, left: config.cdr.file === null ? [] : await recover(config.cdr.file, live, cdr) };
+  const userKey = await openKey(config.cdr.file, log);
+  return { cdr, userKey, audit, daily, live, left: config.cdr.file === null ? [] : await recover(config.cdr.file, live, cdr) };
 }
 
 /** The live calls in a file beside the CDR. A service that cannot have one works without. */

@@ -1,7 +1,11 @@
 import { isLoopbackListen } from '../config/checks.js';
 import type { Config } from '../config/types.js';
 import type { HttpAccess } from '../http/access.js';
-import { startHttp, type HttpServer } from '../http/server.js';
+import type { HttpServer } from '../http/listener.js';
+import type { PhonePlace } from '../http/phoneFiles.js';
+import { startHttp } from '../http/server.js';
+import { hostPort, splitListen } from '../util/hostPort.js';
+import { apiSources } from './api.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Calls } from './calls.js';
 import type { Sip } from './sip.js';
@@ -9,13 +13,19 @@ import type { Start } from './start.js';
 import type { State } from './state.js';
 
 /** The HTTP pages; null where none are wanted. @throws WabError PORT_IN_USE */
-export async function openPages({ config, version, undo }: Start, state: State, sip: Sip, media: MediaEngine, calls: Calls): Promise<HttpServer | null> {
+export async function openPages({ config, version, log, faults, undo }: Start, state: State, sip: Sip, media: MediaEngine, calls: Calls): Promise<HttpServer | null> {
   const { listen } = config.http;
-  if (listen === null) return null;
+  const { bus } = state.news;
+  if (listen === null || bus === null) return null;
+  const part = log.child({ part: 'pages' });
   const { table, history, guard } = state;
   const { connections, registrar } = sip;
-  const { router, metrics, health } = calls;
-  const http = await startHttp({ listen, access: pageAccess(listen, () => state.rules.config) }, {
+  const { router, metrics, health, queues } = calls;
+  const http = await startHttp({
+    listen, access: pageAccess(listen, () => state.rules.config), tokens: () => state.rules.config.api.tokens, onWrongToken: (from) => part.warn({ from }, 'a wrong token was shown'),
+    onFault: (error) => faults.fault('a request to the pages', error),
+    phone: config.http.phone ? (host) => phonePlace(config, sip.embedded?.listening ?? [], host) : null,
+  }, {
     notReady: () => (router.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : null),
     metrics: () => metrics.text(),
     calls: () => table.all().map(({ id, state, direction, facts: { number, peer }, startedAt }) => ({
@@ -23,11 +33,22 @@ export async function openPages({ config, version, undo }: Start, state: State, 
     })),
     ladder: (id) => history.ladder(id),
     messages: (id) => history.messages(id),
-    media: async (id) => await table.get(id)?.media?.stats() ?? null,
-    status: () => ({ version, sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()), calls: table.size }),
-  });
+    capture: (id) => history.capture(id, `wa-b2bua ${version}`),
+    media: async (id) => await table.get(id)?.media?.stats().catch(() => null) ?? null,
+    status: () => ({
+      version, sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()),
+      queues: queues.figures(state.rules.config.queues), calls: table.size,
+    }),
+  }, apiSources(state, calls, { version, bus, records: calls.records }));
   undo.push(() => http.close());
   return http;
+}
+
+/** Where the softphone registers: as http.phoneServer says; else our own socket, by the name that is in its certificate, or without TLS by the page's host. */
+function phonePlace({ domain, http: { phoneServer } }: Config, listening: readonly string[], host: string): PhonePlace {
+  const port = (transport: string): number | undefined => splitListen(listening.find((one) => one.startsWith(`${transport}:`)) ?? '', [transport])?.port;
+  const [secure, plain] = [port('wss'), port('ws')];
+  return { domain, server: phoneServer ?? (secure === undefined ? `ws://${hostPort(host, plain ?? 80)}` : `wss://${domain}:${secure}`) };
 }
 
 /** Beyond loopback the pages are for those who have a token. Names and tokens may change with a reload, the socket does not. */

@@ -15,6 +15,7 @@ import { sourceJudge } from '../sip/source.js';
  * @throws WabError CONFIG_INVALID with every path that leads to the telephone network (house rule 2)
  */
 export async function compileRules(config: Config): Promise<CallRules> {
+  wantPasswords(config);
   const routing = compileRouting(config);
   const policy = compilePolicy(config, machineAddresses());
   const { faults } = await proven(policy);
@@ -31,6 +32,13 @@ export async function compileRules(config: Config): Promise<CallRules> {
     isOwnHost: (host) => policy.own.hosts.has(hostKey(host)),
     judgeContact: (uri, user) => objectsToContact(policy, uri, user),
   };
+}
+
+/** @throws WabError FILE_UNREADABLE: a number that has no password yet can neither take a call nor place one. */
+function wantPasswords({ numbers }: Config): void {
+  for (const [number, { password, passwordFile }] of Object.entries(numbers)) {
+    if (password === '') throw new WabError('FILE_UNREADABLE', `numbers."${number}".passwordFile: ${passwordFile} is not there yet: run wa-b2bua provision apply`);
+  }
 }
 
 /** The proof, with room for calls between its steps: at a reload they go on. */
@@ -55,8 +63,15 @@ export const fixedKeys: readonly { readonly key: string; readonly read: (config:
   // The list of FreeSWITCH servers is taken anew.
   { key: 'media', read: ({ media }) => ({ ...media, freeswitch: media.freeswitch.length > 0 }), except: 'media.freeswitch' },
   { key: 'numbers: the first with keying: dtls', read: ({ media, numbers }) => media.engine === 'freeswitch' && media.webrtc === 'rtpengine' && Object.values(numbers).some(({ keying }) => keying === 'dtls') },
+  { key: 'webhooks', read: ({ webhooks }) => webhooks },
+  { key: 'hep', read: ({ hep }) => hep },
   { key: 'http.listen', read: ({ http }) => http.listen },
-  { key: 'cdr.file', read: ({ cdr }) => cdr.file },
+  { key: 'api.listen', read: ({ api }) => api.listen },
+  { key: 'api.tls', read: ({ api }) => api.tls },
+  { key: 'events', read: ({ events }) => events },
+  { key: 'recording: its directory', read: ({ recording }) => recording?.directory },
+  // Records show users as the file in force says; the rest is opened at the start.
+  { key: 'cdr', read: ({ cdr: { fullNumbers: _, ...rest } }) => rest, except: 'cdr.fullNumbers' },
   { key: 'policy.audit', read: ({ policy }) => policy.audit },
   { key: 'state', read: ({ state }) => state },
   { key: 'log', read: ({ log: { level, fullNumbers } }) => ({ level, fullNumbers }) },

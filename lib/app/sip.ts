@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { transports } from '../config/types.js';
+import { phoneTransports, transports } from '../config/types.js';
 import type { CallRules } from '../call/context.js';
 import type { Logger } from '../observe/logger.js';
 import { Authenticator } from '../registrar/authenticator.js';
@@ -54,7 +54,7 @@ export async function openSip({ config, log, faults, undo }: Start, state: State
 
   /** To the SIP server, whoever sent this from there is known for so many seconds. */
   const knownNow = (req: SipRequest, seconds: number): void => {
-    const transport = transports.find((known) => known === req.protocol.toLowerCase());
+    const transport = phoneTransports.find((known) => known === req.protocol.toLowerCase());
     if (transport !== undefined) server?.authenticated(transport, req.source_address, req.source_port, seconds);
   };
   const authenticator = new Authenticator({
@@ -72,7 +72,7 @@ export async function openSip({ config, log, faults, undo }: Start, state: State
   undo.push(() => registrar.close());
   flows.on('gone', (token) => registrar.flowGone(token));
 
-  const connections = new SipConnections(embedded === null ? config.sip.drachtio : [embedded.admin], log.child({ part: 'sip' }), faults);
+  const connections = new SipConnections(embedded === null ? config.sip.drachtio : [embedded.address], log.child({ part: 'sip' }), faults);
   return {
     embedded: server, connections, authenticator, registrar,
     ask: (uri, proxy, headers, timeout) => (connections.healthy ? sendOptions(connections.pick(), { uri, proxy, headers, from: `sip:${config.domain}`, timeout }) : Promise.resolve(null)),

@@ -6,11 +6,20 @@ import { UserNames } from '../call/userNames.js';
 import { Guard } from '../registrar/guard.js';
 import { KnownPlaces } from '../registrar/knownPlaces.js';
 import { Remembered } from '../state/index.js';
+import { News } from './events.js';
 import { openFiles, type Files } from './files.js';
 import type { Start } from './start.js';
 
 /** An account is known where it has shown its password for so long; a phone may be off over a holiday. */
 const knownPlaceMs = 7 * 24 * 3600 * 1000;
+/** What is known of a pair of number and user is known for so long after the last news of it; then Meta is asked again. */
+const knownPermissionMs = 90 * 24 * 3600 * 1000;
+/** A voicemail is known for so long: Meta tells of it again for 7 days. */
+const knownVoicemailMs = 10 * 24 * 3600 * 1000;
+/** Voicemails that are known to have been told of. */
+const mostVoicemails = 10_000;
+/** Pairs of number and user; the one without news for longest goes first. */
+const mostPairs = 100_000;
 /** Which names are one user is known for so long after a call; numbers are given to others some time. */
 const knownNameMs = 90 * 24 * 3600 * 1000;
 
@@ -23,8 +32,14 @@ export interface State {
   readonly dialogs: DialogIndex;
   readonly history: CallHistory;
   readonly userNames: UserNames;
+  /** A line for each pair of number and user (lib/graph/permission). */
+  readonly permissions: Remembered;
+  /** A line for each voicemail that Meta has told of. */
+  readonly voicemails: Remembered;
   readonly places: KnownPlaces;
   readonly guard: Guard;
+  /** What happens, for those outside. */
+  readonly news: News;
 }
 
 /**
@@ -34,12 +49,14 @@ export interface State {
 export async function openState({ config, log, undo }: Start, rules: CallRules): Promise<State> {
   const places = new Remembered({ prefix: 'k', capacity: 200_000, lifetime: knownPlaceMs, now: Date.now });
   const names = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
-  const files = await openFiles(config, log, [places, names], undo);
+  const permissions = new Remembered({ prefix: 'g', capacity: mostPairs, lifetime: knownPermissionMs, now: Date.now });
+  const voicemails = new Remembered({ prefix: 'v', capacity: mostVoicemails, lifetime: knownVoicemailMs, now: Date.now });
+  const files = await openFiles(config, log, [places, names, permissions, voicemails], undo);
   const table = new CallTable();
   const knownPlaces = new KnownPlaces(places);
   const state: State = {
-    rules, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), places: knownPlaces,
-    guard: new Guard(() => state.rules.config.limits.ban, knownPlaces),
+    rules, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), places: knownPlaces, permissions, voicemails,
+    guard: new Guard(() => state.rules.config.limits.ban, knownPlaces), news: new News(config, table, () => state.rules.config, log),
   };
   table.watch({ added: (call) => files.live.begin(call), removed: (call) => state.history.ended(call) });
   return state;

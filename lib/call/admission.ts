@@ -5,12 +5,13 @@ import type { Direction } from './record.js';
 import { ended, type Termination } from './termination.js';
 
 /** A call that has arrived: it is counted and has a record from here on. */
-export function beginCall({ rules, log, onEnded, table }: Beginning, direction: Direction, facts: Partial<CallFacts>): Call {
+export function beginCall({ rules, log, onEnded, table, keyUser }: Beginning, direction: Direction, facts: Partial<CallFacts>): Call {
   // As it was configured when the call began.
   const { fullNumbers } = rules().config.cdr;
-  const call = new Call({ direction, startedAt: Date.now(), log, showUser: (user) => (fullNumbers ? user : maskUser(user)), onEnded });
+  const call = new Call({ direction, startedAt: Date.now(), log, showUser: (user) => (fullNumbers ? user : maskUser(user)), keyUser, onEnded });
   Object.assign(call.facts, facts);
   table.add(call);
+  if (call.facts.number !== null) call.introduce();
   call.own(() => table.remove(call));
   return call;
 }

@@ -6,11 +6,15 @@ import type { Call } from './call.js';
 import type { Sound } from './features/holdAudio.js';
 import { Comfort } from './features/holdAudio.js';
 import type { Hunting } from './context.js';
-import type { Won } from './hunt/plan.js';
+import type { Won, WonDialog } from './hunt/plan.js';
 import { watchDialog } from './watch/leaks.js';
+import type { PeerConnection } from './peer/connection.js';
+import { unrecorded, type RecordControl, type RecordManner } from './recording.js';
 import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
 import { ended, type Termination } from './termination.js';
-import { takeRefer, type Transfer } from './features/transfer.js';
+import { Orders } from './features/orders.js';
+import { takeAgentTransfer, takeRefer, type Transfer } from './features/transfer.js';
+import { AgentDialog, type AgentDialogUser } from '../voice/agents/dialog.js';
 
 /** How this call is treated beyond its first peer. */
 export interface Manner {
@@ -24,6 +28,8 @@ export interface Manner {
   /** How further peers see the user: From as name-addr without tag, and headers. */
   readonly from: string;
   readonly headers: SipHeaders;
+  /** Null: such calls are not recorded. */
+  readonly record: RecordManner | null;
 }
 
 /** The word for music in the configuration: null is the one above it, "none" nothing of ours, else a file. */
@@ -36,14 +42,16 @@ export function chooseMusic(...choices: readonly (string | null)[]): Sound {
  * The peer side of a call: which peer dialog the WhatsApp user talks with, and what they hear while it is none. Peers come and go here
  * by hold, transfer and pick-up; the Meta leg does not notice (house rule 1).
  */
-export class Bridge implements PeerDialogUser {
+export class Bridge implements PeerDialogUser, AgentDialogUser {
   readonly call: Call;
   readonly context: Hunting;
   readonly media: MediaCall;
   readonly manner: Manner;
   readonly comfort: Comfort;
-  #current: PeerDialog | null = null;
-  #first: PeerDialog | null = null;
+  readonly recording: RecordControl;
+  readonly #orders: Orders;
+  #current: PeerConnection | null = null;
+  #first: PeerConnection | null = null;
   #transfer: Transfer | null = null;
 
   constructor(call: Call, context: Hunting, media: MediaCall, manner: Manner) {
@@ -52,25 +60,38 @@ export class Bridge implements PeerDialogUser {
     this.media = media;
     this.manner = manner;
     this.comfort = new Comfort(media, call.log);
+    this.recording = context.recordings?.of(this, manner.record) ?? unrecorded;
+    this.#orders = call.control = new Orders(this);
+    call.whenAnswered = () => this.recording.up();
     media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));
-    media.on('dtmf', (digit, duration) => this.#current?.sendDigit(digit, duration));
+    media.on('peerDtmf', (digit) => this.recording.peerDigit(digit, 'event'));
+    media.on('dtmf', (digit, durationMs) => {
+      // A recording is paused for what only the two who talk are to know, and it may be keyed in.
+      if (this.recording.state !== 'paused') call.tell({ type: 'dtmf', digit, durationMs });
+      this.#current?.sendDigit(digit, durationMs);
+    });
   }
 
   /** Who the user talks with; null while there is nobody. */
-  get current(): PeerDialog | null {
+  get current(): PeerConnection | null {
     return this.#current;
   }
 
-  /** Takes an answered dialog in, not heard yet; it ends with the call. */
-  adopt(won: Won): PeerDialog {
+  /** Takes in who has taken the call, not heard yet; it ends with the call. */
+  adopt(won: Won): PeerConnection {
+    const connection = 'link' in won ? new AgentDialog(this.call, this.media, won, this) : this.#adoptDialog(won);
+    // What a reload judges again: this target, as long as it is in the call.
+    connection.onEnd(() => this.call.standing.delete(won.target));
+    return connection;
+  }
+
+  #adoptDialog(won: WonDialog): PeerDialog {
     watchDialog(this.context, this.call, won.target.peer, won.dialog);
     const dialog = new PeerDialog(this.call, {
       party: { ...won.target, rule: won.rule }, config: this.context.rules().config.peers[won.target.peer] ?? won.config,
       dialog: won.dialog, leg: won.leg, media: this.media, timer: won.timer, place: won.place,
     }, this);
     if (won.offeredIn !== null) dialog.negotiation.offered(won.offeredIn);
-    // What a reload judges again: this target, as long as it is in the call.
-    dialog.onEnd(() => this.call.standing.delete(won.target));
     const { local, remote } = dialog.tags;
     dialog.onEnd(this.context.dialogs.add({
       callId: dialog.callId, localTag: local, remoteTag: remote, early: false, peer: won.target.peer, call: this.call,
@@ -80,19 +101,22 @@ export class Bridge implements PeerDialogUser {
   }
 
   /** From now on the user talks with this one. */
-  connect(dialog: PeerDialog): void {
+  connect(dialog: PeerConnection): void {
     const { call } = this;
     if (call.over) return;
     const { peer, user, rule } = dialog.party;
+    if (this.#first === null) call.tell({ type: 'answered', leg: 'peer', peer, peerUser: user === '' ? null : user });
     this.#first ??= dialog;
     // A business-initiated call has a target once it has been transferred: before, its record names the WhatsApp user and the peer.
-    const caller = call.direction === 'business-initiated' && dialog === this.#first;
+    const caller = call.direction === 'business-initiated' && dialog === this.#first && call.facts.target === null;
     Object.assign(call.facts, { peer, target: caller ? null : user, rule, peerCallId: dialog.callId });
     call.news();
     this.#current = dialog;
     this.media.connect(dialog.leg);
+    this.#orders.resumed();
     this.#hold(dialog);
     dialog.begin();
+    this.recording.up();
   }
 
   /** Of who rings with early media, or has been transferred away, a silence says nothing. */
@@ -104,29 +128,57 @@ export class Bridge implements PeerDialogUser {
     call.end(ended.peerSilent(party.peer, seconds));
   }
 
-  gone(from: PeerDialog, why: Termination): void {
+  gone(from: PeerConnection, why: Termination): void {
     // A transferor may leave before the target has answered (RFC 5589 §6.1): the transfer goes on without them.
-    if (from === this.#current && this.#transfer === null) this.call.end(why);
+    // Who was rung first, by an order, and leaves while the user rings, has given up.
+    if (from === this.#current && this.#transfer === null) this.call.end(this.#userRings && why.reason === 'hangup' ? ended.peerGaveUp(null) : why);
   }
 
-  described(from: PeerDialog): void {
+  pressed(from: PeerConnection, digit: string): void {
+    if (from === this.#current) this.recording.peerDigit(digit, 'info');
+  }
+
+  described(from: PeerConnection): void {
     if (from === this.#current) this.#hold(from);
   }
 
   refer(from: PeerDialog, request: SipRequest, response: SipResponse): void {
     // RFC 3261 §21.4.27: one transfer at a time; §21.6.2: who is not in the call any more has nothing to transfer.
     if (this.#transfer !== null) return response.send(491);
-    if (from !== this.#current || this.call.over) return response.send(603);
+    if (from !== this.#current || this.call.over || this.#userRings) return response.send(603);
     const transfer = takeRefer(this, from, request, response);
-    if (transfer === null) return;
+    if (transfer !== null) this.send(transfer);
+  }
+
+  /** A voice agent gives the user to somebody else. */
+  sendOn(from: AgentDialog, peer: string, user: string): void {
+    if (this.#transfer !== null) return from.transferring(491, 'a transfer is under way');
+    if (from !== this.#current || this.call.over || this.#userRings) return from.transferring(603, 'there is nobody to transfer');
+    const transfer = takeAgentTransfer(this, from, peer, user);
+    if (transfer !== null) this.send(transfer);
+  }
+
+  /** Begins a transfer; only where none is under way. */
+  send(transfer: Transfer): void {
     this.#transfer = transfer;
     this.call.runs(transfer.run().finally(() => { if (this.#transfer === transfer) this.#transfer = null; }));
   }
 
+  /** The peer is there, and the user it is to talk with is not yet. */
+  get #userRings(): boolean {
+    return this.call.direction === 'business-initiated' && this.call.answeredAt === null;
+  }
+
+  get transferring(): boolean {
+    return this.#transfer !== null;
+  }
+
   /** Who does not listen has the user wait: with what they send themselves, where they began so, else with our music. */
-  #hold(dialog: PeerDialog): void {
+  #hold(dialog: PeerConnection): void {
+    const waits = this.comfort.waiting.includes('hold');
     if (dialog.listens) this.comfort.end('hold');
     else this.comfort.begin('hold', this.manner.music, dialog.announces);
+    if (waits === dialog.listens) this.call.tell({ type: waits ? 'resumed' : 'held', by: 'peer' });
   }
 
   /** RFC 3891 §3: the newcomer takes the place of a dialog, which ends with BYE. */

@@ -1,14 +1,12 @@
-import type { NumberConfig, PeerConfig } from '../config/types.js';
-import { verdictOf } from '../errors.js';
+import type { PeerConfig } from '../config/types.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import { maskDigits } from '../observe/redact.js';
 import { configuredCredentials } from '../sip/digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
 import { headerFacts, wholeBody } from '../sip/drachtio.js';
-import { cleanHeaderValue, formatReason, parseReason, quotedString, readMetaHeaders, requires } from '../sip/headers.js';
+import { parseReason, quotedString, requires } from '../sip/headers.js';
 import { withUser } from '../routing/index.js';
-import { OutboundInvite } from '../sip/invite.js';
 import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { beginCall, noEngine, overload } from './admission.js';
@@ -19,15 +17,14 @@ import type { BusinessInitiated } from './context.js';
 import type { Caller } from './peer/identify.js';
 import { ourContact } from './peer/locate.js';
 import { mediaProfile } from './peer/mediaProfile.js';
-import { attachMetaDialog } from './meta/dialog.js';
-import { judgeRefusal, refusalText } from './meta/refusal.js';
+import { inviteMeta, storeCall, takeMeta, type Admitted } from './meta/invite.js';
+import { isPermitted, permissionHeaders } from './permission.js';
 import { retrySoon } from './peer/negotiation.js';
 import { expireOn, refuseOnEnd, warningOf } from './refuse.js';
 import { SessionTimer } from './peer/sessionTimer.js';
 import type { WantedPlaces } from './limits.js';
 import type { Place } from './table.js';
-import { ended, reasonOf, statusForPeer, type Termination } from './termination.js';
-import { after } from '../util/after.js';
+import { ended, statusForPeer, type Termination } from './termination.js';
 
 /** An INVITE from a configured peer, outside any dialog: a call to a WhatsApp user (META-SIP §4). */
 export function takeBusinessInitiated(context: BusinessInitiated, caller: Caller, req: SipRequest, res: SipResponse, stack: SipStack): void {
@@ -37,7 +34,8 @@ export function takeBusinessInitiated(context: BusinessInitiated, caller: Caller
     // All of a refusal that Asterisk's dialplan can read, and FreeSWITCH's: one status has many causes (RFC 3261 §7.2: a phrase is for people).
     phrase: `${termination.by} ${termination.reason}`,
     // Meta's words reach the PBX (RFC 3261 §20.43; META-SIP §4.2).
-    headers: termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : termination.by === 'us' ? warningOf(termination) : {},
+    headers: termination.by === 'meta' ? { Warning: `399 ${config.domain} ${quotedString(termination.text)}` } : termination.by === 'us' ? warningOf(termination)
+      : termination.by === 'policy' ? permissionHeaders(call.facts) : {},
   }));
   call.reliesOn(stack);
   call.runs(new BusinessInitiatedCall(context, call, caller, { req, res, stack }).run());
@@ -52,7 +50,6 @@ class BusinessInitiatedCall {
   readonly #res: SipResponse;
   readonly #stack: SipStack;
   readonly #timer = new SessionTimer();
-  #ringing = false;
 
   constructor(context: BusinessInitiated, call: Call, caller: Caller, { req, res, stack }: Arrived) {
     this.#context = context;
@@ -90,12 +87,13 @@ class BusinessInitiatedCall {
     const admitted = this.#admit();
     if (admitted === null) return;
     expireOn(call, this.#req, this.#res, ended.peerExpired());
-    const { number, user, numberConfig, store, place } = admitted;
+    const { number, user, numberConfig, places } = admitted;
+    if (numberConfig.permission !== 'off' && !await isPermitted(this.#context, call, number, user)) return;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
     call.useMedia(media, mediaTimeout);
-    const leg = media.addPeerLeg(mediaProfile(this.#context, this.#peer, this.#req.source_address));
+    const leg = media.addPeerLeg(mediaProfile(this.#context, this.#peer, { from: this.#req.source_address, transport: this.#req.protocol }));
     let offer: string;
     let forPeer: string;
     try {
@@ -109,15 +107,15 @@ class BusinessInitiatedCall {
       return;
     }
     if (call.over) return;
-    await store();
+    await storeCall(this.#context, admitted);
     if (call.over) return;
     call.state = 'routing';
-    const dialog = await this.#inviteMeta(number, user, numberConfig, offer, () => this.#ring(media, leg, forPeer));
-    if (dialog !== null) await this.#connect(dialog, media, leg, place, { sdp: forPeer, headers: timer.headers });
+    const dialog = await inviteMeta(this.#context, call, { ...admitted, offer, ring: () => this.#ring(media, leg, forPeer) });
+    if (dialog !== null) await this.#connect(dialog, media, leg, places.peerPlace, { sdp: forPeer, headers: timer.headers });
   }
 
   /** Policy, limits and engines; ends the call and gives null when one says no. */
-  #admit(): { number: string; user: string; numberConfig: NumberConfig; store: () => Promise<void>; place: Place } | null {
+  #admit(): Admitted | null {
     const call = this.#call;
     const { config, judgeCaller } = this.#context.rules();
     const end = (termination: Termination): null => {
@@ -136,6 +134,7 @@ class BusinessInitiatedCall {
     call.standing.set(this, facts);
     const { number, user } = verdict;
     Object.assign(call.facts, { number, user });
+    call.introduce();
     const numberConfig = config.numbers[number];
     if (numberConfig === undefined) return end(ended.fault(`number ${number} is not configured`));
     const full = overload(this.#context);
@@ -146,7 +145,7 @@ class BusinessInitiatedCall {
     }
     const mute = noEngine(this.#context);
     if (mute !== null) return end(mute);
-    return { number, user, numberConfig, store: places.store, place: places.peerPlace };
+    return { number, user, numberConfig, places };
   }
 
   #account(): WantedPlaces['account'] {
@@ -155,70 +154,8 @@ class BusinessInitiatedCall {
     return account === null || config === undefined ? null : { user: account, config };
   }
 
-  async #inviteMeta(number: string, user: string, numberConfig: NumberConfig, offer: string, ring: () => void): Promise<SipDialog | null> {
-    const call = this.#call;
-    const { config } = this.#context.rules();
-    const { host } = config.meta;
-    // META-SIP §4.1: '+' in the Request-URI and From of a telephone number, none in the digest user name; a BSUID stands as it is.
-    const stack = this.#context.pickStack();
-    const invite = new OutboundInvite(stack, {
-      uri: `sip:${user}@${host};transport=tls`,
-      from: `<sip:${number}@${config.domain}>`,
-      to: `<sip:${user}@${host}>`,
-      contact: `<sip:${number}@${this.#context.metaContactHost(stack)};transport=tls>`,
-      headers: {}, sdp: offer, proxy: this.#context.metaProxy() ?? undefined,
-      credentials: { username: number.slice(1), password: numberConfig.password },
-      onProvisional: ring,
-      onAnswered: () => this.#context.limits.connected(number, user),
-    });
-    call.facts.metaCallId = invite.callId;
-    call.placed(invite.callId);
-    call.own((termination) => {
-      const { protocol, cause, text } = reasonOf(termination);
-      invite.cancel(formatReason(protocol, cause, text));
-    });
-    const timer = after(config.meta.ringTimeout * 1000, () => call.end(ended.ringTimeout(config.meta.ringTimeout)));
-    const outcome = await invite.outcome;
-    clearTimeout(timer);
-    if (outcome.kind === 'answered') {
-      // META-SIP §7: the 200 says which ids the user has.
-      const { userId, parentUserId } = readMetaHeaders(outcome.dialog.res);
-      this.#context.userNames.learn(user, userId, parentUserId);
-      return outcome.dialog;
-    }
-    if (outcome.kind === 'failed') {
-      call.end(ended.metaUnreachable(`Meta could not be reached: ${outcome.error.message}`));
-    } else {
-      call.end(this.#refusal(number, outcome.status, outcome.reason, outcome.response));
-    }
-    return null;
-  }
-
-  #refusal(number: string, status: number, reason: string, response: SipResponse | null): Termination {
-    // The SIP server answers for Meta when there is no Meta: no connection, a certificate that is not Meta's, no answer.
-    // All that Meta sends but its 407 names its domain (META-SIP §7).
-    if (response === null || response.source_address === '' || ((status === 408 || status === 503) && !response.has('X-FB-External-Domain'))) {
-      return ended.metaUnreachable(cleanHeaderValue(`${status} ${reason}`));
-    }
-    const text = refusalText(reason, response);
-    const verdict = judgeRefusal(status, text);
-    const sent = verdict.reason === 'uriMismatch' ? this.#sentTo() : {};
-    if (verdict.advice !== null) this.#call.log.warn({ number, status, metaSaid: text, ...sent }, `Meta refused the call: ${verdict.advice}`);
-    return ended.byMeta(verdict.reason, status, text);
-  }
-
-  /** What our INVITE names the user by: where the digest is made for the first, and Meta compares it with the second. */
-  #sentTo(): { requestUri: string; to: string } {
-    const { host } = this.#context.rules().config.meta;
-    const user = this.#call.facts.user ?? '';
-    return { requestUri: `sip:${user}@${host};transport=tls`, to: `sip:${user}@${host}` };
-  }
-
   /** META-SIP §4.2: no early media from Meta. The PBX plays its own ringback at a 180, or ours at a 183 where it is configured so. */
   #ring(media: MediaCall, leg: PeerLeg, forPeer: string): void {
-    if (this.#ringing || this.#call.over) return;
-    this.#ringing = true;
-    this.#call.state = 'ringing';
     // RFC 3262 §3: a caller that requires it gets reliable ones only; §5: without an offer to answer the first would have to carry ours, so
     // such a caller gets the 200 alone.
     const reliable = requires(this.#req, '100rel');
@@ -233,14 +170,7 @@ class BusinessInitiatedCall {
 
   async #connect(metaDialog: SipDialog, media: MediaCall, leg: PeerLeg, place: Place, { sdp, headers }: Pick<Required<Answer>, 'sdp' | 'headers'>): Promise<void> {
     const call = this.#call;
-    attachMetaDialog(call, metaDialog);
-    if (call.over) return;
-    try {
-      await media.takeMetaAnswer(metaDialog.remote.sdp);
-    } catch (error) {
-      call.end(error instanceof Error && verdictOf(error).theirs ? ended.metaBadSdp(error.message) : ended.byError(error));
-      return;
-    }
+    if (!await takeMeta(call, media, metaDialog)) return;
     leg.play(null).catch((error: Error) => call.log.warn({ err: error.message }, 'the ringing tone towards the peer could not be stopped'));
     media.connect(leg);
     // "Meta still expects the business side to send the maiden SRTP packet" (META-SIP §6.2).
@@ -267,7 +197,7 @@ class BusinessInitiatedCall {
     const music = chooseMusic(this.#peer.music, config.media.music);
     const bridge = new Bridge(this.#call, this.#context, media, {
       route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music,
-      from: `<sip:${user ?? 'anonymous'}@${config.domain}>`, headers: { 'X-WA-Number': number ?? '' },
+      from: `<sip:${user ?? 'anonymous'}@${config.domain}>`, headers: { 'X-WA-Number': number ?? '' }, record: this.#peer.record,
     });
     const caller = this.#call.facts.account ?? parseNameAddr(this.#req.get('From') ?? '')?.uri.user ?? '';
     bridge.connect(bridge.adopt({

@@ -1,17 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { WabError } from '../errors.js';
+import type { PermissionRecord } from '../graph/permission/gate.js';
 import type { Logger } from '../observe/logger.js';
 import type { CallMediaStats, MediaCall } from '../media/types.js';
 import type { CallerFacts, TargetFacts } from '../policy/types.js';
-import type { CallRecord, Direction, TransferRecord } from './record.js';
+import type { CallRecord, Direction, TransferRecord, VoiceFacts } from './record.js';
+import { isGone } from './gone.js';
 import { ended, type Termination } from './termination.js';
+import type { CallControl } from './control.js';
+import type { Happening } from './happening.js';
+import type { RecordedFile } from './recording.js';
 import type { Try } from './hunt/tries.js';
 import { deferred } from '../util/deferred.js';
+import { Observer } from '../util/observer.js';
 
 export type CallState = 'arriving' | 'routing' | 'ringing' | 'answered' | 'ended';
 
 /** What is known of a call so far; steps fill it in, the CDR and the live page read it. */
-export interface CallFacts {
+export interface CallFacts extends VoiceFacts {
   number: string | null;
   user: string | null;
   wacid: string | null;
@@ -24,7 +29,11 @@ export interface CallFacts {
   rule: string | null;
   payload: string | null;
   country: string | null;
+  permission: PermissionRecord | null;
+  /** What whoever ordered it calls it by. */
+  reference: string | null;
   metaDuration: number | null;
+  readonly recordings: RecordedFile[];
   readonly transfers: TransferRecord[];
   readonly tries: Try[];
 }
@@ -46,25 +55,38 @@ export class Call {
   readonly log: Logger;
   readonly facts: CallFacts = {
     number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null, account: null,
-    target: null, rule: null, payload: null, country: null, metaDuration: null, transfers: [], tries: [],
+    target: null, rule: null, payload: null, country: null, permission: null, reference: null, metaDuration: null, closed: null,
+    menu: [], queue: [], voicemail: null, recordings: [], transfers: [], tries: [],
   };
   /** What policy allowed and the call lives by, by the leg it is about; judged again when the rules change. */
   readonly standing = new Map<object, TargetFacts | CallerFacts>();
   /** Signs of a leak that have been told already. */
   readonly signs = new Set<string>();
 
+  /** What happens to it, for whoever looks on. */
+  readonly observer = new Observer<Happening>((error) => this.log.error({ err: error }, 'somebody who looks on at this call has failed; the call goes on'));
+
   state: CallState = 'arriving';
+  /** How others steer it; null: it has not got so far that they can. */
+  control: CallControl | null = null;
+  /** Business-initiated: the telephone of the user rings, or has rung and nobody took the call. */
+  rings = false;
   answeredAt: number | null = null;
+  /** Is told when it is answered. */
+  whenAnswered: (() => void) | null = null;
 
   #media: MediaCall | null = null;
   readonly #closers = new Set<LegCloser>();
   #orders = 0;
   readonly #attempts: string[] = [];
+  #leftAt: number | null = null;
   readonly #underWay = new Set<Promise<void>>();
   readonly #connections = new Set<{ readonly connection: object }>();
   readonly #onEnded: (call: Call, record: CallRecord) => void;
   readonly #showUser: (user: string) => string;
+  readonly #keyUser: (user: string) => string | null;
   #hear: (() => void) | null = null;
+  #told: 'nothing' | 'created' | 'ended' = 'nothing';
   #termination: Termination | null = null;
   readonly #ended = deferred<void>();
 
@@ -73,6 +95,7 @@ export class Call {
     startedAt: number;
     log: Logger;
     showUser: (user: string) => string;
+    keyUser?: (user: string) => string | null;
     onEnded: (call: Call, record: CallRecord) => void;
   }) {
     this.direction = options.direction;
@@ -80,6 +103,7 @@ export class Call {
     this.log = options.log.child({ call: this.id });
     this.#onEnded = options.onEnded;
     this.#showUser = options.showUser;
+    this.#keyUser = options.keyUser ?? (() => null);
   }
 
   /** Resolves when the record is written, everything is closed, and nothing is under way any more. */
@@ -96,8 +120,14 @@ export class Call {
     return this.#attempts;
   }
 
-  /** An INVITE of ours went out for this call. */
-  placed(callId: string): void {
+  /** When the first INVITE to Meta went out, in milliseconds since 1970; null: none has. */
+  get leftAt(): number | null {
+    return this.#leftAt;
+  }
+
+  /** An INVITE of ours went out for this call, to a peer or to Meta. */
+  placed(callId: string, to: 'peer' | 'meta'): void {
+    if (to === 'meta') this.#leftAt ??= Date.now();
     this.#attempts.push(callId);
   }
 
@@ -123,6 +153,7 @@ export class Call {
   sentOn(record: TransferRecord): void {
     if (this.facts.transfers.length < mostTransfers) this.facts.transfers.push(record);
     this.news();
+    this.tell({ type: record.status === 200 ? 'transferred' : 'transferFailed', transfer: record });
   }
 
   /** The call's own course; a failure of ours in it ends the call, and no other notices (house rule 7). */
@@ -170,10 +201,16 @@ export class Call {
     return this.answeredAt === null ? null : this.answeredAt - this.startedAt;
   }
 
+  /** The user as its record shows them. */
+  get shownUser(): string | null {
+    return this.facts.user === null ? null : this.#showUser(this.facts.user);
+  }
+
   answered(): void {
     this.state = 'answered';
     this.answeredAt = Date.now();
     this.news();
+    this.whenAnswered?.();
   }
 
   /** `hear` is told when something has happened that its record tells. */
@@ -186,9 +223,23 @@ export class Call {
     this.#hear?.();
   }
 
+  /** It is known who calls whom. May be called twice. */
+  introduce(): void {
+    if (this.#told !== 'nothing') return;
+    this.#told = 'created';
+    this.observer.tell({ type: 'created' });
+  }
+
+  /** Something has happened to it. What comes after its end is not told. */
+  tell(what: Exclude<Happening, { type: 'created' | 'ended' }>): void {
+    this.introduce();
+    if (this.#told !== 'ended') this.observer.tell(what);
+  }
+
   /** Ends the call; the first reason counts, later ones are ignored. */
   end(termination: Termination): void {
     if (this.#termination !== null) return;
+    this.introduce();
     this.#termination = termination;
     this.state = 'ended';
     void this.#finish(termination);
@@ -204,7 +255,10 @@ export class Call {
     } catch (error) {
       this.log.warn({ err: (error as Error).message }, 'the media of this call could not be closed cleanly');
     }
-    this.#onEnded(this, this.recordOf(termination, endedAt, stats));
+    const record = this.recordOf(termination, endedAt, stats);
+    this.#onEnded(this, record);
+    this.#told = 'ended';
+    this.observer.tell({ type: 'ended', record });
     await legs;
     // A leg whose 200 was under way is ended only when it is up, by work that adds work.
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
@@ -219,17 +273,17 @@ export class Call {
       time: new Date(this.startedAt).toISOString(),
       direction: this.direction,
       number: facts.number,
-      user: facts.user === null ? null : this.#showUser(facts.user),
+      user: this.shownUser,
+      userKey: facts.user === null ? null : this.#keyUser(facts.user),
       wacid: facts.wacid,
       callIds: { meta: facts.metaCallId, peer: facts.peerCallId },
       route: facts.route, peer: facts.peer, account: facts.account, target: facts.target, rule: termination.by === 'policy' ? termination.rule : facts.rule,
-      payload: facts.payload, country: facts.country,
+      payload: facts.payload, country: facts.country, permission: facts.permission, reference: facts.reference, closed: facts.closed, menu: facts.menu, queue: facts.queue, voicemail: facts.voicemail,
       termination,
       tries: facts.tries.map((one) => one.record()),
       setupMs: (this.answeredAt ?? endedAt) - this.startedAt,
       durationMs: this.answeredAt === null ? null : endedAt - this.answeredAt,
-      metaDuration: facts.metaDuration,
-      transfers: facts.transfers,
+      metaDuration: facts.metaDuration, recordings: [...facts.recordings], transfers: facts.transfers,
       media,
     };
   }
@@ -242,11 +296,4 @@ export class Call {
       else this.log.error({ err: error }, 'a leg could not be ended');
     }
   }
-}
-
-/** Whether an error says that there is nobody to end a leg with: the SIP server, or the dialog there, has gone. */
-function isGone(error: unknown): boolean {
-  if (error instanceof WabError) return error.verdict.reason === 'sipLost';
-  const code = (error as { code?: unknown }).code;
-  return code === 'ENODIALOG' || code === 'EDRACHTIO' || code === 'ESOCKETDESTROYED';
 }

@@ -1,4 +1,6 @@
 import type { Config, PeerConfig } from '../config/types.js';
+import type { PermissionGate } from '../graph/permission/gate.js';
+import type { PermissionLedger } from '../graph/permission/ledger.js';
 import type { MediaEngine } from '../media/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { Leak } from '../policy/index.js';
@@ -10,9 +12,13 @@ import type { DigestServer } from '../sip/digestServer.js';
 import type { SipStack } from '../sip/drachtio.js';
 import type { Source } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
+import type { AgentThread } from '../voice/agents/thread.js';
+import type { Queues } from '../voice/queue/queues.js';
+import type { Message } from '../voice/voicemail.js';
 import type { JudgedFacts } from './watch/auditRecord.js';
 import type { Call } from './call.js';
 import type { DialogIndex } from './features/dialogIndex.js';
+import type { CallRecordings } from './recording.js';
 import type { BusinessLimits } from './limits.js';
 import type { Located } from './peer/locate.js';
 import type { CallRecord } from './record.js';
@@ -49,6 +55,8 @@ export interface Beginning {
   readonly table: CallTable;
   readonly log: Logger;
   readonly onEnded: (call: Call, record: CallRecord) => void;
+  /** The keyed hash by which a user is found in records that hide the number; null: there is no key. */
+  readonly keyUser: (user: string) => string | null;
 }
 
 /** Where peers are, and what calls find out about that. */
@@ -74,6 +82,10 @@ export interface Hunting extends Judging, PeerReach, PeerMedia {
   /** Peer dialogs that can be picked up. */
   readonly dialogs: DialogIndex;
   readonly pickStack: () => SipStack;
+  /** Opens sockets of voice agents. */
+  readonly agents: Pick<AgentThread, 'dial'>;
+  /** Null: nothing is recorded. */
+  readonly recordings: CallRecordings | null;
 }
 
 /** A peer takes a call over that another has. */
@@ -95,6 +107,9 @@ export interface UserInitiated extends Beginning, Hunting, MetaReach {
   readonly media: MediaEngine;
   /** Challenges Meta. */
   readonly digest: DigestServer;
+  readonly queues: Queues;
+  /** A message was left and is written. */
+  readonly onMessage: (message: Message) => void;
 }
 
 export interface BusinessInitiated extends Beginning, Hunting, MetaReach {
@@ -103,6 +118,8 @@ export interface BusinessInitiated extends Beginning, Hunting, MetaReach {
   readonly metaProxy: () => string | null;
   /** Places of business-initiated calls. */
   readonly limits: BusinessLimits;
+  /** Whether users have permitted calls. */
+  readonly permissions: { readonly gate: PermissionGate; readonly ledger: PermissionLedger };
 }
 
 /** Finding out who sent a request. */

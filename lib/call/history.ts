@@ -1,11 +1,14 @@
 import type { Config } from '../config/types.js';
-import { drawLadder } from '../observe/ladder.js';
-import { maskNumbers, maskUser, redactSip } from '../observe/redact.js';
+import { capture } from '../observe/capture/pcapng.js';
+import { drawLadder, summary } from '../observe/ladder.js';
+import { hideDigits, maskUsers, redactSip } from '../observe/redact.js';
 import { headerValue, TraceStore, type TraceEntry } from '../observe/trace.js';
 import { addressMatcher, type Source } from '../sip/source.js';
 import type { Call } from './call.js';
+import type { CallRecord } from './record.js';
 import type { CallTable } from './table.js';
 import { BoundedMap } from '../util/boundedMap.js';
+import { textOf } from '../util/bytes.js';
 import { splitHostPort } from '../util/hostPort.js';
 
 /** Finished calls that can still be asked for, and SIP messages kept for each Call-ID. */
@@ -26,14 +29,36 @@ interface Known {
   readonly user: string | null;
 }
 
+/** A message of a call, for a person. */
+export interface Traced {
+  /** ISO 8601. */
+  readonly time: string;
+  readonly direction: 'in' | 'out';
+  readonly transport: string;
+  /** host:port of our side and of the far side, and what that is called: "Meta", a peer, or its address. */
+  readonly local: string;
+  readonly remote: string;
+  readonly with: string;
+  readonly summary: string;
+  /** In full, secrets hidden. */
+  readonly text: string;
+}
+
+/** A finished call: its record, and its user in full. */
+export interface Finished { readonly record: CallRecord; readonly user: string | null }
+
 /** The SIP messages of live and recent calls, as pages for a person. Users' numbers are masked unless the CDR shows them too. */
 export class CallHistory {
   readonly #rules: () => HistoryRules;
   readonly #table: CallTable;
   readonly #trace: TraceStore;
   readonly #strangers = new TraceStore(unjudged);
+  #hear: ((entry: TraceEntry) => void) | null = null;
   /** Finished calls. */
   readonly #recent = new BoundedMap<string, Known>(recentCalls);
+  readonly #records = new BoundedMap<string, Finished>(recentCalls);
+  /** Those that are over and have no record yet: their media is being closed. */
+  readonly #ending = new Map<string, Call>();
 
   constructor(table: CallTable, rules: () => HistoryRules) {
     this.#table = table;
@@ -47,34 +72,95 @@ export class CallHistory {
     const stranger = direction === 'in' && this.#rules().judgeSource(splitHostPort(remote)?.host ?? remote, transport).kind === 'stranger';
     const store = stranger && !this.#trace.has(headerValue(text, 'call-id', 'i') ?? '') ? this.#strangers : this.#trace;
     store.record(entry);
+    if (store === this.#trace) this.#hear?.(entry);
   }
 
   /** A SIP message as it crossed the wire, of somebody known or of a call. */
   record(entry: TraceEntry): void {
     this.#trace.record(entry);
+    this.#hear?.(entry);
+  }
+
+  /** Whoever is told of each message of somebody known, or of a call. */
+  observe(hear: (entry: TraceEntry) => void): void {
+    this.#hear = hear;
+  }
+
+  /** Call-IDs of live and recent calls, each with the id of its call. */
+  owners(): ReadonlyMap<string, string> {
+    const owners = new Map<string, string>();
+    for (const [id, { callIds }] of this.#recent.entries()) for (const callId of callIds) owners.set(callId, id);
+    for (const call of this.#table.all()) for (const callId of known(call).callIds) owners.set(callId, call.id);
+    return owners;
+  }
+
+  /** The first message kept under this Call-ID. */
+  firstOf(callId: string): TraceEntry | null {
+    return this.#trace.messages([callId])[0] ?? null;
+  }
+
+  /** The text with users' numbers masked as on the pages; `call`: its user too, null: of no call. */
+  masked(text: string, call: string | null): string {
+    return this.#masked(text, (call === null ? null : this.#find(call)) ?? { callIds: [], user: null });
   }
 
   ended(call: Call): void {
     this.#recent.set(call.id, known(call));
+    this.#ending.set(call.id, call);
   }
 
-  /** The ladder; null when the call is not known. */
-  ladder(id: string): string | null {
+  /** Its record is made. */
+  recorded(call: Call, record: CallRecord): void {
+    this.#ending.delete(call.id);
+    this.#records.set(call.id, { record, user: call.facts.user });
+  }
+
+  /** A call that is over, and has no record yet. */
+  ending(id: string): Call | null {
+    return this.#ending.get(id) ?? null;
+  }
+
+  /** A call that has ended lately; null: it is up, ending, or not known. */
+  finished(id: string): Finished | null {
+    return this.#records.get(id) ?? null;
+  }
+
+  /** Calls that have ended lately, the latest first. */
+  lately(): Finished[] {
+    return [...this.#records.values()].reverse();
+  }
+
+  /** The ladder; null when the call is not known. `full`: users' numbers are shown; left out: as in the CDR. */
+  ladder(id: string, full?: boolean): string | null {
     const call = this.#find(id);
-    return call === null ? null : this.#masked(drawLadder(this.#messages(call), this.#namer()), call);
+    return call === null ? null : this.#masked(drawLadder(this.#messages(call).map((entry) => ({ ...entry, text: textOf(entry.text) })), this.#namer()), call, full);
   }
 
-  /** The messages in full, secrets hidden; null when the call is not known. */
-  messages(id: string): string | null {
+  /** The messages in full, secrets hidden; null when the call is not known. `full` as of the ladder. */
+  messages(id: string, full?: boolean): string | null {
+    return this.traced(id, full)?.map(({ time, direction, transport, local, remote, with: name, text }) => {
+      const ends = direction === 'in' ? `${remote} -> ${local}` : `${local} -> ${remote}`;
+      return `#### ${time} ${transport} ${ends} (${direction === 'in' ? 'from' : 'to'} ${name})\n${text}\n`;
+    }).join('\n') ?? null;
+  }
+
+  /** The same one by one. */
+  traced(id: string, full?: boolean): Traced[] | null {
     const call = this.#find(id);
     if (call === null) return null;
     const nameOf = this.#namer();
-    const blocks = this.#messages(call).map((entry) => {
-      const { time, direction, transport, local, remote, text } = entry;
-      const ends = direction === 'in' ? `${remote} -> ${local}` : `${local} -> ${remote}`;
-      return `#### ${new Date(time).toISOString()} ${transport} ${ends} (${direction === 'in' ? 'from' : 'to'} ${nameOf(entry)})\n${redactSip(text).replaceAll('\r\n', '\n').trimEnd()}\n`;
-    });
-    return this.#masked(blocks.join('\n'), call);
+    const shown = (text: string): string => this.#masked(text, call, full);
+    return this.#messages(call).map((entry) => ({
+      time: new Date(entry.time).toISOString(), direction: entry.direction, transport: entry.transport, local: entry.local, remote: entry.remote, with: nameOf(entry),
+      summary: shown(textOf(summary(entry.text))), text: shown(redactSip(textOf(entry.text)).replaceAll('\r\n', '\n').trimEnd()),
+    }));
+  }
+
+  /** Its messages as a pcapng file, secrets hidden; null when the call is not known. `program`: what wrote it; `full` as of the ladder. */
+  capture(id: string, program: string, full?: boolean): Buffer | null {
+    const call = this.#find(id);
+    if (call === null) return null;
+    return capture(this.#messages(call), { program, nameOf: this.#namer(), mask: (text) => this.#masked(text, call, full) });
   }
 
   #messages({ callIds }: Known): TraceEntry[] {
@@ -86,13 +172,8 @@ export class CallHistory {
     return live === undefined ? this.#recent.get(id) ?? null : known(live);
   }
 
-  #masked(text: string, { user }: Known): string {
-    const { config } = this.#rules();
-    if (config.cdr.fullNumbers) return text;
-    const masked = maskNumbers(text, new Set(Object.keys(config.numbers)));
-    // Display names and digest usernames carry the number without its '+'; a BSUID has none.
-    const bare = user?.replace(/^\+/, '') ?? '';
-    return bare === '' ? masked : masked.replaceAll(bare, maskUser(bare));
+  #masked(text: string, { user }: Known, full = this.#rules().config.cdr.fullNumbers): string {
+    return full ? text : maskUsers(hideDigits(text), new Set(Object.keys(this.#rules().config.numbers)), user);
   }
 
   /** What to call the far end of a message: Meta, a peer by its URI or else by its address, or the address. */

@@ -1,5 +1,6 @@
 import type { AccountConfig, NumberConfig, PeerConfig } from '../config/types.js';
 import { pairLimits } from '../config/types.js';
+import type { PermissionLedger } from '../graph/permission/ledger.js';
 import type { DailyCounters, RateWindows } from '../state/index.js';
 import type { Call } from './call.js';
 import type { CallTable, Place } from './table.js';
@@ -22,7 +23,13 @@ export interface WantedPlaces {
 export type Places =
   | { readonly refused: Extract<Termination, { by: 'policy' }> }
   /** `store` resolves when the count would survive the death of this process: to be called right before the INVITE leaves. */
-  | { readonly refused: null; readonly store: () => Promise<void>; /** The calling peer's, which may be given back before the call ends: a transfer. */ readonly peerPlace: Place };
+  | {
+    readonly refused: null; readonly store: () => Promise<void>;
+    /** The calling peer's, which may be given back before the call ends: a transfer. */
+    readonly peerPlace: Place;
+    /** Meta has answered: the call counts against the pair's daily limit from now on. */
+    readonly connected: () => void;
+  };
 
 /**
  * The limits of business-initiated calls, kept before Meta has to refuse (META-SIP §9): one live call for each pair of business
@@ -34,12 +41,14 @@ export class BusinessLimits {
   readonly #daily: DailyCounters;
   readonly #rates: RateWindows;
   readonly #names: UserNames;
+  readonly #ledger: Pick<PermissionLedger, 'callsPerDay'>;
 
-  constructor(parts: { readonly table: CallTable; readonly daily: DailyCounters; /** Of one second. */ readonly rates: RateWindows; readonly names: UserNames }) {
+  constructor(parts: { readonly table: CallTable; readonly daily: DailyCounters; /** Of one second. */ readonly rates: RateWindows; readonly names: UserNames; readonly ledger: Pick<PermissionLedger, 'callsPerDay'> }) {
     this.#table = parts.table;
     this.#daily = parts.daily;
     this.#rates = parts.rates;
     this.#names = parts.names;
+    this.#ledger = parts.ledger;
   }
 
   /** 403 where trying again soon cannot help, 503 with Retry-After where it can (RFC 3261 §21.4.4, §21.5.4). */
@@ -57,28 +66,42 @@ export class BusinessLimits {
     this.#rates.take(`peer ${peer}`);
     this.#rates.take(`number ${number}`);
     const counted = [newCalls(number), ...(account === null ? [] : [accountCalls(account.user)])].map((key) => this.#daily.add(key));
+    // Meta counts connected calls alone; one that a killed process leaves behind may have been.
+    const ofPair = this.#daily.add(pairCalls(number, this.#names.keyOf(user)));
     call.own((termination) => {
+      ofPair.undo();
       for (const place of places) place?.release();
       // Meta counts what reached it; an outage must not use up the day.
-      if (call.attempts.length === 0 || termination.reason === 'metaUnreachable') for (const one of counted) one.undo();
-      if (termination.by === 'meta' || termination.by === 'user') pair?.release();
+      const nothingSent = call.leftAt === null;
+      if (nothingSent || termination.reason === 'metaUnreachable') for (const one of counted) one.undo();
+      // A caller who is refused may dial again at once, with another offer say.
+      if (nothingSent || termination.by === 'meta' || termination.by === 'user') pair?.release();
     });
-    // Where Meta did not end it, Meta has the pair's call until our BYE or CANCEL is through.
+    // Where Meta has the call and did not end it, it is the pair's until our BYE or CANCEL is through.
     void call.ended.then(() => pair?.release());
-    return { refused: null, store: async () => void await Promise.all(counted.map((one) => one.store())), peerPlace: peerPlace ?? { release: () => undefined } };
+    return {
+      refused: null, store: async () => void await Promise.all([...counted, ofPair].map((one) => one.store())), peerPlace: peerPlace ?? { release: () => undefined },
+      connected: () => {
+        ofPair.undo();
+        void this.#daily.add(pairCalls(number, this.#names.keyOf(user))).store();
+      },
+    };
   }
 
-  /** Meta answered: the call counts against the pair's daily limit. */
-  connected(number: string, user: string): void {
-    void this.#daily.add(pairCalls(number, this.#names.keyOf(user))).store();
+  /** New business-initiated calls of a number in the last 24 hours. */
+  newCalls(number: string): number {
+    return this.#daily.count(newCalls(number));
   }
 
   #objection({ peer, peerConfig, number, numberConfig, user, account }: WantedPlaces): Extract<Termination, { by: 'policy' }> | null {
     const ofNumber = (key: string): string => `numbers."${number}".${key}`;
     const { pairLimit, newCallsPerDay, maxConcurrentCalls, callsPerSecond } = numberConfig;
-    const perPair = pairLimits[pairLimit];
+    const perPair = this.#ledger.callsPerDay(number, user) ?? pairLimits[pairLimit];
     const names = this.#names.all(user);
+    const busy = (code: string, rule: string, text: string): ReturnType<typeof ended.byPolicy> => ended.byPolicy({ code, rule, status: 503, text });
 
+    // Its call is counted for the day already.
+    if (names.some((name) => this.#table.onPair(number, name) > 0)) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
     const pairFree = this.#daily.freeAt(names.map((name) => pairCalls(number, name)), perPair);
     if (pairFree !== null) return ended.byPolicy({ code: 'limit.pairDaily', rule: ofNumber('pairLimit'), status: 403, text: `${perPair} connected calls to this user in 24 h; the next after ${time(pairFree)}` });
     const numberFree = this.#daily.freeAt(newCalls(number), newCallsPerDay);
@@ -89,8 +112,6 @@ export class BusinessLimits {
     const ofAccount = (key: string): string => `peers.${peer}.accounts.${account?.user}.${key}`;
     if (accountFree !== null) return ended.byPolicy({ code: 'limit.accountDaily', rule: ofAccount('callsPerDay'), status: 403, text: `${account?.user} has placed ${perDay} calls in 24 h; the next after ${time(accountFree)}` });
 
-    const busy = (code: string, rule: string, text: string): ReturnType<typeof ended.byPolicy> => ended.byPolicy({ code, rule, status: 503, text });
-    if (names.some((name) => this.#table.onPair(number, name) > 0)) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
     if (this.#table.onNumber(number) >= maxConcurrentCalls) return ended.numberFull(number, maxConcurrentCalls);
     if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return ended.peerFull(peer, peerConfig.maxConcurrentCalls);
     const atOnce = account?.config.maxConcurrentCalls ?? null;
@@ -100,6 +121,9 @@ export class BusinessLimits {
     return null;
   }
 }
+
+/** New business-initiated calls of a number in the last 24 hours. */
+export const newCallsOf = (daily: Pick<DailyCounters, 'count'>, number: string): number => daily.count(newCalls(number));
 
 const newCalls = (number: string): string => `n ${number}`;
 const accountCalls = (user: string): string => `a ${user}`;

@@ -8,12 +8,16 @@ const restarted = ended.restarted();
 
 /** While there are calls the file hears so often that we live, milliseconds: until then a call that was cut off had lasted. */
 const beat = 10_000;
+/** News of so long go to the file together, milliseconds: a call that is killed in its first moments is not told of. */
+const together = 50;
 
 /** What the file has of a live call: its record as it would be if it ended now. */
 interface Kept {
   readonly record: CallRecord;
   /** Milliseconds since 1970; null: not answered. */
   readonly answeredAt: number | null;
+  /** It has ended, and the record is as it must be written. */
+  readonly over?: true;
 }
 
 /**
@@ -28,6 +32,9 @@ export class LiveCalls implements StatePart {
   #alive = 0;
   #append: ((key: string, line: string) => Promise<void>) | null = null;
   #timer: NodeJS.Timeout | null = null;
+  /** Calls of which there is news that the file has not heard. */
+  readonly #news = new Set<Call>();
+  #telling: NodeJS.Timeout | null = null;
 
   /** `now` in milliseconds since 1970. */
   constructor(now: () => number) {
@@ -42,11 +49,23 @@ export class LiveCalls implements StatePart {
   begin(call: Call): void {
     if (this.#append === null) return;
     const note = (): void => {
-      if (!call.over) this.#set(call.id, { record: call.recordOf(restarted, this.#now(), null), answeredAt: call.answeredAt });
+      this.#news.add(call);
+      this.#telling ??= setTimeout(() => { this.#tell(); }, together);
     };
     call.onNews(note);
     note();
     this.#timer ??= this.#beat();
+  }
+
+  #tell(): void {
+    this.#telling = null;
+    for (const call of this.#news) if (!call.over) this.#set(call.id, { record: call.recordOf(restarted, this.#now(), null), answeredAt: call.answeredAt });
+    this.#news.clear();
+  }
+
+  /** It has ended, and its record is written a moment later. */
+  over(call: Call, record: CallRecord): void {
+    if (this.#append !== null) this.#set(call.id, { record, answeredAt: call.answeredAt, over: true });
   }
 
   /** Its record is on the disk. */
@@ -57,6 +76,8 @@ export class LiveCalls implements StatePart {
   }
 
   close(): void {
+    if (this.#telling !== null) clearTimeout(this.#telling);
+    this.#telling = null;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
   }
@@ -66,7 +87,8 @@ export class LiveCalls implements StatePart {
    * They stay in the file until `forget`.
    */
   left(): CallRecord[] {
-    return [...this.#left.values()].map(({ record, answeredAt }) => {
+    return [...this.#left.values()].map(({ record, answeredAt, over }) => {
+      if (over === true) return record;
       const startedAt = Date.parse(record.time);
       const until = Math.max(this.#alive, answeredAt ?? startedAt);
       return { ...record, termination: restarted, setupMs: (answeredAt ?? until) - startedAt, durationMs: answeredAt === null ? null : until - answeredAt };
@@ -129,8 +151,9 @@ function lineOf(id: string, value: string, at: number): string {
 
 function readKept(text: string): Kept | null {
   try {
-    const { record, answeredAt } = JSON.parse(text) as Partial<Kept>;
-    return typeof record?.id === 'string' && typeof record.time === 'string' && (answeredAt === null || typeof answeredAt === 'number') ? { record, answeredAt } : null;
+    const { record, answeredAt, over } = JSON.parse(text) as Partial<Kept>;
+    const whole = typeof record?.id === 'string' && typeof record.time === 'string' && (answeredAt === null || typeof answeredAt === 'number');
+    return whole ? { record, answeredAt, ...(over === true ? { over } : {}) } : null;
   } catch {
     return null;
   }

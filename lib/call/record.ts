@@ -1,4 +1,6 @@
+import type { PermissionRecord } from '../graph/permission/gate.js';
 import type { CallMediaStats } from '../media/types.js';
+import type { RecordedFile } from './recording.js';
 import type { Termination } from './termination.js';
 import type { TryRecord } from './hunt/tries.js';
 
@@ -6,13 +8,44 @@ export type Direction = 'user-initiated' | 'business-initiated';
 
 /** The user was given from one peer user to another, or was to be. */
 export interface TransferRecord {
-  readonly kind: 'blind' | 'attended' | 'pickup';
-  /** Name of the peer that asked for it. */
+  readonly kind: 'blind' | 'attended' | 'pickup' | 'ordered';
+  /** Name of the peer that asked for it; of one ordered by the API, that had the call. */
   readonly by: string;
   /** user@peer; null when policy refused it. */
   readonly to: string | null;
   /** 200, or why it failed. */
   readonly status: number;
+}
+
+/** A user was asked by a menu. */
+export interface MenuStep {
+  readonly menu: string;
+  /** Null: none was pressed in time. */
+  readonly key: string | null;
+}
+
+/** The user has waited in a queue. */
+export interface QueueRecord {
+  readonly queue: string;
+  readonly waitMs: number;
+  readonly left: 'answered' | 'hungUp' | 'key' | 'late' | 'full';
+}
+
+/** The user has come to a voicemail. */
+export interface VoicemailRecord {
+  readonly box: string;
+  /** Null: no message was left, or it could not be written. */
+  readonly file: string | null;
+  /** Null: the process died while it was recorded. */
+  readonly seconds: number | null;
+}
+
+/** What the record tells of the course of a user's call before somebody took it. */
+export interface VoiceFacts {
+  closed: string | null;
+  readonly menu: MenuStep[];
+  readonly queue: QueueRecord[];
+  voicemail: VoicemailRecord | null;
 }
 
 /** One line of the CDR: one for every attempt, refused ones too. Times are ISO 8601 or milliseconds. */
@@ -24,6 +57,8 @@ export interface CallRecord {
   readonly number: string | null;
   /** WhatsApp user, masked unless the configuration says otherwise. */
   readonly user: string | null;
+  /** Keyed hash of the user's number or id: who has the key finds the user's calls by it. */
+  readonly userKey: string | null;
   readonly wacid: string | null;
   readonly callIds: { readonly meta: string | null; readonly peer: string | null };
   readonly route: string | null;
@@ -35,6 +70,18 @@ export interface CallRecord {
   readonly rule: string | null;
   readonly payload: string | null;
   readonly country: string | null;
+  /** Business-initiated, of a number whose permissions are looked at: what was known of the user's. */
+  readonly permission: PermissionRecord | null;
+  /** What whoever ordered the call by the API calls it by. */
+  readonly reference: string | null;
+  /** Name of the hours outside which the call came; null: within them, or its route has none. */
+  readonly closed: string | null;
+  /** Menus that the user was asked by, in order. */
+  readonly menu: readonly MenuStep[];
+  /** Queues that the user has been in, in order. */
+  readonly queue: readonly QueueRecord[];
+  /** The message that the user has left; null: the call did not get so far. */
+  readonly voicemail: VoicemailRecord | null;
   readonly termination: Termination;
   /** Targets that the call was offered to, or that were passed over, in their order. */
   readonly tries: readonly TryRecord[];
@@ -44,6 +91,8 @@ export interface CallRecord {
   readonly durationMs: number | null;
   /** Seconds, as Meta's BYE says. */
   readonly metaDuration: number | null;
+  /** In their order. */
+  readonly recordings: readonly RecordedFile[];
   /** In their order, refused and failed ones too. */
   readonly transfers: readonly TransferRecord[];
   readonly media: CallMediaStats | null;

@@ -59,9 +59,14 @@ export class CallRouter {
     }
   }
 
+  /** Takes no further calls. */
+  refuse(): void {
+    this.#draining = true;
+  }
+
   /** Stops taking calls; resolves when those in progress have ended, at the latest after `seconds`, when they are ended. */
   async drain(seconds: number): Promise<void> {
-    this.#draining = true;
+    this.refuse();
     const calls = this.#context.table.all();
     if (calls.length === 0) return;
     this.#context.log.info({ calls: calls.length, seconds }, 'draining: no new calls; waiting for these to end');

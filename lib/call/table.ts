@@ -3,30 +3,35 @@ import type { Call } from './call.js';
 /** The live calls, and how many of them each number, each peer and each pair of number and user carries. */
 export class CallTable {
   readonly #calls = new Map<string, Call>();
+  readonly #begun: Record<Call['direction'], number> = { 'user-initiated': 0, 'business-initiated': 0 };
   readonly #perNumber = new Map<string, number>();
   readonly #perPeer = new Map<string, number>();
   readonly #perPair = new Map<string, number>();
   readonly #perAccount = new Map<string, number>();
-  #onAdded: (call: Call) => void = () => undefined;
-  #onRemoved: (call: Call) => void = () => undefined;
+  readonly #watchers: { readonly added?: (call: Call) => void; readonly removed?: (call: Call) => void }[] = [];
 
-  /** Who is told of each call as it comes into the table, and as it leaves it. */
-  watch({ added, removed }: { readonly added: (call: Call) => void; readonly removed: (call: Call) => void }): void {
-    this.#onAdded = added;
-    this.#onRemoved = removed;
+  /** Adds one who is told of each call as it comes into the table, and as it leaves it. */
+  watch(watcher: { readonly added?: (call: Call) => void; readonly removed?: (call: Call) => void }): void {
+    this.#watchers.push(watcher);
   }
 
   get size(): number {
     return this.#calls.size;
   }
 
+  /** Call attempts since the start, those that are over among them. */
+  begun(): Readonly<Record<Call['direction'], number>> {
+    return { ...this.#begun };
+  }
+
   add(call: Call): void {
     this.#calls.set(call.id, call);
-    this.#onAdded(call);
+    this.#begun[call.direction] += 1;
+    for (const { added } of this.#watchers) added?.(call);
   }
 
   remove(call: Call): void {
-    if (this.#calls.delete(call.id)) this.#onRemoved(call);
+    if (this.#calls.delete(call.id)) for (const { removed } of this.#watchers) removed?.(call);
   }
 
   get(id: string): Call | undefined {

@@ -19,8 +19,8 @@ interface End {
 type UserReason = 'hangup' | 'cancelled';
 type PeerReason = 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
 type OurReason =
-  | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'fingerprint' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
-  | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'fault';
+  | 'hangup' | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'fingerprint' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
+  | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'closed' | 'turnedAway' | 'announced' | 'noChoice' | 'queueFull' | 'waitedTooLong' | 'messageTaken' | 'fault';
 
 interface ByUser extends End { readonly by: 'user'; readonly reason: UserReason }
 interface ByPeer extends End { readonly by: 'peer'; readonly reason: PeerReason }
@@ -53,8 +53,9 @@ export const results: {
     uriMismatch: 'server', notAvailable: 'server', overload: 'client', sdpRefused: 'server', mediaTimeout: 'indeterminate', notFound: 'client', unavailable: 'upstream', other: 'indeterminate',
   },
   us: {
-    mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerGone: 'upstream', fingerprint: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
-    noAck: 'indeterminate', sessionExpired: 'upstream', sipLost: 'server', ringTimeout: 'success', metaUnreachable: 'upstream', nobodyThere: 'upstream', restarted: 'server', fault: 'server',
+    hangup: 'success', mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerGone: 'upstream', fingerprint: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
+    noAck: 'indeterminate', sessionExpired: 'upstream', sipLost: 'server', ringTimeout: 'success', metaUnreachable: 'upstream', nobodyThere: 'upstream', restarted: 'server', closed: 'success', turnedAway: 'success',
+    announced: 'success', noChoice: 'success', queueFull: 'success', waitedTooLong: 'success', messageTaken: 'success', fault: 'server',
   },
 };
 
@@ -109,6 +110,8 @@ export const ended = {
   mediaUnavailable: (text = 'no media engine can take the call') => us('mediaUnavailable', 503, text),
   /** What Meta answered to our offer: the caller has no part in it. */
   metaBadSdp: (text: string) => us('badSdp', 488, `Meta's answer cannot be used: ${text}`, 'upstream'),
+  /** Somebody wanted it ended, by the API. Before the answer that is a refusal. */
+  ordered: (answered: boolean) => us('hangup', answered ? 200 : 603, 'hung up by the API'),
   drained: () => us('drained', 503, 'the service is stopping'),
   overload: (maxCalls: number) => us('overload', 503, `limits.maxCalls (${maxCalls}) is reached`),
   noAck: (whose: 'Meta' | 'the peer', text: string | undefined) => us('noAck', 408, `${whose}'s dialog was given up: ${text ?? 'no answer'}`),
@@ -118,6 +121,16 @@ export const ended = {
   metaUnreachable: (text: string) => us('metaUnreachable', 503, text),
   nobodyThere: (why: string) => us('nobodyThere', 480, why),
   restarted: () => us('restarted', 503, 'the service died while this call was up'),
+  /** `hours`: by which nobody is there now. */
+  closed: (status: number, hours: string) => us('closed', status, `outside hours ${hours}`),
+  /** The configuration says so. */
+  turnedAway: (status: number) => us('turnedAway', status, `the configuration refuses the call here with ${status}`),
+  announced: () => us('announced', 200, 'the user has heard the announcement to its end'),
+  /** `menu`: its name. */
+  noChoice: (menu: string) => us('noChoice', 200, `the user has made no choice: ${menu}`),
+  queueFull: (queue: string, limit: number) => us('queueFull', 486, `${limit} calls wait in queue ${queue} already`),
+  waitedTooLong: (queue: string, seconds: number) => us('waitedTooLong', 480, `nobody of queue ${queue} was free within ${seconds} s`),
+  messageTaken: (box: string) => us('messageTaken', 200, `the user has left a message in voicemail ${box}`),
   noTarget: () => us('fault', 480, 'the route names no target'),
   fault: (text: string) => us('fault', 500, text),
   /** The far end could not be answered. `status`: what it said to that; null: nothing, the failure is ours. */
@@ -152,6 +165,6 @@ export function statusForPeer(termination: Termination): number {
 /** The Reason header value of a BYE or CANCEL that this termination causes (RFC 3326). */
 export function reasonOf(termination: Termination): { protocol: 'SIP' | 'Q.850'; cause: number; text: string } {
   // Q.850 cause 16 is normal call clearing; Meta's own sample writes it so (META-SIP §4.2).
-  if (termination.reason === 'hangup') return { protocol: 'Q.850', cause: 16, text: 'NORMAL_CLEARING' };
+  if (termination.reason === 'hangup' || termination.status === 200) return { protocol: 'Q.850', cause: 16, text: 'NORMAL_CLEARING' };
   return { protocol: 'SIP', cause: termination.status, text: termination.text };
 }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config, NumberConfig } from '../config/types.js';
-import type { MediaCall, PeerLeg } from '../media/types.js';
+import type { MediaCall } from '../media/types.js';
 import type { RouteDecision } from '../routing/types.js';
 import { credentialsOf } from '../sip/credentials.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '../sip/drachtio.js';
-import { formatReason, parseReason, peerHeaders, quotedString } from '../sip/headers.js';
+import { parseReason, peerHeaders, quotedString } from '../sip/headers.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { beginCall, noEngine, overload } from './admission.js';
@@ -12,12 +12,13 @@ import { answerInvite, notAnswered, type Arrived } from './answer.js';
 import type { Call } from './call.js';
 import { oneHopLess, wentTooFar } from './peer/capabilities.js';
 import type { UserInitiated } from './context.js';
-import type { Won } from './hunt/plan.js';
-import { Hunt } from './hunt/hunt.js';
 import { attachMetaDialog } from './meta/dialog.js';
 import { readMetaRequest, type MetaRequest } from './meta/request.js';
 import { expireOn, refuseOnEnd } from './refuse.js';
-import { ended, reasonOf, statusForMeta, type Termination } from './termination.js';
+import { ended, statusForMeta, type Termination } from './termination.js';
+import { teeCall } from '../voice/agents/tee.js';
+import { refusal, runFlow } from '../voice/flow.js';
+import { KeyPad } from '../voice/keyPad.js';
 
 /** An INVITE from Meta, outside any dialog, on one SIP server's connection. */
 export function takeUserInitiated(context: UserInitiated, req: SipRequest, res: SipResponse, stack: SipStack): void {
@@ -104,6 +105,9 @@ class UserInitiatedCall {
     expireOn(call, this.#req, this.#res, ended.metaExpired());
     call.state = 'routing';
     call.facts.route = decision.route;
+    if (decision.hours?.open === false) call.facts.closed = decision.hours.name;
+    // Nothing is to be heard: no ports are taken.
+    if (decision.destination.kind === 'refuse') return call.end(refusal(decision.destination, decision));
 
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
@@ -111,18 +115,22 @@ class UserInitiatedCall {
     const answer = media.answerMeta(this.#request.offer, { keying: number.config.keying });
     // Awaited by the hunt before it rings anyone; a hunt that rings nobody must not leave its failure unhandled.
     answer.catch(() => undefined);
-    const route = this.#context.rules().config.routes.find(({ name }) => name === decision.route);
-    const music = chooseMusic(route?.music ?? null, this.#context.rules().config.media.music);
+    const { config } = this.#context.rules();
+    const route = config.routes.find(({ name }) => name === decision.route);
+    // Routes and configuration are replaced together.
+    if (route === undefined) return call.end(ended.fault(`route ${decision.route} is not there`));
+    teeCall(this.#context, call, media, route);
+    const music = chooseMusic(route.music, config.media.music);
     const bridge = new Bridge(call, this.#context, media, {
       route: decision.route, ringTimeout: decision.ringTimeout, music, ...this.#face(number.name),
-      transferSound: route?.transferSound === 'ringback' ? SHIPPED_RINGBACK : music,
+      transferSound: route.transferSound === 'ringback' ? SHIPPED_RINGBACK : music, record: route.record,
     });
-    if (route?.answerFirst === true) {
-      if (!await this.#answer(media, answer)) return;
-      bridge.comfort.begin('queue', music);
-    }
-    const won = await this.#hunt(decision, bridge, answer, route?.answerOnEarlyMedia === true);
-    if (won !== null) await this.#connect(won, bridge, answer);
+    const accepting = (): boolean => this.#answering !== null;
+    await runFlow({
+      call, context: this.#context, media, bridge, config, route, keys: new KeyPad(media), ready: answer,
+      get accepted() { return accepting(); },
+      accept: () => this.#answer(media, answer), heard: () => this.#heard(media), ring: () => this.#ring(),
+    }, decision);
   }
 
   /** How peers see the user. */
@@ -160,59 +168,8 @@ class UserInitiatedCall {
     });
     const mute = noEngine(this.#context);
     if (mute !== null) return end(mute);
-    const decision = selectRoute({ number: number.name, user: this.#request.user, payload: this.#request.payload });
+    const decision = selectRoute({ number: number.name, user: this.#request.user, payload: this.#request.payload, time: Date.now() });
     return decision.found ? { decision, number } : deny('route.none', 404, 'no route takes this call');
-  }
-
-  async #hunt(decision: Extract<RouteDecision, { found: true }>, bridge: Bridge, answer: Promise<string>, earlyMedia: boolean): Promise<Won | null> {
-    const call = this.#call;
-    const { media, comfort, manner } = bridge;
-    const { from, headers } = manner;
-    let heard: PeerLeg | null = null;
-    const early = {
-      begun: (leg: PeerLeg): void => {
-        heard = leg;
-        media.connect(leg);
-        comfort.end('queue');
-        call.runs(this.#answer(media, answer).then(() => undefined));
-      },
-      // Meta has been answered: while the next target rings the user hears music.
-      lost: (leg: PeerLeg): void => {
-        // Others ring, and one of them is heard.
-        if (leg !== heard) return;
-        media.connect(null);
-        comfort.begin('queue', manner.music);
-      },
-    };
-    const hunt = new Hunt(call, this.#context, media, {
-      ...decision, route: decision.route, origin: 'route', by: null, ready: answer, from, headers, early: earlyMedia ? early : null,
-    }, () => this.#ring());
-    call.own((termination) => {
-      const { protocol, cause, text } = reasonOf(termination);
-      hunt.stop(formatReason(protocol, cause, text));
-    });
-    try {
-      const result = await hunt.run();
-      if ('won' in result) return result.won;
-      const message = this.#context.rules().config.routes.find(({ name }) => name === decision.route)?.downMessage ?? null;
-      if (result.failed.reason === 'nobodyThere' && message !== null) await this.#excuse(message, bridge, answer);
-      call.end(result.failed);
-    } catch (error) {
-      call.end(ended.byError(error));
-    }
-    return null;
-  }
-
-  /** Everybody the route names is out: the user is told so, once, and hears it to its end. */
-  async #excuse(message: string, { media, comfort }: Bridge, answer: Promise<string>): Promise<void> {
-    if (!await this.#answer(media, answer)) return;
-    comfort.end('queue');
-    try {
-      await this.#heard(media);
-      await media.play({ file: message, loop: false });
-    } catch (error) {
-      this.#call.log.error({ file: message, err: (error as Error).message }, `downMessage of route ${this.#call.facts.route} cannot be played`);
-    }
   }
 
   /** Resolves when the user's side is there to hear: on a dtls number keys are agreed after the answer. At the latest after 1.5 s. */
@@ -226,14 +183,6 @@ class UserInitiatedCall {
     this.#ringing = true;
     this.#call.state = 'ringing';
     this.#res.send(180);
-  }
-
-  async #connect(won: Won, bridge: Bridge, answer: Promise<string>): Promise<void> {
-    const call = this.#call;
-    bridge.connect(bridge.adopt(won));
-    bridge.comfort.end('queue');
-    if (!await this.#answer(bridge.media, answer)) return;
-    call.log.info({ peer: won.target.peer, user: won.target.user, setupMs: call.setupMs }, 'call answered');
   }
 
   /** Answers Meta, once, whoever asks for it first. False when the call is over. */
@@ -263,6 +212,7 @@ class UserInitiatedCall {
     attachMetaDialog(call, dialog);
     if (call.over) return false;
     call.answered();
+    call.tell({ type: 'answered', leg: 'meta' });
     // Meta waits for our first packet (META-SIP §6.2), and may get none before the 200 (§5).
     media.start();
     return true;

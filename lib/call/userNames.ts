@@ -51,7 +51,7 @@ export class UserNames {
   }
 
   #stands(id: string, name: string): void {
-    this.#remembered.set(id, name);
+    void this.#remembered.set(id, name);
     this.#index(id);
     if (this.#idsOf.size > 2 * this.#remembered.size + 100) this.#reindex();
   }

@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
-import { judgeCa, judgeCertificate } from '../config/certificate.js';
-import { isLoopbackListen } from '../config/checks.js';
+import { judgeCa, judgeCertificate, judgeHttpTls } from '../config/certificate.js';
 import { ConfigFaults } from '../config/faults.js';
-import { judgeRecords, judgeSounds } from '../config/files.js';
+import { judgePasswords, judgeRecords, judgeSocketFiles, judgeSounds } from '../config/files.js';
 import type { Judgement } from '../config/judgement.js';
 import { loadConfig, readAgain } from '../config/load.js';
+import { plainListens } from '../config/plainListens.js';
+import { openSockets } from '../config/sockets.js';
 import type { Config } from '../config/types.js';
 import type { Proof } from '../policy/index.js';
 import { compilePolicy, prove } from '../policy/index.js';
 import { openLegs } from '../media/openLegs.js';
 import { countryWarnings } from '../policy/warnings.js';
+import { judgeRates } from '../records/rateCard.js';
 import { forgeablePeers } from '../sip/forgeable.js';
 import { routingFaults } from '../routing/index.js';
 import { routeWarnings } from '../routing/warnings.js';
@@ -45,12 +47,12 @@ async function check(path: string): Promise<Checked> {
       ...files.filter(({ kind }) => kind === 'bad').map((judged) => ({ ...sentence(judged), steps: [] })),
     ];
     const more = [
-      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...pageWarnings(config), ...openLegs(config), ...forgeablePeers(config),
+      ...faults.length === 0 ? routeWarnings(config) : [], ...countryWarnings(config), ...plainListens(config), ...openLegs(config), ...forgeablePeers(config), ...openSockets(config),
       ...files.filter(({ kind, level }) => level !== 'ok' && kind !== 'bad').map(sentence),
     ];
     return {
       ok: faults.length === 0, faults: faults.map((fault) => ({ ...fault, line: lineOf(fault.path) })),
-      warnings: [...warnings, ...more.map((warning) => ({ ...warning, line: lineOf(warning.path) }))], proof,
+      warnings: [...warnings, ...more.map(({ path: key, message }) => ({ path: key, message, line: lineOf(key) }))], proof,
     };
   } catch (error) {
     const faults = error instanceof ConfigFaults ? error.faults : [{ path: '', line: null, message: (error as Error).message }];
@@ -62,17 +64,14 @@ async function check(path: string): Promise<Checked> {
 async function judgeFiles(config: Config): Promise<readonly Judgement[]> {
   const { server, listen, tls } = config.sip;
   const shown = server === 'embedded' && tls.cert !== null && tls.key !== null && listen.some((socket) => socket.startsWith('tls:'));
-  const all = await Promise.all([shown ? judgeCertificate(config, Date.now()) : [], judgeCa(config), judgeSounds(config), judgeRecords(config)]);
-  return all.flat();
+  const all = await Promise.all([
+    shown ? judgeCertificate(config, Date.now()) : [], judgeCa(config), judgeHttpTls(config), judgeSounds(config), judgeSocketFiles(config), judgeRecords(config), judgeRates(config.cdr),
+  ]);
+  return [...all.flat(), ...judgePasswords(config)];
 }
 
 function sentence({ key, text, todo }: Judgement): { path: string; message: string } {
   return { path: key, message: `${text}${todo === null ? '' : `: ${todo}`}` };
-}
-
-function pageWarnings({ http }: Config): { path: string; message: string }[] {
-  return http.listen === null || isLoopbackListen(http.listen) ? []
-    : [{ path: 'http.listen', message: 'is beyond loopback and has no TLS: tokens and what the pages say cross the network in the clear unless a TLS proxy stands in front' }];
 }
 
 function print(path: string, { faults, warnings, proof }: Checked): string {

@@ -3,9 +3,13 @@ import { readVersion } from '../config/version.js';
 import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
+import { registerPermissionCommand } from './permission.js';
+import { registerProvisionCommand } from './provision.js';
 import { registerQuickstartCommand } from './quickstart.js';
+import { registerRecordsCommands } from './records.js';
 import { registerRouteCommand } from './route.js';
 import { registerRunCommand } from './run.js';
+import { registerSourcesCommand } from './sources.js';
 import { registerSipserverCommand } from './sipserver.js';
 import { loadStandIns, needsWerift } from './standIns.js';
 
@@ -22,7 +26,11 @@ export async function createProgram({ standIns }: { readonly standIns: boolean }
   registerRunCommand(program);
   registerCheckCommand(program);
   registerRouteCommand(program);
+  registerProvisionCommand(program);
+  registerPermissionCommand(program);
+  registerSourcesCommand(program);
   registerAuditCommand(program);
+  registerRecordsCommands(program);
   registerDoctorCommand(program);
   if (standIns) await registerStandIns(program);
   registerSipserverCommand(program);

@@ -6,6 +6,7 @@ import { routeConsole } from '../observe/console.js';
 import { createLogger } from '../observe/logger.js';
 import { maskLine } from '../observe/redact.js';
 import { letHeapGrow } from './heap.js';
+import { PasswordWatch } from './passwordWatch.js';
 import { ProcessFaults } from './processFaults.js';
 
 /** `wa-b2bua run -c FILE`: the service, until SIGTERM (drains; a second one ends the calls) or SIGINT. SIGHUP reloads. */
@@ -23,17 +24,21 @@ export function registerRunCommand(program: Command): void {
       for (const { path: key, line, message } of readAgain(path).warnings) log.warn({ key, line }, `${path}: ${key} ${message}`);
       const service = await startService(config, log, { faults: () => faults.count });
       faults.listen();
-      process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http })}\n`);
+      process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http, webhooks: service.webhooks, api: service.api })}\n`);
 
-      process.on('SIGHUP', () => {
+      const reload = (): void => {
         void Promise.resolve().then(async () => {
           const next = loadConfig(path);
           await service.reload(next);
           numbers = new Set(Object.keys(next.numbers));
+          passwords.follow(next);
         }).catch((error: Error) => {
           log.error({ err: error.message }, 'the new configuration is not valid; the old one stays in force');
         });
-      });
+      };
+      const passwords = new PasswordWatch(reload);
+      passwords.follow(config);
+      process.on('SIGHUP', reload);
       await new Promise<void>((resolve) => {
         let draining = false;
         // A second SIGTERM is an operator who does not want to wait for the last call.

@@ -1,13 +1,15 @@
 import { createInterface } from 'node:readline';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { BEHAVIOUR_HELP, META_BEHAVIOUR_HELP, parseBehaviour, parseMetaBehaviour, simulateUser, startMeta, startPeer } from '../simulator/index.js';
+import { BEHAVIOUR_HELP, META_BEHAVIOUR_HELP, parseBehaviour, parseMetaBehaviour, RemoteLedger, simulateUser, startMeta, startPeer } from '../simulator/index.js';
 import type { PeerCall, SimulatedPeer, SimulateUserOptions, UserReport } from '../simulator/index.js';
 import { after } from '../util/after.js';
+import { registerAgent } from './simulateAgent.js';
+import { registerGraph } from './simulateGraph.js';
 
 type Codec = 'opus' | 'PCMU' | 'PCMA' | 'G722';
 
 interface UserFlags {
-  to: string; number: string; password: string; keying: 'sdes' | 'dtls'; seconds: number; json?: boolean; ca?: string; serverName?: string; listen?: string;
+  to: string; number: string; password?: string; graph?: string; keying: 'sdes' | 'dtls'; seconds: number; json?: boolean; ca?: string; serverName?: string; listen?: string;
   cert?: string; key?: string; from?: string; name?: string; payload?: string; deeplink?: string; country?: string; userParams?: string; dtmf?: string;
   codecs: Codec[]; expect?: number[]; tone?: number[]; cancelAfter?: number; signallingOnly?: boolean; media?: string;
 }
@@ -19,15 +21,17 @@ interface PeerFlags {
 
 interface MetaFlags {
   listen: string; number: string[]; password: string; hostname: string; cert: string; key: string; keying: 'sdes' | 'dtls'; g711?: boolean; behaviour: string;
-  to?: string; ca?: string; serverName?: string; media: string; tone?: number[]; json?: boolean;
+  to?: string; ca?: string; serverName?: string; media: string; tone?: number[]; json?: boolean; graph?: string;
 }
 
-/** `wa-b2bua simulate user | peer | meta`: stand-ins for both sides of a call. Each exits 0 only when nothing was wrong. */
+/** `wa-b2bua simulate user | peer | meta | graph | agent`: stand-ins for both sides of a call. Each exits 0 only when nothing was wrong. */
 export function registerSimulateCommands(program: Command): void {
-  const simulate = program.command('simulate').description('play Meta and a WhatsApp user, or a PBX user, with real audio');
+  const simulate = program.command('simulate').description('play Meta and a WhatsApp user, a PBX user, or a voice agent, with real audio');
   registerUser(simulate);
   registerPeer(simulate);
   registerMeta(simulate);
+  registerGraph(simulate);
+  registerAgent(simulate);
 }
 
 function registerUser(simulate: Command): void {
@@ -35,7 +39,8 @@ function registerUser(simulate: Command): void {
     .description('play Meta and a WhatsApp user: place a call, send and check audio, hang up, give the verdict')
     .requiredOption('--to <host:port>', 'TLS listener of the service')
     .requiredOption('--number <+number>', 'business number that is called')
-    .requiredOption('--password <password>', 'its SIP password')
+    .option('--password <password>', 'its SIP password; not needed with --graph')
+    .option('--graph <url>', 'the running simulate graph that knows the password and is told of the call')
     .addOption(new Option('--keying <keying>', 'as set on the number at Meta').choices(['sdes', 'dtls']).default('sdes'))
     .option('--seconds <seconds>', 'talk so long', seconds, 5)
     .option('--ca <file>', 'CA of the service\'s certificate (PEM)')
@@ -58,15 +63,18 @@ function registerUser(simulate: Command): void {
     .option('--media <address>', 'address media is sent from', '127.0.0.1')
     .option('--json', 'print the whole report as JSON')
     .action(async (flags: UserFlags) => {
-      const report = await simulateUser(userOptions(flags));
+      const report = await simulateUser(await userOptions(flags));
       process.stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : verdictOf(report));
       if (!report.ok) process.exitCode = 1;
     });
 }
 
-function userOptions(flags: UserFlags): SimulateUserOptions {
+async function userOptions(flags: UserFlags): Promise<SimulateUserOptions> {
+  const ledger = flags.graph === undefined ? undefined : new RemoteLedger(flags.graph);
+  const password = flags.password ?? (await ledger?.number(flags.number))?.password;
+  if (password === undefined) throw new Error(ledger === undefined ? '--password or --graph is required' : `${flags.graph} has no SIP password for ${flags.number}: its number is not set up`);
   return {
-    to: flags.to, number: flags.number, password: flags.password, keying: flags.keying, seconds: flags.seconds, ca: flags.ca, serverName: flags.serverName,
+    to: flags.to, number: flags.number, password, ledger, keying: flags.keying, seconds: flags.seconds, ca: flags.ca, serverName: flags.serverName,
     listen: flags.listen, cert: flags.cert, key: flags.key, from: flags.from, displayName: flags.name, payload: flags.payload, deeplinkPayload: flags.deeplink,
     countryCode: flags.country, userParams: flags.userParams, dtmf: flags.dtmf, codecs: flags.codecs, tones: pair(flags.tone),
     expect: flags.expect?.filter((f) => f > 0), cancelAfterMs: flags.cancelAfter, mediaAddress: flags.media, media: flags.signallingOnly === true ? 'none' : 'full',
@@ -164,9 +172,10 @@ function registerMeta(simulate: Command): void {
   simulate.command('meta')
     .description('play wa.meta.vc for business-initiated calls: 407, refusals in Meta\'s words, answers with audio')
     .requiredOption('--listen <host:port>', 'where wa.meta.vc is played')
-    .requiredOption('--number <+number...>', 'business numbers that may call')
-    .requiredOption('--password <password>', 'their SIP password')
-    .requiredOption('--hostname <host>', 'SIP server registered for them')
+    .option('--number <+number...>', 'business numbers that may call; not needed with --graph', [])
+    .option('--password <password>', 'their SIP password', '')
+    .option('--hostname <host>', 'SIP server registered for them', '')
+    .option('--graph <url>', 'the running simulate graph that numbers, permissions and webhooks are of')
     .requiredOption('--cert <file>', 'certificate for wa.meta.vc (PEM)')
     .requiredOption('--key <file>', 'its key (PEM)')
     .addOption(new Option('--keying <keying>', 'as set on the numbers').choices(['sdes', 'dtls']).default('sdes'))
@@ -180,10 +189,11 @@ function registerMeta(simulate: Command): void {
     .option('--json', 'print whole reports')
     .addHelpText('after', `\nHow calls are met, words joined by commas:\n${META_BEHAVIOUR_HELP.map((l) => `  ${l}`).join('\n')}`)
     .action(async (flags: MetaFlags) => {
+      if (flags.graph === undefined && [flags.number.length, flags.password.length, flags.hostname.length].includes(0)) throw new Error('--number, --password and --hostname, or --graph, are required');
       const meta = await startMeta({
-        listen: flags.listen, cert: flags.cert, key: flags.key, to: flags.to, ca: flags.ca, serverName: flags.serverName ?? flags.hostname, mediaAddress: flags.media,
+        listen: flags.listen, cert: flags.cert, key: flags.key, to: flags.to, ca: flags.ca, serverName: flags.serverName ?? (flags.hostname === '' ? undefined : flags.hostname), mediaAddress: flags.media,
         numbers: flags.number.map((number) => ({ number, password: flags.password, hostname: flags.hostname, keying: flags.keying, g711: flags.g711 })),
-        behaviour: flags.behaviour, tones: pair(flags.tone), expect: [],
+        behaviour: flags.behaviour, tones: pair(flags.tone), expect: [], ledger: flags.graph === undefined ? undefined : new RemoteLedger(flags.graph),
       });
       const { listening } = meta.side;
       say({ ready: true, listening: `tls:${listening?.address}:${listening?.port}` });

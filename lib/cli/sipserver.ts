@@ -9,6 +9,7 @@ interface Options {
   secret: string;
   cert?: string;
   key?: string;
+  origin?: string[];
   advertise?: string;
   target?: string[];
   limit?: string[];
@@ -20,11 +21,12 @@ interface Options {
 export function registerSipserverCommand(program: Command): void {
   program.command('sipserver')
     .description('run the embedded SIP server by itself, for any drachtio application')
-    .requiredOption('--listen <address...>', 'udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT')
+    .requiredOption('--listen <address...>', 'udp:HOST:PORT, tcp:HOST:PORT, tls:HOST:PORT, wss:HOST:PORT or ws:HOST:PORT')
     .requiredOption('--admin <host:port>', 'where drachtio applications connect')
     .requiredOption('--secret <secret>', 'what they authenticate with')
-    .option('--cert <file>', 'certificate chain (PEM), for tls')
-    .option('--key <file>', 'private key (PEM), for tls')
+    .option('--cert <file>', 'certificate chain (PEM), for tls and wss')
+    .option('--key <file>', 'private key (PEM), for tls and wss')
+    .option('--origin <origin...>', 'pages that may connect by wss and ws, such as https://crm.example.net, or *; default: those of the host that they connect to')
     .option('--advertise <host>', 'host or host:port that peers see, behind NAT')
     .option('--target <name=address:port...>', 'connect to this address for that host name; the certificate must still be the name\'s')
     .option('--limit <name=number...>', 'change a limit, e.g. messagesPerSecond=100')
@@ -51,6 +53,7 @@ function serverOptions(o: Options): SipServerOptions {
     listen: o.listen,
     admin: { ...admin, secret: o.secret },
     ...(o.cert !== undefined && o.key !== undefined ? { tls: { cert: o.cert, key: o.key } } : {}),
+    ...(o.origin === undefined ? {} : { origins: o.origin }),
     advertise: { default: o.advertise ?? null },
     targets: Object.fromEntries((o.target ?? []).map((text) => {
       const [name = '', address = ''] = text.split('=');

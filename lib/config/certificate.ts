@@ -12,27 +12,32 @@ const renewDays = 14;
 export async function judgeCertificate({ domain, sip, meta }: Pick<Config, 'domain' | 'sip' | 'meta'>, now: number): Promise<readonly Judgement[]> {
   const { cert, key } = sip.tls;
   if (cert === null || key === null) return [unfit('sip.tls', 'there is none', 'set sip.tls.cert and sip.tls.key: Meta speaks TLS only')];
-  const chain = await readChain('sip.tls.cert', cert);
-  if ('level' in chain) return [chain];
-  const privateKey = await readKey(key);
-  if ('level' in privateKey) return [privateKey];
-  const [leaf] = chain.certificates;
-  if (leaf === undefined) return [];
+  const pair = await readPair('sip.tls', { cert, key });
+  if ('level' in pair) return [pair];
+  const { leaf, certificates, belong } = pair;
   const trusted = [...rootCertificates, ...(meta.ca === null ? [] : [await readFile(meta.ca, 'utf8').catch(() => '')])];
   return [
-    leaf.checkPrivateKey(privateKey.key) ? fine('sip.tls.key', 'certificate and key belong together') : bad('sip.tls.key', `${key} is not the key of ${cert}`, 'put the key there that the certificate was asked for with'),
+    belong,
     leaf.checkHost(domain) !== undefined ? fine('sip.tls.cert', `names ${domain}`)
       : unfit('sip.tls.cert', `does not name ${domain} (its names: ${leaf.subjectAltName ?? 'none'})`, `get one whose subjectAltName has DNS:${domain}, or set domain to a name it has`),
     judgeDates(leaf, now),
-    judgeChain(chain.certificates, trusted),
+    judgeChain(certificates, trusted),
   ];
 }
 
-/** meta.ca, where it is given: a file with certificates. */
-export async function judgeCa({ meta }: Pick<Config, 'meta'>): Promise<readonly Judgement[]> {
-  if (meta.ca === null) return [];
-  const chain = await readChain('meta.ca', meta.ca);
-  return 'level' in chain ? [chain] : [];
+/** meta.ca and hep.ca, where they are given: files with certificates. */
+export async function judgeCa({ meta, hep }: Pick<Config, 'meta' | 'hep'>): Promise<readonly Judgement[]> {
+  const files = [['meta.ca', meta.ca], ['hep.ca', hep?.ca ?? null]] as const;
+  const found = await Promise.all(files.flatMap(([key, file]) => (file === null ? [] : [readChain(key, file)])));
+  return found.filter((chain) => 'level' in chain);
+}
+
+/** Certificate and key of the addresses for webhooks, the API, and phones alone (wss without tls): whoever connects there judges the rest. */
+export async function judgeHttpTls({ webhooks, api, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip'>): Promise<readonly Judgement[]> {
+  const has = (transport: string): boolean => listen.some((socket) => socket.startsWith(`${transport}:`));
+  const phones = server === 'embedded' && cert !== null && key !== null && has('wss') && !has('tls') ? { cert, key } : null;
+  const pairs = [['webhooks.tls', webhooks?.tls ?? null], ['api.tls', api.listen === null ? null : api.tls], ['sip.tls', phones]] as const;
+  return Promise.all(pairs.flatMap(([at, files]) => (files === null ? [] : [readPair(at, files).then((pair) => ('level' in pair ? pair : pair.belong))])));
 }
 
 /** When the first certificate of a file ends, in milliseconds since 1970; null when there is none to read. */
@@ -52,12 +57,32 @@ async function readChain(key: string, path: string): Promise<{ certificates: rea
   }
 }
 
-async function readKey(path: string): Promise<{ key: KeyObject } | Judgement> {
+async function readKey(at: string, path: string): Promise<{ key: KeyObject } | Judgement> {
   try {
     return { key: createPrivateKey(await readFile(path)) };
   } catch (error) {
-    return unreadable('sip.tls.key', path, error, 'a private key', 'correct sip.tls.key: a PEM file without a passphrase that the user of the service may read');
+    return unreadable(at, path, error, 'a private key', `correct ${at}: a PEM file without a passphrase that the user of the service may read`);
   }
+}
+
+interface Pair {
+  readonly certificates: readonly X509Certificate[];
+  readonly leaf: X509Certificate;
+  /** Whether the key is that of the leaf. */
+  readonly belong: Judgement;
+}
+
+/** `at`: the key of the configuration that has both. */
+async function readPair(at: string, { cert, key }: { readonly cert: string; readonly key: string }): Promise<Pair | Judgement> {
+  const chain = await readChain(`${at}.cert`, cert);
+  if ('level' in chain) return chain;
+  const { certificates, certificates: [leaf] } = chain;
+  const privateKey = await readKey(`${at}.key`, key);
+  if ('level' in privateKey) return privateKey;
+  if (leaf === undefined) return bad(`${at}.cert`, `${cert} holds no certificate`, 'it must be a PEM file');
+  const belong = leaf.checkPrivateKey(privateKey.key) ? fine(`${at}.key`, 'certificate and key belong together')
+    : bad(`${at}.key`, `${key} is not the key of ${cert}`, 'put the key there that the certificate was asked for with');
+  return { certificates, leaf, belong };
 }
 
 /** A file that the system does not give is missing here, perhaps not elsewhere; one that cannot be understood is so everywhere. */

@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js';
+import { isTypeFilter } from './eventTypes.js';
 import { splitHostPort, splitListen } from '../util/hostPort.js';
+import { readDays, readSpan } from './hours.js';
 
 /** Names the type of what a check passes or a key holds; there is no such property at run time. */
 export declare const holds: unique symbol;
@@ -78,12 +80,23 @@ export const publicHost: Check<string> = text('a host name or an address, with :
   const parts = splitHostPort(v);
   return isHost(v) || (parts !== null && parts.port !== null && parts.port > 0 && isHost(parts.host));
 });
-export const listenAddress: Check<string> = text('transport:address:port with tls, tcp or udp, such as udp:0.0.0.0:5060', (v) => {
-  const point = splitListen(v, ['udp', 'tcp', 'tls']);
+export const listenAddress: Check<string> = text('transport:address:port with tls, tcp, udp, wss or ws, such as udp:0.0.0.0:5060', (v) => {
+  const point = splitListen(v, ['udp', 'tcp', 'tls', 'wss', 'ws']);
   return point !== null && isAddress(point.host);
 });
+/** A server by transport and place. */
+export const hepServer: Check<string> = text('udp:host:port, tcp:host:port or tls:host:port', (v) => {
+  const point = splitListen(v, ['udp', 'tcp', 'tls']);
+  return point !== null && point.port > 0 && isHost(point.host);
+});
+export const syslogServer: Check<string> = text('udp:host:port or tcp:host:port', (v) => {
+  const point = splitListen(v, ['udp', 'tcp']);
+  return point !== null && point.port > 0 && isHost(point.host);
+});
+/** The value of an HTTP header field (RFC 9110 §5.5). */
+export const headerValue: Check<string> = text('printable characters without a line end', (v) => /^[\x21-\x7e][\x20-\x7e]{0,4000}$/.test(v));
 /** Threads: auto, or so many. */
-export const workers: Check<number | 'auto'> = (value) => (value === 'auto' ? null : integer(1, 64)(value));
+export const workers: Check<number | 'auto'> = (value) => (value === 'auto' || integer(1, 64)(value) === null ? null : 'must be auto, or a whole number from 1 to 64');
 
 /** An interface of media: local address, or local!public. */
 export const mediaInterface: Check<string> = text('an address, or local!public such as 10.0.0.4!203.0.113.4', (v) => {
@@ -130,6 +143,61 @@ function fromAsterisk(value: string): string | null {
   const parts = [...letters.matchAll(/([XZN])\1*|[^XZN]/g)].map(([run]) => `${sets[run[0] ?? ''] ?? run}${run.length > 1 ? `{${run.length}}` : ''}`);
   return `${parts.join('')}${open === '.' ? '[0-9]{1,3}' : open === '!' ? '[0-9]{0,3}' : ''}`;
 }
+/** A URL to send to or ask: https, or http on this machine. */
+export const webAddress: Check<string> = text('a URL that begins with https://, or with http:// on loopback', (v) => {
+  if (!URL.canParse(v)) return false;
+  const { protocol, hostname, username, password } = new URL(v);
+  return username === '' && password === '' && (protocol === 'https:' || (protocol === 'http:' && isLoopbackListen(`${hostname}:80`)));
+});
+/** Where a WebSocket is opened (RFC 6455 §3); a password in it would be seen in logs. */
+export const socketAddress: Check<string> = text('a URL that begins with wss:// or ws://, without a user and without #', (v) => {
+  if (v.length > 2000 || !/^wss?:\/\/[\x21-\x7e]+$/.test(v) || !URL.canParse(v)) return false;
+  const { hostname, username, password } = new URL(v);
+  return hostname !== '' && username === '' && password === '' && !v.includes('#');
+});
+export const sampleRate: Check<8000 | 16_000 | 24_000> = (value) => ([8000, 16_000, 24_000].some((rate) => rate === value) ? null : 'must be 8000, 16000 or 24000');
+/** A header field that is ours to add to a request that opens a WebSocket: not those of the handshake itself (RFC 6455 §4.1). */
+export const headerName: Check<string> = text('the name of a header field that the opening of a socket leaves free', (v) => /^[A-Za-z0-9-]{1,64}$/.test(v)
+  && !/^(?:host|connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/i.test(v));
+/** The same with words in braces, {name} among them. */
+export const webTemplate: Check<string> = text('a URL with {name} in it that begins with https://, or with http:// on loopback', (v) => v.includes('{name}') && webAddress(v.replace(/\{(name|date|call)\}/g, 'x')) === null && !/[{}]/.test(v.replace(/\{(name|date|call)\}/g, '')));
+/** A key of a telephone. */
+export const dtmfKey: Check<string> = text("one key of a telephone: 0 to 9, '*' or '#'", (v) => /^[0-9*#]$/.test(v));
+/** Types of events: all, those of a kind, or one. */
+export const eventFilter: Check<string> = text("'*', the beginning of a type such as 'call.*', or a type such as 'call.ended'", isTypeFilter);
+/** The origin of a web page as browsers write it (RFC 6454 §6.2): without a path, without the port that its scheme has anyway. */
+export const origin: Check<string> = text("an origin such as https://crm.example.net, without a path, or '*'", (v) => v === '*' || (/^https?:\/\//.test(v) && URL.canParse(v) && new URL(v).origin === v));
+/** A server of WebSockets, without a path. */
+export const webSocketServer: Check<string> = text('wss://host:port, or ws://', (v) => /^wss?:\/\/[^/?#@\s"';,]+$/.test(v) && URL.canParse(v));
+/** The path of a URL, as it stands in a request. */
+export const urlPath: Check<string> = text('a path such as /meta', (v) => /^\/[A-Za-z0-9\-._~!$&\'()*+,;=:@/]{0,200}$/.test(v));
+/** A time zone of the IANA list that this system knows. */
+export const timezone: Check<string> = text('a time zone such as Europe/London', (v) => {
+  try {
+    return /^[A-Za-z]/.test(v) && new Intl.DateTimeFormat('en', { timeZone: v }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+});
+export const dayRange: Check<string> = text('a day or a range of days such as fri or mon-thu', (v) => readDays(v) !== null);
+export const clockSpan: Check<string> = text('a span such as "09:00-12:30"', (v) => readSpan(v) !== null);
+export const date: Check<string> = text('a date such as "2026-12-25"', (v) => /^\d{4}-\d\d-\d\d$/.test(v) && new Date(`${v}T00:00:00Z`).toJSON()?.startsWith(v) === true);
+/** A key of a telephone. */
+export const key: Check<string> = text('a key: 0 to 9, * or #', (v) => /^[0-9*#]$/.test(v));
+/** Statuses by which a user can be refused; Meta shows the user that nobody takes the call. */
+export const refusal: Check<number> = (value) => ([403, 404, 480, 486, 503, 600, 603].some((status) => status === value) ? null : 'must be 403, 404, 480, 486, 503, 600 or 603');
+export const graphVersion: Check<string> = text('a version such as v25.0', (v) => /^v[1-9][0-9]{0,2}\.[0-9]$/.test(v));
+/** An id of Meta's: digits, in quotes, as it is longer than a number of YAML keeps. */
+export const metaId: Check<string> = text('an id of digits such as "100000000000001"', (v) => /^[0-9]{5,32}$/.test(v));
+/** The same of a medium, which Meta wants as a number of JSON, whole to 2^53. */
+export const mediaId: Check<string> = text('an id of 5 to 15 digits such as "900000000000001"', (v) => /^[1-9][0-9]{4,14}$/.test(v));
+/** RFC 3966 §3 pname and pvalue, at most 128 characters each (Meta's page "Call settings"). */
+export const userParamName: Check<string> = text('letters, digits and -, at most 128', (v) => /^[A-Za-z0-9-]{1,128}$/.test(v) && !(v in Object.prototype));
+export const userParamValue: Check<string> = text("at most 128 of A-Z a-z 0-9 - _ . ! ~ * ' ( ) [ ] / : & + $ %", (v) => /^[A-Za-z0-9\-_.!~*'()[\]/:&+$%]{1,128}$/.test(v));
+/** A token of Meta's, which stands in a header field. */
+export const graphToken: Check<string> = text('a token without spaces', (v) => /^[\x21-\x7e]{1,2000}$/.test(v));
+export const templateName: Check<string> = text('the name of a template: small letters, digits and _', (v) => /^[a-z0-9_]{1,512}$/.test(v));
+export const language: Check<string> = text('a language such as en or pt_BR', (v) => /^[a-z]{2,3}(?:_[A-Z]{2})?$/.test(v));
 /** RE2-like pattern; its syntax is judged by policy and routing, which own the engine. */
 export const pattern: Check<string> = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
 /** redis:// is a name set aside for several nodes that share their counts; it is refused until it works. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { LineCounter, parseDocument, visit } from 'yaml';
 import { WabError } from '../errors.js';
 import { ConfigFaults } from './faults.js';
@@ -8,7 +9,10 @@ import { metaSources } from './metaSources.js';
 import type { Env, Values } from './reader.js';
 import { Reader } from './reader.js';
 import { checkReferences } from './references.js';
+import { checkPasswords, fillNumbers } from './passwordFile.js';
 import { checkRegister, fillPeers } from './register.js';
+import { checkSockets, checkTees } from './sockets.js';
+import { readSourcesFile } from './sourcesFile.js';
 import type { Group } from './schema.js';
 import { isLeaf, schema } from './schema.js';
 import type { Config, ConfigFile, MediaPlaces } from './types.js';
@@ -43,7 +47,7 @@ export function loadConfig(path: string, env: Env = process.env): Config {
 }
 
 /**
- * The configuration in a YAML text, frozen. `env` gives the values of ${NAME}; `path` is for the faults only.
+ * The configuration in a YAML text, frozen. `env` gives the values of ${NAME}; `path` is for the faults, and its folder for relative paths.
  * @throws ConfigFaults with everything that is wrong in it.
  */
 export function parseConfig(text: string, { env, path }: { readonly env: Env; readonly path: string }): Config {
@@ -60,13 +64,17 @@ export function parseConfig(text: string, { env, path }: { readonly env: Env; re
   });
   if (broken.length > 0) throw new ConfigFaults(path, broken);
 
-  const reader = new Reader(doc, counter, env);
+  const reader = new Reader(doc, counter, { env, folder: dirname(path) });
   const raw = reader.read(doc.contents, schema, '') as unknown as ConfigFile;
   const config = finish(raw);
   // Cross checks need whole values; with faults in single keys they would only repeat them.
   if (reader.faults.length === 0) {
     const report = (at: string, message: string): void => reader.fault(at, message, nearestLine(reader, at));
     checkRegister(raw.peers, report);
+    checkSockets(raw.peers, report);
+    checkTees(raw.routes, report);
+    checkPasswords(raw.numbers, report);
+    checkSources(raw.meta, report);
     checkReferences(config, report);
   }
   if (reader.faults.length > 0) {
@@ -86,7 +94,7 @@ export interface FileReading {
 export function readAgain(path: string, env: Env = process.env): FileReading {
   const counter = new LineCounter();
   const doc = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
-  const reader = new Reader(doc, counter, env);
+  const reader = new Reader(doc, counter, { env, folder: dirname(path) });
   reader.read(doc.contents, schema, '');
   return { lineOf: (keyPath) => nearestLine(reader, keyPath), warnings: [...reader.warnings, ...changedDefaults(reader)] };
 }
@@ -125,10 +133,28 @@ function nearestLine(reader: Reader, path: string): number | null {
   return null;
 }
 
+/** What `default` in meta.sources means. A file that cannot be read gives the built-in list; checkSources says why. */
+function published(file: string | null): readonly string[] {
+  try {
+    return file === null ? metaSources : readSourcesFile(file) ?? metaSources;
+  } catch {
+    return metaSources;
+  }
+}
+
+function checkSources({ sourcesFile }: ConfigFile['meta'], report: (path: string, message: string) => void): void {
+  try {
+    if (sourcesFile !== null) readSourcesFile(sourcesFile);
+  } catch (error) {
+    report('meta.sourcesFile', `cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`);
+  }
+}
+
 function finish(raw: ConfigFile): Config {
   const config = {
     ...raw,
-    meta: { ...raw.meta, sources: raw.meta.sources.flatMap((source) => (source === 'default' ? metaSources : [source])) },
+    meta: { ...raw.meta, sources: raw.meta.sources.flatMap((source) => (source === 'default' ? published(raw.meta.sourcesFile) : [source])) },
+    numbers: fillNumbers(raw.numbers),
     peers: fillPeers(raw.peers),
     media: { ...raw.media, ...places(raw.media, raw.media.rtpengine), rtpengine: { ...raw.media.rtpengine, ...places(raw.media.rtpengine, raw.media) } },
   };

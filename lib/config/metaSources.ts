@@ -1,3 +1,6 @@
+/** When it was published. */
+export const metaSourcesDate = '2024-12-11';
+
 /**
  * The addresses Meta's SIP servers call from: the IPv4 prefixes of AS32934 that Meta publishes.
  * Source: META-SIP.md §3 "Source IPs" (list of 2024-12-11; Meta changes it, so a file may give its own list).

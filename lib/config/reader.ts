@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import convict from 'convict';
 import type { Document, LineCounter, Node, Scalar } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
@@ -29,8 +30,11 @@ export class Reader {
   readonly #doc: Document;
   readonly #counter: LineCounter;
   readonly #env: Env;
+  readonly #folder: string;
 
-  constructor(doc: Document, counter: LineCounter, env: Env) {
+  /** `folder`: that of the file, for the paths in it. */
+  constructor(doc: Document, counter: LineCounter, { env, folder }: { readonly env: Env; readonly folder: string }) {
+    this.#folder = folder;
     this.#doc = doc;
     this.#counter = counter;
     this.#env = env;
@@ -40,9 +44,12 @@ export class Reader {
     this.faults.push({ path, line, message });
   }
 
-  /** A mapping with all defaults filled in; keys with faults have their default. */
-  read(node: unknown, group: Group, path: string): Values {
-    const values = this.#group(node, group, path);
+  /** A mapping with all defaults filled in; keys with faults have their default. `itemKey`: the key that a single value stands for. */
+  read(node: unknown, group: Group, path: string, itemKey?: string): Values {
+    const only = itemKey !== undefined && isScalar(node) ? group[itemKey] : undefined;
+    const values: Values = {};
+    if (itemKey !== undefined && only !== undefined) this.#child(node, only, path, itemKey, values);
+    else Object.assign(values, this.#group(node, group, path));
     let defaults = this.#defaults.get(group);
     if (defaults === undefined) {
       defaults = convict<Values>(group, { env: {}, args: [] }).getProperties();
@@ -134,7 +141,8 @@ export class Reader {
     for (const [key, value] of pairs) {
       const complaint = checkKey(key);
       if (complaint !== null) this.fault(join(path, key), `the key ${complaint}`);
-      const entry = leaf.children ? this.read(value, leaf.children, join(path, key)) : this.#scalar(this.#resolve(value), leaf, join(path, key));
+      const at = join(path, key);
+      const entry = leaf.children ? this.read(value, leaf.children, at) : leaf.list ? this.#list(this.#resolve(value), leaf, at) : this.#scalar(this.#resolve(value), leaf, at);
       if (complaint === null && entry !== faulty) table[key] = entry;
     }
     return this.faults.length > before && Object.keys(table).length === 0 ? faulty : table;
@@ -142,6 +150,10 @@ export class Reader {
 
   #list(node: unknown, leaf: Leaf, path: string): unknown {
     if (leaf.word !== undefined && isScalar(node) && node.value === leaf.word) return [leaf.word];
+    if (leaf.single === true && isScalar(node)) {
+      const value = this.#scalar(node, leaf, path);
+      return value === faulty ? faulty : [value];
+    }
     if (!isSeq(node)) {
       this.fault(path, leaf.word === undefined ? 'must be a list' : `must be ${leaf.word} or a list`);
       return faulty;
@@ -152,7 +164,7 @@ export class Reader {
       const at = `${path}[${index}]`;
       const line = this.#line(item as Node);
       if (line !== null) this.lines.set(at, line);
-      if (leaf.children) return this.read(item, leaf.children, at);
+      if (leaf.children) return this.read(this.#resolve(item), leaf.children, at, leaf.itemKey);
       const value = this.#scalar(this.#resolve(item), leaf, at);
       if (value !== faulty && seen.has(value)) this.fault(at, 'is there twice');
       seen.add(value);
@@ -170,7 +182,7 @@ export class Reader {
     const value = node === null ? null : this.#expand(node, leaf, path);
     if (value === faulty) return faulty;
     const complaint = leaf.check(value);
-    if (complaint === null) return value;
+    if (complaint === null) return leaf.file === true && typeof value === 'string' ? resolve(this.#folder, value) : value;
     this.fault(path, `${complaint}${shown(node, leaf)}`);
     return faulty;
   }

@@ -17,13 +17,19 @@ function transportsOf({ uri, transports: given }: PeerInFile): readonly Transpor
   return transports.slice(Math.max(0, transports.findIndex((transport) => transport === own)));
 }
 
+/** The same for a voice agent. */
+function socketUri(name: string): string {
+  return `sip:${name}.websocket.invalid`;
+}
+
 /** Peers with the keys filled in that follow from others: where they are, who their on-net users are, how they come. */
 export function fillPeers(peers: ConfigFile['peers']): Config['peers'] {
   // Faults in the file may have left a peer out.
   return Object.fromEntries(Object.entries(peers).map(([name, peer]) => [name, {
     ...peer,
     transports: transportsOf(peer),
-    uri: peer.uri ?? (peer.register ? registeredUri(name) : ''),
+    uri: peer.uri ?? (peer.register ? registeredUri(name) : peer.websocket === null ? '' : socketUri(name)),
+    sampleRate: peer.sampleRate ?? (peer.dialect === 'twilio' ? 8000 : 16_000),
     users: peer.register && peer.users.length === 0 ? Object.keys(peer.accounts) : peer.users,
   }]));
 }
@@ -33,7 +39,7 @@ export function checkRegister(peers: ConfigFile['peers'], report: (path: string,
   for (const [name, peer] of Object.entries(peers)) {
     const at = `peers.${name}`;
     if (!peer.register) {
-      if (peer.uri === null) report(`${at}.uri`, 'is required');
+      if (peer.uri === null && peer.websocket === null) report(`${at}.uri`, 'is required');
       if (Object.keys(peer.accounts).length > 0) report(`${at}.accounts`, 'needs register: true');
       continue;
     }

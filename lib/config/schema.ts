@@ -1,8 +1,14 @@
 import * as is from './checks.js';
 import { numberSchema, peerSchema, routeSchema } from './schemaCalls.js';
-import { about, leaf, listOf, required, rowsOf, secret, tableOf, valuesOf, type Group } from './schemaForm.js';
+import { apiSchema, eventsSchema } from './schemaApi.js';
+import { cdrSchema } from './schemaCdr.js';
+import { recordingSchema } from './schemaRecording.js';
+import { hepSchema } from './schemaHep.js';
+import { graphSchema, hoursSchema, webhookSchema } from './schemaGraph.js';
+import { about, leaf, listOf, optional, required, rowsOf, tableOf, valuesOf, type Group } from './schemaForm.js';
 import { controlServer, sipSchema } from './schemaSip.js';
-import { apiScopes, leakSigns } from './types.js';
+import { menuSchema, queueSchema, voicemailSchema } from './schemaVoice.js';
+import { leakSigns } from './types.js';
 
 export { about, isLeaf, type Group, type Leaf } from './schemaForm.js';
 
@@ -18,6 +24,7 @@ export const schema = {
     ca: leaf('Extra CA file (PEM), for a private stand-in.', is.orNull(is.nonEmpty), null),
     address: leaf('Connect to this address instead of resolving host.', is.orNull(is.address), null),
     sources: listOf("Networks Meta calls from; default: Meta's published prefixes.", is.cidr, ['default'], { word: 'default', min: 1 }),
+    sourcesFile: leaf("File of Meta's prefixes that sources update writes: default in sources means those in it, where it is there; a relative path is below the folder of this file; null: the published ones that are built in.", is.orNull(is.nonEmpty), null, { file: true }),
     challenge: listOf('Digest algorithms offered to Meta, in order; []: trust the source address alone.', is.oneOf('MD5', 'SHA-256'), ['MD5', 'SHA-256']),
     // META-SIP.md §6.2: the WhatsApp client gives up after 30 s without media mid-call; a dead client is noticed as soon.
     ringTimeout: leaf('Seconds a WhatsApp user may ring in a business-initiated call.', is.integer(5, 600), 90),
@@ -27,37 +34,47 @@ export const schema = {
     engine: leaf('Which media engine takes the calls: embedded (our own, nothing to install), rtpengine or freeswitch.', is.oneOf('embedded', 'rtpengine', 'freeswitch'), 'embedded'),
     interface: {
       [about]: {
-        doc: 'Address of media of the embedded engine, or local!public (10.0.0.4!203.0.113.4); or one for each side: { meta: 10.0.0.4!203.0.113.4, peers: 10.0.0.4 }', shorthand: true,
+        doc: "Address of media of our own engine, and, with media.webrtc: embedded, of Meta's DTLS in front of FreeSWITCH: one, or local!public (10.0.0.4!203.0.113.4), or one for each side: "
+          + '{ meta: 10.0.0.4!203.0.113.4, peers: 10.0.0.4 }', shorthand: true,
       },
-      meta: leaf('Address of media towards Meta, or local!public; null: that of rtpengine.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
-      peers: leaf('Address of media towards peers, or local!public; null: that of rtpengine.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
+      meta: leaf('Address of media towards Meta, or local!public; null: that of media.rtpengine.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
+      peers: leaf('Address of media towards peers, or local!public; null: that of media.rtpengine.interface, else 127.0.0.1. Not used in front of FreeSWITCH.', is.orNull(is.mediaInterface), null),
     },
-    ports: leaf('UDP ports of media of the embedded engine, two a leg; null: those of rtpengine.ports, else 40000-49999.', is.orNull(is.portRange), null),
-    workers: leaf('Threads of the embedded engine; auto: one a core.', is.workers, 'auto'),
+    ports: leaf(
+      "UDP ports of media of our own engine, two a leg, and of Meta's DTLS in front of FreeSWITCH, two a call; null: those of media.rtpengine.ports, else 40000-49999.", is.orNull(is.portRange), null,
+    ),
+    workers: leaf('Threads of media with engine embedded; auto: one a core. With rtpengine and FreeSWITCH there are half as many as cores, one at least, whatever stands here.', is.workers, 'auto'),
     rtpengine: {
-      spawn: leaf('Start our own (true) or use those in control (false).', is.bool, true),
+      spawn: leaf('Start an rtpengine of ours (true) or use those in media.rtpengine.control (false).', is.bool, true),
       program: leaf('Program to start.', is.nonEmpty, 'rtpengine'),
-      control: listOf('ng control sockets, when not started by us, e.g. ["10.0.0.5:22222"]', is.remoteHostPort),
+      control: listOf('ng control sockets of rtpengines that we do not start, e.g. ["10.0.0.5:22222"]', is.remoteHostPort),
       interface: {
-        [about]: {
-          doc: 'The same of rtpengine.', shorthand: true,
-        },
-        meta: leaf('Address of media towards Meta, or local!public; null: that of media.interface.', is.orNull(is.mediaInterface), null),
-        peers: leaf('Address of media towards peers, or local!public; null: that of media.interface.', is.orNull(is.mediaInterface), null),
+        [about]: { doc: 'As media.interface, of the rtpengine that we start.', shorthand: true },
+        meta: leaf('Address of media towards Meta, or local!public; null: that of media.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
+        peers: leaf('Address of media towards peers, or local!public; null: that of media.interface, else 127.0.0.1.', is.orNull(is.mediaInterface), null),
       },
-      ports: leaf('UDP ports of media; null: those of media.ports.', is.orNull(is.portRange), null),
-      anchor: leaf('Address of our own media anchor, as rtpengine reaches it.', is.address, '127.0.0.1'),
+      ports: leaf('UDP ports of media of the rtpengine that we start; null: those of media.ports, else 40000-49999.', is.orNull(is.portRange), null),
+      anchor: leaf(
+        'Address of our relay between the legs of rtpengine or FreeSWITCH, as they reach it; with media.webrtc: nudge that of the socket which nudges FreeSWITCH too. '
+        + 'Not used with engine embedded.', is.address, '127.0.0.1',
+      ),
     },
     freeswitch: rowsOf('The event sockets of FreeSWITCH, e.g. - { host: 10.0.0.6, port: 8021, secret: "${ESL_SECRET}" }', { ...controlServer, port: leaf('TCP port.', is.port, 8021) }),
     webrtc: leaf(
-      "With engine freeswitch, how a dtls number is met: our own engine or rtpengine in front, or nudge (which does not verify Meta's fingerprint).",
+      'With engine freeswitch, how numbers with keying: dtls are met: embedded (our own engine in front, on media.interface and media.ports), rtpengine (in front, as media.rtpengine says), or nudge '
+      + "(FreeSWITCH alone, which does not verify Meta's fingerprint).",
       is.oneOf('embedded', 'rtpengine', 'nudge'), 'embedded',
     ),
-    music: leaf('Sound file for hold and queues; null: the shipped one.', is.orNull(is.nonEmpty), null),
+    music: leaf('Sound file (WAV or Ogg Opus) for hold and queues; null: the shipped one.', is.orNull(is.nonEmpty), null),
   },
+  graph: optional('Meta\'s Graph API, which is asked for what SIP does not say, e.g. { token: "${WA_TOKEN}" }; null: nothing is asked of it.', graphSchema),
+  hours: tableOf('Opening hours by name.', is.name, hoursSchema, { example: 'office' }),
   numbers: tableOf('Your business numbers, in quotes.', is.e164, numberSchema, { required: true, min: 1, example: '"+447700900001"' }),
   peers: tableOf('The SIP systems of your business.', is.name, peerSchema, { example: 'pbx' }),
   routes: rowsOf('Where calls of WhatsApp users go: the first that fits the number and the payload.', routeSchema, { example: '-' }),
+  menus: tableOf('Menus by name, e.g. { main: { prompt: menu.wav, keys: { "1": { to: [{ peer: pbx, user: "6001" }] }, "9": { voicemail: sales } } } }', is.name, menuSchema),
+  queues: tableOf('Queues by name, e.g. { support: { to: [{ peer: pbx, user: "6001" }], maxWait: 300, otherwise: { voicemail: sales } } }', is.name, queueSchema),
+  voicemail: tableOf('Boxes for messages by name, e.g. { sales: { greeting: sales.wav, directory: /var/spool/wa-b2bua/voicemail } }', is.name, voicemailSchema),
   policy: {
     // META-SIP.md §2.1: countries whose business numbers may not place calls.
     businessInitiatedBlocked: listOf('Countries whose business numbers Meta lets place no calls.', is.country, ['US', 'CA', 'EG', 'VN', 'NG']),
@@ -69,21 +86,18 @@ export const schema = {
       + 'enforce; forwarded181 and q850Provisional report.', is.oneOf(...leakSigns), is.oneOf('enforce', 'report'),
     ),
   },
+  webhooks: optional('Meta\'s webhooks to us, e.g. { listen: "0.0.0.0:8443", appSecret: "${WA_APP_SECRET}", verifyToken: "${WA_VERIFY}" }; null: none are taken.', webhookSchema),
   http: {
     listen: leaf('address:port of health, metrics and pages; null: none. Beyond loopback every page but /health and /ready wants a token of api.tokens.', is.orNull(is.hostPort), '127.0.0.1:8080'),
+    phone: leaf('A softphone for agents at /phone, which wants no token: they sign in with an account of peers.*.accounts.', is.bool, false),
+    phoneServer: leaf('Where it registers, such as wss://sbc.example.net:7443; null: the wss socket of sip.listen by the name domain, else its ws socket.', is.orNull(is.webSocketServer), null),
     hosts: listOf('Host names by which the pages are reached, besides localhost and addresses; others are refused.', is.host),
   },
-  api: {
-    tokens: rowsOf('Who may read the pages; required where http.listen is beyond loopback, e.g. - { name: prometheus, token: "${METRICS_TOKEN}", scopes: [read] }', {
-      name: required('Who has it.', is.name),
-      token: secret('The token.', { check: is.bearerToken }),
-      scopes: listOf('What it is good for: read (every page); calls, numbers, users are set aside for the API.', is.oneOf(...apiScopes), ['read'], { min: 1 }),
-    }),
-  },
-  cdr: {
-    file: leaf('File of the call records, one JSON line for every call attempt; null: none.', is.orNull(is.nonEmpty), './cdr.jsonl'),
-    fullNumbers: leaf("Write users' numbers in full.", is.bool, false),
-  },
+  api: apiSchema,
+  events: eventsSchema,
+  hep: optional('A HEP server (Homer) that is told of every SIP message and of the media of each call, e.g. { server: "udp:10.0.0.9:9060", id: 2001 }; null: none is.', hepSchema),
+  recording: optional('Recordings of calls, of routes and peers that have record, e.g. { directory: /var/spool/wa-b2bua/recordings }; null: no call is recorded.', recordingSchema),
+  cdr: cdrSchema,
   state: leaf('Where daily counts are kept: memory, or file:PATH, which outlives the process (one process a file).', is.stateStore, 'memory'),
   log: {
     level: leaf('Least level that is written.', is.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info'),

@@ -1,5 +1,9 @@
 import * as is from './checks.js';
-import { about, leaf, listOf, optional, required, rowsOf, secret, tableOf, type Group } from './schemaForm.js';
+import { requestSchema, settingsSchema } from './schemaGraph.js';
+import { recordSchema } from './schemaRecording.js';
+import { about, leaf, listOf, optional, required, secret, tableOf, type Group } from './schemaForm.js';
+import { socketSchema, teeSchema } from './schemaSocket.js';
+import { destinationSchema, insteadKeys, ringKeys } from './schemaVoice.js';
 import { stopOns } from './types.js';
 
 const digestCredentials = {
@@ -9,12 +13,20 @@ const digestCredentials = {
 
 /** Each entry of `numbers`. */
 export const numberSchema = {
-  password: secret("Meta's sip_user_password of this number.", { example: '"${WA_PASSWORD}"' }),
+  password: leaf("Meta's sip_user_password of this number; required unless passwordFile has it.", is.orNull(is.nonEmpty), null, { secret: true, sensitive: true, example: '"${WA_PASSWORD}"' }),
+  passwordFile: leaf('Instead: file with the password and nothing else, which provision apply writes and run reads again when it changes; a relative path is below the folder of this file; null: none.', is.orNull(is.nonEmpty), null, { file: true }),
   keying: leaf('How SRTP keys are agreed on, as set on the number at Meta.', is.oneOf('sdes', 'dtls'), 'sdes'),
   environment: leaf(
     'sandbox: a test number of Meta. After so many calls in a row that a user did not take Meta asks whether they are wanted (2; sandbox 5) and takes the permission back '
     + '(4; sandbox 10): the log warns of both.', is.oneOf('production', 'sandbox'), 'production',
   ),
+  id: leaf('Phone number id at Meta, such as "100000000000001"; null: nothing is asked of Meta about this number.', is.orNull(is.metaId), null),
+  permission: leaf(
+    'Before a business-initiated call. off: Meta judges by SIP. check: without the permission of the user the call gets 403 and nothing is sent to Meta. request: the user is asked for it, and the call gets 480. '
+    + 'What is not known is asked of Meta, which needs graph and id.', is.oneOf('off', 'check', 'request'), 'off',
+  ),
+  settings: optional('What provision keeps true at Meta, beside calling by SIP to domain with keying, e.g. { callback: true, hours: office }; null: nothing.', settingsSchema),
+  permissionRequest: { [about]: { doc: 'With permission: request: how a user is asked.' }, ...requestSchema },
   // META-SIP.md §9: 1000 concurrent calls per number.
   maxConcurrentCalls: leaf('Calls at once.', is.integer(1, 100_000), 1000),
   g711: leaf('PCMA and PCMU are enabled on the number at Meta.', is.bool, false),
@@ -26,7 +38,7 @@ export const numberSchema = {
 
 /** Each entry of `peers`. */
 export const peerSchema = {
-  uri: leaf('Where calls to this peer are sent; required unless register is true.', is.orNull(is.peerUri), null, { example: '"sip:10.0.0.7:5060;transport=udp"' }),
+  uri: leaf('Where calls to this peer are sent; required unless register is true or there is a websocket.', is.orNull(is.peerUri), null, { example: '"sip:10.0.0.7:5060;transport=udp"' }),
   hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer, e.g. ["pbx.example.net"]', is.host),
   sources: listOf('Networks this peer calls from.', is.cidr, [], { example: '["10.0.0.7/32"]' }),
   transports: listOf(
@@ -52,10 +64,11 @@ export const peerSchema = {
   callsPerSecond: leaf('Calls per second it may start; 0: no limit.', is.integer(0, 10_000), 0),
   codecs: listOf('Codecs in order of preference.', is.oneOf('opus', 'PCMU', 'PCMA', 'G722'), ['PCMU', 'PCMA'], { min: 1 }),
   srtp: leaf('none: plain RTP; sdes: RTP/SAVP, nothing else; optional: SRTP where the peer offers or takes a key, else plain RTP (RFC 8643).', is.oneOf('none', 'sdes', 'optional'), 'none'),
+  webrtc: leaf('true: ICE and DTLS-SRTP, as browsers speak it; with register for the phones that came by WebSocket, the others as srtp says. Needs media.engine: embedded.', is.bool, false),
   dtmf: leaf('Digits as telephone events (RFC 4733) or by INFO.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
   nat: leaf(
-    'It is behind NAT: its plain media may come from another address and port than its SDP says, by the address that its SIP comes from. With register always so. Else what '
-    + 'comes from elsewhere is dropped.', is.bool, false,
+    'It is behind NAT: its plain media may come from any port of the address that its SDP says or that its SIP comes from. With register always so. Else what comes from elsewhere '
+    + 'than its SDP says is dropped.', is.bool, false,
   ),
   media: listOf('Networks that its media may be in, e.g. ["10.0.0.0/24"]; []: any but multicast, loopback, ourselves and the like.', is.cidr),
   mediaTimeout: leaf(
@@ -71,7 +84,8 @@ export const peerSchema = {
   country: leaf('Country of national numbers it dials (GB); null: international forms only.', is.orNull(is.country), null),
   // RFC 4028 §4: 1800 s is recommended; less than 90 s is no interval.
   sessionExpires: leaf('Seconds of the session timer we ask it for (RFC 4028); 0: none, though one it asks for is kept.', is.orZero(is.integer(90, 86_400)), 1800),
-  music: leaf('Sound file for hold in calls it places; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null),
+  music: leaf('Sound file (WAV or Ogg Opus) for hold in calls it places; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null),
+  record: optional('Its business-initiated calls are recorded in recording.directory, e.g. { announce: recorded.wav }; null: they are not.', recordSchema),
   earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),
   health: {
     [about]: { doc: 'Is it there? OPTIONS are sent to it, and calls that found nobody count too.' },
@@ -79,6 +93,7 @@ export const peerSchema = {
     outAfter: leaf('Failures in a row after which it is out: it gets only calls that nobody else takes.', is.integer(1, 100), 3),
     backAfter: leaf('Answers in a row after which it gets calls as before.', is.integer(1, 100), 1),
   },
+  ...socketSchema,
   register: leaf('true: its users are softphones that register here, each with an account below; no uri, users, digest or auth then.', is.bool, false),
   accounts: tableOf('With register: who may register, by user, e.g. { "6001": { password: "${PHONE_6001}" } }. They are the on-net users of this peer.', is.account, {
     password: secret('Password.'),
@@ -99,16 +114,22 @@ export const routeSchema = {
   name: required('Name in logs and CDRs.', is.name, { example: 'support' }),
   number: required('Business number it is for.', is.e164, { example: '"+447700900001"' }),
   payload: leaf('Only for calls whose button or link payload matches this pattern, e.g. "^order-"; null: any call.', is.orNull(is.pattern), null),
-  to: rowsOf('Targets, in order.', { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) }, { required: true, min: 1, example: '[{ peer: pbx, user: "6001" }]' }),
-  strategy: leaf('failover: one target after the other; ring-all: all at once.', is.oneOf('failover', 'ring-all'), 'failover'),
+  hours: leaf('Name of one of hours: outside them calls go to closed; null: always open.', is.orNull(is.name), null),
+  closed: optional('Where calls go outside the hours, e.g. { play: closed.wav }, { voicemail: sales } or { status: 486 }; null: 480.', destinationSchema),
+  to: ringKeys.to,
+  ...insteadKeys,
+  unanswered: optional('Where a call goes that nobody took, neither of to nor of a key of a menu, once: e.g. { voicemail: sales }; null: it ends.', destinationSchema),
+  strategy: ringKeys.strategy,
   stopOn: listOf(
     "A person's answers that stand, so that no further target is tried: busy (486, 600), declined (603); []: none. A 603 that no person sent (Reason: Q.850 cause 0, 16, 19, 102, "
     + "as Asterisk's after Dial) is no answer, and the next one rings.", is.oneOf(...stopOns), ['declined'],
   ),
-  ringTimeout: leaf('Seconds each target may ring.', is.integer(1, 600), 45),
+  ringTimeout: ringKeys.ringTimeout,
   answerFirst: leaf('Answer Meta at once and play music while the targets ring (a queue).', is.bool, false),
   answerOnEarlyMedia: leaf('Answer Meta when a target that rings sends media of its own (an announcement), which is not heard otherwise.', is.bool, false),
   music: leaf('Sound file (WAV or Ogg Opus) for hold and queue; none: nothing of ours, so what the peer sends; null: media.music.', is.orNull(is.nonEmpty), null),
   transferSound: leaf('What the user hears during a transfer.', is.oneOf('music', 'ringback'), 'music'),
-  downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; null: 480.', is.orNull(is.nonEmpty), null),
+  record: optional('Calls of this route are recorded in recording.directory, e.g. { announce: recorded.wav }; null: they are not.', recordSchema),
+  downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; null: 480. Not with unanswered.', is.orNull(is.nonEmpty), null),
+  tee: optional('A copy of what both sides say, from the answer on, for a program that only listens, e.g. { websocket: "wss://listen.example.net/call", dialect: raw }; null: none.', teeSchema),
 } satisfies Group;

@@ -19,6 +19,12 @@ export interface Leaf<T = unknown> extends SchemaObj<unknown> {
   /** The value is a table: each key is judged by this and each entry is a mapping of `children`, or a value of `check`. */
   readonly keys?: Check;
   readonly children?: Group;
+  /** A single value is good for this list too. */
+  readonly single?: boolean;
+  /** Of a list of mappings: an item that is a single value stands for a mapping with this key alone. */
+  readonly itemKey?: string;
+  /** It is a path: a relative one is below the folder of the configuration file. */
+  readonly file?: boolean;
   /** A single string is good for this list too (sources: default). */
   readonly word?: string;
   /** The value is null or a mapping of `children`. */
@@ -66,6 +72,11 @@ export function secret(doc: string, { check = is.nonEmpty, example }: { readonly
   return form(doc, check, null, { secret: true, required: true, sensitive: true, ...(example === undefined ? {} : { example }) });
 }
 
+/** A secret, or several that are all good, as when one is replaced by another. */
+export function secrets(doc: string, { example }: { readonly example?: string } = {}): Leaf<readonly string[]> {
+  return form(doc, is.nonEmpty, null, { secret: true, required: true, sensitive: true, list: true, single: true, min: 1, ...(example === undefined ? {} : { example }) });
+}
+
 /** `word`: the one string that stands for a whole list. */
 export function listOf<T extends string, W extends string = never>(
   doc: string, check: Check<T>, fallback: readonly NoInfer<T | W>[] = [], extra: Omit<Extra, 'word'> & { readonly word?: W } = {},
@@ -82,8 +93,13 @@ export function tableOf<G extends Group>(doc: string, keys: Check<string>, child
 }
 
 /** A table of single values; keys that are left out are not there. */
-export function valuesOf<K extends string, T>(doc: string, keys: Check<K>, check: Check<T>): Leaf<Readonly<Partial<Record<K, T>>>> {
-  return form(doc, check, {}, { keys, format: Object });
+export function valuesOf<K extends string, T>(doc: string, keys: Check<K>, check: Check<T>, extra: Extra = {}): Leaf<Readonly<Partial<Record<K, T>>>> {
+  return form(doc, check, {}, { keys, format: Object, ...extra });
+}
+
+/** A table of lists. */
+export function listsOf<T extends string>(doc: string, keys: Check<string>, check: Check<T>, extra: Extra = {}): Leaf<Readonly<Record<string, readonly T[]>>> {
+  return form(doc, check, {}, { keys, list: true, format: Object, ...extra });
 }
 
 /** null, or all keys of a group. */

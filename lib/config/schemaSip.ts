@@ -14,10 +14,10 @@ const sipLimits = {
   messageBytes: leaf('Bytes of one message.', is.integer(2000, 1_000_000), 65_535),
   headers: leaf('Header lines in one message.', is.integer(40, 10_000), 256),
   messagesPerSecond: leaf('Messages a second from one address; more are dropped.', is.integer(1, 1_000_000), 5000),
-  connections: leaf('Accepted TCP and TLS connections.', is.integer(1, 100_000), 4000),
+  connections: leaf('Accepted TCP and TLS connections, WebSockets among them.', is.integer(1, 100_000), 4000),
   connectionsPerAddress: leaf('Accepted connections from one address.', is.integer(1, 100_000), 600),
   handshakes: leaf('TLS handshakes in progress.', is.integer(1, 100_000), 600),
-  handshakeTimeout: leaf('Seconds a TLS handshake may take.', is.integer(1, 600), 10),
+  handshakeTimeout: leaf('Seconds a TLS handshake may take, and from the start of a connection the opening of its WebSocket.', is.integer(1, 600), 10),
   connectTimeout: leaf('Seconds until a connection of ours must be up.', is.integer(1, 600), 10),
   firstMessageTimeout: leaf('Seconds until an accepted connection must have brought a message.', is.integer(1, 3600), 30),
   messageTimeout: leaf('Seconds a message may take to arrive whole.', is.integer(1, 3600), 15),
@@ -50,7 +50,7 @@ const sipLimits = {
 export const sipSchema = {
   server: leaf('embedded: the SIP server in this process; drachtio: the drachtio-servers listed below.', is.oneOf('embedded', 'drachtio'), 'embedded'),
   listen: listOf(
-    'Embedded only: its sockets. Meta comes to the one with tls, peers to any.', is.listenAddress,
+    'Embedded only: its sockets. Meta comes to the one with tls, peers to any; wss:HOST:PORT is for phones in a browser (RFC 7118), ws the same without TLS, for behind a proxy that has it.', is.listenAddress,
     ['tls:0.0.0.0:5061', 'udp:0.0.0.0:5060', 'tcp:0.0.0.0:5060'], { min: 1 },
   ),
   advertise: {
@@ -59,17 +59,21 @@ export const sipSchema = {
     peers: leaf("Public host or host:port towards peers; null: the socket's address.", is.orNull(is.publicHost), null),
   },
   tls: {
-    [about]: { doc: 'Required with a tls socket. The files are read again when they change.' },
+    [about]: { doc: 'Required with a tls or wss socket. The files are read again when they change.' },
     cert: leaf('PEM file of the certificate chain.', is.orNull(is.nonEmpty), null, { example: '/etc/wa-b2bua/fullchain.pem' }),
     key: leaf('PEM file of its key.', is.orNull(is.nonEmpty), null, { example: '/etc/wa-b2bua/key.pem' }),
   },
+  origins: listOf(
+    'Embedded only: origins of the web pages that may connect by wss and ws, such as https://crm.example.net; default: pages of the host that they connect to, at any port; "*": any. '
+    + 'Programs that are no browsers name none and are let in: what counts is the password.', is.origin, ['default'], { word: 'default', min: 1 },
+  ),
   drachtio: rowsOf('The drachtio-servers, e.g. - { host: 127.0.0.1, port: 9022, secret: "${DRACHTIO_SECRET}" }', controlServer),
   // RFC 8760 §2.4 lets a server offer several; phones before it (libre 1) give up at a second challenge.
   challenge: listOf(
     'Digest algorithms offered to peers and phones, in this order. Use [SHA-256, MD5] where all of them know RFC 8760; older phones give up at the second challenge.',
     is.oneOf('MD5', 'SHA-256'), ['MD5'], { min: 1 },
   ),
-  thread: leaf('Embedded only: run it in a thread of its own (true), which costs more in all (docs/performance.md), or in that of the calls.', is.bool, false),
+  thread: leaf('Embedded only: run it in a thread of its own (true), which costs more in all (docs/engines/sip-server.md), or in that of the calls.', is.bool, false),
   scanners: listOf('Embedded only: parts of User-Agent values that get no answer; default: the known scanners.', is.agentPart, ['default'], { word: 'default' }),
   limits: sipLimits,
 } satisfies Group;

@@ -29,3 +29,9 @@ export function suggest(word: string, known: readonly string[]): string | null {
   }
   return best;
 }
+
+/** A name that nothing has, and what was probably meant. */
+export function unknown(what: string, name: string, known: readonly string[]): string {
+  const meant = suggest(name, known);
+  return meant === null ? `no such ${what}: ${name}` : `no such ${what}: ${name}; did you mean ${meant}?`;
+}

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import type { Config } from '../config/types.js';
+import { mediaInterface, relayHasPorts } from '../media/interfaces.js';
 import { NgClient } from '../media/rtpengine/ngClient.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
@@ -15,7 +16,7 @@ export async function examineEngines({ sip, media }: Config): Promise<Findings> 
   const out: Promise<Findings>[] = [];
   if (sip.server === 'drachtio') out.push(...sip.drachtio.map(examineDrachtio));
   if (media.engine === 'freeswitch') out.push(...media.freeswitch.map(examineFreeswitch));
-  if (media.engine === 'embedded') out.push(examineMediaPorts('media', media));
+  if (relayHasPorts(media)) out.push(examineMediaPorts('media', media));
   if (media.engine === 'rtpengine' || (media.engine === 'freeswitch' && media.webrtc === 'rtpengine')) {
     if (media.rtpengine.spawn) out.push(examineProgram(media.rtpengine.program), examineMediaPorts('rtpengine', media.rtpengine));
     else out.push(...media.rtpengine.control.map(examineControl));
@@ -92,7 +93,7 @@ async function examineProgram(program: string): Promise<Findings> {
 async function examineMediaPorts(part: 'media' | 'rtpengine', { interface: { meta, peers }, ports: { first, last } }: Pick<Config['media'], 'interface' | 'ports'>): Promise<Findings> {
   const out: Finding[] = [];
   const key = part === 'media' ? 'media' : 'media.rtpengine';
-  for (const local of new Set([meta, peers].map((address) => address.split('!')[0] ?? ''))) {
+  for (const local of new Set([meta, peers].map((text) => mediaInterface(text).local))) {
     const problem = await tryBind('udp', local, first);
     if (problem === 'EADDRNOTAVAIL') out.push(fail(part, `${local} is no address of this machine`, `correct ${key}.interface: the address of this machine, then !public behind NAT`));
     else if (problem !== null && problem !== 'EADDRINUSE') out.push(fail(part, `UDP ${local}:${first} cannot be opened: ${problem}`, `correct ${key}.ports`));

@@ -3,6 +3,7 @@ import { examineCertificate } from './certificate.js';
 import { examineEngines } from './engines.js';
 import { examineFiles } from './files.js';
 import type { Findings } from './finding.js';
+import { examineNumbers, examineSources } from './graph.js';
 import { examineListeners, examineMeta, examineNames } from './network.js';
 import { examinePeers } from './peers.js';
 
@@ -12,6 +13,7 @@ export type { Finding, Findings } from './finding.js';
 export async function examine(config: Config): Promise<Findings> {
   const all = [
     examineCertificate(config, Date.now()), examineNames(config), examineMeta(config), examineListeners(config), examineEngines(config), examinePeers(config), examineFiles(config),
+    examineNumbers(config), examineSources(config, Date.now()),
   ];
   return (await Promise.all(all)).flat();
 }

@@ -4,9 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { connect as connectTls } from 'node:tls';
+import { plainListens } from '../config/plainListens.js';
 import type { Config } from '../config/types.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
+import { mediaInterface, relayHasPorts } from '../media/interfaces.js';
 import { splitListen, udpFamily } from '../util/hostPort.js';
 
 const timeoutMs = 3000;
@@ -32,8 +34,8 @@ async function examineDomain({ domain, sip, media }: Config, names: NameService)
   const found = await resolve(domain, names);
   if (!('addresses' in found)) return fail('dns', `${domain} does not resolve: ${found.reason}`, 'give domain an A or AAAA record: Meta connects to it');
   const text = `${domain} is ${found.addresses.join(', ')}`;
-  const publics = (media.engine === 'embedded' ? media : media.rtpengine).interface.meta.split('!').slice(1);
-  const ours = new Set([...Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address), ...publics, sip.advertise.meta ?? '']);
+  const { advertised } = mediaInterface((relayHasPorts(media) ? media : media.rtpengine).interface.meta);
+  const ours = new Set([...Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address), advertised, sip.advertise.meta ?? '']);
   if (found.addresses.some((address) => ours.has(address))) return ok('dns', text);
   return warn('dns', `${text}: no address of this machine`, 'right only if something in front of it hands TCP 5061 on to this machine');
 }
@@ -76,10 +78,13 @@ export async function examineMeta({ meta, sip }: Config): Promise<Findings> {
 export async function examineListeners(config: Config): Promise<Findings> {
   const sockets = config.sip.server === 'embedded' ? config.sip.listen.map((listen) => ['sip.listen', listen] as const) : [];
   const http = config.http.listen === null ? [] : [['http.listen', `tcp:${config.http.listen}`] as const];
-  return Promise.all([...sockets, ...http].map(async ([key, listen]) => {
-    const point = splitListen(listen, ['udp', 'tcp', 'tls']);
+  const webhooks = config.webhooks === null ? [] : [['webhooks.listen', `tcp:${config.webhooks.listen}`] as const];
+  const api = config.api.listen === null ? [] : [['api.listen', `tcp:${config.api.listen}`] as const];
+  const bound = await Promise.all([...sockets, ...http, ...webhooks, ...api].map(async ([key, listen]) => {
+    const point = splitListen(listen, ['udp', 'tcp', 'tls', 'wss', 'ws']);
     return point === null ? fail('listen', `${listen} cannot be read`, `correct ${key}`) : judgeBind(key, listen, await tryBind(point.transport, point.host, point.port));
   }));
+  return [...bound, ...plainListens(config).map(({ path, message, todo }) => warn('listen', `${path} ${message}`, todo))];
 }
 
 function judgeBind(key: string, listen: string, problem: string | null): Finding {

@@ -8,19 +8,23 @@ import { askStream, askUdp } from './ask.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, warn } from './finding.js';
 import { hostPort } from '../util/hostPort.js';
+import { openSockets } from '../config/sockets.js';
+import { placeOfSocket, probeSocket } from '../voice/agents/probe.js';
 
 const timeoutMs = 3000;
 
 /** Whether each peer answers OPTIONS where calls to it are sent (RFC 3261 §11), and whose word or media could be somebody else's. */
-export async function examinePeers({ media, sip, peers }: Config): Promise<Findings> {
+export async function examinePeers({ media, sip, peers, routes }: Config): Promise<Findings> {
   const open = openLegs({ media, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Whose packets" in docs/engines/media.md'));
   const forgeable = forgeablePeers({ sip, peers }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see "Peers known by their address over UDP" in docs/security.md'));
-  return [...await Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer))), ...open, ...forgeable];
+  const plain = openSockets({ peers, routes }).map(({ path, message }) => warn('peer', `${path} ${message}`, 'see docs/guides/agents.md'));
+  return [...await Promise.all(Object.entries(peers).map(([name, peer]) => examinePeer(name, peer))), ...open, ...plain, ...forgeable];
 }
 
 async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {
   if (peer.register) return ok('peer', `${name}: ${Object.keys(peer.accounts).length} users may register here`);
   if (peer.pstn !== 'none') return warn('peer', `${name}: pstn is ${peer.pstn}, so no call goes there`, `write peers.${name}.pstn: none if it has no way to the telephone network`);
+  if (peer.websocket !== null) return examineSocket(name, peer, peer.websocket);
   const uri = parseUri(peer.uri);
   if (uri === null) return fail('peer', `${name}: ${peer.uri} cannot be read`, `correct peers.${name}.uri`);
   const transport = uriParam(uri.params, 'transport')?.toLowerCase() ?? 'udp';
@@ -34,6 +38,15 @@ async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {
   if (transport === 'udp') return judge(name, place, await askUdp(uri.host, port, message, timeoutMs), 'no answer');
   const answer = await askStream(transport === 'tls', uri.host, port, message, timeoutMs);
   return judge(name, place, 'text' in answer ? answer.text : null, 'problem' in answer ? answer.problem : 'no answer');
+}
+
+async function examineSocket(name: string, { tls }: PeerConfig, url: string): Promise<Finding> {
+  const { secure, host, port } = placeOfSocket(url);
+  const place = `${name}: ${secure ? 'wss' : 'ws'}://${hostPort(host, port)}`;
+  const probed = await probeSocket(url, tls, timeoutMs);
+  if (probed.answered) return ok('peer', `${place} takes connections${secure ? tls.verify ? ', and its certificate is right' : ', and its certificate is not looked at' : ''}`);
+  const certificate = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(probed.reason);
+  return fail('peer', `${place} cannot be reached: ${probed.reason}`, certificate ? `somebody else answers there: look at peers.${name}.websocket and tls.ca` : `start it, let us out to it, or correct peers.${name}.websocket`);
 }
 
 function judge(name: string, place: string, answer: string | null, problem: string): Finding {

@@ -9,7 +9,7 @@ import { RtpengineEngine, rtpengineInstances } from './rtpengine/engine.js';
 import type { MediaEngine } from './types.js';
 
 export type { MediaLogger } from './logger.js';
-export { SHIPPED_MUSIC, SHIPPED_RINGBACK } from './prompts/shelf.js';
+export { SHIPPED_MUSIC, SHIPPED_RINGBACK, SHIPPED_TONE } from './prompts/shelf.js';
 export * from './types.js';
 
 /**

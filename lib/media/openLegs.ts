@@ -1,3 +1,4 @@
+import { mediaInterface } from './interfaces.js';
 import type { Config } from '../config/types.js';
 import { isPublic } from '../util/address.js';
 
@@ -16,8 +17,8 @@ export function openLegs({ media, peers }: Pick<Config, 'media' | 'peers'>): Ope
   // Where others' engines listen we do not know.
   if (media.engine === 'rtpengine' && !media.rtpengine.spawn) return [];
   const [key, { peers: address }] = media.engine === 'embedded' ? ['media', media.interface] as const : ['media.rtpengine', media.rtpengine.interface] as const;
-  if (!address.split('!').some(isPublic)) return [];
-  return Object.entries(peers).filter(([, { srtp }]) => srtp === 'none').map(([name, { register, nat }]) => ({
+  if (!Object.values(mediaInterface(address)).some(isPublic)) return [];
+  return Object.entries(peers).filter(([, { srtp, webrtc, websocket }]) => srtp === 'none' && !webrtc && websocket === null).map(([name, { register, nat }]) => ({
     path: `peers.${name}.srtp`,
     message: `is none while ${key}.interface.peers (${address}) is on the Internet: anybody on the way hears it, and ${register || nat
       ? 'somebody who guesses its port can keep a call mute' : 'somebody who forges its address is heard'}: write sdes, or give peers an address that only they reach`,

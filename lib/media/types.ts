@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import type { MessagePort } from 'node:worker_threads';
 import type { Keying, MediaConfig, PeerCodec, PeerSrtp } from '../config/types.js';
 import type { Flow } from '../sdp/index.js';
 
@@ -47,6 +48,8 @@ export interface MediaCallEvents {
   impostor: [reason: string];
   /** A digit from the WhatsApp user: '0'-'9', '*', '#', 'A'-'D'; duration in milliseconds. */
   dtmf: [digit: string, durationMs: number];
+  /** The same of the peer that is connected, which goes to the user too. */
+  peerDtmf: [digit: string];
 }
 
 export interface MediaCall extends EventEmitter<MediaCallEvents> {
@@ -64,6 +67,10 @@ export interface MediaCall extends EventEmitter<MediaCallEvents> {
   start(): void;
   /** A leg towards a peer; several may exist (ring-all, transfer), one is connected. */
   addPeerLeg(profile: PeerMediaProfile): PeerLeg;
+  /** The same for a voice agent, whose audio goes by a port instead of over RTP: there is nothing to negotiate. @throws WabError 'MEDIA_REFUSED', 'MEDIA_UNAVAILABLE'. */
+  addAgentLeg(end: AgentEnd): PeerLeg;
+  /** A copy of what both sides say, by a port, in frames of two channels: the user's, and what the user hears. Until the call is closed. It touches nothing of the call. */
+  tee(end: AgentEnd): void;
   /** Which peer leg hears and is heard by the WhatsApp user; null: none. The Meta leg does not notice. */
   connect(leg: PeerLeg | null): void;
   /**
@@ -73,15 +80,80 @@ export interface MediaCall extends EventEmitter<MediaCallEvents> {
   play(source: { readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null): Promise<void>;
   /** A digit towards the WhatsApp user (peer with dtmf: info). */
   sendDtmf(digit: string, durationMs: number): void;
+  /**
+   * Writes what is heard on Meta's leg to a file from now on, or from when that leg begins. Several at once may be. Meta's offer must have been taken,
+   * or ours made. @throws WabError 'MEDIA_REFUSED' before, and when the call is closed.
+   */
+  record(options: RecordingOptions): CallRecording;
   stats(): Promise<CallMediaStats>;
-  /** Frees everything; may be called twice. Gives the final statistics. */
+  /** Frees everything, and waits a moment for recordings to be closed; may be called twice. Gives the final statistics. */
   close(): Promise<CallMediaStats>;
+}
+
+export interface RecordingOptions {
+  /** Without its extension. The file must not be there; its folder is made where it is not. */
+  readonly file: string;
+  readonly format: 'ogg' | 'wav';
+  /** user: one channel; both: the user on the left, silent while nobody listens to them, what they hear on the right. */
+  readonly channels: 'user' | 'both';
+  /** After so long it ends; null: it does not. */
+  readonly maxSeconds: number | null;
+  /** After so long without a word of the user's it ends; null: it does not. */
+  readonly silenceSeconds: number | null;
+}
+
+export type RecordingEnd = 'stopped' | 'maxSeconds' | 'silence' | 'closed' | 'failed';
+
+/** Seconds since the beginning of a recording. */
+export interface Span { readonly from: number; readonly to: number }
+
+/** How a recording came out. */
+export interface RecordingResult {
+  /** With its extension. */
+  readonly file: string;
+  readonly channels: 1 | 2;
+  readonly seconds: number;
+  readonly bytes: number;
+  /** Hexadecimal; null: the file cannot be read. */
+  readonly sha256: string | null;
+  /** It was closed as it should be. False: it ends where the disk refused it. */
+  readonly whole: boolean;
+  /** Packets that the recorder was too late for. */
+  readonly lost: number;
+  readonly pauses: readonly Span[];
+  /** When nobody at the business listened to the user. */
+  readonly holds: readonly Span[];
+  /** Where the lost packets were. */
+  readonly gaps: readonly Span[];
+}
+
+/** `changed`: a pause or hold has begun or ended; seconds since the beginning. `ended`: once; `detail`: why it failed. */
+export interface RecordingEvents {
+  changed: [what: 'pause' | 'resume' | 'hold' | 'unhold', seconds: number];
+  ended: [why: RecordingEnd, detail: string | null, result: RecordingResult];
+}
+
+export interface CallRecording extends EventEmitter<RecordingEvents> {
+  /** With its extension. */
+  readonly file: string;
+  /** Resolves when it has ended, for whatever reason. */
+  readonly result: Promise<RecordingResult>;
+  /** What is to be done once it has ended: the end of the call waits a moment for that too. Given at once when 'ended' is told; never rejects. */
+  follow(work: Promise<void>): void;
+  readonly followed: Promise<void>;
+  /** Nothing is recorded, and time goes on as silence. */
+  pause(): void;
+  resume(): void;
+  /** May be called twice, and after it has ended. */
+  stop(): Promise<RecordingResult>;
 }
 
 export interface PeerMediaProfile {
   readonly codecs: readonly PeerCodec[];
   readonly srtp: PeerSrtp;
   readonly dtmf: 'rfc4733' | 'info';
+  /** ICE and DTLS-SRTP, nothing else; left out: as `srtp` says. */
+  readonly webrtc?: boolean;
   /** Seconds without a packet from this peer before 'peerSilent'; 0, or left out: never. */
   readonly mediaTimeout?: number;
   /**
@@ -91,6 +163,16 @@ export interface PeerMediaProfile {
   readonly latch?: { readonly from: string | null };
   /** Why no media is sent to this address and port, in words; null, or left out: nothing speaks against it. */
   readonly refuses?: (address: string, port: number) => string | null;
+}
+
+/** Where a voice agent's audio goes and comes from. */
+export interface AgentEnd {
+  /** What goes over it: lib/media/relay/agent/words.ts. It is given away. */
+  readonly link: MessagePort;
+  /** Samples a second, both ways. */
+  readonly sampleRate: 8000 | 16_000 | 24_000;
+  /** Counts the frames that the other end has taken, one Int32: what it leaves unread is lost. */
+  readonly read: SharedArrayBuffer;
 }
 
 export interface PeerLeg {
@@ -109,6 +191,8 @@ export interface PeerLeg {
    * has begun. @throws WabError 'FILE_UNREADABLE'.
    */
   play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void>;
+  /** A digit of ours towards the peer, as a telephone event; false: none can be sent, for the peer has agreed on none, or does not listen. */
+  sendDtmf(digit: string, durationMs: number): boolean;
   /** Packets of the peer's that the engine has taken, RTCP too where it hears it; null: it does not say. Never rejects. */
   packets(): Promise<number | null>;
   close(): Promise<void>;

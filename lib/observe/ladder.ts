@@ -45,7 +45,7 @@ function row(columns: number, left: number, right: number, rightwards: boolean, 
 }
 
 /** "INVITE 6001 +sdp", "200 OK (INVITE) +sdp". */
-function summary(text: string): string {
+export function summary(text: string): string {
   const [first = ''] = text.split('\r\n', 1);
   const sdp = /^content-type[ \t]*:[ \t]*application\/sdp/im.test(text) ? ' +sdp' : '';
   const status = /^SIP\/2\.0 (\d{3}) (.*)$/.exec(first);

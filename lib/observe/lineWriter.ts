@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../errors.js';
 import { printableJson } from './printable.js';
 import { AppendFile } from '../util/appendFile.js';
 
 /** Lines written at a time. */
 const batchLines = 500;
+/** Lines of so many milliseconds are written together: each write costs a turn of another thread. */
+const together = 20;
 
 /** A writer of JSON lines that never blocks and never throws at a call. */
 export interface LineWriter {
@@ -52,6 +55,7 @@ class FileLineWriter implements LineWriter {
   #failing = false;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
+  #next: Promise<void> | null = null;
 
   constructor(path: string, options: LineWriterOptions) {
     this.#file = new AppendFile(path, 'a');
@@ -73,7 +77,7 @@ class FileLineWriter implements LineWriter {
       this.#lines.shift();
       this.#lost++;
     }
-    if (!this.#flushing && this.#timer === null) void this.#file.run(() => this.#flush());
+    if (!this.#flushing && this.#timer === null) this.#soon();
   }
 
   reopen(): Promise<void> {
@@ -85,7 +89,7 @@ class FileLineWriter implements LineWriter {
   }
 
   async flushed(): Promise<boolean> {
-    await this.#file.run(() => this.#flush());
+    await (this.#next ?? this.#file.run(() => this.#flush()));
     return !this.#failing && this.#rest === null;
   }
 
@@ -99,6 +103,15 @@ class FileLineWriter implements LineWriter {
       await this.#release();
       const lost = this.#lost + this.#lines.length + (this.#rest?.toString().split('\n').length ?? 1) - 1;
       if (lost > 0) this.#options.onTrouble(`${lost} lines for ${this.#file.path} are lost`);
+    });
+  }
+
+  /** What comes within a moment is written at once. */
+  #soon(): void {
+    this.#next ??= sleep(together).then(() => {
+      this.#next = null;
+      // After close() there is nothing left, and nothing is to be opened any more.
+      return this.#closed ? undefined : this.#file.run(() => this.#flush());
     });
   }
 

@@ -37,20 +37,53 @@ function redactLine(line: string): string {
   return line;
 }
 
-/** Hides the middle of every user number that stands in SIP text, except the business numbers given. */
-export function maskNumbers(text: string, keep: ReadonlySet<string>): string {
-  return text.replace(/\+[1-9]\d{6,14}\b/g, (number) => (keep.has(number) ? number : maskUser(number)));
+/**
+ * Hides users wherever they stand in a text: as in a log line, and this user's number however it is written, without its '+' in display names, digest
+ * usernames and reasons say; null: nobody knows who. Business numbers in `keep` stay.
+ */
+export function maskUsers(text: string, keep: ReadonlySet<string>, user: string | null): string {
+  const masked = maskLine(text, keep);
+  const bare = user?.replace(/^\+/, '') ?? '';
+  return bare.length < 6 || bare.includes('*') || keep.has(`+${bare}`) ? masked : masked.replaceAll(bare, maskUser(bare));
 }
 
 /**
- * Hides the middle of every user in a log line: telephone numbers with their '+' or its escape, and BSUIDs ("GB.13491208655302741918"); business
- * numbers in `keep` stay.
+ * Hides the middle of every user in a log line: telephone numbers with their '+' or its escape, BSUIDs ("GB.13491208655302741918"), and those in
+ * Meta's ids; business numbers in `keep` stay.
  */
 export function maskLine(line: string, keep: ReadonlySet<string>): string {
-  return line.replace(/(?:\+|%2B)[1-9]\d{6,14}(?!\d)/gi, (text) => {
+  return maskIds(line, keep).replace(/(?:\+|%2B)[1-9]\d{6,14}(?!\d)/gi, (text) => {
     const number = text.replace(/^%2B/i, '+');
     return keep.has(number) ? text : maskUser(number);
   }).replace(/\b[A-Z]{2}(?:\.ENT)?\.(?=[A-Za-z]*\d)[A-Za-z0-9]{10,128}\b/g, maskUser);
+}
+
+/**
+ * Meta's ids of calls and messages hold a number in base64: "wacid.HBgMNDQ3NzAw…" is 1C 18 0C and "447700…" (META-SIP §7). What stands for its
+ * digits is hidden, all of them; the length stays, and what follows still tells one id from another.
+ */
+export function maskIds(text: string, keep: ReadonlySet<string> = new Set()): string {
+  return text.replace(/\b(wa[cm]id\.)([A-Za-z0-9+/_-]{12,})/g, (all, name: string, id: string) => {
+    const bytes = Buffer.from(id.slice(0, 64), 'base64').toString('latin1');
+    // The older form has two digits in each byte.
+    const found = bytes.startsWith('\0\x11') ? { index: 2, 0: bytes.slice(2, 11) } : /[1-9][0-9]{6,14}/.exec(bytes);
+    if (found === null || keep.has(`+${found[0]}`)) return all;
+    const [begin, end] = [Math.floor((found.index * 4) / 3), Math.ceil(((found.index + found[0].length) * 4) / 3)];
+    return name + id.slice(0, begin) + '*'.repeat(Math.min(end, id.length) - begin) + id.slice(end);
+  });
+}
+
+const dtmfType = /^(?:content-type|c)[ \t]*:[ \t]*application\/dtmf(?:-relay)?[ \t]*(?:;|$)/im;
+
+/** A SIP message without the digits that an INFO carries (application/dtmf-relay, application/dtmf): a PIN is nobody's to read. Lengths stay. */
+export function hideDigits(message: string): string {
+  const end = /\r?\n\r?\n/.exec(message)?.index ?? -1;
+  if (end < 0 || !dtmfType.test(message.slice(0, end))) return message;
+  return message.slice(0, end) + message.slice(end).replace(/[^\r\n]+/g, (line) => {
+    const equals = line.indexOf('=');
+    if (equals >= 0 && line.slice(0, equals).trim().toLowerCase() !== 'signal') return line;
+    return line.slice(0, equals + 1) + line.slice(equals + 1).replace(/\S/g, '*');
+  });
 }
 
 /**

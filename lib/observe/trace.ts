@@ -7,6 +7,7 @@ export interface TraceEntry {
   /** host:port of our side and of the far side. */
   readonly local: string;
   readonly remote: string;
+  /** A binary string: one character a byte. */
   readonly text: string;
 }
 
@@ -54,7 +55,7 @@ export class TraceStore {
   }
 
   record(entry: TraceEntry): void {
-    const callId = headerValue(entry.text, 'call-id', 'i');
+    const callId = callIdOf(entry.text);
     if (callId === null) return;
     const known = this.#calls.get(callId);
     if (known !== undefined && known.entries.length >= this.#limits.messages) return;
@@ -107,6 +108,20 @@ function cut(text: string, most: number): string {
 export function headerValue(text: string, name: string, compact: string): string | null {
   const end = text.indexOf('\r\n\r\n');
   const head = end === -1 ? text : text.slice(0, end);
-  const match = new RegExp(`^(?:${name}|${compact})[ \\t]*:[ \\t]*([^\\r\\n]*)`, 'im').exec(head);
-  return match?.[1]?.trim() ?? null;
+  return matchName(name, compact).exec(head)?.[1]?.trim() ?? null;
+}
+
+function matchName(name: string, compact: string): RegExp {
+  return new RegExp(`^(?:${name}|${compact})[ \\t]*:[ \\t]*([^\\r\\n]*)`, 'im');
+}
+
+const callIdLine = matchName('call-id', 'i');
+
+/** The Call-ID of a message; null when it has none. */
+function callIdOf(text: string): string | null {
+  const head = text.indexOf('\r\n\r\n');
+  // As nearly everybody writes it.
+  const at = text.indexOf('\r\nCall-ID: ');
+  if (at !== -1 && (head === -1 || at < head)) return text.slice(at + 11, text.indexOf('\r\n', at + 11)).trim();
+  return callIdLine.exec(head === -1 ? text : text.slice(0, head))?.[1]?.trim() ?? null;
 }

@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { reachable } from '../config/destinations.js';
 import { metaSources } from '../config/metaSources.js';
 import type { Config, LeakSign, PeerConfig } from '../config/types.js';
 import type { OwnHosts } from '../sip/ownHosts.js';
@@ -85,8 +86,8 @@ export function compilePolicy(config: Config, machine: readonly string[] = []): 
   }
   return {
     config, peers, peersAt,
-    routes: new Map(config.routes.map((route) => [route.name, {
-      number: route.number, targets: new Set(route.to.map(({ peer, user }) => targetKey(peer, user))),
+    routes: new Map(config.routes.map((route, index) => [route.name, {
+      number: route.number, targets: new Set(reachable(config, index).flatMap(({ destination }) => (destination.kind === 'ring' ? destination.to.map(({ peer, user }) => targetKey(peer, user)) : []))),
     }])),
     own, isOwn: isOwn(own, config),
     // Most questions are about hosts of the configuration: their answers are worked out now.

@@ -1,3 +1,5 @@
+import { reachable, type Destination, type Place } from '../config/destinations.js';
+import type { RouteConfig } from '../config/types.js';
 import { parseUri, uriParam } from '../sip/uri.js';
 import type { TargetFacts, TargetOrigin } from './types.js';
 import type { CompiledPeer, CompiledPolicy } from './compile.js';
@@ -24,7 +26,7 @@ export function formatPolicyFault({ path, message, steps }: PolicyFault): string
 /** What `prove` looked at. No faults: no path of this configuration reaches anything but an on-net user of a `pstn: none` peer. */
 export interface Proof {
   readonly faults: readonly PolicyFault[];
-  /** Targets of routes, first ones and fail-over. */
+  /** Targets of routes, first ones and fail-over; those outside hours, of menus, of queues and where nobody answers too. */
   readonly targets: number;
   /** Pairs of a peer that can send a call on (3xx, REFER, Replaces) and a peer it may send it to. */
   readonly transfers: number;
@@ -38,10 +40,13 @@ export interface Proof {
   readonly probes: number;
 }
 
+type Ring = Extract<Destination, { kind: 'ring' }>;
+
 /** Peers that a call can get to, each with the steps of the first way found. */
 type Reached = Map<CompiledPeer, readonly string[]>;
 
 /** How peers send a call on. */
+// An order is judged as a redirection is.
 const origins: readonly TargetOrigin[] = ['redirect', 'refer', 'replaces'];
 
 /**
@@ -92,19 +97,26 @@ export function* proveInSteps(policy: CompiledPolicy): Generator<undefined, Proo
 function proveRoutes(policy: CompiledPolicy, faults: PolicyFault[], reached: Reached): number {
   let count = 0;
   policy.config.routes.forEach((route, index) => {
-    route.to.forEach(({ peer: name, user }, i) => {
-      count += 1;
-      const steps = [`number ${route.number}`, `route ${route.name}`, ...(i === 0 || route.strategy === 'ring-all' ? [] : ['fail-over'])];
-      const peer = policy.peers.get(name);
-      const path = `routes[${index}].to[${i}]`;
-      // The loader refuses names that are not there.
-      if (peer === undefined) return;
-      const verdict = judgeTarget(policy, { origin: i === 0 ? 'route' : 'failover', number: route.number, route: route.name, peer: name, by: null, uri: uriOf(peer, user) });
-      if (!verdict.allow) faults.push({ path, message: `${verdict.code}: ${verdict.text}${verdict.code === 'target.gateway' ? howToVouch(peer) : ''}`, steps: [...steps, `${user} at peer ${name}`] });
-      if (peer.pstn === 'none' && !reached.has(peer)) reached.set(peer, [...steps, `peer ${name}`]);
-    });
+    for (const place of reachable(policy.config, index)) {
+      if (place.destination.kind === 'ring') count += proveRing(policy, route, { ...place, destination: place.destination }, faults, reached);
+    }
   });
   return count;
+}
+
+/** Everybody who is rung there, whatever way a call gets there: at once, outside the hours, unanswered, by a key, from a queue. */
+function proveRing(policy: CompiledPolicy, route: RouteConfig, { destination, path, steps: way }: Place & { readonly destination: Ring }, faults: PolicyFault[], reached: Reached): number {
+  destination.to.forEach(({ peer: name, user }, i) => {
+    const steps = [`number ${route.number}`, `route ${route.name}`, ...way, ...(i === 0 || destination.strategy === 'ring-all' ? [] : ['fail-over'])];
+    const peer = policy.peers.get(name);
+    // The loader refuses names that are not there.
+    if (peer === undefined) return;
+    const verdict = judgeTarget(policy, { origin: i === 0 ? 'route' : 'failover', number: route.number, route: route.name, peer: name, by: null, uri: uriOf(peer, user) });
+    const at = `${path}.to[${i}]`;
+    if (!verdict.allow) faults.push({ path: at, message: `${verdict.code}: ${verdict.text}${verdict.code === 'target.gateway' ? howToVouch(peer) : ''}`, steps: [...steps, `${user} at peer ${name}`] });
+    if (peer.pstn === 'none' && !reached.has(peer)) reached.set(peer, [...steps, `peer ${name}`]);
+  });
+  return destination.to.length;
 }
 
 /** The peer itself: what it is, where it is, and the languages of its users. */

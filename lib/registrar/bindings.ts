@@ -1,10 +1,11 @@
+import type { phoneTransports } from '../config/types.js';
 import type { SipUri } from '../sip/uri.js';
 import { parseNameAddr, uriParam } from '../sip/uri.js';
 import { hostPort } from '../util/hostPort.js';
 
 /** The socket a REGISTER came from: where its phone is reached, whatever it thinks its address is. */
 export interface Socket {
-  readonly protocol: 'udp' | 'tcp' | 'tls';
+  readonly protocol: (typeof phoneTransports)[number];
   readonly address: string;
   readonly port: number;
 }

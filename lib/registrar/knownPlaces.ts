@@ -38,7 +38,7 @@ export class KnownPlaces {
   }
 
   add(user: string, place: string): void {
-    this.#remembered.set(keyOf(user, place), 'known');
+    void this.#remembered.set(keyOf(user, place), 'known');
     this.#index(user, place);
     const [oldest] = this.#byUser.get(user) ?? [];
     if (oldest !== undefined && (this.#byUser.get(user)?.size ?? 0) > placesOfUser) this.#drop(user, oldest);

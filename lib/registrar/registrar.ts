@@ -1,4 +1,4 @@
-import { transports, type AccountConfig, type PeerConfig } from '../config/types.js';
+import { phoneTransports, type AccountConfig, type PeerConfig } from '../config/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { addressMatcher } from '../sip/source.js';
@@ -271,7 +271,7 @@ function factsOf(req: SipRequest, user: string, asked: number, flowTokens: boole
   return {
     user, callId: req.get('Call-ID') ?? '', cseq: cseq.seq, asked, expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
     path: direct ? [] : read.map(({ value }) => value), outbound: tags.includes('outbound') && speaks,
-    source: { protocol: transports.find((known) => known === req.protocol.toLowerCase()) ?? 'udp', address: req.source_address, port: req.source_port },
+    source: { protocol: phoneTransports.find((known) => known === req.protocol.toLowerCase()) ?? 'udp', address: req.source_address, port: req.source_port },
     flow: direct && flowTokens ? read[0]?.address.uriText ?? null : null,
     userAgent: req.get('User-Agent')?.slice(0, 128) ?? null,
   };

@@ -6,8 +6,8 @@ import { observe, restless, undecided, unheard } from './health.js';
 
 export interface HealthMonitorOptions {
   readonly peers: () => Readonly<Record<string, PeerConfig>>;
-  /** OPTIONS to a peer, given up after `timeout` milliseconds; null when there is no way to ask now, which says nothing of the peer. */
-  readonly ask: (uri: string, timeout: number) => Promise<OptionsOutcome | null>;
+  /** OPTIONS to a peer, or a connection to a voice agent, given up after `timeout` milliseconds; null when there is no way to ask now, which says nothing of the peer. */
+  readonly ask: (uri: string, timeout: number, peer: PeerConfig) => Promise<OptionsOutcome | null>;
   /** A peer has gone out of service, or is back. */
   readonly moved: (peer: string) => void;
   readonly log: Logger;
@@ -102,7 +102,8 @@ export class HealthMonitor {
     watch.asking = true;
     watch.askedAt = this.#options.now();
     const within = restless(watch.health, watch.askedAt) ? soon : answerWithin;
-    const outcome = await this.#options.ask(watch.uri, Math.min(within, watch.rules.interval * 1000));
+    const peer = this.#options.peers()[watch.peer];
+    const outcome = peer === undefined ? null : await this.#options.ask(watch.uri, Math.min(within, watch.rules.interval * 1000), peer);
     watch.asking = false;
     if (this.#closed || this.#watches.get(watch.peer) !== watch) return;
     if (outcome?.answered === true) watch.roundTripMs = Math.round(outcome.ms);

@@ -1,4 +1,6 @@
+import type { Destination } from '../config/destinations.js';
 import type { StopOn } from '../config/types.js';
+import type { Opening } from './hours.js';
 
 /** What routing looks at in a user-initiated call. Plain data. */
 export interface RouteRequest {
@@ -8,6 +10,8 @@ export interface RouteRequest {
   readonly user: string;
   /** x-wa-meta-cta-payload, else x-wa-meta-deeplink-payload, else null. */
   readonly payload: string | null;
+  /** When the call comes, in milliseconds since 1970: hours are asked about it. */
+  readonly time: number;
 }
 
 /** One peer user a call can be offered to. */
@@ -22,11 +26,15 @@ export type RouteDecision =
   | {
     readonly found: true;
     readonly route: string;
-    readonly targets: readonly RouteTarget[];
-    readonly strategy: 'failover' | 'ring-all';
+    /** What the hours of the route say; null: it has none. */
+    readonly hours: { readonly name: string } & Opening | null;
+    /** Where the call goes now: outside the hours, where the route says so. */
+    readonly destination: Destination;
+    /** Where it goes when nobody takes it; null: nowhere. */
+    readonly unanswered: Destination | null;
     /** Answers after which no further target is tried. */
     readonly stopOn: readonly StopOn[];
-    /** Seconds each target may ring. */
+    /** Seconds that the target of a transfer may ring. */
     readonly ringTimeout: number;
     /** Every route looked at, in order, and why it was taken or passed over; for `wa-b2bua route`. */
     readonly considered: readonly { readonly route: string; readonly matched: boolean; readonly why: string }[];

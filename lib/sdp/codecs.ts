@@ -18,11 +18,16 @@ export function readCodecs(media: ParsedMedia): SdpCodec[] {
   const codecs: SdpCodec[] = [];
   for (const format of String(media.payloads ?? '').split(/\s+/)) {
     const payloadType = /^\d{1,3}$/.test(format) ? Number(format) : -1;
-    if (payloadType < 0 || payloadType > 127 || codecs.some((codec) => codec.payloadType === payloadType)) continue;
+    if (payloadType < 0 || payloadType > 127 || isReserved(payloadType) || codecs.some((codec) => codec.payloadType === payloadType)) continue;
     const codec = readCodec(media, payloadType);
     if (codec) codecs.push(codec);
   }
   return codecs;
+}
+
+/** With RTCP on one port these look like it (RFC 5761 §4, RFC 3551 §6): nobody could tell their packets apart. */
+function isReserved(payloadType: number): boolean {
+  return payloadType >= 64 && payloadType <= 95;
 }
 
 function readCodec(media: ParsedMedia, payloadType: number): SdpCodec | null {

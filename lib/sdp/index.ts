@@ -7,5 +7,5 @@ export { KNOWN_SUITES, OFFERED_SUITES, protocolInUse, SDES_SUITE } from './secur
 export { writeSdp } from './write.js';
 export { metaAnswer, metaOffer, metaOfferCodecs, readMetaAnswer, readMetaOffer, type EnginePort, type MetaMedia, type OwnSource } from './meta.js';
 export { peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, type OfferedTypes, type PeerMedia, type PeerSdpProfile } from './peer.js';
-export { objectsToPlace } from './place.js';
+export { DISCARD, objectsToPlace } from './place.js';
 export type { MediaPlaces } from './place.js';

@@ -58,7 +58,8 @@ function judge(audio: AudioSection, preferred: Keying): Omit<MetaMedia, 'session
   const keying = keyingOf(audio, preferred);
   if (keying === null) return `no ${SDES_SUITE} key and no DTLS fingerprint with ICE in the audio section`;
   const sdes = keying === 'sdes' ? audio.sdes.filter((key) => usable(key)).slice(0, 1) : [];
-  return { audio: { ...audio, sdes }, keying, codec, events };
+  // RTCP goes where RTP goes: with it, or to the next port.
+  return { audio: { ...audio, sdes, rtcp: undefined }, keying, codec, events };
 }
 
 /** What Meta and we speak: one suite, no master key identifier (META-SIP §6.1). */

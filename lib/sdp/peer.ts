@@ -1,10 +1,11 @@
 import type { PeerCodec, PeerSrtp } from '../config/types.js';
-import { audioCodec, isAudioCodec } from './codecs.js';
+import { audioCodec, eventCodec, isAudioCodec } from './codecs.js';
 import { unacceptable, type WarnCode } from './error.js';
 import { readSdp } from './read.js';
 import { OFFERED_SUITES, SDES_SUITE } from './security.js';
 import type { EnginePort } from './meta.js';
 import { flowOf, isNowhere, replies } from './direction.js';
+import { DISCARD } from './place.js';
 import type { AudioSection, Flow, SdesKey, SdpCodec, Section, SessionDescription } from './types.js';
 
 /** What a peer may speak: lib/media's PeerMediaProfile without the rest. */
@@ -14,6 +15,8 @@ export interface PeerSdpProfile {
   /** SRTP suites that the engine has; left out: AES_CM_128_HMAC_SHA1_80. */
   readonly suites?: readonly string[];
   readonly dtmf: 'rfc4733' | 'info';
+  /** ICE and DTLS-SRTP, nothing else (RFC 8827); left out: none of it. */
+  readonly webrtc?: boolean;
   /** Why no media is to be sent to this address and port, in words; null, or left out: nothing speaks against it. */
   readonly refuses?: (address: string, port: number) => string | null;
 }
@@ -30,27 +33,34 @@ export interface PeerMedia {
   readonly reply: AudioSection['direction'];
 }
 
-/** Payload types our offers to peers carry; the engine must agree on them. */
-export interface OfferedTypes { readonly opus: number; readonly events: number | null }
+/** Payload types our offers to peers carry; the engine must agree on them. `wideEvents`: telephone events with the clock of Opus, for peers with WebRTC. */
+export interface OfferedTypes { readonly opus: number; readonly events: number | null; readonly wideEvents?: number }
 
 /** Codec lines of an offer to a peer, in the order of its profile. */
 export function peerOfferCodecs(profile: PeerSdpProfile, types: OfferedTypes): SdpCodec[] {
   const codecs: SdpCodec[] = profile.codecs.map((name) => (name === 'opus' ? audioCodec(name, types.opus, 'minptime=20;useinbandfec=1') : audioCodec(name)));
   // RFC 4733 §2.4: events 0-15 are the digits. PBXs use 8000 beside Opus too.
   if (types.events !== null && profile.dtmf === 'rfc4733') codecs.push({ payloadType: types.events, name: 'telephone-event', clockRate: 8000, channels: 1, fmtp: '0-15' });
+  // RFC 4733 §2.1 wants the clock of the audio, and browsers keep to it.
+  const wide = profile.webrtc === true && profile.dtmf === 'rfc4733' && profile.codecs.includes('opus') ? types.wideEvents : undefined;
+  if (wide !== undefined) codecs.push(eventCodec(wide, 48_000));
   return codecs;
 }
 
 /** Our offer to a peer on the engine's port. */
 export function peerOffer(port: EnginePort, profile: PeerSdpProfile, types: OfferedTypes, id: string, version: number): SessionDescription {
-  return { id, version, bundle: false, sections: [{ audio: { ...ownSection(port, peerOfferCodecs(profile, types), 'sendrecv', null), protocol: profile.srtp === 'sdes' ? 'RTP/SAVP' : 'RTP/AVP', sdes: ownKeys(port, profile) } }] };
+  const webrtc = profile.webrtc === true;
+  // RFC 9143 §7.2, RFC 8829 §5.2.1: browsers bundle even one section, by its mid.
+  const section = ownSection(port, peerOfferCodecs(profile, types), 'sendrecv', webrtc ? '0' : null);
+  const protocol = webrtc ? 'UDP/TLS/RTP/SAVPF' : profile.srtp === 'sdes' ? 'RTP/SAVP' : 'RTP/AVP';
+  return { id, version, bundle: webrtc, sections: [{ audio: { ...section, protocol, sdes: ownKeys(port, profile) } }] };
 }
 
 /**
  * Our answer to a peer's offer: one codec and its events on the engine's port, other m-lines refused (RFC 3264 §6), the key of the line that was
  * chosen (RFC 4568 §5.1.2). @throws WabError 'SDP_UNACCEPTABLE' when the engine has none of that suite
  */
-export function peerAnswer(media: PeerMedia, port: EnginePort, _profile: PeerSdpProfile, id: string, version: number): SessionDescription {
+export function peerAnswer(media: PeerMedia, port: EnginePort, profile: PeerSdpProfile, id: string, version: number): SessionDescription {
   const codecs = media.events ? [media.codec, { ...media.events, fmtp: '0-15' }] : [media.codec];
   const audio = { ...ownSection(port, codecs, media.reply, media.audio.mid), protocol: media.audio.protocol, sdes: answeringKey(media, port) };
   const sections = media.session.sections.map((section, at): Section => {
@@ -59,7 +69,7 @@ export function peerAnswer(media: PeerMedia, port: EnginePort, _profile: PeerSdp
     const refused = section.audio;
     return { other: { kind: 'audio', protocol: refused.protocol, formats: refused.codecs.map((codec) => codec.payloadType).join(' ') || '0', mid: refused.mid } };
   });
-  return { id, version, bundle: false, sections };
+  return { id, version, bundle: profile.webrtc === true && media.session.bundle, sections };
 }
 
 function answeringKey({ audio }: PeerMedia, port: EnginePort): readonly SdesKey[] {
@@ -75,13 +85,15 @@ function ownSection(port: EnginePort, codecs: SdpCodec[], direction: AudioSectio
     address: port.address,
     port: port.port,
     direction,
-    rtcpMux: false,
+    rtcpMux: port.rtcpMux && port.dtls !== null,
     mid,
     codecs,
     ptime: 20,
     maxptime: null,
-    ice: null,
-    dtls: null,
+    ice: port.ice,
+    dtls: port.dtls,
+    // RFC 8830: without it some browsers give a page a track of no stream.
+    ...(port.dtls === null ? {} : { msid: 'wa-b2bua' }),
   };
 }
 
@@ -140,15 +152,48 @@ function suitesNamed(text: string, index: number): string[] {
 
 function judge(audio: AudioSection, named: readonly string[], profile: PeerSdpProfile, kind: 'offer' | 'answer'): Omit<PeerMedia, 'session' | 'index'> | Fault {
   if (audio.port === 0) return fault(304, 'audio refused with port 0');
+  if (profile.webrtc === true) return judgeWebrtc(audio, profile);
   const objection = isNowhere(audio.address) ? null : profile.refuses?.(audio.address, audio.port) ?? null;
   if (objection !== null) return fault(/multicast/.test(objection) ? 330 : 399, `no media is sent there: ${objection}`);
-  if (audio.protocol.startsWith('UDP/TLS')) return fault(304, 'DTLS-SRTP is not spoken with peers');
+  if (audio.protocol.startsWith('UDP/TLS')) return fault(304, 'the peer wants DTLS-SRTP, which is spoken with peers that have webrtc: true');
   const sdes = chooseKey(audio, named, profile, kind);
   if ('why' in sdes) return sdes;
-  const codec = audio.codecs.find((one): one is SdpCodec & { name: PeerCodec } => profile.codecs.some((name) => isAudioCodec(one, name)));
+  const codec = chooseCodec(audio, profile);
   if (!codec) return fault(305, 'none of the configured codecs');
   const events = profile.dtmf === 'rfc4733' ? pickEvents(audio, codec) : null;
-  return { audio: { ...audio, sdes, ice: null, dtls: null }, codec, events, flow: flowOf(audio), reply: replies[audio.direction] };
+  return { audio: { ...audio, sdes, ice: null, dtls: null, rtcp: reportsTo(audio, profile) }, codec, events, flow: flowOf(audio), reply: replies[audio.direction] };
+}
+
+/** RFC 8827, RFC 8834 §4.5: ICE, a fingerprint and RTCP on one port. Where media goes ICE says, so only candidates are judged, and no c= line: a browser may know none yet. */
+function judgeWebrtc(audio: AudioSection, profile: PeerSdpProfile): Omit<PeerMedia, 'session' | 'index'> | Fault {
+  const { ice, dtls, protocol, rtcpMux } = audio;
+  if (ice === null || dtls === null) return fault(304, `no ICE or no DTLS fingerprint where webrtc: true is configured (${protocol})`);
+  if (!rtcpMux) return fault(399, 'no a=rtcp-mux where webrtc: true is configured');
+  const codec = chooseCodec(audio, profile);
+  if (codec === undefined) return fault(305, 'none of the configured codecs');
+  const candidates = ice.candidates.filter(({ address, port }) => (profile.refuses?.(address, port) ?? null) === null);
+  const all = audio.codecs.filter((one) => one.name === 'telephone-event');
+  const events = profile.dtmf !== 'rfc4733' ? null : all.find((one) => one.clockRate === codec.clockRate) ?? all.find((one) => one.clockRate === 8000) ?? null;
+  const { direction } = audio;
+  return {
+    audio: { ...audio, sdes: [], ice: { ...ice, candidates }, rtcp: undefined }, codec, events, reply: replies[direction],
+    flow: { listens: direction === 'sendrecv' || direction === 'recvonly', sends: direction === 'sendrecv' || direction === 'sendonly' },
+  };
+}
+
+function chooseCodec(audio: AudioSection, { codecs }: PeerSdpProfile): PeerMedia['codec'] | undefined {
+  return audio.codecs.find((one): one is PeerMedia['codec'] => codecs.some((name) => isAudioCodec(one, name)));
+}
+
+/**
+ * Where RTCP goes; undefined: to the port after RTP's. Both are judged like that of RTP, and another address than RTP's is not believed (RFC 3605 §4
+ * names that attack): what may not be sent goes to the discard port.
+ */
+function reportsTo({ address, port, rtcp }: AudioSection, { refuses }: PeerSdpProfile): AudioSection['rtcp'] {
+  const said = rtcp !== undefined && rtcp.address === address && rtcp.port !== port + 1 ? rtcp : undefined;
+  const to = said ?? { address, port: port + 1 };
+  if (isNowhere(address)) return undefined;
+  return to.port <= 65_535 && (refuses?.(to.address, to.port) ?? null) === null ? said : { address, port: DISCARD };
 }
 
 /** The key that is used, the first that the engine can (RFC 4568 §5.1.2); none: plain RTP. */

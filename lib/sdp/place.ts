@@ -13,7 +13,7 @@ export interface MediaPlaces {
 }
 
 /** RFC 863: what is sent there is thrown away. No other well-known port is one of RTP. */
-const DISCARD = 9;
+export const DISCARD = 9;
 
 /** Kinds of addresses that no packet of a call may be sent to, by ipaddr.js's names for them. */
 const never: Readonly<Record<string, string>> = { multicast: 'a multicast address', broadcast: 'a broadcast address', unspecified: 'no address' };
@@ -46,7 +46,7 @@ export function objectsToPlace({ own, ownPorts, listens, networks }: MediaPlaces
 
 /** 240.0.0.0/4, which no host has (RFC 1112 §4). */
 function isClassE(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
-  return address.kind() === 'ipv4' && contains('240.0.0.0/4', address);
+  return address.kind() === 'ipv4' && (address.toByteArray()[0] ?? 0) >= 240;
 }
 
 function contains(network: string, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {

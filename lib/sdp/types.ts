@@ -64,7 +64,7 @@ export interface AudioSection {
   readonly direction: Direction;
   readonly rtcpMux: boolean;
   /** Where RTCP goes; left out: to the port after that of RTP (RFC 3605). */
-  readonly rtcp?: { readonly address: string; readonly port: number };
+  readonly rtcp?: { readonly address: string; readonly port: number } | undefined;
   readonly mid: string | null;
   readonly codecs: readonly SdpCodec[];
   /** Milliseconds; null when absent. */
@@ -73,6 +73,8 @@ export interface AudioSection {
   readonly sdes: readonly SdesKey[];
   readonly ice: IceDescription | null;
   readonly dtls: DtlsDescription | null;
+  /** Stream and track of ours, to announce (RFC 8830); never read. */
+  readonly msid?: string;
   /** Our SSRC and cname, to announce (RFC 5576); never read. */
   readonly ssrc?: { readonly id: number; readonly cname: string };
 }

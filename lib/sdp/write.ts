@@ -55,6 +55,7 @@ function writeAudio(audio: AudioSection): string[] {
       lines.push(`a=candidate:${c.foundation} ${c.component} ${c.transport} ${c.priority} ${c.address} ${c.port} typ ${c.type}`);
     }
   }
+  if (audio.msid !== undefined) lines.push(`a=msid:${audio.msid} ${audio.msid}-audio`);
   if (audio.ssrc) lines.push(`a=ssrc:${audio.ssrc.id} cname:${audio.ssrc.cname}`);
   return lines;
 }

@@ -15,7 +15,7 @@ const deepest = 4;
 const mostParts = 32;
 
 interface Part {
-  readonly headers: ReadonlyMap<string, string>;
+  readonly headers: { get(name: string): string | undefined };
   readonly body: string;
 }
 
@@ -27,7 +27,7 @@ const judged = /^application\/(?:isup|qsig)$/;
 const none: Session = { ok: true, sdp: '' };
 
 /** The session description in a body. `headers`: Content-Type, Content-Disposition and the like, by lower-case name. */
-export function readSession(headers: ReadonlyMap<string, string>, body: string): Session {
+export function readSession(headers: Part['headers'], body: string): Session {
   if (body === '') return none;
   return read({ headers, body }, deepest);
 }

@@ -4,14 +4,12 @@ import type { TraceEntry } from '../observe/trace.js';
 import type { Guard } from '../util/guard.js';
 import type { SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { closeStack, createStack, guardMessages, onProtocolMessage, pinged, taken } from './drachtio.js';
+import type { LocalServer } from './localSocket.js';
 import { readTrace } from './protocolTrace.js';
 import { withTimeout } from '../util/withTimeout.js';
 
-export interface SipServerAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly secret: string;
-}
+/** A SIP server: where it takes clients, or, in this thread, itself. */
+export type SipServerAddress = ({ readonly host: string; readonly port: number } | { readonly server: LocalServer }) & { readonly secret: string };
 
 export interface ConnectionLog {
   info(fields: object, message: string): void;
@@ -169,7 +167,7 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
     });
     stack.on('error', lost);
     stack.on('close', () => lost());
-    stack.connect({ host: address.host, port: address.port, secret: address.secret, reconnect: { retryMaxDelay } });
+    stack.connect({ ...address, reconnect: { retryMaxDelay } });
     if (message !== null) {
       onProtocolMessage(stack, (text) => {
         const entry = readTrace(text, Date.now());
@@ -181,5 +179,5 @@ export class SipConnections extends EventEmitter<{ up: [address: string]; down: 
 }
 
 function name(address: SipServerAddress): string {
-  return `${address.host}:${address.port}`;
+  return 'server' in address ? 'embedded' : `${address.host}:${address.port}`;
 }

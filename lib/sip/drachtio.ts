@@ -6,6 +6,7 @@ import type { EventEmitter } from 'node:events';
 import { WabError } from '../errors.js';
 import { keyOf, parseNameAddr, parseUri, splitList } from '../sipserver/parser/index.js';
 import { tagOf } from './headers.js';
+import type { LocalServer } from './localSocket.js';
 import { Srf } from './srf.js';
 import { faultOf } from './srfReader.js';
 import { withPatience } from '../util/withTimeout.js';
@@ -19,7 +20,7 @@ export interface SipMessageView {
   readonly headers: Readonly<Record<string, string>>;
   /** Of INVITE, ACK, PRACK, UPDATE and their responses the session description in the body, '' where there is none; of others the body. */
   readonly body: string;
-  /** Address and port the message came from, and 'udp', 'tcp' or 'tls'. */
+  /** Address and port the message came from, and 'udp', 'tcp', 'tls', 'ws' or 'wss'. */
   readonly source_address: string;
   readonly source_port: number;
   readonly protocol: string;
@@ -86,7 +87,7 @@ export interface UacOptions {
 /** One connection to one SIP server. */
 export interface SipStack extends EventEmitter {
   /** Starts connecting and goes on trying; 'connect', 'close' and 'error' tell how it goes. */
-  connect(options: { host: string; port: number; secret: string; reconnect: { retryMaxDelay: number } }): void;
+  connect(options: ({ host: string; port: number } | { server: LocalServer }) & { secret: string; reconnect: { retryMaxDelay: number } }): void;
   disconnect(): void;
   use(handler: (req: SipRequest, res: SipResponse, next: () => void) => void): void;
   createUAS(req: SipRequest, res: SipResponse, options: { localSdp: string; headers: SipHeaders }): Promise<SipDialog>;

@@ -33,7 +33,7 @@ export interface OwnHosts {
  */
 export function ownHosts({ domain, sip }: Pick<Config, 'domain' | 'sip'>, machine: readonly string[]): OwnHosts {
   const listening = sip.listen.flatMap((socket) => {
-    const point = splitListen(socket, ['udp', 'tcp', 'tls']);
+    const point = splitListen(socket, ['udp', 'tcp', 'tls', 'wss', 'ws']);
     return point === null ? [] : addressesOf(hostKey(point.host), machine).map((address) => ({ host: address, socket: `${point.transport}:${address}:${point.port}` }));
   });
   const advertised = [sip.advertise.meta, sip.advertise.peers].flatMap((host) => (host === null ? [] : [withoutPort(host)]));

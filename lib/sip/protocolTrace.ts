@@ -1,6 +1,7 @@
 import type { TraceEntry } from '../observe/trace.js';
 import { headerValue } from '../observe/trace.js';
 import { parseNameAddr, parseUri, portOf, splitHeaderValues } from './uri.js';
+import { bytesOf } from '../util/bytes.js';
 import { hostPort } from '../util/hostPort.js';
 
 /**
@@ -17,13 +18,13 @@ export function readTrace(text: string, time: number): TraceEntry | null {
   if (tokens[1] === 'sip') {
     const [, , source, , transport = '', address, port] = tokens;
     const direction = source === 'network' ? 'in' : 'out';
-    return { time, direction, transport, local: '', remote: `${address}:${port}`, text: message };
+    return { time, direction, transport, local: '', remote: `${address}:${port}`, text: bytesOf(message) };
   }
   if (tokens[1] !== 'response' || tokens[3] !== 'OK' || tokens[4] !== 'application') return null;
   const [transport = '', address, port] = tokens.slice(6, 9);
   // Of a request of ours the server tells its own address, not where it went.
   const sentTo = message.startsWith('SIP/2.0 ') ? `${address}:${port}` : nextHop(message);
-  return { time, direction: 'out', transport, local: '', remote: sentTo, text: message };
+  return { time, direction: 'out', transport, local: '', remote: sentTo, text: bytesOf(message) };
 }
 
 /** RFC 3261 §8.1.2: the topmost Route, else the Request-URI. */

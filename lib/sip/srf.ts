@@ -1,7 +1,10 @@
 /** drachtio-srf, with our reader in place of its own and answers that never throw at a status. */
+import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
-import { readMessage, valueReader } from './srfReader.js';
+import { keyOf } from '../sipserver/parser/index.js';
+import { LocalSocket, type LocalServer } from './localSocket.js';
+import { headerKey, readMessage, valueReader } from './srfReader.js';
 
 const require = createRequire(import.meta.url);
 
@@ -10,16 +13,23 @@ const parser = require('drachtio-srf/lib/sip-parser/parser') as {
   parseSipMessage: (text: string) => object;
   parseUri: (uri: unknown) => unknown;
   getParser: typeof valueReader;
+  getHeaderName: (name: string) => string;
 };
 // Before drachtio-srf is loaded: its dialogs take parseUri at that moment.
 Object.assign(parser, {
   parseSipMessage: (text: string | Buffer) => readMessage(text.toString()),
   getParser: valueReader,
+  getHeaderName: spelled,
   // Asked of the URIs that we call, which policy has written, and whether they are URIs at all.
   parseUri: (uri: unknown) => (typeof uri === 'object' || (typeof uri === 'string' && /^(?:sips?|tel):/i.test(uri)) ? { uri } : undefined),
 });
 
 export const Srf = require('drachtio-srf') as new () => object;
+
+/** The name under which drachtio-srf keeps a header that it is given: private ones as they are written. Its own looks at the environment each time. */
+function spelled(name: string): string {
+  return name.startsWith('X-') || (name.startsWith('P-') && !name.startsWith('P-Asserted')) || name === 'Diversion' ? name : keyOf(name);
+}
 
 /** The statuses that drachtio-srf can send, by number. */
 const known = require('sip-status') as Readonly<Record<number, string | undefined>>;
@@ -35,9 +45,18 @@ export function sendable(status: number): number {
   return status < 200 ? 183 : Math.floor(status / 100) * 100;
 }
 
-/** The socket protocol. What it cannot frame it throws, in a callback of the socket: then nothing behind it can be read either. */
-const { prototype: wire } = require('drachtio-srf/lib/wire-protocol') as { prototype: { _onData(this: object, socket: Socket, data: Buffer): void } };
-const { _onData } = wire;
+/** The socket protocol. */
+interface Wire extends EventEmitter {
+  reconnectOpts: object;
+  reconnectVars: { retryTimer?: NodeJS.Timeout | null };
+  closing?: boolean;
+  _onData(socket: Socket, data: Buffer): void;
+  connect(options: { readonly server?: LocalServer }): void;
+  send(socket: Socket, text: string): string;
+}
+const { prototype: wire } = require('drachtio-srf/lib/wire-protocol') as { prototype: Wire };
+const { _onData, connect, send: write } = wire;
+// What it cannot frame it throws, in a callback of the socket: then nothing behind it can be read either.
 wire._onData = function (socket, data) {
   try {
     _onData.call(this, socket, data);
@@ -45,6 +64,52 @@ wire._onData = function (socket, data) {
     socket.destroy(error instanceof Error ? error : new Error(String(error)));
   }
 };
+
+// A server in this thread needs no socket.
+wire.connect = function (options) {
+  if (options.server === undefined) connect.call(this, options);
+  else join(this, options.server);
+};
+wire.send = function (socket, text) {
+  return socket instanceof LocalSocket ? socket.order(text) : write.call(this, socket, text);
+};
+
+/** Pause before a server that has ended our connection is joined again, in milliseconds. */
+const JOIN_AGAIN = 250;
+
+function join(protocol: Wire, server: LocalServer): void {
+  protocol.reconnectOpts = protocol.reconnectVars = {};
+  const socket: LocalSocket = new LocalSocket(server, {
+    message: (text) => { protocol.emit('msg', socket, text); },
+    closed: () => {
+      protocol.emit('close', socket);
+      if (protocol.closing !== true) protocol.reconnectVars.retryTimer = setTimeout(() => { join(protocol, server); }, JOIN_AGAIN);
+    },
+  });
+  // Whoever has called listens from now on.
+  setImmediate(() => { if (!socket.destroyed) protocol.emit('connect', socket); });
+}
+
+/** Messages, looked up in at every turn: without a search through all headers, or a look at the environment, each time. */
+const { prototype: message } = require('drachtio-srf/lib/sip-parser/message') as { prototype: Looked };
+interface Looked { headers: Record<string, string>; getHeaderName(name: string): string | undefined; get(name: string): string | undefined; has(name: string): boolean; toJSON?(): string }
+message.getHeaderName = function (name) {
+  return headerKey(this.headers, name);
+};
+message.get = function (name) {
+  const key = headerKey(this.headers, name);
+  return key === undefined ? undefined : this.headers[key];
+};
+message.has = function (name) {
+  return headerKey(this.headers, name) !== undefined;
+};
+// drachtio-srf makes JSON of each for a debug log that nobody has switched on.
+message.toJSON = () => 'a SIP message';
+for (const kind of ['request', 'response']) {
+  const { prototype: own } = require(`drachtio-srf/lib/${kind}`) as { prototype: Pick<Looked, 'get' | 'has'> };
+  own.get = function (this: { msg: Looked }, name: string) { return this.msg.get(name); };
+  own.has = function (this: { msg: Looked }, name: string) { return this.msg.has(name); };
+}
 
 const { prototype } = require('drachtio-srf/lib/response') as { prototype: { send(this: object, status: number, ...rest: unknown[]): unknown } };
 const { send } = prototype;

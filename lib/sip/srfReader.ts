@@ -3,8 +3,10 @@
  * what a stranger sends, and which throws on what it does not expect. This one stands on the SIP server's parser: linear, and it gives a message
  * for every text. What it could not read in it, `faultOf` tells.
  */
+import { bytesOf, textOf } from '../util/bytes.js';
 import { readSession } from './body.js';
-import { closeQuote, parseCSeq, parseHead, parseNameAddr, parseParams, splitList, tagOf } from '../sipserver/parser/index.js';
+import type { Fault as Unreadable, SipMessage } from '../sipserver/parser/index.js';
+import { closeQuote, keyOf, parseCSeq, parseHead, parseNameAddr, parseParams, splitList, tagOf } from '../sipserver/parser/index.js';
 
 /** A message as drachtio-srf wants it: a request has `method` and `uri`, a response `status` and `reason`. */
 export interface SrfMessage {
@@ -33,6 +35,9 @@ const fault = Symbol('what could not be read');
 /** Key of what was inferred, likewise. */
 const inference = Symbol('what was inferred');
 
+/** Key that says whose names are all long and in lower case, likewise. */
+const read = Symbol('read here');
+
 /** What a message is taken to say that it does not quite say; null when nothing had to be inferred. */
 export function inferredOf(message: { readonly headers: object }): string | null {
   return (message.headers as { [inference]?: string })[inference] ?? null;
@@ -51,43 +56,74 @@ export function wholeBody(message: { readonly body: string; readonly payload?: S
 /** Methods whose requests and responses negotiate a session. */
 const negotiating: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'PRACK', 'UPDATE']);
 
+/** The key under which a message of drachtio-srf's has a header; undefined when it has none. Of a message that was read here that takes no search. */
+export function headerKey(headers: Readonly<Record<string, string>>, name: string): string | undefined {
+  const key = keyOf(name);
+  if (Object.hasOwn(headers, key)) return key;
+  if ((headers as Read)[read] === true) return undefined;
+  const lower = name.toLowerCase();
+  return Object.keys(headers).find((one) => one.toLowerCase() === lower || one.toLowerCase() === key);
+}
+
 /** More than a SIP server hands on: it has limits of its own. */
 const limits = { headers: 2000 };
 
 /** Reads a message as it comes from a SIP server: decoded from UTF-8, its body cut to Content-Length. Never throws; linear in time. */
 export function readMessage(text: string): SrfMessage {
   // The parser's characters are bytes.
-  const ascii = !/[^\x00-\x7f]/.test(text);
-  const bytes = ascii ? text : Buffer.from(text, 'utf8').toString('latin1');
-  const plain = (value: string): string => (ascii ? value : Buffer.from(value, 'latin1').toString('utf8'));
+  const bytes = bytesOf(text);
   const { message, fault: why, end } = parseHead(bytes, limits);
-  const body = end === undefined ? '' : plain(bytes.slice(end));
-  const headers = joined(message?.headers ?? [], plain);
-  const inferred = inferFrom(headers);
-  const session = negotiating.has(parseCSeq(headers.get('cseq') ?? '')?.method ?? '') ? readSession(headers, body) : null;
-  const wrong = why !== undefined ? { status: 400 as const, reason: why.reason } : session?.ok === false ? session : null;
-  const read = {
-    version: '2.0', headers: toRecord(headers, wrong, inferred), body: session?.ok === true ? session.sdp : body, payload: [{ type: headers.get('content-type'), content: body }],
-  };
-  if (message === undefined || !message.isRequest) return { ...read, ...statusOf(message, headers.get('cseq') ?? '', bytes) };
-  return { ...read, method: message.method, uri: plain(message.uri) };
+  const body = end === undefined ? '' : bytes.slice(end);
+  return compose({ message, why, body, unreadable: bytes }, bytes === text ? same : textOf);
 }
 
-function joined(lines: readonly { readonly key: string; readonly value: string }[], plain: (value: string) => string): Map<string, string> {
-  const headers = new Map<string, string>();
+/** The same of a message that the SIP server of this process has parsed; its characters are bytes. */
+export function readParsed(message: SipMessage): SrfMessage {
+  return compose({ message, why: undefined, body: message.body, unreadable: '' }, textOf);
+}
+
+const same = (value: string): string => value;
+
+/** A message whose characters are bytes; `unreadable`: all of it, where not even its first line could be read. */
+interface Parsed { readonly message: SipMessage | undefined; readonly why: Unreadable | undefined; readonly body: string; readonly unreadable: string }
+
+function compose({ message, why, body: bytes, unreadable }: Parsed, plain: (value: string) => string): SrfMessage {
+  const content = plain(bytes);
+  const headers = joined(message?.headers ?? [], plain);
+  // A message that was never written out has none, or that of another body.
+  if (unreadable === '') headers['content-length'] = String(bytes.length);
+  const cseq = headers['cseq'] ?? '';
+  const inferred = inferFrom(headers);
+  if (inferred !== null) headers[inference] = inferred;
+  const session = negotiating.has(parseCSeq(cseq)?.method ?? '') ? readSession({ get: (name) => headers[name] }, content) : null;
+  if (why !== undefined) headers[fault] = { status: 400, reason: why.reason };
+  else if (session?.ok === false) headers[fault] = session;
+  const body = session?.ok === true ? session.sdp : content;
+  const payload = [{ type: headers['content-type'], content }];
+  if (message?.isRequest === true) return { version: '2.0', headers, body, payload, method: message.method, uri: plain(message.uri) };
+  const { method, uri, status, reason } = statusOf(message, cseq, unreadable);
+  return status === undefined ? { version: '2.0', headers, body, payload, method, uri } : { version: '2.0', headers, body, payload, status, reason };
+}
+
+/** Headers as they are read: no prototype, so that no name means anything but a header. */
+type Read = Record<string, string> & { [read]?: true; [fault]?: Fault; [inference]?: string };
+
+function joined(lines: readonly { readonly key: string; readonly value: string }[], plain: (value: string) => string): Read {
+  const headers = Object.create(null) as Read;
+  headers[read] = true;
   for (const { key, value } of lines) {
-    const before = headers.get(key);
-    headers.set(key, before === undefined ? plain(value) : `${before},${plain(value)}`);
+    const before = headers[key];
+    headers[key] = before === undefined ? plain(value) : `${before},${plain(value)}`;
   }
   return headers;
 }
 
 /** RFC 4475 §3.1.2.6 lets the quote of a display name in From be inferred: puts it in and says so; null when there was no need. */
-function inferFrom(headers: Map<string, string>): string | null {
-  const from = headers.get('from');
+function inferFrom(headers: Record<string, string>): string | null {
+  const { from } = headers;
   const closed = from === undefined ? undefined : closeQuote(from);
   if (closed === undefined) return null;
-  headers.set('from', closed);
+  headers['from'] = closed;
   return 'the display name in From has an opening quote alone and is taken to end before the address';
 }
 
@@ -97,14 +133,7 @@ function statusOf(message: { readonly status: number; readonly reason: string } 
   const status = message?.status ?? 500;
   // RFC 3261 §8.1.3.2: a final response that is not known is the x00 of its class; drachtio-srf makes a dialog of 200 only.
   const accepted = status > 200 && status < 300 && parseCSeq(cseq)?.method === 'INVITE';
-  return { status: accepted ? 200 : status, reason: message === undefined ? 'Unreadable Response' : Buffer.from(message.reason, 'latin1').toString('utf8') };
-}
-
-function toRecord(headers: ReadonlyMap<string, string>, why: Fault | null, inferred: string | null): Record<string, string> {
-  const record: Record<string, string> & { [fault]?: Fault; [inference]?: string } = Object.fromEntries(headers);
-  if (inferred !== null) record[inference] = inferred;
-  if (why !== null) record[fault] = why;
-  return record;
+  return { status: accepted ? 200 : status, reason: message === undefined ? 'Unreadable Response' : textOf(message.reason) };
 }
 
 /** A From, To, Contact or route as drachtio-srf uses it. */

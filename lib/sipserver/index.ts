@@ -22,8 +22,9 @@
  * await srf.createUAC(binding.contact, { localSdp, proxy: binding.path });
  * ```
  */
-export { startSipServer } from './server.js';
+export { PRESENT, startSipServer } from './server.js';
 export { startSipServerThread } from './thread.js';
+export type { LocalClient, LocalConnection } from './protocol/channel.js';
 export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
 export { DEFAULT_LIMITS } from './transport/index.js';
 export type { GivenLimits, Protocol, SipLimits, SourceRules, StrangerLimits } from './transport/index.js';

@@ -1,11 +1,12 @@
 // Puts the layers together and opens the sockets.
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
 import type { Hop, NameService, TargetRule } from './locate/index.js';
 import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
+import type { LocalClient, LocalConnection } from './protocol/channel.js';
 import type { Log } from './protocol/context.js';
 import type { Reserved } from './protocol/targets.js';
 import { Policy, SCANNERS } from './protocol/policy.js';
@@ -19,12 +20,14 @@ import { defaultSipPort, unbracketed } from '../util/hostPort.js';
 export interface WireMessage { direction: 'in' | 'out'; transport: string; local: string; remote: string; text: string; time: number }
 
 export interface SipServerOptions {
-  /** "tls:0.0.0.0:5061", "udp:…", "tcp:…"; IPv6 in brackets; port 0 takes any free one. */
+  /** "tls:0.0.0.0:5061", "udp:…", "tcp:…", "wss:…", "ws:…"; IPv6 in brackets; port 0 takes any free one. */
   listen: string[];
-  /** Where drachtio clients connect; port 0 takes any free one. */
-  admin: { host: string; port: number; secret: string };
+  /** Where drachtio clients connect, and what they authenticate with; port 0 takes any free one, null none: then there are those that `join` only. */
+  admin: { host: string; port: number | null; secret: string };
   /** PEM files, read again when they change. */
   tls?: { cert: string; key: string };
+  /** Origins of pages that may open a WebSocket, as browsers write them, "*": any; left out: those of the host that they connect to. */
+  origins?: readonly string[];
   /** Host (or host:port) in Via, Contact and Record-Route of ours; by default the listening socket's address. */
   advertise?: { default?: string | null };
   /** For one host name each: connect to this address and port instead of resolving, extra CA file, host to show it. Certificate and SNI stay the name's. */
@@ -73,10 +76,19 @@ export interface SipServerOptions {
 /** Counters since the start and present numbers, flat. */
 export type SipServerStats = Record<string, number>;
 
+/** Those of the figures that are present numbers; the others only rise. */
+export const PRESENT: ReadonlySet<string> = new Set([
+  'connections', 'acceptedConnections', 'handshakesInProgress', 'strangersConnections', 'strangersTransactions', 'authenticatedUdp', 'serverTransactions', 'clientTransactions', 'dialogs',
+  'requestsIn', 'requestsOut', 'proxied', 'registeredFlows', 'clients',
+]);
+
 export interface SipServer {
   /** "tls:127.0.0.1:43211", … as really bound. */
   readonly listening: string[];
+  /** Where clients connect; port 0: nowhere. */
   readonly admin: { host: string; port: number };
+  /** Takes in a client of this thread: the client protocol, secret and all, without a socket. Null where the server runs in a thread of its own. */
+  readonly join: ((client: LocalClient) => LocalConnection) | null;
   stats(): SipServerStats;
   /** Judges by these rules from now on. Throws on a network that cannot be read; then the old ones stay. */
   setSources(rules: SourceRules): void;
@@ -106,15 +118,16 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
   const advertised = o.advertise?.default;
   const { onMessage, allow, onRefused, onUnknown, onFlowGone } = o;
   const transports: Transports = new Transports({
-    limits, ...(o.tls === undefined ? {} : { tls: o.tls }), ...(o.sources === undefined ? {} : { sources: o.sources }),
+    limits, ...(o.tls === undefined ? {} : { tls: o.tls }), ...(o.sources === undefined ? {} : { sources: o.sources }), ...(o.origins === undefined ? {} : { origins: o.origins }),
     acquainted: o.acquainted?.() ?? [],
     handlers: {
-      message: (bytes, flow) => { layer.receive(bytes, flow); },
+      message: (bytes, flow, text) => { layer.receive(bytes, flow, text); },
       fault: (reason, head, flow) => { layer.unreadable(reason, head, flow); },
       ...(onMessage === undefined ? {} : { wire: (direction, flow, text) => { onMessage(wireMessage(direction, flow, text)); } }),
       ...(allow === undefined ? {} : { allow }),
       ...(onUnknown === undefined ? {} : { unknown: onUnknown }),
       concerns: (bytes) => layer.concerns(bytes),
+      foreign: (origin, address) => { log.warn({ origin, source: address }, `a page of ${origin.slice(0, 100)} may not connect: it is not among the allowed origins`); },
       busy: () => layer.serverCount + layer.clientCount + engine.legs.size > 0,
       trouble: (what, error) => { log.error({ error: error.message, stack: error.stack }, what); },
       renewed: () => { log.info({}, 'certificate read again'); },
@@ -150,7 +163,8 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       transports, layer, targets, names, udpBytes,
       presence: new Presence(transports.points, advertised, targets),
     }));
-    const bound = await listenAdmin(admin, o.admin.host, o.admin.port);
+    const { host, port } = o.admin;
+    const bound = port === null ? { host, port: 0 } : await listenAdmin(admin, host, port);
     return running(listening, bound, { transports, layer, engine, admin });
   } catch (error) {
     admin.close();
@@ -162,11 +176,12 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
 
 interface Parts { transports: Transports; layer: TransactionLayer; engine: Engine; admin: Server }
 
-function running(listening: string[], bound: AddressInfo, { transports, layer, engine, admin }: Parts): SipServer {
+function running(listening: string[], bound: SipServer['admin'], { transports, layer, engine, admin }: Parts): SipServer {
   let closing: Promise<void> | undefined;
   return {
     listening,
-    admin: { host: bound.address, port: bound.port },
+    admin: bound,
+    join: (client) => engine.joined(client),
     stats: () => ({
       ...transports.counters, ...layer.counters,
       connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking.known + transports.admission.handshaking.strangers,
@@ -187,7 +202,7 @@ function running(listening: string[], bound: AddressInfo, { transports, layer, e
   };
 }
 
-async function listenAdmin(admin: Server, host: string, port: number): Promise<AddressInfo> {
+async function listenAdmin(admin: Server, host: string, port: number): Promise<SipServer['admin']> {
   await new Promise<void>((resolve, reject) => {
     admin.once('error', reject);
     admin.listen({ host, port, exclusive: true }, () => {
@@ -197,7 +212,7 @@ async function listenAdmin(admin: Server, host: string, port: number): Promise<A
   });
   const bound = admin.address();
   if (bound === null || typeof bound === 'string') throw new Error('admin socket has no address');
-  return bound;
+  return { host: bound.address, port: bound.port };
 }
 
 function wireMessage(direction: 'in' | 'out', flow: Flow, text: string): WireMessage {

@@ -52,7 +52,7 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
   const thread = new ServerThread(o);
   const { listening, admin } = await thread.begin();
   return {
-    listening, admin,
+    listening, admin, join: null,
     stats: () => thread.stats(),
     setSources: (rules) => { thread.setSources(rules); },
     authenticated: (protocol, address, port, seconds) => { thread.post({ kind: 'authenticated', protocol, address, port, seconds }); },

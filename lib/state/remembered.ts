@@ -26,6 +26,7 @@ export class Remembered implements StatePart {
   /** In the order in which they were last set. */
   readonly #entries: BoundedMap<string, Entry>;
   #append: ((key: string, line: string) => Promise<void>) | null = null;
+  #stored: Promise<void> = Promise.resolve();
 
   constructor(options: RememberedOptions) {
     this.#options = options;
@@ -37,19 +38,25 @@ export class Remembered implements StatePart {
     return this.#entries.size;
   }
 
+  /** Resolves when the file has every line that it was given so far; at once without a file. Never rejects. */
+  get stored(): Promise<void> {
+    return this.#stored;
+  }
+
   get(key: string): string | null {
     const entry = this.#entries.get(key);
     return entry !== undefined && entry.second > this.#lapsed() ? entry.value : null;
   }
 
-  /** Sets it, or says that it is still so. The file hears of a change, and otherwise now and then. */
-  set(key: string, value: string): void {
-    if (/[\t\r\n]/.test(key + value)) return;
+  /** Sets it, or says that it is still so. The file hears of a change, and otherwise now and then. Gives `stored`. */
+  set(key: string, value: string): Promise<void> {
+    if (/[\t\r\n]/.test(key + value)) return this.#stored;
     const second = this.#second();
     const old = this.#entries.get(key);
     const again = old !== undefined && old.value === value && (second - old.stored) * 1000 < this.#options.lifetime / 20;
     this.#put(key, { value, second, stored: again ? old.stored : second });
-    if (!again) void this.#append?.(this.#fileKey(key), this.#line(key, value, second));
+    if (!again && this.#append !== null) this.#stored = this.#append(this.#fileKey(key), this.#line(key, value, second));
+    return this.#stored;
   }
 
   delete(key: string): void {

@@ -9,7 +9,7 @@ import { SimulatedUser } from '../../dist/lib/simulator/meta/user.js';
 const job = JSON.parse(process.argv[2]);
 const side = await MetaSide.open({ to: job.to, serverName: job.serverName, ca: job.ca, listen: job.listen, cert: job.cert, key: job.key });
 const cue = job.onCue ? once(createInterface({ input: process.stdin }), 'line') : null;
-const result = { placed: 0, answered: 0, failed: 0, statuses: {}, latencies: [], toneHeard: 0, lost: 0, received: 0, violations: {}, lateMs: 0 };
+const result = { placed: 0, answered: 0, failed: 0, statuses: {}, latencies: [], gaps: [], toneHeard: 0, lost: 0, received: 0, violations: {}, lateMs: 0 };
 const running = [];
 
 async function one(index) {
@@ -34,6 +34,7 @@ async function one(index) {
     if (report.audio?.toneHeard) result.toneHeard++;
     result.lost += report.audio?.packetsLost ?? 0;
     result.received += report.audio?.packetsReceived ?? 0;
+    if (report.audio) result.gaps.push(report.audio.maxGapMs);
     result.lateMs = Math.max(result.lateMs, report.pacerLateMs);
     for (const { rule } of report.violations) result.violations[rule] = (result.violations[rule] ?? 0) + 1;
   } catch (error) {

@@ -1,9 +1,14 @@
 // scripts/bench: starts a service, sipp as the PBX and one or more sources of calls, and prints what was measured.
-import { cpus } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { cpus, loadavg } from 'node:os';
+import { capacity } from './capacity.js';
+import { compare } from './compare.js';
+import { writePage } from './page.js';
+import { soak } from './soak.js';
 import { Bench, handles } from './tools.js';
 
 const quick = process.argv.includes('--quick');
-const only = process.argv[process.argv.indexOf('--only') + 1];
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : null;
 
 /** Raises the rate until calls fail or set-up takes longer than 200 ms at p99; gives the last that held. */
 async function sustained(bench, rates, seconds, sources, holdMs) {
@@ -62,7 +67,25 @@ async function media() {
   return out;
 }
 
-const result = { machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version } };
-if (only !== 'media') result.signalling = await signalling();
-if (only !== 'signalling') result.media = await media();
+const number = (name, otherwise) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : otherwise);
+const commit = () => {
+  try {
+    const changed = execFileSync('git', ['status', '--porcelain', '--untracked-files=no'], { encoding: 'utf8' }) !== '';
+    return `${execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()}${changed ? ' with changes' : ''}`;
+  } catch {
+    return 'unknown';
+  }
+};
+const against = process.argv.includes('--compare') ? process.argv[process.argv.indexOf('--compare') + 1] : null;
+const result = {
+  commit: commit(), date: new Date().toISOString().slice(0, 10),
+  machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, load: Math.round(10 * loadavg()[0]) / 10 },
+};
+const wanted = (part) => only === part || (against === null && !['signalling', 'media', 'capacity', 'soak'].includes(only));
+if (wanted('signalling')) result.signalling = await signalling();
+if (wanted('media')) result.media = await media();
+if (only === 'soak') result.soak = await soak(number('--calls', 100), number('--minutes', 60));
+if (only === 'capacity') result.capacity = await capacity(quick);
+if (against !== null) result.compare = await compare(against, quick ? 2 : number('--rounds', 8));
+if (process.argv.includes('--write')) writePage(result);
 console.log(JSON.stringify(result, null, 2));

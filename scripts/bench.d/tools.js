@@ -59,10 +59,12 @@ function childrenOf(pid) {
 export const handles = (pid) => readdirSync(`/proc/${pid}/fd`).length;
 export const percentile = (values, p) => (values.length === 0 ? null : Math.round(10 * values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))]) / 10);
 
-/** A service and its PBX, started for one measurement. `overlay`: keys laid over the configuration's first level. */
+/** A service and its PBX, started for one measurement. `overlay`: keys laid over the configuration's first level; `codec`: what the PBX speaks; `program`: service.js of another checkout. */
 export class Bench {
-  constructor(media, overlay = () => ({})) {
+  constructor(media, overlay = () => ({}), codec = 'PCMU', program = join(here, 'service.js')) {
     this.media = media;
+    this.program = program;
+    this.codec = codec;
     this.overlay = overlay;
   }
 
@@ -72,20 +74,21 @@ export class Bench {
     const peerPort = await freePort(true);
     this.metaPort = await freePort(false);
     const firstPort = 10_000 + 1000 * Math.floor(Math.random() * 10);
-    const config = join(dir, `config-${this.media ? 'media' : 'signalling'}.yaml`);
+    const config = join(dir, `config-${peerPort}.yaml`);
     writeFileSync(config, JSON.stringify({
       domain,
       sip: { listen: ['tls:127.0.0.1:0', 'udp:127.0.0.1:0'], tls: { cert: `${certs}/service.pem`, key: `${certs}/service.key` } },
       meta: { ca: `${certs}/ca.pem`, address: '127.0.0.1', port: this.metaPort, sources: ['127.0.0.1'], mediaTimeout: 0 },
       media: { ports: `${firstPort}-${firstPort + 11_999}` },
       numbers: { [number]: { password, maxConcurrentCalls: 100_000 } },
-      peers: { pbx: { uri: `sip:127.0.0.1:${peerPort}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], maxConcurrentCalls: 100_000, health: { interval: 0 } } },
+      peers: { pbx: { uri: `sip:127.0.0.1:${peerPort}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], codecs: [this.codec], maxConcurrentCalls: 100_000, health: { interval: 0 } } },
       routes: [{ name: 'all', number, to: [{ peer: 'pbx', user: '6001' }] }],
-      limits: { maxCalls: 100_000 }, http: { listen: null }, cdr: { file: join(dir, 'cdr.jsonl') }, log: { level: 'error' },
+      limits: { maxCalls: 100_000 }, http: { listen: null }, cdr: { file: join(dir, `cdr-${peerPort}.jsonl`) }, log: { level: 'error' },
       ...this.overlay({ certs, peerPort }),
     }));
-    this.sipp = start('sipp', ['-sn', 'uas', '-i', '127.0.0.1', '-p', String(peerPort), '-mi', '127.0.0.1', '-mp', String(await freePort(true)), ...(this.media ? ['-rtp_echo'] : []), '-nostdin'], 'ignore');
-    this.service = start(process.execPath, ['--expose-gc', join(here, 'service.js'), config, ...(this.media ? [] : ['--no-media'])], ['pipe', 'pipe', 'inherit']);
+    const scenario = this.codec === 'opus' ? ['-sf', join(here, 'opus-pbx.xml')] : ['-sn', 'uas'];
+    this.sipp = start('sipp', [...scenario, '-i', '127.0.0.1', '-p', String(peerPort), '-mi', '127.0.0.1', '-mp', String(await freePort(true)), ...(this.media ? ['-rtp_echo'] : []), '-nostdin'], 'ignore');
+    this.service = start(process.execPath, ['--expose-gc', this.program, config, ...(this.media ? [] : ['--no-media'])], ['pipe', 'pipe', 'inherit']);
     this.lines = createInterface({ input: this.service.stdout })[Symbol.asyncIterator]();
     const { listening, http } = JSON.parse((await this.lines.next()).value);
     this.listening = listening;
@@ -114,12 +117,13 @@ export class Bench {
     const after = this.cpu();
     const sum = (key) => results.reduce((total, r) => total + r[key], 0);
     const latencies = results.flatMap((r) => r.latencies);
+    const gaps = results.flatMap((r) => r.gaps);
     const answered = sum('answered');
     return {
       rate: options.rate, placed: sum('placed'), answered, failed: sum('failed'), toneHeard: sum('toneHeard'), lost: sum('lost'), received: sum('received'),
       statuses: Object.assign({}, ...results.map((r) => r.statuses)), violations: Object.assign({}, ...results.map((r) => r.violations)),
       sourceLateMs: Math.max(...results.map((r) => r.lateMs)), seconds: Math.round(Math.max(...results.map((r) => r.seconds)) * 10) / 10,
-      p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99),
+      gaps, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99),
       serviceCpuMsPerCall: Math.round((1e5 * (after.service - before.service)) / Math.max(1, answered)) / 100,
       engineCpuMsPerCall: Math.round((1e5 * (after.engine - before.engine)) / Math.max(1, answered)) / 100,
     };

@@ -64,9 +64,10 @@ function valueOf(leaf: Leaf): string {
   const wanted = (leaf.check(undefined) ?? 'must be text').replace(/^must be /, '');
   if (leaf.optional === true) return 'keys below, or null';
   if (leaf.keys !== undefined) return leaf.children === undefined ? `table; each value: ${wanted}` : 'table, keys below';
+  if (leaf.single === true) return `${wanted}, or a list of them; secret`;
   if (leaf.list !== true) return leaf.secret === true ? `${wanted}; secret` : wanted;
   const word = leaf.word === undefined ? '' : `${leaf.word}, or a `;
-  return leaf.children === undefined ? `${word}list; each: ${wanted}` : 'list, keys below';
+  return leaf.children === undefined ? `${word}list; each: ${wanted}` : `list, keys below${leaf.itemKey === undefined ? '' : `; a value alone is its ${leaf.itemKey}`}`;
 }
 
 function defaultOf({ required, default: value, word }: Leaf): string {

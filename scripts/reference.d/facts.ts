@@ -1,4 +1,4 @@
-// The facts of docs/meta-sip.md with their ids, and docs/assumptions.md: those that are not certain, or that no test holds.
+// The facts of docs/meta-sip.md and docs/meta-graph.md with their ids, and docs/assumptions.md: those that are not certain, or that no test holds.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -20,18 +20,18 @@ export function held(): Readonly<Record<string, Held>> {
   return JSON.parse(file('test/facts.json')) as Readonly<Record<string, Held>>;
 }
 
-/** Sections 1 to 12; what follows is what we make of it. Lines that list something and have no id come as `unnamed`. */
+/** Of SIP sections 1 to 12, as what follows is what we make of it, and all of the Graph API. Lines that list something and have no id come as `unnamed`. */
 export function facts(): { facts: Fact[]; unnamed: string[] } {
-  const page = /^## 1\. [\s\S]*?(?=^## 13\.)/m.exec(file('docs/meta-sip.md'))?.[0] ?? '';
+  const page = [/^## 1\. [\s\S]*?(?=^## 13\.)/m.exec(file('docs/meta-sip.md'))?.[0], /^## g0\. [\s\S]*/m.exec(file('docs/meta-graph.md'))?.[0]].join('\n');
   const found: Fact[] = [];
   const unnamed: string[] = [];
   for (const part of page.split(/^(?=#{2,3} )/m)) {
-    const section = /^#+ (\d+(?:\.\d+)?)/.exec(part)?.[1] ?? '';
+    const section = /^#+ (g?\d+(?:\.\d+)?)/.exec(part)?.[1] ?? '';
     const whole = /\*\*[HML]\*\*, as is the table/.exec(part)?.[0] ?? '';
     // A fact may go on in the next lines.
     for (const line of part.replace(/\n {2,}(?=\S)/g, ' ').split('\n')) {
       const numbered = section === '1' ? /^(\d+)\. (.*)$/.exec(line) : null;
-      const named = /^(?:- |\| )\*\*([\d.]+[a-z])\*\* (.*)$/.exec(line);
+      const named = /^(?:- |\| )\*\*(g?[\d.]+[a-z])\*\* (.*)$/.exec(line);
       const id = numbered !== null ? `1.${numbered[1] ?? ''}` : named?.[1];
       const text = numbered?.[2] ?? named?.[2] ?? '';
       if (id !== undefined) found.push({ id, section, text: textOf(text), sure: sureness(text) || sureness(whole) });
@@ -59,7 +59,7 @@ export function assumptionsPage(): string {
   const count = (tests: readonly string[]): string => (tests.length === 0 ? 'none' : String(tests.length));
   return `# What we assume of Meta
 
-Made by \`scripts/reference\` from [the facts](meta-sip.md) and \`test/facts.json\`; a test holds it. Of ${rows.length} facts, ${rows.length - unsure.length} are **H**: Meta's own page or a published trace of a
+Made by \`scripts/reference\` from the facts [of SIP](meta-sip.md) and [of the Graph API](meta-graph.md), and \`test/facts.json\`; a test holds it. Of ${rows.length} facts, ${rows.length - unsure.length} are **H**: Meta's own page or a published trace of a
 real call. ${rows.filter(({ held: { tests } }) => tests.length > 0).length} are held by at least one test, against stand-ins: no test has met Meta ([what is proven, and how](readiness.md)).
 
 ## Not certain

@@ -35,7 +35,7 @@ async function look() {
   await (await fetch(`http://${bench.http}/health`)).text();
   const healthMs = Math.round(performance.now() - began);
   const metrics = await (await fetch(`http://${bench.http}/metrics`)).text();
-  const counters = Object.fromEntries([...metrics.matchAll(/^wab_sipserver\w*\{counter="(\w+)"\} (\d+)/gm)].map(([, name, value]) => [name, Number(value)]));
+  const counters = Object.fromEntries([...metrics.matchAll(/^wab_sipserver_(?:events_total|in_use)\{\w+="(\w+)"\} (\d+)/gm)].map(([, name, value]) => [name, Number(value)]));
   return { healthMs, counters };
 }
 

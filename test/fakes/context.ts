@@ -39,7 +39,7 @@ export async function fakeContext(config: Config, more: Partial<CallContext> = {
     heardPeer: (peer, failure) => { heard.push([peer, failure]); },
     askAgain: () => () => false,
     objectsToPlace: () => null,
-    onEnded: () => undefined,
+    onEnded: () => undefined, keyUser: () => null, recordings: null,
     ...more,
   };
   const context = new Proxy(known, {

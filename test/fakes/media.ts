@@ -1,7 +1,9 @@
 // Stands where a media engine stands and touches no packet: for tests of signalling alone, in large numbers.
 import { EventEmitter } from 'node:events';
 import { WabError } from '../../lib/errors.js';
-import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaEngine, MediaEngineStatus, PeerLeg } from '../../lib/media/types.js';
+import type {
+  CallMediaStats, CallRecording, LegMediaStats, MediaCall, MediaCallEvents, MediaEngine, MediaEngineStatus, PeerLeg, RecordingEvents, RecordingOptions, RecordingResult,
+} from '../../lib/media/types.js';
 
 const silent: LegMediaStats = { codec: null, keying: null, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, lost: 0, silentMs: 0, jitterMs: null, roundTripMs: null, mos: null };
 const figures: CallMediaStats = { meta: silent, peer: silent };
@@ -26,12 +28,46 @@ export class FakeLeg implements PeerLeg {
   async takeAnswer(answer: string): Promise<void> { return Promise.resolve(this.#settle(answer)); }
   async answer(offer: string): Promise<string> { this.#settle(offer); return Promise.resolve(plain); }
   async play(): Promise<void> { return Promise.resolve(); }
+  sendDtmf(): boolean { return true; }
   async packets(): Promise<number | null> { return Promise.resolve(null); }
   async close(): Promise<void> { this.closed = true; return Promise.resolve(); }
 
   #settle(description: string): void {
     read(description);
     this.flow = { listens: !/^a=(?:sendonly|inactive)/m.test(description), sends: !/^a=(?:recvonly|inactive)/m.test(description) };
+  }
+}
+
+/** A recording that hears nothing; what it is told stands in `told`. */
+export class FakeRecording extends EventEmitter<RecordingEvents> implements CallRecording {
+  readonly file: string;
+  readonly result: Promise<RecordingResult>;
+  readonly told: string[] = [];
+  #end: (result: RecordingResult) => void = () => undefined;
+  followed: Promise<void> = Promise.resolve();
+  #over = false;
+  constructor(readonly options: RecordingOptions) {
+    super();
+    this.file = `${options.file}.${options.format}`;
+    this.result = new Promise((resolve) => { this.#end = resolve; });
+  }
+
+  follow(work: Promise<void>): void { this.followed = work; }
+  pause(): void { this.told.push('pause'); }
+  resume(): void { this.told.push('resume'); }
+  async stop(): Promise<RecordingResult> { this.told.push('stop'); return this.end('stopped'); }
+
+  /** It ends, `more` being what is told of it beside. */
+  async end(why: RecordingEvents['ended'][0], more: Partial<RecordingResult> = {}, detail: string | null = null): Promise<RecordingResult> {
+    const { file, options: { channels } } = this;
+    const result: RecordingResult = {
+      file, channels: channels === 'both' ? 2 : 1, seconds: 0, bytes: 0, sha256: null, whole: why !== 'failed', lost: 0, pauses: [], holds: [], gaps: [], ...more,
+    };
+    if (this.#over) return this.result;
+    this.#over = true;
+    this.#end(result);
+    this.emit('ended', why, detail, result);
+    return this.result;
   }
 }
 
@@ -47,6 +83,8 @@ export class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall
     return leg;
   }
 
+  addAgentLeg(): PeerLeg { return this.addPeerLeg(); }
+  tee(): void { /* nobody listens */ }
   connect(): void { /* nobody hears anybody */ }
   /** What was played, in order; null: stopped. */
   readonly played: ({ readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null)[] = [];
@@ -56,6 +94,13 @@ export class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall
   }
 
   sendDtmf(): void { /* no packet is sent */ }
+  readonly recordings: FakeRecording[] = [];
+  record(options: RecordingOptions): CallRecording {
+    const recording = new FakeRecording(options);
+    this.recordings.push(recording);
+    return recording;
+  }
+
   async stats(): Promise<CallMediaStats> { return Promise.resolve(figures); }
   async close(): Promise<CallMediaStats> { return Promise.resolve(figures); }
 }

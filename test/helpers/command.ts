@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { nodeOptions, runnable } from './runnable.js';
 
 /** `wa-b2bua ARGS` as a process of its own, straight from the sources. */
 export class Command {
@@ -14,7 +15,7 @@ export class Command {
   #over = false;
 
   constructor(...args: string[]) {
-    this.child = spawn(process.execPath, [...process.execArgv, 'lib/cli/main.ts', ...args], { stdio: 'pipe' });
+    this.child = spawn(process.execPath, [...nodeOptions, runnable('lib/cli/main.ts'), ...args], { stdio: 'pipe' });
     for (const [stream, lines] of [[this.child.stdout, this.out], [this.child.stderr, this.err]] as const) {
       createInterface({ input: stream }).on('line', (line) => {
         lines.push(line);

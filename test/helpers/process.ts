@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { runnable } from './runnable.js';
 
 /** `wa-b2bua run -c FILE` as a process of its own. */
 export interface ServiceProcess {
@@ -15,7 +16,7 @@ export interface ServiceProcess {
 
 /** Starts the command and waits for its ready line. */
 export async function runProcess(configFile: string): Promise<ServiceProcess> {
-  const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
+  const main = fileURLToPath(new URL(runnable('../../lib/cli/main.ts'), import.meta.url));
   const loader = new URL('loader.js', import.meta.url).href;
   const child = spawn(process.execPath, [`--import=${loader}`, main, 'run', '-c', configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');

@@ -19,6 +19,9 @@ export const metaHost = 'wa.meta.vc';
 export const number = '+447700900001';
 export const password = 'n0t-a-secret';
 
+/** Services of this process that share its FreeSWITCH: the last of them finds no channel left there. */
+let sharing = 0;
+
 export interface Running {
   readonly service: Service;
   /** What it was started with. */
@@ -85,6 +88,7 @@ export async function runService(options: ServiceOptions): Promise<Running> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-test-'));
   const drachtio: DrachtioServer[] = [];
   const freeswitch = (options.media ?? engines.media) === 'freeswitch' ? await sharedFreeswitch(engines.freeswitch, async () => (await mediaPorts()).split('-').map(Number) as [number, number]) : null;
+  if (freeswitch !== null) sharing += 1;
   const log: string[] = [];
   const logger = createLogger('debug', { write: (line: string) => { log.push(line); } });
   const stopServers = async (): Promise<void> => { for (const server of drachtio) await server.close(); };
@@ -117,7 +121,7 @@ export async function runService(options: ServiceOptions): Promise<Running> {
       closed = true;
       await service.close();
       await stopServers();
-      if (freeswitch !== null) await noChannels(freeswitch);
+      if (freeswitch !== null && (sharing -= 1) === 0) await noChannels(freeswitch);
       await rm(dir, { recursive: true, force: true });
     },
   };
@@ -138,7 +142,8 @@ export function plainListener({ service, udp }: Pick<Running, 'service' | 'udp'>
 export async function waitForLines(file: string, count: number): Promise<CallRecord[]> {
   const deadline = Date.now() + 15_000;
   for (;;) {
-    const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+    // What has no end yet is still being written.
+    const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1).filter((line) => line !== '');
     if (lines.length >= count) return lines.map((line) => JSON.parse(line) as CallRecord);
     if (Date.now() > deadline) throw new Error(`${lines.length} CDRs instead of ${count}: ${lines.join(' ')}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

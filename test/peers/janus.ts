@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { freePort, programPorts } from '../helpers/ports.js';
+import { freePort, mediaPorts, programPorts } from '../helpers/ports.js';
 
 interface Reply { readonly janus: string; readonly data?: { id: number }; readonly plugindata?: { data: { result?: { event: string; sdp?: string }; error?: string } }; readonly jsep?: { type: string; sdp: string } }
 
@@ -13,22 +13,24 @@ export interface Janus {
   process(type: 'offer' | 'answer', sdp: string): Promise<string>;
   /** A WebRTC description given, its plain one back. */
   generate(type: 'offer' | 'answer', sdp: string): Promise<string>;
+  /** Another handle in the same process. */
+  another(): Promise<Pick<Janus, 'process' | 'generate'>>;
   close(): Promise<void>;
 }
 
-/** Starts Janus in ICE-lite mode on loopback, with one handle of the NoSIP plugin. */
-export async function startJanus(): Promise<Janus> {
+/** Starts Janus in ICE-lite mode on loopback, with a handle of the NoSIP plugin. `calls`: handles that there may be, 50 at most. */
+export async function startJanus(calls = 1): Promise<Janus> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-janus-'));
   const http = await freePort();
-  const ports = (await programPorts()).first;
+  const ports = calls === 1 ? (await programPorts()).first : Number((await mediaPorts()).split('-')[0]);
   const configs: Record<string, string> = {
     'janus.jcfg': `general: { configs_folder = "${dir}", plugins_folder = "/usr/lib/x86_64-linux-gnu/janus/plugins", transports_folder = "/usr/lib/x86_64-linux-gnu/janus/transports", events_folder = "/nonexistent", loggers_folder = "/nonexistent", debug_level = 4, interface = "127.0.0.1", server_name = "meta" }
-media: { rtp_port_range = "${ports}-${ports + 9}" }
+media: { rtp_port_range = "${ports}-${ports + 10 * calls - 1}" }
 nat: { ice_lite = true, ice_enforce_list = "127.0.0.1", full_trickle = false }
 plugins: { disable = "libjanus_audiobridge.so,libjanus_duktape.so,libjanus_echotest.so,libjanus_lua.so,libjanus_recordplay.so,libjanus_sip.so,libjanus_streaming.so,libjanus_textroom.so,libjanus_videocall.so,libjanus_videoroom.so,libjanus_voicemail.so" }
 transports: { disable = "libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_rabbitmq.so,libjanus_websockets.so" }`,
     'janus.transport.http.jcfg': `general: { json = "compact", base_path = "/janus", http = true, port = ${http}, ip = "127.0.0.1", https = false }`,
-    'janus.plugin.nosip.jcfg': `general: { local_ip = "127.0.0.1", rtp_port_range = "${ports + 10}-${ports + 19}" }`,
+    'janus.plugin.nosip.jcfg': `general: { local_ip = "127.0.0.1", rtp_port_range = "${ports + 10 * calls}-${ports + 20 * calls - 1}" }`,
   };
   for (const [name, text] of Object.entries(configs)) await writeFile(join(dir, name), `${text}\n`);
   const child = spawn('janus', ['-F', dir, '-C', join(dir, 'janus.jcfg')], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -47,12 +49,7 @@ transports: { disable = "libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so
     const response = await fetch(url + path, { method: 'POST', body: JSON.stringify({ transaction: randomUUID(), ...body }) });
     return await response.json() as Reply;
   };
-  try {
-    const deadline = Date.now() + 15_000;
-    while (!(await fetch(`${url}/info`).then((response) => response.ok, () => false))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`janus did not get ready: ${output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+  const openHandle = async (): Promise<Pick<Janus, 'process' | 'generate'>> => {
     const session = `/${(await post('', { janus: 'create' })).data!.id}`;
     const handle = `${session}/${(await post(session, { janus: 'attach', plugin: 'janus.plugin.nosip' })).data!.id}`;
     const ask = async (wanted: string, body: object, jsep?: object): Promise<Reply> => {
@@ -68,8 +65,15 @@ transports: { disable = "libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so
     return {
       process: async (type, sdp) => (await ask('processed', { request: 'process', type, sdp })).jsep!.sdp,
       generate: async (type, sdp) => (await ask('generated', { request: 'generate' }, { type, sdp })).plugindata!.data.result!.sdp!,
-      close,
     };
+  };
+  try {
+    const deadline = Date.now() + 15_000;
+    while (!(await fetch(`${url}/info`).then((response) => response.ok, () => false))) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`janus did not get ready: ${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return { ...await openHandle(), another: openHandle, close };
   } catch (error) {
     await close();
     throw error;

@@ -28,11 +28,14 @@ t.test('blocks are put where they belong, and addresses are those of here', asyn
 });
 
 t.test('every example loads as it stands', async (t) => {
-  const env = { WA_PASSWORD: 'a', ASTERISK_PASSWORD: 'b', FREESWITCH_IN: 'c', FREESWITCH_OUT: 'd', PHONE_6001: 'e', PHONE_6002: 'f', DRACHTIO_SECRET: 'g', ESL_SECRET: 'h' };
+  const env = { WA_PASSWORD: 'a', ASTERISK_PASSWORD: 'b', FREESWITCH_IN: 'c', FREESWITCH_OUT: 'd', PHONE_6001: 'e', PHONE_6002: 'f', DRACHTIO_SECRET: 'g', ESL_SECRET: 'h', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6', AGENT_TOKEN: 'i' };
   for (const name of await readdir(`${root}config/examples`)) {
     const text = await pageText(`config/examples/${name}`);
     t.doesNotThrow(() => parseConfig(text, { env, path: name }), name);
   }
+  // docker-compose.yml and the systemd unit hand it these and no others.
+  const given = new Set([...(await pageText('.env.example')).matchAll(/^(\w+)=/gm)].map(([, name]) => name));
+  for (const [, name = ''] of (await pageText('config/examples/production.yaml')).matchAll(/\$\{(\w+)\}/g)) t.ok(given.has(name), `${name} stands in .env.example`);
 });
 
 t.test('local-demo.yaml with an echo behind it', async (t) => {

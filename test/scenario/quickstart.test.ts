@@ -1,11 +1,12 @@
-// `wa-b2bua quickstart` that does not come to its end. The four calls themselves are placed out of the package, by scripts/packed.
+// `wa-b2bua quickstart` that does not come to its end. The four calls, and the steps of --full, are gone through out of the package, by scripts/packed.
 import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
+import { runnable } from '../helpers/runnable.js';
 
-const main = resolve('lib/cli/main.ts');
+const main = resolve(runnable('lib/cli/main.ts'));
 const loader = new URL('../helpers/loader.js', import.meta.url).href;
 
 /** Starts the command in an empty folder of its own, with another one for its temporary files. */
@@ -30,12 +31,13 @@ function cwdOf(pid: string): string {
   }
 }
 
-for (const { when, seen, signal } of [
-  { when: 'before the service is ready', seen: /good\. No path/, signal: 'SIGTERM' },
-  { when: 'in a call', seen: /A WhatsApp user calls/, signal: 'SIGINT' },
+for (const { when, seen, signal, args } of [
+  { when: 'before the service is ready', seen: /good\. No path/, signal: 'SIGTERM', args: [] },
+  { when: 'in a call', seen: /A WhatsApp user calls/, signal: 'SIGINT', args: [] },
+  { when: 'while a number is set up', seen: /1\. wa-b2bua provision apply/, signal: 'SIGTERM', args: ['--full'] },
 ] as const) {
   t.test(`asked to stop ${when}, it leaves nothing behind`, async (t) => {
-    const run = start(t.testdir());
+    const run = start(t.testdir(), args);
     t.teardown(() => run.child.kill('SIGKILL'));
     while (!seen.test(run.output())) {
       if (run.child.exitCode !== null) throw new Error(run.output());

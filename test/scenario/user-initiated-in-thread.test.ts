@@ -12,5 +12,5 @@ t.test('a whole call with the SIP server in a thread of its own: audio, CDR, lad
   t.match(cdr, { termination: { by: 'user', reason: 'hangup', status: 200 } });
   t.match(stage.running.service.ladder(cdr!.id), /Meta\s+wa-b2bua\s+pbx/);
   const metrics = await (await fetch(`http://${stage.running.service.http}/metrics`)).text();
-  t.match(metrics, /wab_sipserver\{counter="received"\} [1-9]/);
+  t.match(metrics, /wab_sipserver_events_total\{event="received"\} [1-9]/);
 });

@@ -7,10 +7,14 @@ import { judgeRefusal } from '../../lib/call/meta/refusal.js';
 import { e164 } from '../../lib/call/meta/request.js';
 import { readRefer } from '../../lib/call/features/refer.js';
 import { parseReplaces } from '../../lib/call/features/replaces.js';
+import { clean } from '../../lib/graph/error.js';
+import { parseJson } from '../../lib/graph/json.js';
+import { readPair } from '../../lib/graph/permission/stored.js';
+import { readWebhook } from '../../lib/graph/webhook/reading.js';
 import { bdecode } from '../../lib/media/rtpengine/bencode.js';
 import { drawLadder } from '../../lib/observe/ladder.js';
 import { printable, printableJson } from '../../lib/observe/printable.js';
-import { maskDigits, maskNumbers, redactSip } from '../../lib/observe/redact.js';
+import { hideDigits, maskDigits, maskUsers, redactSip } from '../../lib/observe/redact.js';
 import { headerValue } from '../../lib/observe/trace.js';
 import { readDialled } from '../../lib/policy/numbers.js';
 import { hasIsup, mediaHosts, mentions, readMention } from '../../lib/policy/origin.js';
@@ -36,6 +40,9 @@ type Reader = readonly [name: string, read: (text: string) => unknown, ...beginn
 
 const message = (text: string): { get: () => string; has: () => boolean; headers: Record<string, string>; body: string } => ({ get: () => text, has: () => true, headers: { contact: text }, body: text });
 const request = (text: string): sip.SipMessage | undefined => sip.parseMessage(text).message;
+const webhook = (messages: object[], contacts: object[]): Record<string, unknown> => ({
+  entry: [{ changes: [...['messages', 'calls'].map((field) => ({ field, value: { [field]: messages, contacts, metadata: { display_phone_number: '447700900001' } } })), { field: 'account_update', value: messages[0] }] }],
+});
 const policy = new Policy(SCANNERS, 10);
 const start = 'INVITE sip:a@b SIP/2.0\r\n';
 const head = `${start}Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n`;
@@ -55,6 +62,12 @@ const readers: readonly Reader[] = [
   ['isBalanced', (s) => sip.isBalanced(s), '"'], ['hasEmptyPart', (s) => sip.hasEmptyPart(s), ';', ' '], ['util.splitHostPort', (s) => splitHostPort(s), '[', 'a', '[:'], ['unquote', (s) => sip.unquote(`${s}"`), '"'], ['trimBlanks', (s) => sip.trimBlanks(s)], ['indexOfListEnd', (s) => sip.indexOfListEnd(s), '"'],
   ['parseSessionExpires', (s) => sip.parseSessionExpires(s), '90;', ' '], ['parseMinSE', (s) => sip.parseMinSE(s), '90;'],
   ['stampVia', (s) => stampVia(sip.SipMessage.request('OPTIONS', 'sip:a').add('Via', `SIP/2.0/UDP h;branch=z9hG4bKa;rport${s}x;rport`), { remote: { address: '127.0.0.1', port: 5060 } } as never), '', ' ', ' ='],
+  ['graph.parseJson', (s) => { try { return parseJson(s); } catch { return null; } }, '"', '{"a":"', '[1234567890123456', '"a\\'],
+  ['readWebhook', (s) => readWebhook(webhook([{ from: s, id: s, type: s, from_user_id: s, timestamp: s }], [{ wa_id: s, user_id: s }])), '447700900101', 'GB.1', 'wacid.'],
+  // As many messages and contacts as there are characters in a body of this length.
+  ['readWebhook, many', (s) => { const many = Array.from({ length: s.length / 16 }, (_, i) => `44770${i + 1_000_000}`); return readWebhook(webhook(many.map((from) => ({ from: `${from}9`, id: from, type: s.slice(0, 8) })), many.map((id) => ({ wa_id: id })))); }],
+  ['readPair', (s) => readPair(s), '{"requests":[', '{"permission":{"status":"'],
+  ['graph.clean', (s) => clean(s, ['secret']), 'EAA', 'access_token', 'access_token=', 'sip_user_password"'],
   ['StreamFramer', (s) => new StreamFramer(1_000_000).push(Buffer.from(s, 'latin1')), start],
   ['StreamFramer, byte by byte', (s) => { const framer = new StreamFramer(1_000_000); for (const byte of Buffer.from(s.slice(0, s.length / 8), 'latin1')) framer.push(Buffer.of(byte)); }, start],
   ['parseCommand', (s) => parseCommand(s), 'id|sip|', 'id|sip||\r\nSIP/2.0 200 '], ['parseClientMessage', (s) => parseClientMessage(s), start, 'SIP/2.0 200 ', `${start}a: `],
@@ -77,7 +90,7 @@ const readers: readonly Reader[] = [
   ['hasIsup', (s) => hasIsup({ 'content-type': [s] }, `isup${s}`), 'Content-Type:', '\r\nc:'], ['mediaHosts', (s) => mediaHosts(s), 'c=IN IP4 ', 'a=candidate:', 'a=candidate:1 1 udp 1 '],
   ['mentions', (s) => mentions({ diversion: [s] }, 'diversion').map((one) => readMention(one)), '<sip:', '"', '<sip:+1'], ['canonicalUser', (s) => canonicalUser(s), '+', '%'], ['readsAsNumber', (s) => [readsAsNumber(s), readsAsFullNumber(s)], '+1', '00'],
   ['readDialled', (s) => readDialled(s, 'GB'), '+', '0'], ['redactSip', (s) => redactSip(s), 'a=crypto:', 'Authorization: Digest response="', 'Authorization: Basic ', 'sip:a:', 'k=', 'a=key-mgmt:'],
-  ['maskNumbers', (s) => maskNumbers(s, new Set()), '+'], ['maskDigits', (s) => maskDigits(s, new Set()), '+', '%'], ['headerValue', (s) => headerValue(s, 'call-id', 'i'), 'Call-ID', 'i '],
+  ['maskUsers', (s) => maskUsers(s, new Set(), '+447700900101'), '+', 'wacid.', 'A', '447700900101'], ['hideDigits', (s) => hideDigits(s), 'INFO x\r\nContent-Type: application/dtmf\r\n\r\n', 'Content-Type'], ['maskDigits', (s) => maskDigits(s, new Set()), '+', '%'], ['headerValue', (s) => headerValue(s, 'call-id', 'i'), 'Call-ID', 'i '],
   ['drawLadder', (s) => drawLadder([{ time: 0, direction: 'in', transport: 'udp', local: 'a', remote: 'b', text: s }], () => 'x'), start, 'SIP/2.0 200 ', `${start}Content-Type `],
   ['printable', (s) => [printable(s), printableJson(s)]], ['bdecode', (s) => { try { return bdecode(Buffer.from(s)); } catch { return null; } }, 'd', '1:', 'l'],
 ];

@@ -103,7 +103,7 @@ async function answer(context: PickingUp, { known, media, replaces, caller, admi
   const { call } = known;
   const { name: peerName, config } = caller;
   const { user, uri, rule, place, facts } = admitted;
-  const leg = media.addPeerLeg(mediaProfile(context, config, req.source_address));
+  const leg = media.addPeerLeg(mediaProfile(context, config, { from: req.source_address, transport: req.protocol }));
   const giveUp = async (): Promise<void> => {
     place.release();
     await leg.close().catch(() => undefined);

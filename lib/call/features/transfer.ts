@@ -4,14 +4,24 @@ import { cleanHeaderValue, cseqNumber, formatReason } from '../../sip/headers.js
 import type { Bridge } from '../bridge.js';
 import { Hunt } from '../hunt/hunt.js';
 import type { Won } from '../hunt/plan.js';
-import type { Party, PeerDialog } from '../peer/dialog.js';
+import type { AgentDialog } from '../../voice/agents/dialog.js';
+import type { Party, PeerConnection } from '../peer/connection.js';
+import type { PeerDialog } from '../peer/dialog.js';
+import { withUser } from '../../routing/index.js';
 import { readRefer, ReferSubscription, type ReferOrder } from './refer.js';
 import { formatReplaces } from './replaces.js';
+import type { TransferRecord } from '../record.js';
 import { ended, reasonOf, type Termination } from '../termination.js';
 import { withTimeout } from '../../util/withTimeout.js';
 
 /** How long a transferor who was told of success may take to hang up before we do, in milliseconds. */
 const parting = 2000;
+
+/** What a transfer is to do, and how it came about. */
+interface TransferOrder extends ReferOrder { readonly kind: Exclude<TransferRecord['kind'], 'pickup'> }
+
+/** Who is told how far a transfer is. */
+type Informed = Pick<ReferSubscription, 'progress' | 'end'>;
 
 type Allowed = Extract<TargetVerdict, { allow: true }>;
 
@@ -46,7 +56,35 @@ export function takeRefer(bridge: Bridge, transferor: PeerDialog, request: SipRe
   }
   const subscription = new ReferSubscription(transferor, transferor.nextRefer() === 1 ? null : cseqNumber(request), order.quiet);
   response.send(202, { headers: order.quiet ? { 'Refer-Sub': 'false' } : {} });
-  return new Transfer(bridge, transferor, order, verdict, subscription);
+  return new Transfer(bridge, transferor, { ...order, kind }, verdict, subscription);
+}
+
+/**
+ * A voice agent names somebody of a peer: judged exactly as a REFER of the agent's peer would be. It is told how far the transfer is, and leaves when
+ * it has succeeded. Null: it was refused, which it is told.
+ */
+export function takeAgentTransfer(bridge: Bridge, transferor: AgentDialog, peer: string, user: string): Transfer | null {
+  const { call, context, manner } = bridge;
+  const refuse = (status: number, text: string): null => {
+    call.log.warn({ peer: transferor.party.peer, kind: 'blind', why: text }, 'a transfer was refused');
+    call.sentOn({ kind: 'blind', by: transferor.party.peer, to: null, status });
+    transferor.transferring(status, text);
+    return null;
+  };
+  if (!call.mayBeSentOn()) return refuse(403, 'too many transfers and pick-ups in this call');
+  const { peers } = context.rules().config;
+  const config = Object.hasOwn(peers, peer) ? peers[peer] : undefined;
+  if (config === undefined) return refuse(404, `no peer is called ${peer}`);
+  const uri = withUser(config.uri, user);
+  const facts = { origin: 'refer' as const, number: call.facts.number ?? '', route: manner.route, peer, by: transferor.party.peer, uri };
+  const verdict = context.rules().judgeTarget(facts);
+  context.onVerdict(call, facts, verdict);
+  if (!verdict.allow) return refuse(verdict.status, verdict.text);
+  const order = { uri, replaces: null, mustReplace: false, referredBy: null, quiet: true, kind: 'blind' as const };
+  return new Transfer(bridge, transferor, order, verdict, {
+    progress: (status, reason) => transferor.transferring(status, reason),
+    end: (status, reason) => Promise.resolve(transferor.transferring(status, reason)),
+  });
 }
 
 /**
@@ -60,15 +98,15 @@ function oneOfOurs(bridge: Bridge, { replaces }: ReferOrder): string | null {
 /** A transfer under way: the target rings, the user hears music or ringback, the transferor is told (RFC 5589 §6, §7). */
 export class Transfer {
   readonly #bridge: Bridge;
-  readonly #transferor: PeerDialog;
-  readonly #order: ReferOrder;
+  readonly #transferor: PeerConnection;
+  readonly #order: TransferOrder;
   readonly #target: Allowed;
-  readonly #subscription: ReferSubscription;
+  readonly #subscription: Informed;
   readonly #disown: () => void;
   #hunt: Hunt | null = null;
   #abandoned: string | null = null;
 
-  constructor(bridge: Bridge, transferor: PeerDialog, order: ReferOrder, target: Allowed, subscription: ReferSubscription) {
+  constructor(bridge: Bridge, transferor: PeerConnection, order: TransferOrder, target: Allowed, subscription: Informed) {
     this.#bridge = bridge;
     this.#transferor = transferor;
     this.#order = order;
@@ -107,7 +145,7 @@ export class Transfer {
       ...(referredBy === null ? {} : { 'Referred-By': referredBy }),
     });
     const status = 'won' in result ? 200 : result.failed.status;
-    call.sentOn({ kind: replaces === null ? 'blind' : 'attended', by: this.#transferor.party.peer, to: `${this.#target.user}@${this.#target.peer}`, status });
+    call.sentOn({ kind: this.#order.kind, by: this.#transferor.party.peer, to: `${this.#target.user}@${this.#target.peer}`, status });
     call.log.info({ from: this.#transferor.party, to: { peer: this.#target.peer, user: this.#target.user }, status }, 'transfer');
     if ('failed' in result) return this.#fail(result.failed);
     this.#bridge.connect(this.#bridge.adopt(result.won));

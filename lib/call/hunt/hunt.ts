@@ -11,7 +11,8 @@ import { mediaProfile } from '../peer/mediaProfile.js';
 import { ended, type Termination } from '../termination.js';
 import { best, firstWon, lost, redirectedTo, type Lost } from './attempt.js';
 import type { HuntPlan, Won } from './plan.js';
-import { completedElsewhere, TargetInvite, type Attempt, type HuntOfTarget, type Invited } from './target.js';
+import { completedElsewhere, TargetInvite, type Attempt, type Cancellable, type HuntOfTarget, type Invited, type Ringing } from './target.js';
+import { TargetSocket } from '../../voice/agents/target.js';
 import { beginTry, type Try } from './tries.js';
 
 /** Redirections followed in one hunt; more are a loop or a mistake. */
@@ -26,14 +27,14 @@ export class Hunt {
   readonly #context: Hunting;
   readonly #media: MediaCall;
   readonly #plan: HuntPlan;
-  readonly #pending = new Set<OutboundInvite>();
+  readonly #pending = new Set<Cancellable>();
   #redirects = 0;
   #stopped: string | null = null;
   #winner: Won | null = null;
   readonly #claim = deferred<{ won: Won }>();
   readonly #asSeenByTargets: HuntOfTarget;
 
-  constructor(call: Call, context: Hunting, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: SipResponse) => void) {
+  constructor(call: Call, context: Hunting, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: Ringing) => void) {
     this.#call = call;
     this.#context = context;
     this.#media = media;
@@ -154,7 +155,8 @@ export class Hunt {
     const { target, peer } = to;
     const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
     if (place === null) return lost(ended.peerFull(target.peer, peer.maxConcurrentCalls), true);
-    const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, addressAt(to.destination)));
+    if (peer.websocket !== null) return new TargetSocket(this.#asSeenByTargets, to, begun, { media: this.#media, place, url: peer.websocket }).run();
+    const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, { from: addressAt(to.destination), transport: to.destination.transport }));
     let keep = false;
     try {
       const attempt = await new TargetInvite(this.#asSeenByTargets, to, begun, leg, place).run();
@@ -183,7 +185,7 @@ export class Hunt {
 
   /** A call that fails has been somewhere too. Its record names the target that it went to last; that of a transfer names who has the call. */
   #tellCall({ peer, user }: RouteTarget, rule: string, callId: string): void {
-    if (this.#plan.origin !== 'route') return;
+    if (this.#plan.origin !== 'route' && this.#plan.origin !== 'order') return;
     Object.assign(this.#call.facts, { peer, target: user, rule, peerCallId: callId });
     this.#call.news();
   }

@@ -4,6 +4,7 @@ import type { TargetFacts } from '../../policy/types.js';
 import type { RouteTarget } from '../../routing/types.js';
 import type { SipDialog, SipHeaders, SipRequest } from '../../sip/drachtio.js';
 import type { SessionTimer } from '../peer/sessionTimer.js';
+import type { AgentLink } from '../../voice/agents/thread.js';
 import type { Place } from '../table.js';
 
 export interface HuntPlan {
@@ -33,17 +34,28 @@ export interface EarlyMedia {
   lost(leg: PeerLeg): void;
 }
 
-/** An answered dialog with a peer that nobody has taken in yet. */
-export interface Won {
+/** Somebody who has taken a call and whom nobody has taken in yet. */
+interface Taken {
   readonly target: RouteTarget;
   readonly rule: string;
   /** The peer's configuration when it answered. */
   readonly config: PeerConfig;
-  readonly dialog: SipDialog;
   readonly leg: PeerLeg;
-  /** The peer's place, given back when the dialog ends. */
+  /** The peer's place, given back when the connection ends. */
   readonly place: Place;
+}
+
+/** By an answered dialog. */
+export interface WonDialog extends Taken {
+  readonly dialog: SipDialog;
   readonly timer: SessionTimer;
   /** The peer's INVITE when our 200 to it carried an offer, so that its ACK brings the answer; else null. */
   readonly offeredIn: SipRequest | null;
 }
+
+/** By the socket of a voice agent. */
+export interface WonSocket extends Taken {
+  readonly link: AgentLink;
+}
+
+export type Won = WonDialog | WonSocket;

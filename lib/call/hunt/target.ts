@@ -40,18 +40,26 @@ export interface Invited {
   readonly out: string | null;
 }
 
+/** What is under way and may not be wanted any more; `reason` is a Reason header value. */
+export interface Cancellable {
+  cancel(reason: string): void;
+}
+
+/** What a target says while it rings. */
+export type Ringing = Pick<SipResponse, 'status' | 'reason'>;
+
 /** The hunt that an INVITE belongs to. */
 export interface HuntOfTarget {
   readonly call: Call;
   readonly context: Hunting;
   readonly plan: HuntPlan;
-  /** INVITEs that have no final response. */
-  readonly pending: Set<OutboundInvite>;
+  /** INVITEs that have no final response, and sockets that are being opened. */
+  readonly pending: Set<Cancellable>;
   /** Why nothing further is wanted, a Reason header value; null while it is. */
   readonly stopped: string | null;
   /** Who has the call; null while nobody has. */
   readonly winner: Won | null;
-  ringing(target: RouteTarget, response: SipResponse): void;
+  ringing(target: RouteTarget, response: Ringing): void;
   /** An INVITE has gone out. */
   invited(target: RouteTarget, rule: string, callId: string): void;
   answered(won: Won): void;
@@ -120,6 +128,7 @@ export class TargetInvite {
       onProvisional: (response) => {
         if (watchMessage(context, call, target.peer, response, { status: response.status })) return;
         this.#early.provisional(invite.callId, invite.tag, response);
+        if (!this.#begun.hasRung) call.tell({ type: 'ringing', leg: 'peer', peer: target.peer, peerUser: target.user });
         this.#begun.rang();
         this.#hunt.ringing(target, response);
       },
@@ -130,7 +139,7 @@ export class TargetInvite {
     });
     pending.add(invite);
     group.add(invite);
-    call.placed(invite.callId);
+    call.placed(invite.callId, 'peer');
     this.#begun.placed(invite.callId);
     this.#hunt.invited(target, rule, invite.callId);
     return invite;

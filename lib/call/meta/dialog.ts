@@ -19,7 +19,7 @@ export function attachMetaDialog(call: Call, dialog: SipDialog): void {
     const headers = readMetaHeaders(request);
     call.facts.metaDuration = headers.callDuration;
     // A business-initiated call learns its WACID only here (META-SIP §7).
-    call.facts.wacid ??= headers.wacid;
+    call.facts.wacid = headers.wacid ?? call.facts.wacid;
     call.end(metaHangup(parseReason(request.get('Reason'))));
   });
   dialog.on('refer', (_request: SipRequest, response: SipResponse) => response.send(603));

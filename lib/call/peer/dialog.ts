@@ -7,6 +7,7 @@ import { hangUp, requestInDialog } from '../../sip/inDialog.js';
 import { foundNobody } from '../../sip/options.js';
 import type { Call } from '../call.js';
 import { allowOfPeers, capabilities, demandsTooMuch } from './capabilities.js';
+import type { Party, PeerConnection, PeerConnectionUser } from './connection.js';
 import { InfoDigits } from './digits.js';
 import { Negotiation } from './negotiation.js';
 import type { SessionTimer } from './sessionTimer.js';
@@ -15,17 +16,6 @@ import { ended, reasonOf, type Termination } from '../termination.js';
 
 /** Who has answered nothing for so long, and sent no media, is dead, in milliseconds: less than the 32 s of a transaction (RFC 3261 §17.1.2.2). */
 const DEAD_MS = 20_000;
-
-/** Who is at the other end of a peer dialog. */
-export interface Party {
-  /** Name of the peer. */
-  readonly peer: string;
-  readonly user: string;
-  /** Where the same user can be called. */
-  readonly uri: string;
-  /** The policy rule that let them in. */
-  readonly rule: string;
-}
 
 export interface PeerDialogParts {
   readonly party: Party;
@@ -39,19 +29,17 @@ export interface PeerDialogParts {
 }
 
 /** Who is told what happens in a peer dialog. */
-export interface PeerDialogUser {
-  /** The far end, or the SIP server, has ended it. */
-  gone(from: PeerDialog, why: Termination): void;
-  /** The peer has described its side anew: whether it listens and sends may have changed. */
-  described(from: PeerDialog): void;
+export interface PeerDialogUser extends PeerConnectionUser {
   refer(from: PeerDialog, request: SipRequest, response: SipResponse): void;
+  /** A digit by INFO, which goes to the user too. */
+  pressed(from: PeerDialog, digit: string): void;
 }
 
 /**
  * An answered dialog with a peer, in either direction, and its media leg. What the peer does inside it is answered here and never
  * reaches Meta (house rule 1). Ends once: by the far end, by hangUp(), or with the call.
  */
-export class PeerDialog {
+export class PeerDialog implements PeerConnection {
   readonly party: Party;
   readonly leg: PeerLeg;
   readonly negotiation: Negotiation;
@@ -75,7 +63,11 @@ export class PeerDialog {
     this.#user = user;
     this.party = parts.party;
     this.leg = parts.leg;
-    this.#digits = new InfoDigits(dialog, parts.media, this.#call.log, () => config.dtmf === 'info' || parts.leg.events === false);
+    const toUser = (digit: string, durationMs: number): void => {
+      parts.media.sendDtmf(digit, durationMs);
+      user.pressed(this, digit);
+    };
+    this.#digits = new InfoDigits(dialog, toUser, this.#call.log, () => config.dtmf === 'info' || parts.leg.events === false);
     this.negotiation = new Negotiation(dialog, parts.leg, parts.timer, call.log, {
       described: () => this.#described(),
       // Who has left meanwhile, as a transferor may, has nothing more to describe; the user is with somebody else by then.
@@ -136,6 +128,11 @@ export class PeerDialog {
   /** A digit of the WhatsApp user's; `duration` in milliseconds. */
   sendDigit(digit: string, duration: number): void {
     this.#digits.send(digit, duration);
+  }
+
+  /** A digit that is put in from outside, by INFO where the peer takes them so; false: it takes none. */
+  putDigit(digit: string, duration: number): boolean {
+    return this.#digits.send(digit, duration) || this.leg.sendDtmf(digit, duration);
   }
 
   /** A NOTIFY of the subscription that a REFER made (RFC 3515 §2.4.4). Gives the status it was answered. */

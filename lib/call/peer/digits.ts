@@ -1,6 +1,5 @@
 import type { SipDialog, SipRequest, SipResponse } from '../../sip/drachtio.js';
 import { requestInDialog } from '../../sip/inDialog.js';
-import type { MediaCall } from '../../media/types.js';
 import type { Logger } from '../../observe/logger.js';
 import { longestInfo, readInfoDigit, writeInfoDigit } from './dtmfInfo.js';
 import { Serial } from '../../util/serial.js';
@@ -14,16 +13,16 @@ const types = /^application\/dtmf(?:-relay)?\s*(?:;|$)/i;
  */
 export class InfoDigits {
   readonly #dialog: SipDialog;
-  readonly #media: MediaCall;
+  readonly #toUser: (digit: string, durationMs: number) => void;
   readonly #log: Pick<Logger, 'warn'>;
   readonly #byInfo: () => boolean;
   #type: 'relay' | 'plain' = 'relay';
   /** One INFO after the other: they have no order of their own on UDP. */
   readonly #queue = new Serial();
 
-  constructor(dialog: SipDialog, media: MediaCall, log: Pick<Logger, 'warn'>, byInfo: () => boolean) {
+  constructor(dialog: SipDialog, toUser: (digit: string, durationMs: number) => void, log: Pick<Logger, 'warn'>, byInfo: () => boolean) {
     this.#dialog = dialog;
-    this.#media = media;
+    this.#toUser = toUser;
     this.#log = log;
     this.#byInfo = byInfo;
   }
@@ -38,16 +37,17 @@ export class InfoDigits {
     }
     if (request.body.length > longestInfo) return response.send(413);
     const digit = readInfoDigit(type, request.body);
-    if (digit !== null && this.#byInfo()) this.#media.sendDtmf(digit.digit, digit.duration);
+    if (digit !== null && this.#byInfo()) this.#toUser(digit.digit, digit.duration);
     response.send(200);
   }
 
-  /** A digit of the WhatsApp user's, once it is over; `duration` in milliseconds. */
-  send(digit: string, duration: number): void {
-    if (!this.#byInfo()) return;
+  /** A digit of the WhatsApp user's, once it is over; `duration` in milliseconds. False: the peer takes none so. */
+  send(digit: string, duration: number): boolean {
+    if (!this.#byInfo()) return false;
     void this.#queue.run(() => this.#send(digit, duration)).catch((error: Error) => {
       this.#log.warn({ err: error.message }, 'a digit of the WhatsApp user did not reach the peer: its INFO was not answered');
     });
+    return true;
   }
 
   async #send(digit: string, duration: number): Promise<void> {

@@ -57,5 +57,7 @@ function transportOf(uri: string): string {
  */
 export function ourContact(user: string, transport: string): string {
   const protocol = transport.toLowerCase();
-  return `<sip:${user}@localhost${protocol === 'tcp' || protocol === 'tls' ? `;transport=${protocol}` : ''}>`;
+  // RFC 7118 §5.2.2: "ws" is both.
+  const named = protocol === 'wss' ? 'ws' : protocol;
+  return `<sip:${user}@localhost${['tcp', 'tls', 'ws'].includes(named) ? `;transport=${named}` : ''}>`;
 }

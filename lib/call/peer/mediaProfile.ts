@@ -2,11 +2,15 @@ import type { PeerConfig } from '../../config/types.js';
 import type { PeerMediaProfile } from '../../media/types.js';
 import type { PeerMedia } from '../context.js';
 
-/** What the media of a call with this peer may be, and where. `from`: the address that its signalling comes from, or goes to; null: not known. */
-export function mediaProfile(context: PeerMedia, peer: PeerConfig, from: string | null): PeerMediaProfile {
+/** Where the signalling of a call with a peer comes from, or goes to; its address is null where it is not known. */
+interface Signalling { readonly from: string | null; readonly transport: string }
+
+/** What the media of a call with this peer may be, and where. Of phones that register those that came by WebSocket are in browsers (RFC 7118). */
+export function mediaProfile(context: PeerMedia, peer: PeerConfig, { from, transport }: Signalling): PeerMediaProfile {
   const { codecs, srtp, dtmf, media, mediaTimeout } = peer;
+  const webrtc = peer.webrtc && (!peer.register || ['ws', 'wss'].includes(transport.toLowerCase()));
   return {
-    codecs, srtp, dtmf, mediaTimeout, refuses: (address, port) => context.objectsToPlace(media, address, port),
+    codecs, srtp: webrtc ? 'none' : srtp, webrtc, dtmf, mediaTimeout, refuses: (address, port) => context.objectsToPlace(media, address, port),
     ...(peer.register || peer.nat ? { latch: { from } } : {}),
   };
 }

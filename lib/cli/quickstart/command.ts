@@ -28,11 +28,16 @@ export interface RunningService {
   readonly lost: Promise<never>;
 }
 
-/** Runs a command to its end. */
-export async function runCommand(...args: string[]): Promise<{ status: number | null; output: string }> {
+/** Runs a command to its end, and adds to `ending` how it is ended before. */
+export async function runCommand(ending: (() => Promise<void>)[], ...args: string[]): Promise<{ status: number | null; output: string }> {
   const child = start(args);
   const lines = linesOf(child);
-  const [status] = await once(child, 'close') as [number | null];
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  ending.push(async () => {
+    child.kill('SIGKILL');
+    await closed;
+  });
+  const [status] = await closed;
   return { status, output: lines.join('\n') };
 }
 

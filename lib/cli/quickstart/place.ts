@@ -19,6 +19,9 @@ export interface Place {
   readonly dir: string;
   readonly config: string;
   readonly records: string;
+  /** Where `provision apply` writes Meta's password, and the state of the service: of a full demonstration alone. */
+  readonly password: string;
+  readonly state: string;
   readonly certificates: ReturnType<typeof makeCertificates>;
   /** Removes a temporary folder; one that was named stays. */
   remove(): void;
@@ -27,22 +30,36 @@ export interface Place {
 /** A new temporary folder, or the one that is named, which must be new, empty or of an earlier demonstration. @throws WabError */
 export function openPlace(named: string | undefined): Place {
   const dir = named === undefined ? mkdtempSync(join(tmpdir(), 'wa-b2bua-quickstart-')) : resolve(named);
-  const [config, records] = [join(dir, 'config.yaml'), join(dir, 'cdr.jsonl')];
+  const [config, records, password, state] = [join(dir, 'config.yaml'), join(dir, 'cdr.jsonl'), join(dir, 'sip-password'), join(dir, 'state')];
   try {
     mkdirSync(dir, { recursive: true });
     if (readdirSync(dir).length > 0 && !(existsSync(config) && readFileSync(config, 'utf8').startsWith(MARK))) {
       throw new WabError('FILE_UNWRITABLE', `${dir} has files that quickstart did not make: name a new or an empty folder`);
     }
-    rmSync(records, { force: true });
+    for (const file of [records, password, state]) rmSync(file, { force: true });
     const certificates = makeCertificates(join(dir, 'certs'), domain, metaHost);
-    return { dir, config, records, certificates, remove() { if (named === undefined) rmSync(dir, { recursive: true, force: true }); } };
+    return { dir, config, records, password, state, certificates, remove() { if (named === undefined) rmSync(dir, { recursive: true, force: true }); } };
   } catch (error) {
     throw error instanceof WabError ? error : new WabError('FILE_UNWRITABLE', (error as Error).message, { cause: error });
   }
 }
 
-/** Writes the configuration for a PBX at `peer` (a SIP URI) and a stand-in of Meta at `metaPort`; gives its text. */
-export function writeConfiguration({ config, records, certificates }: Place, peer: string, metaPort: number): string {
+/** Everything that Meta gives, of a full demonstration. */
+export interface FullConfiguration {
+  /** Where the Graph API is played. */
+  readonly graph: string;
+  readonly id: string;
+  readonly waba: string;
+  readonly app: string;
+  readonly token: string;
+  readonly appSecret: string;
+  readonly verifyToken: string;
+  readonly webhookPort: number;
+}
+
+/** Writes the configuration for a PBX at `peer` (a SIP URI) and a stand-in of Meta at `metaPort`; gives its text. `full`: with the Graph API and webhooks, for one number. */
+export function writeConfiguration({ config, records, certificates, ...place }: Place, peer: string, metaPort: number, full: FullConfiguration | null = null): string {
+  const routed = full === null ? numbers : { sdes: numbers.sdes };
   const text = `${MARK}
 domain: ${domain}
 sip:
@@ -50,18 +67,34 @@ sip:
   tls: { cert: ${quoted(certificates.service.cert)}, key: ${quoted(certificates.service.key)} }
 meta: { address: 127.0.0.1, port: ${metaPort}, ca: ${quoted(certificates.ca)}, sources: ["127.0.0.1"] }   # the stand-in instead of ${metaHost}
 media: { engine: embedded, interface: 127.0.0.1, ports: 30000-30999 }
-numbers:
-${Object.entries(numbers).map(([keying, number]) => `  "${number}": { password: ${password}, keying: ${keying} }`).join('\n')}
+${full === null ? '' : graphText(full)}numbers:
+${full === null ? Object.entries(numbers).map(([keying, number]) => `  "${number}": { password: ${password}, keying: ${keying} }`).join('\n') : numberText(full, place.password)}
 peers:
-  pbx: { uri: ${quoted(peer)}, sources: ["127.0.0.1"], pstn: none, users: ["6[0-9]{3}"], mayCall: ${JSON.stringify(Object.values(numbers))} }
+  pbx: { uri: ${quoted(peer)}, sources: ["127.0.0.1"], pstn: none, users: ["6[0-9]{3}"], mayCall: ${JSON.stringify(Object.values(routed))} }
 routes:
-${Object.entries(numbers).map(([keying, number]) => `  - { name: ${keying}, number: "${number}", to: [{ peer: pbx, user: "6001" }] }`).join('\n')}
+${Object.entries(routed).map(([keying, number]) => `  - { name: ${keying}, number: "${number}", to: [{ peer: pbx, user: "6001" }] }`).join('\n')}
 http: { listen: "127.0.0.1:0" }
 cdr: { file: ${quoted(records)} }
-log: { level: warn }
+${full === null ? '' : `state: ${quoted(`file:${place.state}`)}\n`}log: { level: ${full === null ? 'warn' : 'info'} }
 `;
   writeFileSync(config, text);
   return text;
+}
+
+function graphText({ graph, waba, token, appSecret, verifyToken, webhookPort }: FullConfiguration): string {
+  return `graph: { url: ${quoted(graph)}, token: ${token}, waba: "${waba}" }   # the stand-in instead of https://graph.facebook.com
+webhooks: { listen: "127.0.0.1:${webhookPort}", path: /meta, appSecret: ${appSecret}, verifyToken: ${verifyToken} }
+`;
+}
+
+function numberText({ id }: FullConfiguration, passwordFile: string): string {
+  return `  "${numbers.sdes}":
+    id: "${id}"
+    passwordFile: ${quoted(passwordFile)}   # provision apply writes it
+    keying: sdes
+    settings: { callback: true }
+    permission: check
+    permissionRequest: { text: "May we call you about your order?" }`;
 }
 
 /** A string of YAML's double-quoted kind, which JSON's are. */

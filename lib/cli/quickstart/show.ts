@@ -15,22 +15,27 @@ export function heading(text: string): void {
   say(`\n── ${text} ${'─'.repeat(Math.max(0, 76 - text.length))}`);
 }
 
-/** The SIP ladder of a call and its record, as Meta's Call-ID names it; `http`: host:port of the service's pages. */
-export async function showCall(callId: string, records: string, http: string): Promise<void> {
+/** The SIP ladder of a call and its record, which it gives, as a Call-ID of either side names it; `http`: host:port of the service's pages. */
+export async function showCall(callId: string, records: string, http: string): Promise<NamedRecord | undefined> {
   const record = await recordOf(callId, records);
-  if (record === undefined) return say('there is no CDR of this call');
+  if (record === undefined) {
+    say('there is no CDR of this call');
+    return undefined;
+  }
   process.stdout.write(await (await fetch(`http://${http}/calls/${record.id}/ladder`)).text());
   say(`CDR ${inspect(record, { depth: 5, compact: 10, breakLength: 200 })}`);
+  return record;
 }
 
-interface NamedRecord { readonly id: string; readonly callIds: { readonly meta: string | null } }
+/** What of a record is looked at. */
+export interface NamedRecord { readonly id: string; readonly wacid: string | null; readonly callIds: { readonly meta: string | null; readonly peer: string | null } }
 
 async function recordOf(callId: string, file: string): Promise<NamedRecord | undefined> {
   const deadline = performance.now() + RECORD_TIME;
   for (;;) {
     const text = await readFile(file, 'utf8').catch(() => '');
     // The last line may be half written.
-    const found = text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as NamedRecord).find(({ callIds }) => callIds.meta === callId);
+    const found = text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as NamedRecord).find(({ callIds }) => callIds.meta === callId || callIds.peer === callId);
     if (found !== undefined || performance.now() > deadline) return found;
     await delay(20);
   }

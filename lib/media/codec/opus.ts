@@ -23,8 +23,13 @@ const BITRATE = 20_000;
  * there once reports tell of loss. Microseconds for 20 ms of speech, on a machine with other work: at 8 kHz 38 at 1, 52 at 2 (75 with FEC), 59 at 3
  * (82), 76 at 5 (102); at 16 kHz 69 at 1, 96 at 2, 105 at 3, 138 at 5.
  */
-const COMPLEXITY: Readonly<Record<SampleRate, number>> = { 8000: 1, 16_000: 2, 48_000: 2 };
+const COMPLEXITY: Readonly<Record<SampleRate, number>> = { 8000: 1, 16_000: 2, 24_000: 2, 48_000: 2 };
 const COMPLEXITY_LOSSY = 3;
+/**
+ * FEC from so much loss on, in percent. It takes its bits from the frames themselves: of a recording at 8 kHz and 20 kbit/s (NSIM, scripts/impairment) 0.970 are
+ * heard without it and 0.958 with it at 1 percent of loss, 0.957 and 0.952 at 3, 0.944 and 0.948 at 5.
+ */
+const FEC_FROM = 4;
 
 /** The longest that is concealed or decoded in one go, in milliseconds. */
 const LONGEST_MS = 120;
@@ -55,7 +60,8 @@ export class OpusEncoder implements AudioEncoder {
    * (opus_encoder.c, decide_fec).
    */
   expectLoss(percent: number): void {
-    const loss = Math.round(Math.min(100, Math.max(0, percent)));
+    const told = Math.round(Math.min(100, Math.max(0, percent)));
+    const loss = told < FEC_FROM ? 0 : told;
     if (this.#encoder === 0 || loss === this.#loss) return;
     this.#loss = loss;
     library.set(this.#encoder, SET_PACKET_LOSS_PERC, loss);

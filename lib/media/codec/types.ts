@@ -1,7 +1,7 @@
 export type CodecName = 'opus' | 'PCMU' | 'PCMA' | 'G722';
 
 /** Samples a second of linear audio, mono. */
-export type SampleRate = 8000 | 16_000 | 48_000;
+export type SampleRate = 8000 | 16_000 | 24_000 | 48_000;
 
 /**
  * One direction of one stream, decoded. Samples are valid until the next call of any method: they lie in a buffer of the decoder's own, so that a

@@ -5,6 +5,8 @@ import { Reader, uint } from './bytes.js';
 export const HANDSHAKE_HEADER = 12;
 /** A certificate with a chain is longer than most; 16 kB are asked for by nobody. */
 const LONGEST_MESSAGE = 16_384;
+/** So often a message is begun anew for a piece that contradicts what came: the far end repeats its flight some ten times, and more is somebody's who wants memory. */
+export const MOST_REPLACED = 64;
 /** Messages kept beyond the one that is waited for: a flight has five. */
 const AHEAD = 6;
 
@@ -35,7 +37,8 @@ export function readFragments(record: Buffer): Fragment[] {
   while (reader.left > 0) {
     const [type, length, sequence, offset] = [reader.u8(), reader.u24(), reader.u16(), reader.u24()];
     const part = reader.take(reader.u24());
-    if (length > LONGEST_MESSAGE || offset + part.length > length) throw new DtlsFault(ALERT.decodeError, 'a fragment beyond its message');
+    // An empty piece of a message that is not empty says nothing, and costs its making.
+    if (length > LONGEST_MESSAGE || offset + part.length > length || (part.length === 0 && length > 0)) throw new DtlsFault(ALERT.decodeError, 'a fragment beyond its message');
     out.push({ type, length, sequence, offset, part });
   }
   return out;
@@ -82,6 +85,7 @@ export class Pieces {
 /** Messages in their order, whatever the order of their pieces. */
 export class Assembly {
   private readonly pieces = new Map<number, Pieces>();
+  private replaced = 0;
 
   /** `next`: number of the message that is waited for. */
   constructor(public next: number) {}
@@ -92,7 +96,12 @@ export class Assembly {
     if (fragment.sequence > this.next + AHEAD) return true;
     let pieces = this.pieces.get(fragment.sequence);
     // Contradicting headers: a stranger wrote one of them. The later one is kept, since the far end repeats itself and the stranger may not.
-    if (pieces === undefined || !pieces.fits(fragment)) this.pieces.set(fragment.sequence, pieces = new Pieces(fragment));
+    if (pieces !== undefined && !pieces.fits(fragment)) {
+      if (this.replaced >= MOST_REPLACED) return true;
+      this.replaced += 1;
+      pieces = undefined;
+    }
+    if (pieces === undefined) this.pieces.set(fragment.sequence, pieces = new Pieces(fragment));
     pieces.add(fragment);
     return true;
   }

@@ -1,4 +1,5 @@
 // The record layer of DTLS 1.2 (RFC 6347 §4.1): records in datagrams, epochs, sequence numbers, replay.
+import { ReplayWindow } from '../../util/replayWindow.js';
 import { uint } from './bytes.js';
 import type { RecordCipher } from './suites.js';
 
@@ -34,22 +35,6 @@ export function* readRecords(datagram: Buffer): Generator<DtlsRecord> {
   }
 }
 
-/** The last 64 sequence numbers of an epoch (RFC 6347 §4.1.2.6). Only what is authenticated is noted. */
-export class ReplayWindow {
-  private static readonly size = 64;
-  private top = -1;
-  private readonly seen = new Array<number>(ReplayWindow.size).fill(-1);
-
-  isNew(sequence: number): boolean {
-    return sequence > this.top - ReplayWindow.size && this.seen[sequence % ReplayWindow.size] !== sequence;
-  }
-
-  note(sequence: number): void {
-    this.top = Math.max(this.top, sequence);
-    this.seen[sequence % ReplayWindow.size] = sequence;
-  }
-}
-
 /** Records on their way out: both epochs, each with its own numbers. */
 export class RecordWriter {
   private readonly next = [0, 0];
@@ -71,7 +56,7 @@ export class RecordWriter {
   }
 }
 
-/** Records that come in the epoch of the ciphers; each once. */
+/** Records that come in the epoch of the ciphers; each once (RFC 6347 §4.1.2.6). */
 export class RecordReader {
   private readonly window = new ReplayWindow();
 
@@ -81,7 +66,7 @@ export class RecordReader {
   open({ type, sequence, place, body }: DtlsRecord): Buffer | undefined {
     if (!this.window.isNew(sequence)) return undefined;
     const text = this.cipher.open(type, place, body);
-    if (text !== undefined) this.window.note(sequence);
+    if (text !== undefined) this.window.take(sequence);
     return text;
   }
 }

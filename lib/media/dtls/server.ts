@@ -3,7 +3,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { ALERT, DtlsFault, DtlsRefusal, WrongCertificate } from './alerts.js';
 import { isVouchedFor } from './certificate.js';
-import { Assembly, encodeMessage, Pieces } from './fragments.js';
+import { Assembly, encodeMessage, MOST_REPLACED, Pieces } from './fragments.js';
 import type { Fragment, Message } from './fragments.js';
 import { checkSignature, makeShare, publicKeyOf, sharedSecret, signWith } from './keyExchange.js';
 import type { KeyShare } from './keyExchange.js';
@@ -37,6 +37,7 @@ export class ServerSide implements Side {
   private attempt: Attempt | undefined;
   /** A ClientHello without and one with a cookie, as far as they have come. */
   private readonly hellos: [Pieces | undefined, Pieces | undefined] = [undefined, undefined];
+  private replaced = 0;
 
   constructor(private readonly host: Host) {}
 
@@ -76,7 +77,12 @@ export class ServerSide implements Side {
     const { sequence } = fragment;
     if (sequence !== 0 && sequence !== 1) return;
     let pieces = this.hellos[sequence];
-    if (pieces === undefined || !pieces.fits(fragment)) this.hellos[sequence] = pieces = new Pieces(fragment);
+    if (pieces !== undefined && !pieces.fits(fragment)) {
+      if (this.replaced >= MOST_REPLACED) return;
+      this.replaced += 1;
+      pieces = undefined;
+    }
+    if (pieces === undefined) this.hellos[sequence] = pieces = new Pieces(fragment);
     pieces.add(fragment);
     const message = pieces.whole();
     if (message === undefined) return;

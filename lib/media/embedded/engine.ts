@@ -2,9 +2,8 @@ import { EventEmitter } from 'node:events';
 import { WabError } from '../../errors.js';
 import { checkInterfaces } from '../interfaces.js';
 import type { MediaLogger } from '../logger.js';
-import { RecordingShelf } from '../prompts/shelf.js';
 import { RelayPool } from '../relay/relayPool.js';
-import { MediaSession } from '../session/session.js';
+import { Sessions } from '../session/sessions.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { EmbeddedNode, type EmbeddedPlaces } from './node.js';
 
@@ -22,17 +21,21 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
   readonly #relays: RelayPool;
   readonly #node: EmbeddedNode;
   readonly #options: EmbeddedOptions;
-  readonly #logger: MediaLogger;
-  readonly #recordings = new RecordingShelf();
-  readonly #calls = new Set<MediaSession>();
+  readonly #sessions: Sessions;
   #closing: Promise<void> | null = null;
 
   constructor(options: EmbeddedOptions, logger: MediaLogger) {
     super();
-    this.#logger = logger;
     this.#options = options;
     this.#relays = new RelayPool({ address: null, workers: options.workers, lateMs: LATE_MS, key: 'media.workers' }, logger);
     this.#node = new EmbeddedNode(this.#relays, options);
+    this.#sessions = new Sessions({
+      pick: ({ tried }) => {
+        if (tried.has(this.#node) || this.#closing !== null) throw new WabError('MEDIA_UNAVAILABLE', 'the media engine cannot take the call');
+        return this.#node;
+      },
+      relays: this.#relays, relayAddress: '', logger,
+    });
   }
 
   get faults(): number {
@@ -55,19 +58,7 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
   }
 
   openCall(options: MediaCallOptions): MediaCall {
-    const call = new MediaSession(options, {
-      pick: ({ tried }) => {
-        if (tried.has(this.#node) || this.#closing !== null) throw new WabError('MEDIA_UNAVAILABLE', 'the media engine cannot take the call');
-        return this.#node;
-      },
-      relays: this.#relays,
-      relayAddress: '',
-      recordings: this.#recordings,
-      logger: this.#logger,
-      closed: (one) => this.#calls.delete(one),
-    });
-    this.#calls.add(call);
-    return call;
+    return this.#sessions.open(options);
   }
 
   status(): MediaEngineStatus {
@@ -81,7 +72,7 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
   }
 
   async #stop(): Promise<void> {
-    await Promise.allSettled([...this.#calls].map((call) => call.close()));
+    await this.#sessions.close();
     await this.#relays.close();
   }
 }

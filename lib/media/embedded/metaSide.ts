@@ -5,12 +5,13 @@ import {
   type DtlsSetup, type EnginePort, type MetaMedia, type OwnSource, type SdpCodec,
 } from '../../sdp/index.js';
 import { hostCandidate, newIceCredentials } from '../ice/index.js';
+import type { MediaInterface } from '../interfaces.js';
 import type { Remote } from '../relay/messages.js';
 import type { WireSettings } from '../relay/wire/settings.js';
 import { chosenCodecs, metaFormat } from '../session/formats.js';
 import type { MetaSide, MetaSideResult, SidePlace } from '../session/sides.js';
 import { newKeys } from '../srtp/index.js';
-import { OwnPort, type MediaInterface } from './side.js';
+import { OwnPort } from './side.js';
 import type { PortPool } from './ports.js';
 
 /** Meta's side on a port of ours: SDES, or ICE and DTLS. */

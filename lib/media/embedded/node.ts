@@ -1,4 +1,5 @@
 import type { Keying } from '../../config/types.js';
+import { mediaInterface, type MediaInterface } from '../interfaces.js';
 import type { RelayPool } from '../relay/relayPool.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { EngineNode, MetaSide, PeerSide, SideEvents, SidePlace } from '../session/sides.js';
@@ -6,7 +7,6 @@ import type { PeerMediaProfile } from '../types.js';
 import { EmbeddedMetaSide } from './metaSide.js';
 import { EmbeddedPeerSide } from './peerSide.js';
 import { PortPool } from './ports.js';
-import { mediaInterface, type MediaInterface } from './side.js';
 
 export interface EmbeddedPlaces {
   /** "local" or "local!public" of each side. */
@@ -37,10 +37,6 @@ export class EmbeddedNode implements EngineNode {
     return this.#relays.healthy && this.#ports.free >= 2;
   }
 
-  get freePorts(): number {
-    return this.#ports.free;
-  }
-
   responsive(): Promise<boolean> {
     return Promise.resolve(true);
   }
@@ -50,6 +46,6 @@ export class EmbeddedNode implements EngineNode {
   }
 
   peerSide(place: SidePlace, _codec: RelayCodec, profile: PeerMediaProfile, _events: SideEvents): PeerSide {
-    return new EmbeddedPeerSide(place, this.#ports, this.#peers, profile);
+    return new EmbeddedPeerSide(place, this.#ports, this.#peers, profile, this.#relays.fingerprint);
   }
 }

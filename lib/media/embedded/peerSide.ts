@@ -1,9 +1,10 @@
 import ipaddr from 'ipaddr.js';
 import { isIP } from 'node:net';
 import {
-  isAudioCodec, KNOWN_SUITES, OFFERED_SUITES, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp,
+  DISCARD, isAudioCodec, KNOWN_SUITES, OFFERED_SUITES, payloadMap, peerAnswer, peerOffer, peerOfferCodecs, readPeerAnswer, readPeerOffer, writeSdp,
   type EnginePort, type PayloadMap, type PeerMedia, type PeerSdpProfile, type SdesKey, type SdpCodec,
 } from '../../sdp/index.js';
+import type { MediaInterface } from '../interfaces.js';
 import type { Remote } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { SourceRule, WireSettings } from '../relay/wire/settings.js';
@@ -13,25 +14,34 @@ import { keepAddress, sameStream } from '../session/sameStream.js';
 import type { PeerSide, PeerSideResult, SidePlace } from '../session/sides.js';
 import { newKeys } from '../srtp/index.js';
 import type { PeerMediaProfile } from '../types.js';
-import { OwnPort, type MediaInterface } from './side.js';
+import { OwnPort } from './side.js';
+import { WebrtcEnd } from './webrtcEnd.js';
 import type { PortPool } from './ports.js';
 
 /** Payload types of our offers. */
-const TYPES = { opus: 111, events: 101 } as const;
+const TYPES = { opus: 111, events: 101, wideEvents: 110 } as const;
 
 /** A peer's leg on a port of ours, in the peer's own codec. */
 export class EmbeddedPeerSide implements PeerSide {
   readonly #place: SidePlace;
   readonly #port: OwnPort;
+  readonly #interface: MediaInterface;
+  /** Null: a peer without ICE and DTLS. */
+  readonly #webrtc: WebrtcEnd | null;
   readonly #profile: PeerMediaProfile & Pick<PeerSdpProfile, 'suites'>;
-  /** Keys of what we send, by "tag suite"; one that was told stands. */
-  readonly #keys = new Map<string, SdesKey>();
+  /** Our key of each suite: one that was told stands. */
+  readonly #keys = new Map<string, string>();
+  /** The lines of our last description, which its answer chooses from. */
+  #told: readonly SdesKey[] = [];
   /** The codecs of our own description, as the peer knows them. */
   #named: readonly SdpCodec[] = [];
   #at: Remote | null = null;
 
-  constructor(place: SidePlace, ports: PortPool, at: MediaInterface, profile: PeerMediaProfile) {
+  /** `fingerprint`: a=fingerprint of our certificate. */
+  constructor(place: SidePlace, ports: PortPool, at: MediaInterface, profile: PeerMediaProfile, fingerprint: string) {
     this.#place = place;
+    this.#interface = at;
+    this.#webrtc = profile.webrtc === true ? new WebrtcEnd(fingerprint) : null;
     this.#port = new OwnPort(place, ports, at);
     this.#profile = { ...profile, suites: KNOWN_SUITES };
   }
@@ -39,12 +49,13 @@ export class EmbeddedPeerSide implements PeerSide {
   async offer(id: string, version: number): Promise<string> {
     const at = await this.#open();
     this.#named = peerOfferCodecs(this.#profile, TYPES);
-    const keys = this.#profile.srtp === 'none' ? [] : OFFERED_SUITES.map((suite, index) => this.#key(index + 1, suite));
-    return writeSdp(peerOffer(this.#described(at, keys), this.#profile, TYPES, id, version));
+    this.#told = this.#profile.srtp === 'none' ? [] : OFFERED_SUITES.map((suite, index) => this.#key(index + 1, suite));
+    return writeSdp(peerOffer({ ...this.#described(at, this.#told), ...this.#webrtc?.offered(this.#places(at)) }, this.#profile, TYPES, id, version));
   }
 
   async takeAnswer(text: string, before: PeerSideResult | null): Promise<PeerSideResult> {
-    const media = readPeerAnswer(text, this.#profile, { sdes: [...this.#keys.values()] });
+    const media = readPeerAnswer(text, this.#profile, { sdes: this.#told });
+    this.#webrtc?.take(media, false);
     if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media) };
     return this.#result(media, payloadMap(this.#named, media), this.#others(media));
   }
@@ -61,7 +72,9 @@ export class EmbeddedPeerSide implements PeerSide {
     const media = readPeerOffer(text, this.#profile);
     const at = await this.#open();
     const [theirs] = media.audio.sdes;
-    const sdp = writeSdp(peerAnswer(media, this.#described(at, theirs === undefined ? [] : [this.#key(theirs.tag, theirs.suite)]), this.#profile, id, version));
+    this.#webrtc?.take(media, true);
+    const own = { ...this.#described(at, theirs === undefined ? [] : [this.#key(theirs.tag, theirs.suite)]), ...this.#webrtc?.answered(this.#places(at)) };
+    const sdp = writeSdp(peerAnswer(media, own, this.#profile, id, version));
     if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media), sdp };
     const map = payloadMap([...chosenCodecs(media), ...this.#named], media);
     this.#named = chosenCodecs(media);
@@ -69,18 +82,23 @@ export class EmbeddedPeerSide implements PeerSide {
   }
 
   async #open(): Promise<Remote> {
-    return this.#at ??= await this.#port.open(true);
+    return this.#at ??= await this.#port.open(this.#webrtc === null);
+  }
+
+  /** Behind NAT a browser beside us may reach the local address only. */
+  #places(at: Remote): readonly Remote[] {
+    const { local, advertised } = this.#interface;
+    return local === advertised ? [at] : [at, { ...at, address: local }];
   }
 
   #described(at: Remote, sdes: readonly SdesKey[]): EnginePort {
-    return { address: at.address, port: at.port, rtcpMux: false, sdes, ice: null, dtls: null };
+    return { address: at.address, port: at.port, rtcpMux: this.#webrtc !== null, sdes, ice: null, dtls: null };
   }
 
   #key(tag: number, suite: string): SdesKey {
-    const name = `${tag} ${suite}`;
-    const key = this.#keys.get(name) ?? { tag, suite, key: newKeys(suite).inline };
-    this.#keys.set(name, key);
-    return key;
+    const key = this.#keys.get(suite) ?? newKeys(suite).inline;
+    this.#keys.set(suite, key);
+    return { tag, suite, key };
   }
 
   #result(media: PeerMedia, map: PayloadMap, others: readonly { readonly type: number; readonly codec: RelayCodec }[] = []): PeerSideResult {
@@ -88,18 +106,22 @@ export class EmbeddedPeerSide implements PeerSide {
     const ptime = wantedPtime(media);
     return {
       media, path: { wire: this.#wire(media) }, format: { ...passedFormat(media.codec.name, map, unit, others), ptime },
-      wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: true, ptime }, unlatched: false,
+      wire: { codec: media.codec.name, keying: this.#webrtc !== null ? 'dtls' : media.audio.sdes.length > 0 ? 'sdes' : 'none', passes: true, ptime }, unlatched: false,
     };
   }
 
   #wire({ audio }: PeerMedia): WireSettings {
     const { latch } = this.#profile;
-    const { address, port } = reached(audio, latch);
+    if (this.#webrtc !== null) {
+      const remote = { address: plain(audio.address), port: audio.port };
+      // Where it is, and who it is, ICE and DTLS say.
+      return { remote, rtcpMux: true, sources: { kind: 'described', ...remote }, sdes: null, dtls: this.#webrtc.settings(this.#at ?? remote) };
+    }
+    const { address, port, rtcp } = reached(audio, latch);
     const remote = { address: plain(address), port };
     const [theirs] = audio.sdes;
-    // RTCP goes where RTP goes: another address, which nobody has judged, is not believed.
-    const rtcp = audio.rtcp !== undefined && audio.rtcp.address === audio.address ? { rtcp: { address: remote.address, port: audio.rtcp.port } } : {};
-    const common = { remote, rtcpMux: false, ...rtcp, sources: this.#sources(audio.address, remote), dtls: null };
+    const reports = rtcp === undefined ? {} : { rtcp: rtcp.port === DISCARD ? null : { address: remote.address, port: rtcp.port } };
+    const common = { remote, rtcpMux: false, ...reports, sources: this.#sources(audio.address, remote), dtls: null };
     if (theirs === undefined) return { ...common, sdes: null };
     const ours = this.#key(theirs.tag, theirs.suite);
     return {

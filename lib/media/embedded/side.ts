@@ -1,20 +1,12 @@
 import { isIPv6 } from 'node:net';
 import { WabError } from '../../errors.js';
+import type { MediaInterface } from '../interfaces.js';
 import type { Remote } from '../relay/messages.js';
 import type { SidePlace } from '../session/sides.js';
 import type { PortPool } from './ports.js';
 
 /** So many ports that somebody else has are passed over, one after the other. */
 const TRIES = 20;
-
-/** An address of ours, and how the far end knows it: behind NAT by another. */
-export interface MediaInterface { readonly local: string; readonly advertised: string }
-
-/** "local" or "local!public", as the configuration has it. */
-export function mediaInterface(text: string): MediaInterface {
-  const [local = '', advertised = local] = text.split('!');
-  return { local, advertised };
-}
 
 /** A side's port of its own in the relay: opened at its first description, free again when it is closed. */
 export class OwnPort {

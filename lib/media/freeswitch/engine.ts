@@ -3,12 +3,12 @@ import { WabError } from '../../errors.js';
 import type { MediaConfig } from '../../config/types.js';
 import type { SipStack } from '../../sip/drachtio.js';
 import { ENGINE_LATE_MS, RelayPool } from '../relay/relayPool.js';
-import { MediaSession, lastPacketFrom } from '../session/session.js';
+import { Sessions } from '../session/sessions.js';
 import type { Wanted } from '../session/surroundings.js';
 import { EmbeddedNode, type EmbeddedPlaces } from '../embedded/node.js';
 import type { EngineNode } from '../session/sides.js';
+import { checkInterfaces } from '../interfaces.js';
 import type { MediaLogger } from '../logger.js';
-import { RecordingShelf } from '../prompts/shelf.js';
 import type { Instance } from '../rtpengine/instance.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import { Nudger } from './nudger.js';
@@ -48,8 +48,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   readonly #relays: RelayPool;
   readonly #own: EmbeddedNode | null;
   readonly #nudger: Nudger | null;
-  readonly #recordings = new RecordingShelf();
-  readonly #calls = new Set<MediaSession>();
+  readonly #sessions: Sessions;
   #closing: Promise<void> | null = null;
 
   constructor(options: FreeswitchEngineOptions, logger: MediaLogger) {
@@ -61,10 +60,11 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: embedded does");
     this.#servers = options.servers.map((address) => this.#newServer(address));
     this.#relays = new RelayPool({ address: options.relay, workers: options.relayWorkers, lateMs: ENGINE_LATE_MS, key: 'media.rtpengine.anchor' }, logger);
+    this.#sessions = new Sessions({ pick: (wanted) => this.#pick(wanted), relays: this.#relays, relayAddress: options.relay, logger });
     this.#own = options.own === null ? null : new EmbeddedNode(this.#relays, options.own);
     for (const node of options.front) {
       node.on('down', (reason) => this.#lost(node, reason));
-      node.lastPacket = () => lastPacketFrom(this.#calls, node);
+      node.lastPacket = () => this.#sessions.lastPacketFrom(node);
     }
   }
 
@@ -72,7 +72,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     const server = new FreeswitchServer(address, this.#logger, this.#options.stack, this.#nudger);
     server.on('up', () => this.emit('up'));
     server.on('down', (reason) => this.#lost(server, reason));
-    server.lastPacket = () => lastPacketFrom(this.#calls, server);
+    server.lastPacket = () => this.#sessions.lastPacketFrom(server);
     return server;
   }
 
@@ -100,7 +100,9 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
 
   async start(): Promise<void> {
     try {
-      await Promise.all([this.#relays.start(), this.#nudger?.open(this.#options.relay), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
+      const { own, relay } = this.#options;
+      if (own !== null) await checkInterfaces({ 'media.interface.meta': own.interface.meta, 'media.interface.peers': own.interface.peers });
+      await Promise.all([this.#relays.start(), this.#nudger?.open(relay), ...[...this.#servers, ...this.#options.front].map((node) => node.start())]);
     } catch (error) {
       await this.close();
       throw error;
@@ -108,16 +110,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   openCall(options: MediaCallOptions): MediaCall {
-    const call = new MediaSession(options, {
-      pick: (wanted) => this.#pick(wanted),
-      relays: this.#relays,
-      relayAddress: this.#options.relay,
-      recordings: this.#recordings,
-      logger: this.#logger,
-      closed: (one) => this.#calls.delete(one),
-    });
-    this.#calls.add(call);
-    return call;
+    return this.#sessions.open(options);
   }
 
   status(): MediaEngineStatus {
@@ -130,7 +123,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   async #stop(): Promise<void> {
-    await Promise.allSettled([...this.#calls].map((call) => call.close()));
+    await this.#sessions.close();
     await Promise.allSettled([this.#relays.close(), ...[...this.#servers, ...this.#options.front].map((node) => node.close())]);
     this.#nudger?.close();
   }
@@ -155,7 +148,7 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
   }
 
   #lost(server: EngineNode, reason: string): void {
-    for (const call of [...this.#calls]) if (call.isOn(server)) call.nodeGone(server, reason);
+    this.#sessions.lost(server, reason);
     if (!this.healthy) this.emit('down', reason);
   }
 }

@@ -182,7 +182,7 @@ export class FreeswitchPeerSide implements PeerSide {
         eventType: passes ? media.events?.payloadType ?? null : null,
         eventUnit: media.events?.clockRate === 48_000 ? clockRate('opus') : 8000,
       },
-      wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes, ptime: 20 },
+      wire: { codec: media.codec.name, keying: media.audio.sdes.length > 0 ? 'sdes' : 'none', passes, ptime: 20 },
       unlatched: this.#latches(media),
     };
   }

@@ -1,29 +1,27 @@
 import { Decoder, Encoder } from '@evan/opus';
+import { turns } from '../../util/turns.js';
 import { makeEncoder } from '../codec/index.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { Pcm } from './pcm.js';
 import { resample } from './pcm.js';
 
-/** Frames encoded before other work of the process gets its turn. */
-const TURN = 20;
 /** Meta asks for wideband at 20 kbit/s (META-SIP §6.1: maxplaybackrate 16000, maxaveragebitrate 20000). */
 const WIDEBAND = 16_000;
 const OPUS_BITS = 20_000;
 
-const breathe = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
-
 /** Linear audio as 20 ms frames of the codec; the last one is filled up with silence. */
 export async function encodeFrames(pcm: Pcm, codec: RelayCodec): Promise<Buffer[]> {
   const rate = codec === 'opus' || codec === 'G722' ? WIDEBAND : 8000;
-  const samples = resample(pcm, rate);
+  const samples = await resample(pcm, rate);
   const size = rate / 50;
   const frames: Buffer[] = [];
+  const turn = turns();
   const encode = codec === 'opus' ? opusEncoder() : codec === 'G722' ? g722Encoder() : g711Encoder(codec);
   for (let at = 0; at < samples.length; at += size) {
     const frame = new Int16Array(size);
     frame.set(samples.subarray(at, at + size));
     frames.push(encode(frame));
-    if (frames.length % TURN === 0) await breathe();
+    await turn();
   }
   return frames;
 }
@@ -32,10 +30,11 @@ export async function encodeFrames(pcm: Pcm, codec: RelayCodec): Promise<Buffer[
 export async function decodeOpus(packets: readonly Buffer[]): Promise<Pcm> {
   const decoder = new Decoder({ channels: 1, sample_rate: WIDEBAND });
   const parts: Int16Array[] = [];
+  const turn = turns();
   for (const packet of packets) {
     const bytes = decoder.decode(packet);
     parts.push(new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1).slice());
-    if (parts.length % TURN === 0) await breathe();
+    await turn();
   }
   const samples = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((at, part) => { samples.set(part, at); return at + part.length; }, 0);

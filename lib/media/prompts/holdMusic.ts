@@ -1,4 +1,5 @@
-import type { Pcm } from './pcm.js';
+import { turns } from '../../util/turns.js';
+import { LOOK, type Pcm } from './pcm.js';
 
 const RATE = 16_000;
 /** Seconds for which a chord sounds; a note begins every third of it. */
@@ -14,12 +15,14 @@ const chords = [
 const LEVEL = 1800;
 
 /** The hold music that is there when none is configured: soft broken chords, twelve seconds that can be looped without a click. */
-export function holdMusic(): Pcm {
+export async function holdMusic(): Promise<Pcm> {
   const length = chords.length * CHORD * RATE;
   const sum = new Float64Array(length);
-  chords.forEach((notes, bar) => notes.forEach((frequency, beat) => {
-    const begin = Math.round((bar * CHORD + (beat * CHORD) / notes.length) * RATE);
+  const turn = turns();
+  const all = chords.flatMap((notes, bar) => notes.map((frequency, beat) => ({ frequency, begin: Math.round((bar * CHORD + (beat * CHORD) / notes.length) * RATE) })));
+  for (const { frequency, begin } of all) {
     for (let i = 0; i < CHORD * RATE; i += 1) {
+      if (i % LOOK === 0) await turn();
       const time = i / RATE;
       // A quick rise, a slow fall, and nothing left when the note's time is over.
       const envelope = Math.min(1, time / 0.02) * Math.exp(-1.6 * time) * Math.min(1, (CHORD - time) / 0.3);
@@ -27,6 +30,6 @@ export function holdMusic(): Pcm {
       const at = (begin + i) % length;
       sum[at] = (sum[at] as number) + LEVEL * envelope * wave;
     }
-  }));
+  }
   return { rate: RATE, samples: Int16Array.from(sum, Math.round) };
 }

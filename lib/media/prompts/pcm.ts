@@ -1,4 +1,9 @@
+import { endianness } from 'node:os';
 import { WabError } from '../../errors.js';
+import { turns } from '../../util/turns.js';
+
+/** Samples after which it is looked whether the turn is over. */
+export const LOOK = 2000;
 
 /** Linear audio, one channel, 16 bits. */
 export interface Pcm { readonly samples: Int16Array; readonly rate: number }
@@ -29,29 +34,35 @@ export function readWav(file: Buffer): Pcm {
 }
 
 function mixDown(body: Buffer, channels: number): Int16Array {
-  const samples = new Int16Array(Math.floor(body.length / 2 / channels));
-  for (let i = 0; i < samples.length; i += 1) {
-    const left = body.readInt16LE(i * 2 * channels);
-    samples[i] = channels === 1 ? left : (left + body.readInt16LE(i * 4 + 2)) >> 1;
-  }
+  // A copy, which begins where 16 bits may begin.
+  const all = new Int16Array(Uint8Array.from(body.subarray(0, body.length - body.length % (2 * channels))).buffer);
+  if (endianness() === 'BE') Buffer.from(all.buffer).swap16();
+  if (channels === 1) return all;
+  const samples = new Int16Array(all.length / 2);
+  for (let i = 0; i < samples.length; i += 1) samples[i] = ((all[2 * i] as number) + (all[2 * i + 1] as number)) >> 1;
   return samples;
 }
 
 /** Brings audio to another rate by straight lines between samples; meant for prompts, not for mastering. */
-export function resample({ samples, rate }: Pcm, to: number): Int16Array {
+export async function resample({ samples, rate }: Pcm, to: number): Promise<Int16Array> {
   if (rate === to) return samples;
   const step = rate / to;
   // Going down, each sample is the mean of those it stands for: keeps the worst of the aliasing away.
   const width = Math.max(1, Math.round(step));
-  return Int16Array.from({ length: Math.floor(samples.length / step) }, (_, i) => {
+  const out = new Int16Array(Math.floor(samples.length / step));
+  const turn = turns();
+  for (let i = 0; i < out.length; i += 1) {
     const place = i * step;
     const from = Math.floor(place);
     if (width > 1) {
       let sum = 0;
       for (let k = 0; k < width; k += 1) sum += samples[from + k] ?? 0;
-      return sum / width;
+      out[i] = sum / width;
+    } else {
+      const a = samples[from] ?? 0;
+      out[i] = a + ((samples[from + 1] ?? a) - a) * (place - from);
     }
-    const a = samples[from] ?? 0;
-    return a + ((samples[from + 1] ?? a) - a) * (place - from);
-  });
+    if (i % LOOK === 0) await turn();
+  }
+  return out;
 }

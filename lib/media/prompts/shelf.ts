@@ -6,13 +6,16 @@ import { holdMusic } from './holdMusic.js';
 import { readOggOpus } from './ogg.js';
 import { readWav, type Pcm } from './pcm.js';
 import { ringback } from './ringback.js';
+import { tone } from './tone.js';
 
 /** Name of the music that is synthesised here, for `MediaCall.play`. */
 export const SHIPPED_MUSIC = 'shipped';
 /** Name of the ringing tone that is synthesised here. */
 export const SHIPPED_RINGBACK = 'ringback';
+/** Name of the tone behind which messages are recorded, likewise. */
+export const SHIPPED_TONE = 'tone';
 
-const shipped: Readonly<Record<string, () => Pcm>> = { [SHIPPED_MUSIC]: holdMusic, [SHIPPED_RINGBACK]: ringback };
+const shipped: Readonly<Record<string, () => Pcm | Promise<Pcm>>> = { [SHIPPED_MUSIC]: holdMusic, [SHIPPED_RINGBACK]: ringback, [SHIPPED_TONE]: tone };
 
 /** Files larger than this are refused: all frames of a recording are held in memory. */
 const MAX_BYTES = 64 << 20;
@@ -50,7 +53,7 @@ async function stateOf(file: string): Promise<string> {
 
 async function prepare(file: string, codec: RelayCodec): Promise<readonly Buffer[]> {
   const synthesise = Object.hasOwn(shipped, file) ? shipped[file] : undefined;
-  if (synthesise !== undefined) return encodeFrames(synthesise(), codec);
+  if (synthesise !== undefined) return encodeFrames(await synthesise(), codec);
   try {
     const bytes = await readFile(file);
     if (bytes.toString('latin1', 0, 4) !== 'OggS') return await encodeFrames(readWav(bytes), codec);

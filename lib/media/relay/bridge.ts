@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { Transcoder, type TranscoderFigures, type TranscoderFormat } from '../transcode/transcoder.js';
+import { Transcoder, type TranscoderFormat } from '../transcode/transcoder.js';
 import { clockRate, tsDistance } from './rtp.js';
 import { PATIENCE_MS } from './sourceMap.js';
 
@@ -50,10 +50,6 @@ export class Bridge {
       this.#number(packet, timestamp);
       sink.audio(packet, samples, now);
     });
-  }
-
-  get figures(): TranscoderFigures {
-    return this.#transcoder.figures;
   }
 
   /** A packet of audio or comfort noise. */

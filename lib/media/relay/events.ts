@@ -7,6 +7,11 @@ export function digitOf(event: number): string | null {
   return DIGITS[event] ?? null;
 }
 
+/** How long a digit of ours lasts that is to last so long, milliseconds. RFC 4733 §2.5.2.2 and Q.24: shorter than 40 ms is not heard as one; 8 s is the field's end at 8 kHz. */
+export function digitLength(durationMs: number): number {
+  return Math.min(8000, Math.max(40, durationMs));
+}
+
 /** The event code of a digit; null when it is none. */
 export function eventOf(digit: string): number | null {
   const at = DIGITS.indexOf(digit.toUpperCase());

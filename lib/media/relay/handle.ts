@@ -3,14 +3,15 @@ import { EventEmitter } from 'node:events';
 import type { Flow } from '../../sdp/index.js';
 import type { RelayCommand, RelayCounters, RelayReport, SideId, SidePath } from './messages.js';
 import type { StreamFormat } from './outStream.js';
+import type { SecurityFault } from './wire/settings.js';
 
 interface RelayHandleEvents {
-  dtmf: [digit: string, durationMs: number];
+  dtmf: [digit: string, durationMs: number, side: SideId];
   silent: [side: SideId, whole: boolean];
   length: [side: number, ms: number];
   knock: [side: number];
   stranger: [side: SideId, address: string];
-  unsecured: [side: SideId, kind: 'ice' | 'dtls' | 'fingerprint', reason: string];
+  unsecured: [side: SideId, kind: SecurityFault, reason: string];
   lost: [reason: string];
 }
 
@@ -61,6 +62,7 @@ export class RelayHandle extends EventEmitter<RelayHandleEvents> {
 
   post(command: CallCommand): void {
     if (this.#closing === null) this.#worker.post({ ...command, call: this.#id });
+    else if (command.op === 'record') command.port.close();
   }
 
   /** Announces where a side's packets go and what the side does, or that it changed. */
@@ -110,7 +112,7 @@ export class RelayHandle extends EventEmitter<RelayHandleEvents> {
 
   /** For the worker's reports only. */
   take(report: Exclude<RelayReport, { op: 'ready' | 'stats' | 'opened' | 'fault' }>): void {
-    if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs);
+    if (report.op === 'dtmf') this.emit('dtmf', report.digit, report.durationMs, report.side);
     else if (report.op === 'silent') this.emit('silent', report.side, report.whole);
     else if (report.op === 'knock') this.emit('knock', report.side);
     else if (report.op === 'length') this.emit('length', report.side, report.ms);

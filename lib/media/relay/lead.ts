@@ -19,6 +19,11 @@ export class Lead {
   #catchingUp = false;
   #count = 0;
 
+  /** When its next frame is by its own count, which goes on through stalls and is ahead of the clock by the lead. */
+  get at(): number {
+    return this.#began + this.#position;
+  }
+
   /** The stream runs, or runs again, from now on. */
   start(now: number): void {
     this.#began = now - this.#position;

@@ -1,6 +1,10 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Flow } from '../../sdp/index.js';
+import type { EndSettings } from './agent/words.js';
+import type { TapAction } from '../recording/taps.js';
 import type { StreamFormat } from './outStream.js';
-import type { WireSettings } from './wire/settings.js';
+import type { RelayCodec } from './rtp.js';
+import type { SecurityFault, WireSettings } from './wire/settings.js';
 
 /** The side of a call a remote port belongs to: 'meta', or a peer leg's number. */
 export type SideId = 'meta' | number;
@@ -8,8 +12,8 @@ export type SideId = 'meta' | number;
 /** Where an engine's port for one side is, as the relay reaches it. */
 export interface Remote { readonly address: string; readonly port: number }
 
-/** Where a side's packets go: to an engine's port by the relay's one socket, or out by the side's own port. */
-export type SidePath = { readonly remote: Remote } | { readonly wire: WireSettings };
+/** Where a side's packets go: to an engine's port by the relay's one socket, out by the side's own port, or, as linear audio, to a voice agent. */
+export type SidePath = { readonly remote: Remote } | { readonly wire: WireSettings } | { readonly end: EndSettings };
 
 /** From the service to the worker that carries the call. */
 export type RelayCommand =
@@ -33,7 +37,12 @@ export type RelayCommand =
   | { readonly op: 'watch'; readonly call: number; readonly side: SideId }
   | { readonly op: 'connect'; readonly call: number; readonly side: number | null }
   | { readonly op: 'play'; readonly call: number; readonly side: SideId; readonly frames: readonly Uint8Array[] | null; readonly loop: boolean; readonly yields: boolean; readonly play: number }
-  | { readonly op: 'digit'; readonly call: number; readonly event: number; readonly durationMs: number }
+  | { readonly op: 'digit'; readonly call: number; readonly side: SideId; readonly event: number; readonly durationMs: number }
+  /** What both sides say goes to a port too, until the call ends. */
+  | { readonly op: 'tee'; readonly call: number; readonly end: EndSettings; readonly codec: RelayCodec }
+  /** What is heard on Meta's leg goes to `port` from now on: see TapOptions. */
+  | { readonly op: 'record'; readonly call: number; readonly recording: number; readonly port: MessagePort; readonly pending: Int32Array; readonly both: boolean }
+  | { readonly op: 'recording'; readonly call: number; readonly recording: number; readonly action: TapAction }
   | { readonly op: 'stats'; readonly call: number; readonly request: number }
   | { readonly op: 'close'; readonly call: number; readonly request: number }
   | { readonly op: 'stop' };
@@ -69,7 +78,7 @@ export interface RelayCounters {
 /** From the worker to the service. */
 export type RelayReport =
   | { readonly op: 'ready'; readonly port: number }
-  | { readonly op: 'dtmf'; readonly call: number; readonly digit: string; readonly durationMs: number }
+  | { readonly op: 'dtmf'; readonly call: number; readonly side: SideId; readonly digit: string; readonly durationMs: number }
   /** No RTP has come from a side that is to send, for its time-out (`whole`) or for half of that. From Meta's no RTCP either: that of a peer's is the engine's own. */
   | { readonly op: 'silent'; readonly call: number; readonly side: SideId; readonly whole: boolean }
   /** Something came from a side that is shut. */
@@ -81,8 +90,8 @@ export type RelayReport =
   | { readonly op: 'opened'; readonly request: number; readonly fault: string | null }
   /** Packets come to a port that are not of its far end, once for each side. */
   | { readonly op: 'stranger'; readonly call: number; readonly side: SideId; readonly address: string }
-  /** ICE or DTLS has failed; 'fingerprint': whoever is there is not whom the description names. */
-  | { readonly op: 'unsecured'; readonly call: number; readonly side: SideId; readonly kind: 'ice' | 'dtls' | 'fingerprint'; readonly reason: string }
+  /** ICE, DTLS or a key of the far end has failed. */
+  | { readonly op: 'unsecured'; readonly call: number; readonly side: SideId; readonly kind: SecurityFault; readonly reason: string }
   /** An exception, and where it was caught. */
   | { readonly op: 'fault'; readonly place: string; readonly text: string }
   | { readonly op: 'stats'; readonly request: number; readonly counters: RelayCounters };

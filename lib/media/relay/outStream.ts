@@ -1,8 +1,9 @@
+import { Lateness } from './lateness.js';
 import { Lead } from './lead.js';
 import { OutEvents } from './outEvents.js';
 import { Playback } from './playback.js';
 import { clockRate, FRAME_MS, RTP_HEADER, seqDistance, silenceFrame, tsDistance, type RelayCodec } from './rtp.js';
-import { JUMP_MS, PATIENCE_MS, SourceMap, type Position } from './sourceMap.js';
+import { JUMP_MS, MOST_PATIENCE_MS, PATIENCE_MS, SourceMap, type Position } from './sourceMap.js';
 
 /** How packets look on one side of the relay. */
 export interface StreamFormat {
@@ -26,6 +27,12 @@ export interface StreamFormat {
 
 export type EventUnit = 8000 | 48_000;
 
+/** Audio that is not sent to the stream but taken by it, a frame of 20 ms as each is due. */
+export interface LiveSource {
+  /** The payload that leaves now; null: there is none. `heard`: false where something else is heard, and this is passed over. */
+  next(now: number, heard: boolean): Buffer | null;
+}
+
 /** How long a playback that yields waits for the source's first packet, and after its last one, in milliseconds: announcements have pauses. */
 const FIRST_PACKET_MS = 1000;
 const SILENT_SOURCE_MS = 5000;
@@ -42,6 +49,8 @@ export class OutStream {
   /** Frames of silence among `packets`. */
   silent = 0;
   readonly lead = new Lead();
+  /** Heard where nothing plays and no source sends; null: there is none. */
+  live: LiveSource | null = null;
 
   #format: StreamFormat;
   readonly #send: (packet: Buffer) => void;
@@ -52,6 +61,9 @@ export class OutStream {
   #running = false;
   readonly #at: Position;
   readonly #source: SourceMap;
+  readonly #lateness: Lateness;
+  /** Until when the source's next packet may well be on its way. */
+  #awaited = -Infinity;
   /** When the next frame is due. */
   #due = 0;
   /** The last thing sent was sound of a source or recording. */
@@ -69,6 +81,7 @@ export class OutStream {
     this.#send = send;
     this.#perMs = clockRate(format.codec) / 1000;
     this.#source = new SourceMap(this.#at, this.#perMs);
+    this.#lateness = new Lateness(this.#perMs);
     this.#frame = FRAME_MS * this.#perMs;
     this.#silence = silenceFrame(format.codec);
     this.#events = new OutEvents(format, {
@@ -116,6 +129,7 @@ export class OutStream {
     this.#endEvent();
     this.#events.forget();
     this.#source.forget();
+    this.#lateness.forget();
     this.#talking = false;
   }
 
@@ -142,6 +156,12 @@ export class OutStream {
     return (this.#playback.playing && !this.#yielding) || this.#events.ours;
   }
 
+  /** Joins an audio packet in as the network brought it, which is waited for longer where packets often come late. Else as audio(). */
+  passed(packet: Buffer, samples: number, now: number): void {
+    this.#lateness.take(packet, samples, now);
+    this.audio(packet, samples, now);
+  }
+
   /** Joins an audio packet of the source in. The buffer is changed and sent. `samples`: its length in the stream's clock. */
   audio(packet: Buffer, samples: number, now: number): void {
     if (!this.#running) return;
@@ -164,6 +184,7 @@ export class OutStream {
     if (newest) {
       this.#moveTo((timestamp + samples) >>> 0);
       this.#due = now + samples / this.#perMs;
+      this.#awaited = this.#lateness.deadline;
     }
   }
 
@@ -192,10 +213,15 @@ export class OutStream {
     return (this.#at.next + Math.round((now - this.#due) * this.#perMs)) >>> 0;
   }
 
+  /** When this timestamp is by the stream's own count, in milliseconds of performance.now(): see Lead.at. Null: it does not run. */
+  whenOf(timestamp: number): number | null {
+    return this.#running ? this.lead.at + tsDistance(timestamp, this.#at.next) / this.#perMs : null;
+  }
+
   /** Sends what is due. Call it at least every 10 ms. */
   tick(now: number): void {
     if (!this.#running) return;
-    const patience = this.#source.filled || this.#occupied ? 0 : PATIENCE_MS;
+    const patience = this.#source.filled || this.#occupied ? 0 : Math.max(PATIENCE_MS, Math.min(MOST_PATIENCE_MS, this.#awaited - this.#due));
     if (now < this.#due + patience) return;
     // After a stall of ours the missed frames are given up, not sent in one burst.
     if (now - this.#due > JUMP_MS) {
@@ -230,7 +256,9 @@ export class OutStream {
     this.#source.filled = true;
     if (this.#events.step(now)) return;
     if (this.#quietUntil !== null && now >= this.#quietUntil) this.#yielding = false;
-    const recorded = this.#yielding ? null : this.#playback.next();
+    const played = this.#yielding ? null : this.#playback.next();
+    const said = this.live?.next(now, played === null) ?? null;
+    const recorded = played ?? said;
     if (recorded === null) this.silent += 1;
     this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#at.next, recorded ?? this.#silence);
     this.#talking = recorded !== null;

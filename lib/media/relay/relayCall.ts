@@ -1,11 +1,13 @@
 import type { Flow } from '../../sdp/index.js';
-import { digitOf, EVENT_LOST_MS, EventReader } from './events.js';
+import { DigitEar } from './digitEar.js';
 import { AwakeClock } from '../../util/patience.js';
-import { Bridge, COMFORT_NOISE } from './bridge.js';
+import type { TeeEnd } from './agent/teeEnd.js';
+import { Taps } from '../recording/taps.js';
+import { Bridge, COMFORT_NOISE, type BridgeSink } from './bridge.js';
 import type { RelayCounters, RelayReport, SideId } from './messages.js';
 import { answerReport } from './rtcp.js';
 import { barePacket, clockRate, FRAME_MS, opusSamples, RTP_HEADER } from './rtp.js';
-import type { StreamFormat } from './outStream.js';
+import type { EventUnit, StreamFormat } from './outStream.js';
 import type { Place, Side } from './side.js';
 import type { Wire } from './wire/wire.js';
 
@@ -24,10 +26,16 @@ export class RelayCall {
   /** What silences are counted by. */
   readonly awake = new AwakeClock(performance.now(), MOST_SILENT_MS);
   ticks = 0;
+  /** Who listens to both sides. */
+  readonly tees: TeeEnd[] = [];
+  /** Recordings. */
+  readonly taps = new Taps();
   #connected: Side | null = null;
   #started = false;
   #mediaTimeoutMs = 0;
-  readonly #heard = new EventReader();
+  /** Meta's digits, and those of whoever is connected. */
+  readonly #digits = new DigitEar((digit, durationMs) => this.#report({ op: 'dtmf', call: this.id, side: 'meta', digit, durationMs }));
+  readonly #pressed = new DigitEar((digit, durationMs) => this.#report({ op: 'dtmf', call: this.id, side: this.#connected?.id ?? 'meta', digit, durationMs }));
   readonly #report: (report: RelayReport) => void;
 
   constructor(readonly id: number, report: (report: RelayReport) => void) {
@@ -46,8 +54,17 @@ export class RelayCall {
     if (side === null || !this.#started) return;
     side.silence.limitMs = this.#mediaTimeoutMs;
     this.#expect(side);
+    this.#feed();
     side.outgoing.start(now);
     side.rtcp?.start(now);
+  }
+
+  /** Meta's stream takes what a voice agent says, where that is who the user talks with. */
+  #feed(): void {
+    if (this.meta === null) return;
+    const end = this.#connected?.end ?? null;
+    end?.speaks(this.meta.format.codec);
+    this.meta.outgoing.live = end;
   }
 
   /** Counts anew how long this side is silent. */
@@ -66,6 +83,10 @@ export class RelayCall {
   added(side: Side, now: number): void {
     if (side.id === 'meta') {
       this.meta = side;
+      side.onSent = (packet) => {
+        this.#overhear('other', packet, side);
+        this.taps.sent(packet, side);
+      };
       this.#startMeta(now);
     } else {
       this.peers.set(side.id, side);
@@ -89,6 +110,7 @@ export class RelayCall {
     before?.outgoing.pause();
     before?.closeBridges();
     this.meta?.outgoing.detach();
+    this.#feed();
     if (side?.flow.listens) side.outgoing.start(now);
     side?.rtcp?.start(now);
   }
@@ -108,6 +130,7 @@ export class RelayCall {
     if (side !== null && side === this.#connected) this.connect(null, 0);
     this.peers.delete(id);
     side?.closeBridges();
+    side?.end?.close();
     this.wires.get(id)?.close();
     this.wires.delete(id);
     return side;
@@ -115,9 +138,14 @@ export class RelayCall {
 
   /** Frees its ports and codecs. */
   close(): void {
-    for (const side of this.peers.values()) side.closeBridges();
+    for (const side of this.peers.values()) {
+      side.closeBridges();
+      side.end?.close();
+    }
     for (const wire of this.wires.values()) wire.close();
     this.wires.clear();
+    for (const tee of this.tees) tee.close();
+    this.taps.close();
   }
 
   /** One RTCP packet from the port of `side`. */
@@ -129,14 +157,15 @@ export class RelayCall {
     }
     if (side === this.meta) side.silence.heard(this.awake.now);
     side.rtcp.take(packet, now);
-    const { remoteLoss } = side.rtcp;
-    if (remoteLoss !== null) (side === this.meta ? this.#connected?.from : side.toward)?.expectLoss(remoteLoss);
+    const { recentLoss } = side.rtcp;
+    if (recentLoss !== null) (side === this.meta ? this.#connected?.end ?? this.#connected?.from : side.toward)?.expectLoss(recentLoss);
   }
 
   /** One RTP packet from the port of `side`. */
   packet(side: Side, datagram: Buffer, now: number): void {
     const packet = barePacket(datagram);
     if (packet === null) return;
+    this.taps.now = now;
     const offset = RTP_HEADER;
     if (side !== this.meta && side.new) return;
     if (side.door !== 'open') return this.#knock(side);
@@ -144,20 +173,38 @@ export class RelayCall {
     const type = (packet[1] as number) & 0x7f;
     const kind = side.kindOf(type) ?? (type === COMFORT_NOISE && side.from !== null ? 'noise' : undefined);
     if (kind === undefined) return;
-    if (kind === 'audio') side.hear(type);
-    side.count(packet, packet.length - offset, now, typeof kind === 'string');
-    if (side === this.meta && typeof kind === 'number') this.#hear(packet, offset, now);
+    if (!side.count(packet, packet.length - offset, now, kind)) return;
+    if (side === this.meta) this.#fromUser(side, packet, kind, now);
     const target = side === this.meta ? this.#connected : side === this.#connected ? this.meta : null;
     if (target === null || !side.flow.sends) return;
     const bridge = side === this.meta ? target.toward : side.from;
     if (typeof kind === 'number') {
-      const unit = side.eventUnit(packet, offset, kind);
-      (bridge ?? target.outgoing).event(packet, offset, unit, now);
+      this.#event(side, bridge ?? target.outgoing, packet, kind, now);
     } else if (bridge !== null) {
       bridge.audio(packet, offset, now);
     } else {
       this.#pass(side, target, packet, offset, now);
     }
+  }
+
+  /** The user's digits are told, and what they say is heard by others: a recording has nothing that comes beside a digit, which it may be in. */
+  #fromUser(side: Side, packet: Buffer, kind: 'audio' | 'noise' | EventUnit, now: number): void {
+    if (typeof kind === 'number') this.#digits.take(packet, RTP_HEADER, side.format.eventUnit, now);
+    if (kind !== 'audio') return;
+    this.#overhear('user', packet, side);
+    if (this.#digits.quiet) this.taps.heard(packet, side);
+  }
+
+  /** Events are no audio, and other codecs than the one of the stream are not understood. */
+  #overhear(track: 'user' | 'other', packet: Buffer, { format }: Side): void {
+    if (this.tees.length === 0 || this.taps.paused || ((packet[1] as number) & 0x7f) === format.eventType) return;
+    for (const tee of this.tees) tee.take(track, packet, performance.now());
+  }
+
+  #event(side: Side, target: BridgeSink, packet: Buffer, named: EventUnit, now: number): void {
+    const unit = side.eventUnit(packet, RTP_HEADER, named);
+    if (side !== this.meta) this.#pressed.take(packet, RTP_HEADER, unit, now);
+    target.event(packet, RTP_HEADER, unit, now);
   }
 
   /** Audio on its way to a side that speaks alike, as far as is known. */
@@ -169,7 +216,7 @@ export class RelayCall {
     const bridge = this.#bridgeFor(side, target, samples / (clockRate(side.speaks) / 1000));
     if (bridge !== null) return bridge.audio(packet, offset, now);
     if (opus && side.place.wire === null && side.id !== 'meta' && side.oddLength(samples)) this.#report({ op: 'length', call: this.id, side: side.id, ms: samples / 48 });
-    target.outgoing.audio(packet, samples, now);
+    target.outgoing.passed(packet, samples, now);
   }
 
   /** Transcodes from now on where the two do not speak alike; between an engine and the relay that is the engine's work. `ms`: length of what has come. */
@@ -204,6 +251,7 @@ export class RelayCall {
 
   tick(now: number): void {
     this.awake.look(now);
+    this.taps.now = now;
     this.ticks += 1;
     for (const wire of this.wires.values()) wire.tick(now);
     // Before what has been transcoded: after a pause or a stall the streams fill their gap first, and the source is joined on behind it.
@@ -211,9 +259,15 @@ export class RelayCall {
     this.#connected?.outgoing.tick(now);
     this.#connected?.from?.tick(now);
     this.#connected?.toward?.tick(now);
+    for (const tee of this.tees) tee.tick(now);
+    this.taps.tick(this.#connected?.flow.listens === true);
     this.#reports(this.meta, now);
-    for (const side of this.peers.values()) this.#reports(side, now);
-    if (!this.#heard.ended && now - this.#heard.lastAt > EVENT_LOST_MS) this.#digitEnds();
+    for (const side of this.peers.values()) {
+      side.end?.tick(now);
+      this.#reports(side, now);
+    }
+    this.#digits.tick(now);
+    this.#pressed.tick(now);
     for (const side of [this.meta, this.#connected]) {
       const due = side?.silence.due(this.awake.now) ?? null;
       if (side !== null && (due === 'whole' || (due === 'half' && side !== this.meta))) this.#report({ op: 'silent', call: this.id, side: side.id, whole: due === 'whole' });
@@ -230,21 +284,5 @@ export class RelayCall {
       meta: this.meta?.counters() ?? null,
       peers: Object.fromEntries([...this.peers].map(([id, side]) => [id, side.counters()])),
     };
-  }
-
-  /** Reports each of Meta's digits once, at its first end packet (RFC 4733 §2.5.2.2). */
-  #hear(packet: Buffer, offset: number, now: number): void {
-    if (packet.length < offset + 4) return;
-    const timestamp = packet.readUInt32BE(4);
-    if (timestamp !== this.#heard.timestamp && !this.#heard.ended) this.#digitEnds();
-    this.#heard.take(packet, offset, timestamp, now);
-    if (((packet[offset + 1] as number) & 0x80) !== 0 && !this.#heard.ended) this.#digitEnds();
-  }
-
-  #digitEnds(): void {
-    this.#heard.ended = true;
-    const digit = digitOf(this.#heard.event);
-    const unit = this.meta?.format.eventUnit ?? 8000;
-    if (digit !== null) this.#report({ op: 'dtmf', call: this.id, digit, durationMs: Math.round((this.#heard.duration * 1000) / unit) });
   }
 }

@@ -7,6 +7,8 @@ const RECEIVER_REPORT = 201;
 const NTP_OFFSET = 2_208_988_800;
 /** Milliseconds between two reports before they are spread by half (RFC 3550 §6.2: five seconds at least). */
 const INTERVAL = 5000;
+/** A report has this part in what is known of late. */
+const FORGETS = 4;
 /** A round trip longer than this is a sender's error, in milliseconds. */
 const ROUND_TRIP_LIMIT = 10_000;
 
@@ -47,6 +49,8 @@ export class RtcpSession {
   roundTripMs: number | null = null;
   /** Share of our packets that Meta missed, 0 to 1, over all its reports; null before the first. */
   remoteLoss: number | null = null;
+  /** The same of late: a report of more counts at once, those of less by and by. */
+  recentLoss: number | null = null;
   readonly #incoming: InStream;
   readonly #outgoing: OutStream;
   readonly #cname: Buffer;
@@ -117,6 +121,7 @@ export class RtcpSession {
     if (packet.readUInt32BE(at) !== this.#outgoing.ssrc) return;
     const loss = (packet[at + 4] as number) / 256;
     this.remoteLoss = ((this.remoteLoss ?? 0) * this.#reports + loss) / (this.#reports + 1);
+    this.recentLoss = Math.max(loss, this.recentLoss === null ? 0 : this.recentLoss + (loss - this.recentLoss) / FORGETS);
     this.#reports += 1;
     const sent = packet.readUInt32BE(at + 16);
     if (sent === 0) return;

@@ -86,7 +86,7 @@ export function silenceFrame(codec: RelayCodec): Buffer {
   return Buffer.alloc(160, codec === 'PCMU' ? 0xff : 0xd5);
 }
 
-/** Clock of the codec's timestamps in Hz. */
+/** Clock of the codec's timestamps in Hz (RFC 7587 §4.1; RFC 3551 §4.5.2: G.722's runs at 8 kHz although its audio has 16). */
 export function clockRate(codec: RelayCodec): 48_000 | 8000 {
   return codec === 'opus' ? 48_000 : 8000;
 }

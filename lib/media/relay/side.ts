@@ -1,4 +1,5 @@
 import type { Flow } from '../../sdp/index.js';
+import { PcmEnd } from './agent/pcmEnd.js';
 import type { Bridge } from './bridge.js';
 import { InStream } from './inStream.js';
 import type { Remote, SideCounters, SideId } from './messages.js';
@@ -17,8 +18,11 @@ const STRAY_TICKS = 12;
 /** So many packets of one odd length in a row are no accident. */
 const ODD_ROW = 5;
 
-/** Where a side's packets come from and go to: a remote port, reached by the relay's one socket, or a port of its own. */
-export type Place = { readonly remote: Remote; readonly wire: null } | { readonly remote: null; readonly wire: Wire };
+/** And so many in another codec that was named beside. */
+const CHANGE_ROW = 2;
+
+/** Where a side's packets come from and go to: a remote port, reached by the relay's one socket, a port of its own, or a voice agent. */
+export type Place = { readonly remote: Remote; readonly wire: null } | { readonly remote: null; readonly wire: Wire | PcmEnd };
 
 export interface SideOptions {
   readonly id: SideId;
@@ -61,6 +65,8 @@ export class Side {
   door: 'open' | 'shut' | 'knocked' = 'open';
   /** The engine may be sending what we send there to whoever knocked. */
   held = false;
+  /** Sees each packet that goes there, before it is sent. */
+  onSent: ((packet: Buffer) => void) | null = null;
   readonly #call: Clocks;
   readonly #options: SideOptions;
   /** What each payload type is: audio, or events with durations in this unit. */
@@ -70,6 +76,8 @@ export class Side {
   /** What its audio is in just now: the format's codec, or another that was named beside. */
   speaks: RelayCodec;
   #countsFast = false;
+  #changeTo: RelayCodec | null = null;
+  #changeRow = 0;
   #oddSamples = 0;
   #oddRow = 0;
   readonly #madeAt: number;
@@ -95,12 +103,20 @@ export class Side {
 
   #newStream(ssrc: number): OutStream {
     const { random } = this.#options;
-    return new OutStream(this.format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => { if (!this.held) this.send(packet); });
+    return new OutStream(this.format, ssrc, Math.floor(random() * 0x8000), Math.floor(random() * 0x8000_0000), (packet) => {
+      this.onSent?.(packet);
+      if (!this.held) this.send(packet);
+    });
   }
 
   #newSession(): RtcpSession | null {
     const { cname } = this.#options;
     return cname === null ? null : new RtcpSession(this.incoming, this.outgoing, cname);
+  }
+
+  /** The voice agent that is there. */
+  get end(): PcmEnd | null {
+    return this.place.wire instanceof PcmEnd ? this.place.wire : null;
   }
 
   send(packet: Buffer): void {
@@ -151,13 +167,24 @@ export class Side {
     return this.#kinds.get(type) ?? (this.#others.has(type) ? 'audio' : undefined);
   }
 
-  /** Audio of this type has come: with another codec than that before it what transcodes begins anew. */
-  hear(type: number): void {
+  /**
+   * Audio of this type has come. True: it is in the codec that is heard. Another one is heard once it has come twice in a row, for then the far end has
+   * changed: what transcodes begins anew, which a stray packet of before, or a hostile one, is not to cost.
+   */
+  #hear(type: number): boolean {
     const codec = this.#others.get(type) ?? this.format.codec;
-    if (codec === this.speaks) return;
+    if (codec === this.speaks) {
+      this.#changeRow = 0;
+      return true;
+    }
+    this.#changeRow = codec === this.#changeTo ? this.#changeRow + 1 : 1;
+    this.#changeTo = codec;
+    if (this.#changeRow < CHANGE_ROW) return false;
+    this.#changeRow = 0;
     this.speaks = codec;
     this.from?.close();
     this.from = null;
+    return true;
   }
 
   /** Just made: see STRAY_TICKS. A port of its own has had nothing in hand. */
@@ -170,9 +197,11 @@ export class Side {
     this.#heardAt = this.#call.awake.now;
   }
 
-  /** Counts a packet; of audio under another clock than the format's no jitter is told. */
-  count(packet: Buffer, octets: number, now: number, audio: boolean): void {
-    this.incoming.take(packet, octets, now, audio && clockRate(this.speaks) === clockRate(this.format.codec));
+  /** Counts a packet; of audio under another clock than the format's no jitter is told. False: it is in a codec that is not heard. */
+  count(packet: Buffer, octets: number, now: number, kind: 'audio' | 'noise' | EventUnit): boolean {
+    const heard = kind !== 'audio' || this.#hear((packet[1] as number) & 0x7f);
+    this.incoming.take(packet, octets, now, typeof kind === 'string' && clockRate(this.speaks) === clockRate(this.format.codec));
+    return heard;
   }
 
   /** Takes the length of an Opus packet; true once when it has been the same and not 20 ms for a while. */
@@ -208,10 +237,17 @@ export class Side {
     };
   }
 
+  /** Of a voice agent: frames, and octets of linear audio. */
+  #frames(): Partial<Sums> {
+    const { end } = this;
+    if (end === null) return {};
+    return { packetsIn: end.taken, bytesIn: end.taken * end.frameBytes, packetsOut: end.sent - end.unread, bytesOut: (end.sent - end.unread) * end.frameBytes, lost: end.lost };
+  }
+
   counters(): SideCounters {
     const { now } = this.#call.awake;
     return {
-      ...this.#sums(), jitterMs: this.incoming.jitterMs, roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null,
+      ...this.#sums(), ...this.#frames(), jitterMs: this.incoming.jitterMs, roundTripMs: this.rtcp?.roundTripMs ?? null, remoteLoss: this.rtcp?.remoteLoss ?? null,
       silentMs: now - this.#heardAt, missedMs: this.silence.total(now), taken: this.place.wire?.taken ?? 0,
     };
   }

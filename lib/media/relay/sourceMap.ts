@@ -1,7 +1,8 @@
 import { seqDistance, tsDistance } from './rtp.js';
 
-/** How long a packet may be late before silence takes its place, beyond its 20 ms. */
+/** How long a packet may be late before silence takes its place, beyond its 20 ms; and how long where packets of its source often are. */
 export const PATIENCE_MS = 40;
+export const MOST_PATIENCE_MS = 60;
 /** A source's clock that is off by more than this is set anew, in milliseconds. */
 export const JUMP_MS = 200;
 /** A larger step of the sequence is a restart, not a loss (RFC 3550 A.1 allows 3000; a talk spurt of loss is far below). */

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { Worker, type MessagePort } from 'node:worker_threads';
 import { WabError } from '../../errors.js';
 import type { DtlsCertificate } from '../dtls/index.js';
 import type { MediaLogger } from '../logger.js';
@@ -39,6 +39,7 @@ export class RelayThread implements HandleThread {
   readonly #opening = new Map<number, (fault: string | null) => void>();
   readonly #waiting = new Map<number, (counters: RelayCounters) => void>();
   #requests = 0;
+  #said: RelayCommand[] = [];
   #gone = false;
   readonly #logger: MediaLogger;
   /** Written by the worker, see RelayWorkerData. */
@@ -61,13 +62,15 @@ export class RelayThread implements HandleThread {
     this.#worker = new Worker(new URL(file, import.meta.url), { workerData });
     this.stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.ready = new Promise((resolve, reject) => {
-      this.#worker.on('message', (report: RelayReport) => {
-        if (report.op === 'ready') {
-          this.port = report.port;
-          this.#running = true;
-          resolve();
-        } else {
-          this.#take(report);
+      this.#worker.on('message', (reports: readonly RelayReport[]) => {
+        for (const report of reports) {
+          if (report.op === 'ready') {
+            this.port = report.port;
+            this.#running = true;
+            resolve();
+          } else {
+            this.#take(report);
+          }
         }
       });
       this.#worker.on('error', (error) => {
@@ -105,8 +108,22 @@ export class RelayThread implements HandleThread {
     void this.#worker.terminate();
   }
 
+  /** What is said in one turn goes in one message: each wakes the thread. */
   post(command: RelayCommand): void {
-    if (!this.#gone) this.#worker.postMessage(command);
+    if (this.#gone) {
+      if (command.op === 'record') command.port.close();
+      return;
+    }
+    this.#said.push(command);
+    if (this.#said.length === 1) setImmediate(() => { this.#send(); });
+  }
+
+  #send(): void {
+    const commands = this.#said;
+    this.#said = [];
+    const ports = commands.flatMap(portsOf);
+    if (!this.#gone) this.#worker.postMessage(commands, ports);
+    else for (const one of ports) one.close();
   }
 
   ask(command: { readonly op: 'stats' | 'close'; readonly call: number }): Promise<RelayCounters> {
@@ -166,4 +183,11 @@ export class RelayThread implements HandleThread {
     this.#opening.clear();
     for (const call of [...this.calls.values()]) call.emit('lost', reason);
   }
+}
+
+/** Ports that go to the worker with a command. */
+function portsOf(command: RelayCommand): MessagePort[] {
+  if (command.op === 'record') return [command.port];
+  if (command.op === 'tee') return [command.end.link];
+  return command.op === 'side' && 'end' in command.path ? [command.path.end.link] : [];
 }

@@ -4,6 +4,9 @@ import { isIPv6 } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Guard } from '../../util/guard.js';
 import { preferMedia } from '../priority.js';
+import { PcmEnd } from './agent/pcmEnd.js';
+import { TeeEnd } from './agent/teeEnd.js';
+import type { EndWord } from './agent/words.js';
 import { RelayCall } from './relayCall.js';
 import type { DtlsCertificate } from '../dtls/index.js';
 import type { RelayCommand, RelayCounters, RelayReport, Remote, SideId } from './messages.js';
@@ -49,7 +52,19 @@ const calls = new Map<number, RelayCall>();
 interface Known { readonly call: RelayCall; readonly side: Side }
 const sides = new Map<string, Map<number, Known>>();
 
-const report = (message: RelayReport): void => port.postMessage(message);
+let reports: RelayReport[] = [];
+/** What is reported in one turn goes in one message. */
+function report(message: RelayReport): void {
+  reports.push(message);
+  if (reports.length === 1) setImmediate(flush);
+}
+
+function flush(): void {
+  const told = reports;
+  reports = [];
+  if (told.length > 0) port?.postMessage(told);
+}
+
 /** One packet, command or turn of the timer that cannot be handled concerns one call; an exception would end all of this thread. */
 const guard = new Guard(() => { Atomics.add(faults, 0, 1); }, (place, error) => report({ op: 'fault', place, text: error.stack ?? error.message }));
 
@@ -163,7 +178,12 @@ async function open({ call: id, side: which, address: at, port: first, rtcp, req
   }
 }
 
-function placeOf(call: RelayCall, { side, path }: Extract<RelayCommand, { op: 'side' }>): { readonly at: Place; readonly elsewhere: boolean } | null {
+function placeOf(call: RelayCall, { side, path, format }: Extract<RelayCommand, { op: 'side' }>): { readonly at: Place; readonly elsewhere: boolean } | null {
+  if ('end' in path) {
+    const end = new PcmEnd(path.end, format.codec);
+    path.end.link.on('message', (word: EndWord) => guard.run('media of an agent', () => end.take(word, performance.now())));
+    return { at: { remote: null, wire: end }, elsewhere: true };
+  }
   if ('remote' in path) return { at: { remote: path.remote, wire: null }, elsewhere: true };
   const wire = call.wires.get(side) ?? null;
   return wire === null ? null : { elsewhere: wire.settle(path.wire), at: { remote: null, wire } };
@@ -217,13 +237,16 @@ function tell(call: RelayCall, command: Exclude<RelayCommand, { op: 'open' | 'si
     case 'admit': return call.admit(command.side, command.admitted);
     case 'drop': return forget(call.drop(command.side));
     case 'start': return call.start(now, command.mediaTimeoutMs);
+    case 'tee': return void call.tees.push(new TeeEnd(command.end, command.codec));
     case 'watch': return call.watch(command.side);
     case 'connect': return call.connect(command.side, now);
-    case 'digit': return call.meta?.outgoing.digit(command.event, command.durationMs);
+    case 'record': return call.taps.add(command.recording, command);
+    case 'recording': return call.taps.act(command.recording, command.action, now);
+    case 'digit': return sideOf(call, command.side)?.outgoing.digit(command.event, command.durationMs);
   }
 }
 
-port.on('message', guard.wrap('media command', (command: RelayCommand) => {
+function obey(command: RelayCommand): void {
   const now = performance.now();
   switch (command.op) {
     case 'open': return void open(command);
@@ -238,13 +261,18 @@ port.on('message', guard.wrap('media command', (command: RelayCommand) => {
       clearInterval(timer);
       socket?.close();
       for (const one of calls.values()) one.close();
-      return port.close();
+      flush();
+      return port?.close();
     }
     default: {
       const call = calls.get(command.call);
       if (call !== undefined) tell(call, command, now);
     }
   }
-}));
+}
+
+port.on('message', (commands: readonly RelayCommand[]) => {
+  for (const command of commands) guard.run('media command', () => { obey(command); });
+});
 
 if (socket === null) report({ op: 'ready', port: 0 });

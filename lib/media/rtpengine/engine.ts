@@ -2,10 +2,9 @@ import { EventEmitter } from 'node:events';
 import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { ENGINE_LATE_MS, RelayPool } from '../relay/relayPool.js';
-import { MediaSession, lastPacketFrom } from '../session/session.js';
+import { Sessions } from '../session/sessions.js';
 import type { EngineNode } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
-import { RecordingShelf } from '../prompts/shelf.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
 import type { Instance } from './instance.js';
 import { RemoteInstance } from './remote.js';
@@ -20,24 +19,23 @@ export interface RtpengineEngineOptions {
 /** MediaEngine on one rtpengine of ours or a pool of the operator's. */
 export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: string] }> implements MediaEngine {
   readonly name = 'rtpengine';
-  readonly #config: RtpengineConfig;
-  readonly #logger: MediaLogger;
   readonly #instances: Instance[];
   readonly #relays: RelayPool;
-  readonly #recordings = new RecordingShelf();
-  readonly #calls = new Set<MediaSession>();
+  readonly #sessions: Sessions;
   #closing: Promise<void> | null = null;
 
   constructor(config: RtpengineConfig, logger: MediaLogger, options: RtpengineEngineOptions) {
     super();
-    this.#config = config;
-    this.#logger = logger;
     this.#instances = rtpengineInstances(config, logger);
     this.#relays = new RelayPool({ address: config.anchor, workers: options.relayWorkers, lateMs: ENGINE_LATE_MS, key: 'media.rtpengine.anchor' }, logger);
+    this.#sessions = new Sessions({
+      pick: ({ other, tried }) => (other !== null && other.healthy && !tried.has(other) ? other : this.#pick(tried, other)),
+      relays: this.#relays, relayAddress: config.anchor, logger,
+    });
     for (const instance of this.#instances) {
       instance.on('up', () => this.emit('up'));
       instance.on('down', (reason) => this.#lost(instance, reason));
-      instance.lastPacket = () => lastPacketFrom(this.#calls, instance);
+      instance.lastPacket = () => this.#sessions.lastPacketFrom(instance);
     }
   }
 
@@ -59,16 +57,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   openCall(options: MediaCallOptions): MediaCall {
-    const call = new MediaSession(options, {
-      pick: ({ other, tried }) => (other !== null && other.healthy && !tried.has(other) ? other : this.#pick(tried, other)),
-      relays: this.#relays,
-      relayAddress: this.#config.anchor,
-      recordings: this.#recordings,
-      logger: this.#logger,
-      closed: (one) => this.#calls.delete(one),
-    });
-    this.#calls.add(call);
-    return call;
+    return this.#sessions.open(options);
   }
 
   /** Process ids of the engines we run. */
@@ -92,7 +81,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   async #stop(): Promise<void> {
-    await Promise.allSettled([...this.#calls].map((call) => call.close()));
+    await this.#sessions.close();
     await Promise.allSettled([this.#relays.close(), ...this.#instances.map((instance) => instance.close())]);
   }
 
@@ -104,7 +93,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
   }
 
   #lost(instance: Instance, reason: string): void {
-    for (const call of [...this.#calls]) if (call.isOn(instance)) call.nodeGone(instance, reason);
+    this.#sessions.lost(instance, reason);
     if (!this.healthy) this.emit('down', reason);
   }
 }

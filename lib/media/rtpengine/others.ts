@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { RtpengineConfig } from '../../config/types.js';
+import { mediaInterface } from '../interfaces.js';
 
 /** A program whose media ports are ours too. */
 export interface Overlap {
@@ -14,7 +15,7 @@ export interface Overlap {
  */
 export async function overlapping(config: Pick<RtpengineConfig, 'interface' | 'ports'>, own: number | null): Promise<readonly Overlap[]> {
   const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name)).map(Number);
-  const ours = new Set([config.interface.meta, config.interface.peers].map(local));
+  const ours = new Set([config.interface.meta, config.interface.peers].map((text) => mediaInterface(text).local));
   const found = await Promise.all(pids.map(async (pid): Promise<Overlap[]> => {
     if (pid === own) return [];
     const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
@@ -22,13 +23,9 @@ export async function overlapping(config: Pick<RtpengineConfig, 'interface' | 'p
     const option = (name: string): string[] => args.flatMap((arg) => (arg.startsWith(`--${name}=`) ? [arg.slice(name.length + 3)] : []));
     const [first, last] = [Number(option('port-min')[0]), Number(option('port-max')[0])];
     // Of "name/local!public" the local address; one that listens everywhere listens on ours.
-    const theirs = option('interface').map((text) => local(text.replace(/^[^/]*\//, '')));
+    const theirs = option('interface').map((text) => mediaInterface(text.replace(/^[^/]*\//, '')).local);
     const shared = theirs.length === 0 || theirs.some((address) => ours.has(address) || address === '0.0.0.0' || address === '::');
     return shared && first <= config.ports.last && last >= config.ports.first ? [{ pid, first, last }] : [];
   }));
   return found.flat();
-}
-
-function local(text: string): string {
-  return text.split('!')[0] ?? '';
 }

@@ -190,7 +190,7 @@ export class RtpenginePeerSide implements PeerSide {
       media,
       path: { remote: { address: towardsAnchor.address, port: towardsAnchor.port } },
       format: passes ? this.#passedFormat(map, unit) : this.#transcodedFormat(map, towardsAnchor, transcodedEvents, unit),
-      wire: { codec: media.codec.name, srtp: media.audio.sdes.length > 0, passes: passes && repacketised === null, ptime: repacketised ?? 20 },
+      wire: { codec: media.codec.name, keying: media.audio.sdes.length > 0 ? 'sdes' : 'none', passes: passes && repacketised === null, ptime: repacketised ?? 20 },
       unlatched: this.#profile.latch !== undefined && media.audio.sdes.length === 0,
     };
   }

@@ -6,7 +6,7 @@ import type { PeerMediaProfile } from '../types.js';
 export function reached(audio: AudioSection, latch: PeerMediaProfile['latch']): AudioSection {
   const from = latch?.from ?? null;
   const behindNat = from !== null && isPublic(from) && !isPublic(audio.address) && audio.address !== '0.0.0.0' && audio.address !== '::';
-  return behindNat ? { ...audio, address: from } : audio;
+  return behindNat ? { ...audio, address: from, rtcp: audio.rtcp && { ...audio.rtcp, address: from } } : audio;
 }
 
 /** Whether packets from this address are the peer's: it is where its description says, or where its signalling came from. */

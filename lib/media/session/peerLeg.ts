@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WabError } from '../../errors.js';
+import { digitLength, eventOf } from '../relay/events.js';
 import type { RelayHandle } from '../relay/handle.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { Flow } from '../../sdp/index.js';
@@ -100,7 +101,8 @@ export class SessionPeerLeg implements PeerLeg {
   /** RFC 3264 §8, RFC 6337 §3.2: what stands, willing to send and to receive, whatever the peer wanted last. */
   #offerAgain(): string {
     const last = this.#lastSdp ?? '';
-    const open = last.replace(/^a=(?:sendonly|recvonly|inactive)\r$/gm, 'a=sendrecv\r');
+    // RFC 5763 §5: an offer names no role.
+    const open = last.replace(/^a=(?:sendonly|recvonly|inactive)\r$/gm, 'a=sendrecv\r').replace(/^a=setup:(?:active|passive)\r$/gm, 'a=setup:actpass\r');
     return this.#lastSdp = open === last ? last : this.#next(open);
   }
 
@@ -122,6 +124,12 @@ export class SessionPeerLeg implements PeerLeg {
       await this.#settle(result);
       return result.sdp;
     });
+  }
+
+  /** Lets ICE and DTLS of its port begin, where it has them; the peer has our description, or is about to. More than once does nothing. */
+  secure(): void {
+    const path = this.#current?.path;
+    if (path !== undefined && 'wire' in path && path.wire.dtls !== null) this.#opened?.relay.post({ op: 'secure', side: this.number });
   }
 
   async play(source: { readonly file: string; readonly loop: boolean } | null): Promise<void> {
@@ -146,6 +154,15 @@ export class SessionPeerLeg implements PeerLeg {
   /** A digit of the WhatsApp user's, for an engine that takes them out of the stream; only to a peer that wants them there. */
   sendDigit(digit: string, durationMs: number): void {
     if (this.#current !== null && this.#current.media.events !== null && this.#current.media.flow.listens) this.#opened?.side.sendDigit?.(digit, durationMs);
+  }
+
+  sendDtmf(digit: string, durationMs: number): boolean {
+    const event = eventOf(digit);
+    if (event === null || this.#opened === null || this.#current === null || this.#current.media.events === null || !this.#current.media.flow.listens) return false;
+    const { side, relay } = this.#opened;
+    if (side.sendDigit === undefined) relay.post({ op: 'digit', side: this.number, event, durationMs: digitLength(durationMs) });
+    else side.sendDigit(digit, durationMs);
+    return true;
   }
 
   /** Packets have come that may be a stranger's: they count once they are known to come from the peer's address, or one that signals for it. */

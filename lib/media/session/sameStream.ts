@@ -7,7 +7,8 @@ export function keepAddress(media: PeerMedia, before: PeerMedia): PeerMedia {
 
 /** Nothing changed that the engine would have to know: a hold, a resume, a refresh. */
 export function sameStream(a: PeerMedia, b: PeerMedia): boolean {
-  const essence = ({ audio, codec, events }: PeerMedia): string => JSON.stringify([audio.port, audio.protocol, audio.sdes, codec.name, codec.payloadType, events?.payloadType ?? null]);
+  const essence = ({ audio: { port, rtcp, protocol, sdes, ice, dtls }, codec, events }: PeerMedia): string =>
+    JSON.stringify([port, rtcp?.port ?? null, protocol, sdes, ice, dtls?.fingerprints ?? null, codec.name, codec.payloadType, events?.payloadType ?? null]);
   const sameAddress = a.audio.address === b.audio.address || isNowhere(b.audio.address);
   return sameAddress && essence(a) === essence(b) && (b.audio.ptime === null || a.audio.ptime === b.audio.ptime);
 }

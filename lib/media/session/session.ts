@@ -4,18 +4,21 @@ import type { Keying } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { readMetaOffer, type MetaMedia } from '../../sdp/index.js';
 import type { RelayHandle } from '../relay/handle.js';
-import { eventOf } from '../relay/events.js';
+import { digitLength, eventOf } from '../relay/events.js';
 import type { RelayCounters, SideId } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
-import type { CallMediaStats, LegMediaStats, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile } from '../types.js';
+import type { SecurityFault } from '../relay/wire/settings.js';
+import type { AgentEnd, CallMediaStats, CallRecording, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile, RecordingOptions } from '../types.js';
+import { AgentLeg } from './agentLeg.js';
+import { onFirstNode } from './firstNode.js';
 import { NodeUses } from './nodeUses.js';
 import { SessionPeerLeg, type LegHost, type OpenLeg } from './peerLeg.js';
 import { Plays } from './plays.js';
+import { Recordings } from './recordings.js';
 import type { EngineNode, MetaSide, MetaSideResult, SidePlace } from './sides.js';
 import { metaStats, peerStats } from './stats.js';
 import type { CallSurroundings, Wanted } from './surroundings.js';
-
-const NOTHING: LegMediaStats = peerStats(null, null, null);
+import { MediaWarnings } from './warnings.js';
 
 /** A call with our relay in the middle: one side of an engine towards Meta, one towards each peer. */
 export class MediaSession extends EventEmitter<MediaCallEvents> implements MediaCall, LegHost {
@@ -23,6 +26,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   readonly #around: CallSurroundings;
   readonly #source = { id: randomInt(1, 0xffff_ffff), cname: `wab-${randomInt(0x1_0000_0000).toString(36)}` };
   readonly #legs = new Set<SessionPeerLeg>();
+  readonly #agents = new Set<AgentLeg>();
   readonly #uses = new NodeUses();
   /** Where Meta's side is. */
   #metaNode: EngineNode | null = null;
@@ -35,10 +39,12 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   #secure: (() => Promise<void>) | null = null;
   #started = false;
   #legCount = 0;
-  #connected: SessionPeerLeg | null = null;
+  #connected: SessionPeerLeg | AgentLeg | null = null;
   /** The leg whose figures stand for the peer: the one connected last. */
-  #lastLeg: SessionPeerLeg | null = null;
+  #lastLeg: SessionPeerLeg | AgentLeg | null = null;
   readonly #plays: Plays;
+  readonly #warnings: MediaWarnings;
+  readonly #recordings: Recordings;
   #closing: Promise<CallMediaStats> | null = null;
   #lost = false;
 
@@ -47,6 +53,8 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     this.#options = options;
     this.#around = around;
     this.#plays = new Plays(around.recordings);
+    this.#warnings = new MediaWarnings(around.logger, options.id);
+    this.#recordings = new Recordings(around.recorder);
   }
 
   /** Whether this engine holds some of the call. */
@@ -94,9 +102,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
 
   #postStart(): void {
     this.#relay?.post({ op: 'start', mediaTimeoutMs: this.#options.mediaTimeout * 1000 });
-    this.#secure?.().catch((error: unknown) => {
-      if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, err: error }, 'the stream towards Meta could not be begun');
-    });
+    this.#secure?.().catch((error: unknown) => { if (!this.#closing) this.#warnings.notBegun(error); });
     this.#secure = null;
   }
 
@@ -106,51 +112,59 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     return leg;
   }
 
+  addAgentLeg(end: AgentEnd): PeerLeg {
+    const leg = new AgentLeg((this.#legCount += 1), end, { relay: this.#openRelay(), codec: this.#codec, closed: (closed) => this.legClosed(closed) });
+    this.#agents.add(leg);
+    return leg;
+  }
+
+  tee(end: AgentEnd): void {
+    if (this.#closing !== null) return end.link.close();
+    this.#openRelay().post({ op: 'tee', end, codec: this.#codec });
+  }
+
   connect(leg: PeerLeg | null): void {
-    this.#connected = [...this.#legs].find((candidate) => candidate === leg) ?? null;
-    this.#lastLeg = this.#connected ?? this.#lastLeg;
-    this.#relay?.post({ op: 'connect', side: this.#connected?.number ?? null });
+    const connected = this.#connected = [...this.#legs, ...this.#agents].find((candidate) => candidate === leg) ?? null;
+    this.#lastLeg = connected ?? this.#lastLeg;
+    this.#relay?.post({ op: 'connect', side: connected?.number ?? null });
+    connected?.secure();
   }
 
   play(source: Parameters<MediaCall['play']>[0]): Promise<void> {
     return this.#plays.play(source, this.#codec, () => (source !== null && this.#closing ? null : this.#relay));
   }
 
+  record(options: RecordingOptions): CallRecording {
+    return this.#recordings.record(this.#closing ? null : this.#relay, this.#codec, options);
+  }
+
   sendDtmf(digit: string, durationMs: number): void {
     const event = eventOf(digit);
-    // RFC 4733 §2.5.2.2 and Q.24: shorter than 40 ms is not heard as a digit; 8 s is the field's end at 8 kHz.
-    if (event !== null) this.#relay?.post({ op: 'digit', event, durationMs: Math.min(8000, Math.max(40, durationMs)) });
+    if (event !== null) this.#relay?.post({ op: 'digit', side: 'meta', event, durationMs: digitLength(durationMs) });
   }
 
   async stats(): Promise<CallMediaStats> {
-    if (this.#closing) return this.#closing;
-    const counters = await this.#relay?.stats() ?? null;
-    const leg = this.#lastLeg;
-    return {
-      meta: this.#metaStats(counters),
-      peer: leg ? await leg.stats(counters?.peers[leg.number] ?? null) : NOTHING,
-    };
+    return this.#closing ?? this.#figures(await this.#relay?.stats() ?? null);
   }
 
   close(): Promise<CallMediaStats> {
-    this.#closing ??= this.#free();
-    return this.#closing;
+    return this.#closing ??= this.#free();
   }
 
   async #free(): Promise<CallMediaStats> {
-    const leg = this.#lastLeg;
-    await Promise.all([...this.#legs].map((one) => one.close()));
-    const [counters] = await Promise.all([this.#relay?.close() ?? null, this.#metaSide?.close() ?? null]);
+    // First: the legs take their figures from the same answer.
+    const closing = this.#relay?.close() ?? null;
+    await Promise.all([...this.#legs, ...this.#agents].map((one) => one.close()));
+    const [counters] = await Promise.all([closing, this.#metaSide?.close() ?? null, this.#recordings.closed()]);
     this.#uses.clear();
     this.#around.closed(this);
-    return {
-      meta: this.#metaStats(counters),
-      peer: leg ? await leg.stats(null) : NOTHING,
-    };
+    return this.#figures(counters);
   }
 
-  #metaStats(counters: RelayCounters | null): LegMediaStats {
-    return metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
+  async #figures(counters: RelayCounters | null): Promise<CallMediaStats> {
+    const leg = this.#lastLeg;
+    const meta = metaStats(this.#meta?.codec.name ?? null, this.#meta?.keying ?? null, counters?.meta ?? null);
+    return { meta, peer: leg ? await leg.stats(counters?.peers[leg.number] ?? null) : peerStats(null, null, null) };
   }
 
   /** Nothing came of a side's for long: that is the far end's doing only where the engine in between does its work. */
@@ -190,8 +204,13 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     const node = this.#allocate('peer', null, tried);
     const relay = this.#relay as RelayHandle;
     const side = node.peerSide(this.#place('p', number), this.#codec, profile, {
-      lost: (reason) => this.#peerSideLost(number, reason),
-      digit: (digit, durationMs) => { if (this.#connected?.number === number) this.sendDtmf(digit, durationMs); },
+      // Only the leg that is heard ends the call with it; another just fails.
+      lost: (reason) => { if (this.#connected?.number === number) this.#gone(reason); },
+      digit: (digit, durationMs) => {
+        if (this.#connected?.number !== number) return;
+        this.sendDtmf(digit, durationMs);
+        this.emit('peerDtmf', digit);
+      },
     });
     return { relay, side, node, release: () => this.#uses.release(node) };
   }
@@ -200,75 +219,66 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     return this.#around.recordings.frames(file, codec);
   }
 
-  /** Only the leg that is heard ends the call with it; another just fails. */
-  #peerSideLost(number: number, reason: string): void {
-    if (this.#connected?.number === number) this.#gone(reason);
-  }
-
   legReady(leg: SessionPeerLeg): void {
-    if (leg === this.#connected) this.#relay?.post({ op: 'connect', side: leg.number });
-  }
-
-  #stranger(side: SideId, address: string): void {
-    const leg = [...this.#legs].find(({ number }) => number === side);
-    if (leg !== undefined) this.strangerHeard(leg, address);
-    else this.#around.logger.warn({ call: this.#options.id, address }, "a stranger sends media to Meta's leg; it is dropped");
+    if (leg === this.#connected) this.connect(leg);
   }
 
   /** ICE and DTLS come to nothing: a call whose far end is not whom its description names ends; one that hears nothing ends by its time-out. */
-  #unsecured(side: SideId, kind: 'ice' | 'dtls' | 'fingerprint', reason: string): void {
-    this.#around.logger.warn({ call: this.#options.id, leg: side, reason }, kind === 'ice' ? 'ICE has failed' : kind === 'dtls' ? 'the DTLS handshake has failed' : 'the DTLS certificate is not the one of the description');
+  #unsecured(side: SideId, kind: SecurityFault, reason: string): void {
+    this.#warnings.unsecured(side, kind, reason);
     if (kind === 'fingerprint' && this.#closing === null) this.emit('impostor', reason);
   }
 
   strangerHeard(leg: SessionPeerLeg, address: string): void {
-    this.#around.logger.warn({ call: this.#options.id, leg: leg.number, address }, "a stranger sends media to a peer's leg; it is dropped");
+    this.#warnings.stranger(leg.number, address);
   }
 
-  legClosed(leg: SessionPeerLeg): void {
+  legClosed(leg: SessionPeerLeg | AgentLeg): void {
     if (leg === this.#connected) this.connect(null);
-    this.#legs.delete(leg);
+    this.#legs.delete(leg as SessionPeerLeg);
+    this.#agents.delete(leg as AgentLeg);
   }
 
-  /** Runs Meta's first exchange on an engine; one that cannot take it is passed over while others are left. */
   async #onNode<T>(keying: Keying, work: (side: MetaSide) => Promise<T>): Promise<T> {
     if (this.#metaSide) throw new WabError('MEDIA_REFUSED', "Meta's leg exists already");
-    const tried = new Set<EngineNode>();
-    for (;;) {
-      const node = this.#metaNode = this.#allocate('meta', keying, tried);
-      const side = this.#metaSide = node.metaSide(this.#place('m', 'meta'), {
-        lost: (reason) => this.#gone(reason), digit: () => undefined,
-      }, keying);
-      try {
-        return await work(side);
-      } catch (error) {
-        if (!(error instanceof WabError) || error.code !== 'MEDIA_UNAVAILABLE' || this.#closing) throw error;
-        await side.close();
-        tried.add(node);
-        this.#around.logger.warn({ call: this.#options.id, engine: node.address, err: error }, 'a media engine cannot take a call');
-        // Gives the first engine's own error when there is no other.
-        try { this.#around.pick({ role: 'meta', keying, other: null, tried }); } catch { throw error; }
+    return onFirstNode({
+      make: (tried) => {
+        const node = this.#metaNode = this.#allocate('meta', keying, tried);
+        const side = this.#metaSide = node.metaSide(this.#place('m', 'meta'), { lost: (reason) => this.#gone(reason), digit: () => undefined }, keying);
+        return { node, side };
+      },
+      passOver: (node, error, tried) => {
+        if (this.#closing) return false;
+        this.#warnings.engineRefused(node.address, error);
+        try { this.#around.pick({ role: 'meta', keying, other: null, tried }); } catch { return false; }
         this.#uses.release(node);
         this.#metaSide = null;
-      }
-    }
+        return true;
+      },
+    }, work);
   }
 
   #allocate(role: Wanted['role'], keying: Keying | null, tried: ReadonlySet<EngineNode>): EngineNode {
     if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     const node = this.#around.pick({ role, keying, other: this.#uses.first, tried });
+    this.#openRelay();
+    this.#uses.take(node);
+    return node;
+  }
+
+  #openRelay(): RelayHandle {
+    if (this.#closing) throw new WabError('MEDIA_REFUSED', 'the call was closed');
     if (!this.#relay) {
       const relay = this.#relay = this.#around.relays.open();
-      relay.on('dtmf', (digit, durationMs) => this.#heard(digit, durationMs));
+      relay.on('dtmf', (digit, durationMs, side) => { if (side === 'meta') this.#heard(digit, durationMs); else this.emit('peerDtmf', digit); });
       relay.on('silent', (side, whole) => void this.#silent(side, whole));
       relay.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
       relay.on('length', (side, ms) => this.#repacketise(side, ms));
-      relay.on('stranger', (side, address) => this.#stranger(side, address));
+      relay.on('stranger', (side, address) => this.#warnings.stranger(side, address));
       relay.on('unsecured', (side, kind, reason) => this.#unsecured(side, kind, reason));
       relay.on('lost', (reason) => this.#gone(reason));
     }
-    this.#uses.take(node);
-    return node;
+    return this.#relay;
   }
 
   /** A digit of Meta's, which an engine that takes them out of the stream makes anew towards the peer. */
@@ -279,10 +289,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
 
   /** META-SIP §6.2: ptime 20, whatever an Opus peer makes of it. */
   #repacketise(number: number, ms: number): void {
-    const leg = [...this.#legs].find((one) => one.number === number);
-    leg?.repacketise(ms).catch((error: unknown) => {
-      if (!this.#closing) this.#around.logger.warn({ call: this.#options.id, ms, err: error }, "a peer's packets could not be brought to 20 ms");
-    });
+    [...this.#legs].find((one) => one.number === number)?.repacketise(ms).catch((error: unknown) => { if (!this.#closing) this.#warnings.notRepacketised(ms, error); });
   }
 
   /** Where a side of this call is made, once its packet path is open. */
@@ -290,10 +297,4 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     const relay = this.#relay as RelayHandle;
     return { id: kind === 'm' ? `${this.#options.id}-m` : `${this.#options.id}-p${side}`, local: { address: this.#around.relayAddress, port: relay.port }, relay, side };
   }
-}
-
-/** How long ago the youngest packet of this engine came, of all that these calls have from it, in milliseconds; Infinity: there is none. */
-export async function lastPacketFrom(calls: Iterable<MediaSession>, node: EngineNode): Promise<number> {
-  const ages = await Promise.all([...calls].map((call) => call.lastPacketFrom(node)));
-  return ages.reduce((least, age) => Math.min(least, age), Infinity);
 }

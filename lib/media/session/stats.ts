@@ -32,7 +32,7 @@ const NO_COUNTERS: SideCounters = {
 /** How a peer's wire differs from the relay's side of its engine call. */
 export interface PeerWire {
   readonly codec: string;
-  readonly srtp: boolean;
+  readonly keying: 'sdes' | 'dtls' | 'none';
   /** The engine passes packets on as they come. */
   readonly passes: boolean;
   /** Milliseconds of audio in the packets towards the peer. */
@@ -58,7 +58,7 @@ export function metaStats(codec: string | null, keying: LegMediaStats['keying'],
 export function peerStats(wire: PeerWire | null, counters: SideCounters | null, engine: EngineFigures | null): LegMediaStats {
   const seen = counters ?? NO_COUNTERS;
   if (wire === null) return legStats(null, null, seen, seen, null);
-  return legStats(wire.codec, wire.srtp ? 'sdes' : 'none', seen, { ...incoming(wire, seen, engine), ...outgoing(wire, seen) }, engine);
+  return legStats(wire.codec, wire.keying, seen, { ...incoming(wire, seen, engine), ...outgoing(wire, seen) }, engine);
 }
 
 function incoming(wire: PeerWire, seen: SideCounters, engine: EngineFigures | null): Pick<Traffic, 'packetsIn' | 'bytesIn'> {

@@ -1,6 +1,7 @@
 import type { Keying } from '../../config/types.js';
 import type { RelayPool } from '../relay/relayPool.js';
 import type { MediaLogger } from '../logger.js';
+import type { Recorder } from '../recording/recorder.js';
 import type { RecordingShelf } from '../prompts/shelf.js';
 import type { MediaSession } from './session.js';
 import type { EngineNode } from './sides.js';
@@ -21,7 +22,10 @@ export interface CallSurroundings {
   pick(wanted: Wanted): EngineNode;
   readonly relays: RelayPool;
   readonly relayAddress: string;
+  /** What is played. */
   readonly recordings: RecordingShelf;
+  /** Writes recordings. */
+  readonly recorder: Recorder;
   readonly logger: MediaLogger;
   closed(call: MediaSession): void;
 }

@@ -1,6 +1,6 @@
 import { isRtcp, rolloverOf, rtpHeaderLength } from './packet.js';
 import { MOST_SSRCS, protectionOf } from './protect.js';
-import { ReplayWindow } from './replayWindow.js';
+import { ReplayWindow } from '../../util/replayWindow.js';
 import type { SrtpKeys } from './suites.js';
 
 /** What was received under one SSRC. */
@@ -16,6 +16,8 @@ class Stream {
 export class SrtpReceiver {
   /** Packets that were refused: malformed or not authentic; received before or too late to know. */
   readonly refused = { auth: 0, replayed: 0 };
+  /** The RTP packet that was opened last is the newest of its SSRC. */
+  newest = false;
   readonly #rtp;
   readonly #rtcp;
   readonly #streams = new Map<number, Stream>();
@@ -39,6 +41,7 @@ export class SrtpReceiver {
     if (!known.rtp.isNew(index)) return this.#replayed();
     const opened = this.#rtp.openRtp(packet, header, rollover);
     if (opened === null) return this.#unauthentic();
+    this.newest = index > known.rtp.highest;
     known.rtp.take(index);
     return opened;
   }
@@ -67,6 +70,7 @@ export class SrtpReceiver {
     for (let rollover = 0; rollover <= (sequence < 0x8000 ? 1 : 0); rollover++) {
       const opened = this.#rtp.openRtp(packet, header, rollover);
       if (opened === null) continue;
+      this.newest = true;
       (known ?? this.#added(ssrc)).rtp.take(rollover * 0x10000 + sequence);
       return opened;
     }

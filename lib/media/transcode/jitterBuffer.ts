@@ -29,7 +29,7 @@ const JUMP_MS = 500;
 const MOST_HELD = 64;
 /** Played so much later than it should, packets are given up at once, in milliseconds. */
 const TOO_FAR_MS = 90;
-/** How often the delay is looked at, and what it may be off, in milliseconds. */
+/** How often the delay is looked at, and what it may be off, in milliseconds; too long is no less than the longest that one correction takes away. */
 const LOOK_MS = 200;
 const TOO_LONG_MS = 10;
 const TOO_SHORT_MS = 2;
@@ -73,6 +73,8 @@ export class JitterBuffer {
   #fecUntil = -Infinity;
   #slack = Infinity;
   #lookAt = 0;
+  /** How much of the frame at hand was there before the piece that is asked for. */
+  #filledMs = 0;
 
   /** `clock`: units of the source's RTP clock in a second; `outMs`: how much is played in one go; `repeats`: whether a payload has FEC. */
   constructor(clock: number, outMs: number, repeats: (payload: Buffer) => boolean) {
@@ -125,8 +127,9 @@ export class JitterBuffer {
     this.#slack = Infinity;
   }
 
-  /** What is to be played from `now` on. */
-  next(now: number): Next {
+  /** What is to be played in the frame that leaves at `now`, behind `filledMs` of it. */
+  next(now: number, filledMs = 0): Next {
+    this.#filledMs = filledMs;
     const head = this.#held[0];
     if (head === undefined) return WAIT;
     if (!this.#playing) return this.#begin(head, now);
@@ -190,8 +193,7 @@ export class JitterBuffer {
 
   /** The first packet, or the first behind a pause: its time has come once a packet that is as late as most would be there. */
   #begin(head: Held, now: number): Next {
-    const length = Math.max(1, Math.round(head.ms));
-    const due = this.#target.earliest(head.mediaMs) + this.#target.ms + (head.ms === 0 ? 0 : this.#outMs - commonDivisor(length, this.#outMs));
+    const due = this.#target.earliest(head.mediaMs) + this.#target.ms + (head.ms === 0 ? 0 : this.#outMs - this.#grid(head.ms));
     if (now < due - NEAR_MS) return WAIT;
     this.#playing = true;
     this.#at = head.mediaMs;
@@ -210,15 +212,26 @@ export class JitterBuffer {
     return { kind: 'packet', packet };
   }
 
-  /** Where play-out stands: the least that a packet was kept beyond the fastest way, since the last look. */
+  /**
+   * Where play-out stands: the least that a packet was kept beyond the fastest way, since the last look. A packet must be there when the frame in
+   * which it begins leaves. How far into that it begins is delay without use; and as the delay changes, what packets are kept changes in steps of
+   * the grid alone. So what is too long is counted from the least delay whose step is long enough: no correction leads below it.
+   */
   #look(now: number): void {
     this.#slack = Math.min(this.#slack, now - this.#target.earliest(this.#at));
     if (now < this.#lookAt) return;
-    const wanted = this.#target.ms + (now < this.#fecUntil ? (this.#held[0]?.ms ?? 0) : 0);
+    const ms = this.#held[0]?.ms ?? 0;
+    const spare = this.#slack - this.#target.ms - (now < this.#fecUntil ? ms : 0) + TOO_SHORT_MS;
+    const grid = this.#grid(ms);
     this.depthMs = this.#slack;
-    this.correction = this.#slack > wanted + TOO_LONG_MS ? 'shorten' : this.#slack < wanted - TOO_SHORT_MS ? 'lengthen' : null;
+    this.correction = spare < 0 ? 'lengthen' : (this.#filledMs % grid) + grid * Math.floor(spare / grid) > TOO_LONG_MS ? 'shorten' : null;
     this.#slack = Infinity;
     this.#lookAt = now + LOOK_MS;
+  }
+
+  /** In steps of so much packets of `ms` begin within frames. */
+  #grid(ms: number): number {
+    return commonDivisor(Math.max(1, Math.round(ms)), this.#outMs);
   }
 }
 

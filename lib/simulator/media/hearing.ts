@@ -90,7 +90,7 @@ export class Hearing {
   report(ended: boolean): Omit<MediaReport, 'sent' | 'rtcp'> {
     return {
       received: this.reception.report(), beforeAnswer: this.beforeAnswer, undecryptable: this.undecryptable,
-      tone: this.detector?.report() ?? { frequencies: [], firstMs: undefined, heard: 0, silent: 0, other: 0, fraction: 0, levelDb: undefined },
+      tone: this.detector?.report() ?? { frequencies: [], firstMs: undefined, heard: 0, silent: 0, other: 0, fraction: 0, levelDb: undefined, course: [] },
       dtmf: this.dtmf?.events(ended) ?? [], roundTrip: this.roundTrip.report(),
     };
   }

@@ -55,8 +55,13 @@ export interface ToneReport {
   other: number;
   fraction: number;
   levelDb: number | undefined;
+  /** The tones one after the other, each with the frames for which it went on; a pause of less than 100 ms is none. The last hundred. */
+  course: { frequency: number; frames: number }[];
 }
 
+/** Frames without a tone behind which it begins anew, and how many tones are remembered. */
+const PAUSE = 5;
+const REMEMBERED = 100;
 const SILENCE_DB = -50;
 const SHARE = 0.5;
 /** Where any tone will do, these are tried: 20 ms hold a whole number of periods of each. */
@@ -71,6 +76,8 @@ export class ToneDetector {
   private sinceFirst = 0;
   private levels = 0;
   private readonly found = new Set<number>();
+  private readonly course: { frequency: number; frames: number }[] = [];
+  private without = 0;
 
   constructor(private readonly expect: readonly number[], private readonly sampleRate: number) {}
 
@@ -78,6 +85,7 @@ export class ToneDetector {
   feed(pcm: Int16Array, now: number): number | undefined {
     const level = levelOf(pcm);
     const tone = level > SILENCE_DB ? this.toneIn(pcm) : undefined;
+    this.follow(tone);
     if (tone !== undefined) {
       this.found.add(tone);
       this.firstMs ??= now;
@@ -94,7 +102,16 @@ export class ToneDetector {
       frequencies: [...this.found], firstMs: this.firstMs, heard: this.heard, silent: this.silent, other: this.other,
       fraction: this.sinceFirst === 0 ? 0 : this.heard / this.sinceFirst,
       levelDb: this.heard === 0 ? undefined : Math.round((10 * this.levels) / this.heard) / 10,
+      course: this.course.map((one) => ({ ...one })),
     };
+  }
+
+  private follow(tone: number | undefined): void {
+    const last = this.course.at(-1);
+    if (tone === undefined) this.without++;
+    else if (last?.frequency === tone && this.without < PAUSE) last.frames++;
+    else if (this.course.push({ frequency: tone, frames: 1 }) > REMEMBERED) this.course.shift();
+    if (tone !== undefined) this.without = 0;
   }
 
   private toneIn(pcm: Int16Array): number | undefined {

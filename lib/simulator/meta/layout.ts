@@ -38,9 +38,11 @@ export interface CallExtras {
   phoneNumberId?: string | undefined;
 }
 
-/** A WACID: base64 that ends in `==`. */
-export function newWacid(): string {
-  return `wacid.${Buffer.concat([Buffer.from('HBgM', 'latin1'), randomBytes(33)]).toString('base64')}`;
+/** A WACID: base64 that holds the user's number, where it is one, and ends in `==`. */
+export function newWacid(user: string): string {
+  const digits = /^\+([1-9][0-9]{6,14})$/.exec(user)?.[1] ?? '';
+  const head = Buffer.from(`\x1c\x18${String.fromCharCode(digits.length)}${digits}`, 'latin1');
+  return `wacid.${Buffer.concat([head, randomBytes(37 - head.length)]).toString('base64')}`;
 }
 
 export function callIdOf(wacid: string): string {

@@ -1,5 +1,6 @@
 // wa.meta.vc for business-initiated calls: lets INVITEs in, challenges, refuses, rings, answers.
 import { EventEmitter } from 'node:events';
+import { parseNameAddr, parseUri } from '../../sipserver/parser/index.js';
 import type { ServerTransaction } from '../sip/transactions.js';
 import { newTag } from '../sip/agent.js';
 import { Verdict } from '../verdict.js';
@@ -8,6 +9,8 @@ import type { Admitted, MetaNumber } from './admission.js';
 import { Challenger } from './challenge.js';
 import { ALLOW, META_HOST, RECORD_ROUTES } from './layout.js';
 import type { CallExtras } from './layout.js';
+import { follow } from './ledger.js';
+import type { CallLedger } from './ledger.js';
 import type { MediaOptions } from './media.js';
 import { META_DEFAULT, parseMetaBehaviour } from './metaBehaviour.js';
 import type { MetaBehaviour } from './metaBehaviour.js';
@@ -20,6 +23,8 @@ import type { MetaSideOptions } from './side.js';
 
 export interface MetaOptions extends MetaSideOptions, Omit<MediaOptions, 'keying' | 'codecs'>, CallExtras {
   numbers: MetaNumber[];
+  /** Knows more numbers, and who may call whom: that of the Graph API's stand-in. */
+  ledger?: CallLedger | undefined;
   /** Words of `parseMetaBehaviour`, or the parts of a behaviour; a function decides for each call by the user who is called. */
   behaviour?: string | Partial<MetaBehaviour> | ((user: string) => string | Partial<MetaBehaviour>) | undefined;
   /** Meta's BYE comes on the connection the INVITE came by, or on a fresh one to the business's server (`to`); the default where `to` is given. */
@@ -60,7 +65,11 @@ export class SimulatedMeta extends EventEmitter<MetaEvents> {
   constructor(readonly side: MetaSide, private readonly options: MetaOptions) {
     super();
     this.behaviour = options.behaviour;
-    side.invites = (transaction) => { this.invited(transaction); };
+    side.invites = (transaction) => {
+      const { ledger } = options;
+      if (ledger === undefined) this.invited(transaction, options.numbers);
+      else this.spawn(this.consult(transaction, ledger));
+    };
   }
 
   get port(): number {
@@ -84,12 +93,22 @@ export class SimulatedMeta extends EventEmitter<MetaEvents> {
     if (this.options.side === undefined) await this.side.close();
   }
 
-  private invited(transaction: ServerTransaction): void {
+  /** The number may be set up at the other side of Meta. */
+  private async consult(transaction: ServerTransaction, ledger: CallLedger): Promise<void> {
+    const number = await ledger.number(parseUri(parseNameAddr(transaction.request.get('from') ?? '')?.uri ?? '')?.user ?? '');
+    this.invited(transaction, number === undefined ? this.options.numbers : [number]);
+  }
+
+  private spawn(work: Promise<unknown>): void {
+    work.catch((error: unknown) => { this.side.strays.push(`ledger: ${(error as Error).message}`); });
+  }
+
+  private invited(transaction: ServerTransaction, numbers: readonly MetaNumber[]): void {
     const { request } = transaction;
     const callId = request.get('call-id') ?? '';
     const known = this.pending.get(callId);
     const verdict = known?.verdict ?? new Verdict();
-    const admitted = admit(request, this.options.numbers, verdict);
+    const admitted = admit(request, numbers, verdict);
     if ('status' in admitted && admitted.status === 404) {
       this.refuse(transaction, admitted, verdict);
       return;
@@ -107,7 +126,14 @@ export class SimulatedMeta extends EventEmitter<MetaEvents> {
     if ('status' in admitted) this.refuse(transaction, admitted, verdict);
     else if (proof === 'bad') this.refuse(transaction, REFUSALS.badDigest(), verdict);
     else if (this.live.has(pairOf(admitted))) this.refuse(transaction, REFUSALS.duplicate(), verdict);
-    else this.admit(transaction, admitted, pending);
+    else if (this.options.ledger === undefined) this.admit(transaction, admitted, pending);
+    else this.spawn(this.permit(transaction, admitted, pending, this.options.ledger));
+  }
+
+  private async permit(transaction: ServerTransaction, admitted: Admitted, pending: Pending, ledger: CallLedger): Promise<void> {
+    const refusal = await ledger.judge(admitted.number.number, admitted.user);
+    if (refusal === undefined) this.admit(transaction, admitted, pending);
+    else this.refuse(transaction, refusal, pending.verdict);
   }
 
   private begin(callId: string, uri: string, verdict: Verdict): Pending {
@@ -149,6 +175,7 @@ export class SimulatedMeta extends EventEmitter<MetaEvents> {
       // The BYE's answer may still be on its way; the report is taken when it is asked for, and kept as it is now.
       this.keep(call.report());
     });
+    if (options.ledger !== undefined) this.spawn(follow(options.ledger, { id: call.wacid, number: call.number, user: call.user, direction: 'BUSINESS_INITIATED' }, call));
     if (behaviour.digits) call.on('digit', (digit) => { void call.press(digit); });
     this.emit('call', call);
     call.run().catch((error: unknown) => {

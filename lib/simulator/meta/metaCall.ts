@@ -55,7 +55,7 @@ export class SimulatedMetaCall extends MetaDialog {
     const { transaction, admitted } = input;
     const tag = randomUUID();
     super(input.side, {
-      number: admitted.number.number, from: admitted.user, displayName: '', domain: admitted.number.hostname, userParams: '', wacid: newWacid(),
+      number: admitted.number.number, from: admitted.user, displayName: '', domain: admitted.number.hostname, userParams: '', wacid: newWacid(admitted.user),
       callId: transaction.request.get('call-id') ?? '', fromTag: tag,
     }, input.extras, input.media);
     this.tag = tag;

@@ -9,6 +9,8 @@ import { MetaDialog } from './dialog.js';
 import { judgeContact, judgeResponse, ownRoutes } from './judge.js';
 import { ackMessage, callIdOf, cancelMessage, contactUri, inviteMessage, newFromTag, newWacid, requestUri } from './layout.js';
 import type { CallExtras } from './layout.js';
+import { follow } from './ledger.js';
+import type { CallLedger } from './ledger.js';
 import type { MediaOptions } from './media.js';
 import type { UserReport } from './report.js';
 import type { MetaSide } from './side.js';
@@ -24,6 +26,8 @@ export interface UserOptions extends CallExtras, MediaOptions {
   userParams?: string | undefined;
   /** Which challenge is answered when there are several: the first, as RFC 8760 §2.4 says, or a named algorithm. */
   digest?: 'first' | DigestAlgorithm | undefined;
+  /** Is told of the call: that of the Graph API's stand-in. */
+  ledger?: CallLedger | undefined;
   /** `never` leaves every 200 without ACK. */
   ack?: 'normal' | 'never' | undefined;
 }
@@ -50,7 +54,7 @@ export class SimulatedUser extends MetaDialog {
 
   constructor(side: MetaSide, private readonly options: UserOptions) {
     const from = options.from ?? '+447700900101';
-    const wacid = newWacid();
+    const wacid = newWacid(from);
     super(side, {
       number: options.number, from, displayName: options.displayName ?? from.replace(/^\+/, ''), domain: side.serverName,
       userParams: options.userParams ?? '', wacid, callId: callIdOf(wacid), fromTag: newFromTag(),
@@ -67,6 +71,11 @@ export class SimulatedUser extends MetaDialog {
       throw error;
     }
     this.side.join(this.callId, this);
+    const { ledger, number } = this.options;
+    if (ledger !== undefined) {
+      const known = { id: this.wacid, number, user: this.identity.from, direction: 'USER_INITIATED' } as const;
+      follow(ledger, known, this).catch((error: unknown) => { this.side.strays.push(`ledger: ${(error as Error).message}`); });
+    }
     return await new Promise<number>((resolve) => {
       this.placed = resolve;
       this.sendInvite(sdp);

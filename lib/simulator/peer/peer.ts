@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { parseUri, tagOf, uriParam } from '../../sipserver/parser/index.js';
 import { hostPort, parseListen } from '../../sipserver/transport/index.js';
-import type { Flow, ListeningPoint, Protocol } from '../../sipserver/transport/index.js';
+import type { Flow, ListeningPoint } from '../../sipserver/transport/index.js';
 import { WabError } from '../../errors.js';
 import type { CodecName } from '../media/codec.js';
 import type { SourceKind } from '../media/endpoint.js';
@@ -240,8 +240,8 @@ export class SimulatedPeer extends EventEmitter<PeerEvents> {
     const parsed = parseUri(uri);
     const transport = (parsed && uriParam(parsed, 'transport')?.toLowerCase()) ?? 'udp';
     const spec = parseListen(via ?? `${transport}:${parsed?.host ?? ''}:${parsed?.port ?? defaultSipPort(transport === 'tls')}`);
-    if (spec === undefined) throw new WabError('PEER_UNREACHABLE', `no address in ${via ?? uri}`);
-    const protocol: Protocol = spec.protocol;
+    if (spec === undefined || spec.protocol === 'ws' || spec.protocol === 'wss') throw new WabError('PEER_UNREACHABLE', `no address in ${via ?? uri}`);
+    const { protocol } = spec;
     if (protocol === 'udp') {
       const flow = this.agent.udp(spec.address, spec.port);
       if (flow === undefined) throw new WabError('PEER_UNREACHABLE', `no udp listener to call ${uri} from`);

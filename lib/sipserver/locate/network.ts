@@ -98,6 +98,7 @@ export class Network {
       if (flow === undefined) throw new Error('requested protocol/transport not available');
       return flow;
     }
+    if (protocol === 'ws' || protocol === 'wss') throw new Error('requested protocol/transport not available');
     if (!fresh && (protocol === 'tcp' || isIP(unbracketed(host)) !== 0)) {
       const accepted = this.o.transports.accepted(protocol, { address, port });
       if (accepted !== undefined) return accepted;

@@ -1,6 +1,7 @@
 // The address by which others reach us: in Via, Contact and Record-Route.
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { isSecure } from '../transport/index.js';
 import type { Address, ListeningPoint, Protocol } from '../transport/index.js';
 import type { TargetRule } from './resolve.js';
 import { bracketed, defaultSipPort, splitHostPort, udpFamily } from '../../util/hostPort.js';
@@ -46,7 +47,7 @@ export class Presence {
     const own = local !== undefined && this.points.some((p) => p.protocol === protocol && p.local.port === local.port
       && (p.local.address === local.address || isWildcard(p.local.address)));
     const at = own ? local : await this.point(protocol, address) ?? local;
-    const port = at?.port ?? defaultSipPort(protocol === 'tls');
+    const port = at?.port ?? defaultSipPort(isSecure(protocol));
     const configured = this.targets[host.toLowerCase()]?.advertise ?? this.advertised;
     if (configured !== null && configured !== undefined) return split(configured, port);
     return { host: bracketed(at === undefined || isWildcard(at.address) ? await this.routeTo(address) : at.address), port };

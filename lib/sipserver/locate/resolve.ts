@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { schemeOf, uriParam } from '../parser/index.js';
 import type { SipUri } from '../parser/index.js';
-import type { Address, Flow, Protocol } from '../transport/index.js';
+import type { Address, Flow, Protocol, Reaching } from '../transport/index.js';
 import type { NameService, Srv } from './dns.js';
 import { defaultSipPort, unbracketed } from '../../util/hostPort.js';
 
@@ -29,7 +29,7 @@ export interface ResolveOptions {
   names: NameService;
   targets: Readonly<Record<string, TargetRule>>;
   /** Transports this server can send over. */
-  available: ReadonlySet<Protocol>;
+  available: ReadonlySet<Reaching>;
   /** Random number in [0, 1), for the choice among SRV records of equal priority. */
   random: () => number;
 }
@@ -61,19 +61,20 @@ export async function resolve(uri: SipUri, o: ResolveOptions): Promise<Hop[] | N
 }
 
 /** The transport that a URI asks for by its scheme or by name; undefined where it leaves the choice. */
-function wantedProtocol(uri: SipUri, named: string | undefined): Protocol | 'other' | undefined {
+function wantedProtocol(uri: SipUri, named: string | undefined): Reaching | 'other' | undefined {
+  // A WebSocket is opened by the other side only (RFC 7118 §3): who has one is reached by its connection.
   if (named !== undefined && named !== 'udp' && named !== 'tcp' && named !== 'tls') return 'other';
   // RFC 3261 §26.2.2: sips over TCP means TLS.
   return uri.scheme === 'sips' ? 'tls' : named;
 }
 
-interface Place { protocol: Protocol; name: string; port: number }
+interface Place { protocol: Reaching; name: string; port: number }
 
 /** RFC 3263 §4.1-4.2 for a name without port: NAPTR, then SRV. Empty when the name has neither. */
-async function discover(host: string, wanted: Protocol | undefined, o: ResolveOptions): Promise<Place[]> {
+async function discover(host: string, wanted: Reaching | undefined, o: ResolveOptions): Promise<Place[]> {
   // A name without a dot is of the local network and its hosts file, not of the DNS.
   if (!host.includes('.')) return [];
-  const services: { protocol: Protocol; name: string }[] = [];
+  const services: { protocol: Reaching; name: string }[] = [];
   if (wanted === undefined) {
     for (const r of (await o.names.naptr(host)).sort((a, b) => a.order - b.order || a.preference - b.preference)) {
       const protocol = NAPTR_SERVICE[r.service.toUpperCase()];
@@ -118,7 +119,7 @@ function byWeight(records: Srv[], random: () => number): Srv[] {
 }
 
 /** Without a word about transport, UDP if we have it (RFC 3263 §4.1), then TCP, then TLS. */
-function first(available: ReadonlySet<Protocol>): Protocol {
+function first(available: ReadonlySet<Reaching>): Reaching {
   for (const p of ['udp', 'tcp', 'tls'] as const) if (available.has(p)) return p;
   return 'tcp';
 }
@@ -129,5 +130,5 @@ export function isRoutable(uri: string): boolean {
   return scheme === 'sip' || scheme === 'sips';
 }
 
-const NAPTR_SERVICE: Readonly<Record<string, Protocol>> = { 'SIP+D2U': 'udp', 'SIP+D2T': 'tcp', 'SIPS+D2T': 'tls' };
-const SRV_PREFIX: Readonly<Record<Protocol, string>> = { udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' };
+const NAPTR_SERVICE: Readonly<Record<string, Reaching>> = { 'SIP+D2U': 'udp', 'SIP+D2T': 'tcp', 'SIPS+D2T': 'tls' };
+const SRV_PREFIX: Readonly<Record<Reaching, string>> = { udp: '_sip._udp', tcp: '_sip._tcp', tls: '_sips._tcp' };

@@ -94,7 +94,7 @@ function checkCommon(m: SipMessage): Fault | undefined {
     const tag = tagOf(m.get(key) ?? '');
     if (tag !== undefined && !TAG.test(tag)) return bad(`${key === 'from' ? 'From' : 'To'} tag`);
   }
-  const via = m.list('via')[0];
+  const via = m.first('via');
   if (via === undefined) return { status: 400, reason: 'Missing Via' };
   for (const line of m.lines('via')) if (hasEmptyPart(line)) return bad('Via');
   if (!isBalanced(via) || parseVia(via) === undefined) return bad('Via');

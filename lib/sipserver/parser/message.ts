@@ -1,6 +1,6 @@
 // The message model: start line, headers in their order with their raw values, body. Nothing is normalised but white space around values.
 import { keyOf, longName } from './headers.js';
-import { splitList, trimBlanks } from './text.js';
+import { indexOfListEnd, splitList, trimBlanks } from './text.js';
 
 /** One header line: `name` as written, `key` canonical (long, lower case), `value` raw, unfolded and trimmed. */
 export interface Header { readonly name: string; readonly key: string; value: string }
@@ -57,6 +57,19 @@ export class SipMessage {
     const out: string[] = [];
     for (const h of this.headers) if (h.key === key) out.push(...splitList(h.value));
     return out;
+  }
+
+  /** The first element of a comma-separated header; undefined when there is none. */
+  first(name: string): string | undefined {
+    const key = keyOf(name);
+    for (const h of this.headers) {
+      if (h.key !== key) continue;
+      const end = indexOfListEnd(h.value);
+      const element = trimBlanks(h.value.slice(0, end));
+      if (element !== '') return element;
+      if (end < h.value.length) return splitList(h.value)[0] ?? this.list(name)[0];
+    }
+    return undefined;
   }
 
   /** Number of lines of a header. */

@@ -24,8 +24,24 @@ export function parseParams(raw: string): Param[] {
 
 /** Value of a parameter, compared without case: undefined when absent, '' for a bare flag. */
 export function paramOf(raw: string, name: string): string | undefined {
-  if (raw === '') return undefined;
-  for (const p of parseParams(raw)) if (p.name.length === name.length && p.name.toLowerCase() === name) return p.value ?? '';
+  let start = 0;
+  let eq = -1;
+  while (start < raw.length) {
+    let end = indexOutside(raw, ';', start);
+    if (end < 0) end = raw.length;
+    // Looked for once, however many parameters have none.
+    if (eq < start) {
+      eq = raw.indexOf('=', start);
+      if (eq < 0) eq = raw.length;
+    }
+    const stop = Math.min(eq, end);
+    // Only what can be it is cut out.
+    if (stop - start >= name.length) {
+      const found = trimBlanks(raw.slice(start, stop));
+      if (found.length === name.length && found.toLowerCase() === name) return stop === end ? '' : trimBlanks(raw.slice(stop + 1, end));
+    }
+    start = end + 1;
+  }
   return undefined;
 }
 

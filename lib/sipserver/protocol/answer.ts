@@ -11,7 +11,7 @@ import { behindNat, hopOf } from './nat.js';
 import type { Order, Session } from './session.js';
 import { askedByUas } from './refresh.js';
 import { TARGET_REFRESH } from './uas.js';
-import { clientText, flowMeta } from './wire.js';
+import { flowMeta } from './wire.js';
 
 /** Headers of a response that come from the request. */
 const COPIED: ReadonlySet<string> = new Set(['from', 'to', 'call-id', 'cseq']);
@@ -82,8 +82,7 @@ export class Answers {
       return;
     }
     if (accepted && (tx.request.method === 'REGISTER' || tx.request.method === 'SUBSCRIBE')) this.context.flows.accepted(tx.request, response, tx.flow);
-    const text = clientText(response);
-    order.done(`${flowMeta('application', text.length, tx.flow)}|${incoming.id}|${leg?.id ?? ''}||Msg sent:|\r\n${text}`);
+    order.sent(response, (bytes) => `${flowMeta('application', bytes, tx.flow)}|${incoming.id}|${leg?.id ?? ''}||Msg sent:|`);
     if (tx.invite && !incoming.within) this.record(response);
     if (status >= 200) incoming.end();
   }

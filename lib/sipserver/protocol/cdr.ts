@@ -1,7 +1,7 @@
 // drachtio's CDR events: attempt, start and stop of each call, to the client whose turn it is.
 import type { SipMessage } from '../parser/index.js';
 import type { Sessions } from './sessions.js';
-import { clientText, timeOfDay } from './wire.js';
+import { timeOfDay } from './wire.js';
 
 export type CdrSource = 'network' | 'application';
 export type CdrRole = 'uac' | 'uas' | 'proxy-uac' | 'proxy-uas';
@@ -26,6 +26,6 @@ export class Cdr {
   private post(event: string, source: CdrSource, detail: string | undefined, message: SipMessage): void {
     const session = this.sessions.pick(event);
     if (session === undefined) return;
-    session.send(`${event}|${source}|${timeOfDay(Date.now())}${detail === undefined ? '' : `|${detail}`}\r\n${clientText(message)}`);
+    session.send(`${event}|${source}|${timeOfDay(Date.now())}${detail === undefined ? '' : `|${detail}`}`, message);
   }
 }

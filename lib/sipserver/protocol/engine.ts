@@ -10,6 +10,8 @@ import type { Flow, Guard } from '../transport/index.js';
 import { Answers } from './answer.js';
 import { Cdr } from './cdr.js';
 import type { CdrReason } from './cdr.js';
+import { LocalChannel, SocketChannel } from './channel.js';
+import type { LocalClient, LocalConnection } from './channel.js';
 import type { Context, Log } from './context.js';
 import type { EngineOptions } from './engineOptions.js';
 import { RegisteredFlows } from './flows.js';
@@ -25,7 +27,7 @@ import { Targets } from './targets.js';
 import { FlowTokens } from './tokens.js';
 import { Uac } from './uac.js';
 import { Uas } from './uas.js';
-import { clientText, metaOf } from './wire.js';
+import { metaOf } from './wire.js';
 import type { Command } from './wire.js';
 
 /** Told to clients when they ask; the drachtio-server release whose protocol this is. */
@@ -118,9 +120,17 @@ export class Engine implements TransactionUser, SessionOwner, Context {
       socket.destroy();
       return;
     }
-    const session = new Session(++this.lastSession, socket, this);
+    const session = new Session(++this.lastSession, (user) => new SocketChannel(socket, user, this.guard), this);
     const timer = this.guard.after(AUTHENTICATION_TIME, 'client', () => { if (!session.authenticated) session.close(); });
     socket.once('close', () => { clearTimeout(timer); });
+  }
+
+  /** A client in this process. Once the server is closed it hears of its end at once. */
+  joined(client: LocalClient): LocalConnection {
+    const channel = new LocalChannel(client, this.guard);
+    const session = new Session(++this.lastSession, (user) => channel.open(user), this);
+    if (this.closed) session.close();
+    return channel;
   }
 
   command(session: Session, { tokens, message }: Command): void {
@@ -167,8 +177,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.forget(leg);
     leg.inviteIn?.refuse(487, 'Request Terminated');
     this.network.spawn(this.uac.hopsOf(leg, bye).then((hops) => { new Delivery(this.network, bye, hops, IGNORED).start(); }));
-    const text = clientText(bye);
-    leg.session?.send(`sip|${metaOf('application', text.length, 'unknown', '', 0)}|unsolicited|${leg.id}|\r\n${text}`);
+    leg.session?.send((bytes) => `sip|${metaOf('application', bytes, 'unknown', '', 0)}|unsolicited|${leg.id}|`, bye);
     this.cdr.stop('application', cdr, bye);
   }
 

@@ -2,6 +2,7 @@
 import { parseNameAddr, parseUri, tagOf, uriToString } from '../parser/index.js';
 import type { Header, SipMessage } from '../parser/index.js';
 import type { Presented } from '../locate/index.js';
+import { transportParam } from '../transport/index.js';
 import type { Protocol } from '../transport/index.js';
 
 /** Never taken from a client (drachtio's immutable headers). */
@@ -35,7 +36,7 @@ function onOurHost(value: string, presented: Presented): string {
 
 /** A Contact of ours. */
 export function contactOf(presented: Presented, protocol: Protocol): string {
-  return `<sip:${presented.host}:${presented.port}${protocol === 'udp' ? '' : `;transport=${protocol}`}>`;
+  return `<sip:${presented.host}:${presented.port}${transportParam(protocol)}>`;
 }
 
 /** Copies the client's body, naming its type where the client has not: SDP is known by its first line. False for an unnamed type. */

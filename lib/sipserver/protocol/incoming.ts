@@ -9,7 +9,7 @@ import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
 import type { Leg } from './leg.js';
 import type { Session } from './session.js';
-import { clientText, flowMeta } from './wire.js';
+import { flowMeta } from './wire.js';
 
 /** No call rings for so long, ms: an INVITE whose client has forgotten it after a provisional response goes then. */
 const LONGEST_RINGING = 2 * 3_600_000;
@@ -51,9 +51,8 @@ export class Incoming implements ServerTransactionUser {
   deliver(): void {
     const { flow } = this.tx;
     const path = this.owner.context.tokens.path(this.request, flow, this.presented);
-    const text = clientText(path === undefined ? this.request : withPath(this.request, path));
     const where = this.leg === undefined || !this.within ? `|${flow.local.address}|${flow.local.port}|` : `${this.leg.id}|`;
-    this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${where}\r\n${text}`);
+    this.session.send((bytes) => `sip|${flowMeta('network', bytes, flow)}|${this.id}|${where}`, path === undefined ? this.request : withPath(this.request, path));
   }
 
   /** The client has answered with this status: after a provisional one a final one must follow, some day. */
@@ -137,8 +136,7 @@ export class Incoming implements ServerTransactionUser {
   }
 
   private tellCancelled(cancel: SipMessage, flow: Flow): void {
-    const text = clientText(cancel);
-    this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${this.leg?.id ?? ''}|\r\n${text}`);
+    this.session.send((bytes) => `sip|${flowMeta('network', bytes, flow)}|${this.id}|${this.leg?.id ?? ''}|`, cancel);
     // The message of this event is the INVITE, as drachtio has it.
     if (this.tx.invite && !this.within && !this.ended) this.owner.context.cdr.stop('network', 'call-canceled', this.request);
   }

@@ -11,7 +11,7 @@ import { calleeBehindNat, hopOf } from './nat.js';
 import { agreedByUac, minSE } from './refresh.js';
 import type { Session } from './session.js';
 import { TARGET_REFRESH } from './uas.js';
-import { clientText, flowMeta, metaOf } from './wire.js';
+import { flowMeta, metaOf } from './wire.js';
 
 export interface OutgoingOwner {
   readonly context: Context;
@@ -92,15 +92,14 @@ export class Outgoing implements DeliveryUser {
   failed(status: 408 | 430 | 487 | 503, reason: string): void {
     const response = responseTo(this.delivery?.sent ?? this.request, status, reason, randomToken());
     const flow = this.delivery?.via;
-    const text = clientText(response);
-    const meta = flow === undefined ? metaOf('network', text.length, 'unknown', '', 0) : flowMeta('network', text.length, flow);
     // The INVITE was answered: what is told here is only that nobody repeats the answer any more.
     if (this.winner !== undefined) {
       this.end();
       return;
     }
     if (this.leg !== undefined) this.insideFailed(this.leg);
-    this.session.send(`sip|${meta}|${this.id}|${this.dialogId()}|\r\n${text}`);
+    const dialogId = this.dialogId();
+    this.session.send((bytes) => `sip|${flow === undefined ? metaOf('network', bytes, 'unknown', '', 0) : flowMeta('network', bytes, flow)}|${this.id}|${dialogId}|`, response);
     if (this.method === 'INVITE' && this.leg === undefined) this.owner.context.cdr.stop('application', status === 487 ? 'call-canceled' : 'call-rejected', response);
     this.end();
   }
@@ -256,7 +255,6 @@ export class Outgoing implements DeliveryUser {
   }
 
   private tell(response: SipMessage, flow: Flow, dialogId: string): void {
-    const text = clientText(response);
-    this.session.send(`sip|${flowMeta('network', text.length, flow)}|${this.id}|${dialogId}|\r\n${text}`);
+    this.session.send((bytes) => `sip|${flowMeta('network', bytes, flow)}|${this.id}|${dialogId}|`, response);
   }
 }

@@ -11,7 +11,7 @@ import type { Context } from './context.js';
 import { usable } from './headers.js';
 import type { Incoming } from './incoming.js';
 import type { Order } from './session.js';
-import { clientText, flowMeta, metaOf } from './wire.js';
+import { flowMeta, metaOf } from './wire.js';
 
 /** drachtio's `proxy|txn|remainInDialog|fullResponse|followRedirects|simultaneous|provisional|final|destination…`. */
 export interface ProxyRequest {
@@ -74,9 +74,7 @@ export class Proxying {
       network: this.context.network, simultaneous: wanted.simultaneous, followRedirects: wanted.followRedirects,
       provisionalTimeout: wanted.provisionalTimeout, finalTimeout: wanted.finalTimeout, target,
       answered: (response, flow) => {
-        const text = clientText(response);
-        const meta = flow === undefined ? metaOf('network', text.length, 'unknown', '', 0) : flowMeta('network', text.length, flow);
-        if (wanted.fullResponse) order.done(`${meta}|||continue\r\n${text}`);
+        if (wanted.fullResponse) order.sent(response, (bytes) => `${flow === undefined ? metaOf('network', bytes, 'unknown', '', 0) : flowMeta('network', bytes, flow)}|||continue`);
         if (invite) this.count(response, 'network');
       },
       done: (response) => {

@@ -1,8 +1,9 @@
 // One drachtio client: its connection, what it has asked for, and the replies it is owed.
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
+import type { SipMessage } from '../parser/index.js';
 import type { Guard } from '../transport/index.js';
-import { PayloadReader, parseCommand } from './wire.js';
+import type { Channel, ChannelUser, Head } from './channel.js';
+import { parseCommand } from './wire.js';
 import type { Command } from './wire.js';
 
 /** Who handles what a client sends. */
@@ -32,28 +33,28 @@ export class Session {
   private unread = 0;
   /** When the client last read something, or had little to read. */
   private lastRead = Date.now();
-  private readonly reader = new PayloadReader();
+  private readonly channel: Channel;
 
-  constructor(readonly id: number, private readonly socket: Socket, private readonly owner: SessionOwner) {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, 45_000);
-    const { guard } = owner;
-    socket.on('data', (chunk: Buffer) => { guard.run('data of a client', () => { this.read(chunk); }); });
-    socket.on('error', guard.wrap('error of a client', (error) => { owner.sessionFault(this, error); }));
-    socket.on('close', guard.wrap('end of a client', () => { this.finish(); }));
+  constructor(readonly id: number, open: (user: ChannelUser) => Channel, private readonly owner: SessionOwner) {
+    this.channel = open({
+      payload: (text) => { if (!this.closed) this.obey(text); },
+      fault: (error) => { owner.sessionFault(this, error); },
+      closed: () => { this.finish(); },
+    });
   }
 
-  /** Sends one payload (binary string) under a message id of its own. */
-  send(payload: string): void {
-    if (this.closed || this.socket.destroyed) return;
-    const text = `${randomUUID()}|${payload}`;
-    this.unread += text.length;
-    this.socket.write(`${text.length}#${text}`, 'latin1', this.owner.guard.wrap('data for a client', () => {
-      // Called as the system takes it: the client reads.
-      this.unread -= text.length;
+  /** Sends one payload (binary string) under a message id of its own; `message`: the SIP message behind its first line. */
+  send(payload: string | Head, message?: SipMessage): void {
+    if (this.closed || this.channel.destroyed) return;
+    const id = randomUUID();
+    let waits = 0;
+    const head = typeof payload === 'string' ? `${id}|${payload}` : (bytes: number): string => `${id}|${payload(bytes)}`;
+    waits = this.channel.send(head, message, () => {
+      this.unread -= waits;
       this.lastRead = Date.now();
       this.judge();
-    }));
+    });
+    this.unread += waits;
     this.judge();
   }
 
@@ -67,29 +68,19 @@ export class Session {
     this.send(`response|${id}|${ok}${rest === undefined ? '' : `|${rest}`}`);
   }
 
+  /** Answers it with what has been sent. */
+  sent(id: string, rest: Head, message: SipMessage): void {
+    this.send((bytes) => `response|${id}|OK|${rest(bytes)}`, message);
+  }
+
   /** Closes after what was sent has gone out. */
   end(): void {
-    this.socket.end();
+    this.channel.end();
   }
 
   close(): void {
-    this.socket.destroy();
+    this.channel.destroy();
     this.finish();
-  }
-
-  private read(chunk: Buffer): void {
-    let payloads: readonly string[];
-    try {
-      payloads = [...this.reader.push(chunk)];
-    } catch (error) {
-      this.owner.sessionFault(this, error instanceof Error ? error : new Error(String(error)));
-      this.close();
-      return;
-    }
-    for (const payload of payloads) {
-      if (this.closed) return;
-      this.obey(payload);
-    }
   }
 
   /** One command that cannot be carried out concerns one call; all the others live by this connection, too. */
@@ -111,7 +102,7 @@ export class Session {
     }
     if (!is) this.lastRead = Date.now();
     // A burst passes. Only who reads nothing for long is given up: with it go its calls.
-    else if (this.unread > MOST || (this.unread > HANGS_WITH && Date.now() - this.lastRead > HANGS_FOR)) this.socket.destroy(new Error('client does not read'));
+    else if (this.unread > MOST || (this.unread > HANGS_WITH && Date.now() - this.lastRead > HANGS_FOR)) this.channel.destroy(new Error('client does not read'));
   }
 
   private finish(): void {
@@ -124,6 +115,11 @@ export class Session {
 /** A message of a client's, which waits for what came of it. */
 export class Order {
   constructor(readonly session: Session, private readonly id: string) {}
+
+  /** Carried out: this message was sent. `rest` is everything behind OK but the message. */
+  sent(message: SipMessage, rest: Head): void {
+    this.session.sent(this.id, rest, message);
+  }
 
   /** Carried out. `rest` is everything behind OK. */
   done(rest: string): void {

@@ -3,6 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { parseUri, uriParam } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import type { Hop, Presented } from '../locate/index.js';
+import { transportParam } from '../transport/index.js';
 import type { Flow } from '../transport/index.js';
 import { hopOf } from './nat.js';
 
@@ -29,13 +30,12 @@ export class FlowTokens {
     const { remote, local } = flow;
     const name = flow.protocol === 'udp' ? `${remote.address} ${remote.port} ${local.address} ${local.port}` : String(flow.id);
     const text = Buffer.from(name).toString('base64url');
-    const transport = flow.protocol === 'udp' ? '' : `;transport=${flow.protocol}`;
     const token = `${text}.${this.mac(text).toString('base64url')}`;
     if (flow.protocol !== 'udp' && !this.named.has(flow)) {
       this.named.add(flow);
       flow.addUser({ flowClosed: () => { this.gone(token); } });
     }
-    return `<sip:${token}@${at.host}:${at.port}${transport};lr;ob>`;
+    return `<sip:${token}@${at.host}:${at.port}${transportParam(flow.protocol)};lr;ob>`;
   }
 
   /** The hop that such a URI names; 'gone' when its connection is, or the token is not ours; undefined for any other URI. */

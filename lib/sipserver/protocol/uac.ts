@@ -14,7 +14,7 @@ import { Outgoing } from './outgoing.js';
 import type { OutgoingOwner } from './outgoing.js';
 import type { Targets } from './targets.js';
 import type { Order } from './session.js';
-import { clientText, metaOf } from './wire.js';
+import { metaOf } from './wire.js';
 import { unbracketed } from '../../util/hostPort.js';
 
 /** Where a request goes, in the order the places are tried, and how we show ourselves there. */
@@ -120,9 +120,9 @@ export class Uac implements OutgoingOwner {
       return;
     }
     outgoing.cancelled = true;
-    const text = cancel === 'unsent' ? given.toString() : clientText(cancel);
     const flow = outgoing.delivery?.via;
-    order.done(`${metaOf('application', text.length, flow?.protocol ?? 'unknown', flow?.local.address ?? '', flow?.local.port ?? 0)}|${randomUUID()}|Msg sent:|\r\n${text}`);
+    order.sent(cancel === 'unsent' ? given : cancel,
+      (bytes) => `${metaOf('application', bytes, flow?.protocol ?? 'unknown', flow?.local.address ?? '', flow?.local.port ?? 0)}|${randomUUID()}|Msg sent:|`);
   }
 
   discard(leg: Leg, why: string): void {
@@ -170,7 +170,7 @@ export class Uac implements OutgoingOwner {
         if (!flow.send(text)) throw new Error('connection is closed');
         leg.ack = { seq, text, flow, request };
         leg.owesAck = false;
-        order?.done(`${metaOf('application', text.length, flow.protocol, flow.local.address, flow.local.port)}|${randomUUID()}|Msg sent:|\r\n${text}`);
+        order?.sent(sent, (bytes) => `${metaOf('application', bytes, flow.protocol, flow.local.address, flow.local.port)}|${randomUUID()}|Msg sent:|`);
         if (leg.byeAfterAck) this.context.hangUp(leg, 'ACK-BYE due to cancel race condition', 'system-initiated-termination');
         return;
       } catch (caught) {
@@ -254,8 +254,7 @@ export class Uac implements OutgoingOwner {
   }
 
   private sent(order: Order, outgoing: Outgoing, protocol: string, local: Presented): void {
-    const text = clientText(outgoing.request);
-    order.done(`${metaOf('application', text.length, protocol, local.host, local.port)}|${outgoing.id}|Msg sent:|\r\n${text}`);
+    order.sent(outgoing.request, (bytes) => `${metaOf('application', bytes, protocol, local.host, local.port)}|${outgoing.id}|Msg sent:|`);
   }
 }
 

@@ -11,7 +11,7 @@ import type { IncomingOwner } from './incoming.js';
 import type { Leg } from './leg.js';
 import { MIN_SE } from '../parser/index.js';
 import { tooShort } from './refresh.js';
-import { clientText, flowMeta } from './wire.js';
+import { flowMeta } from './wire.js';
 
 /** Methods that make no sense outside the dialog they name: 481 (RFC 3261 §12.2.2). */
 const DIALOG_ONLY: ReadonlySet<string> = new Set(['INVITE', 'BYE', 'UPDATE', 'PRACK', 'INFO', 'REFER']);
@@ -92,8 +92,7 @@ export class Uas implements IncomingOwner {
     }
     if (leg.lastAckIn === seq) return true;
     leg.lastAckIn = seq;
-    const text = clientText(ack);
-    leg.session?.send(`sip|${flowMeta('network', text.length, flow)}|${leg.begunBy?.seq === seq ? leg.begunBy.id : randomUUID()}|${leg.id}|\r\n${text}`);
+    leg.session?.send((bytes) => `sip|${flowMeta('network', bytes, flow)}|${leg.begunBy?.seq === seq ? leg.begunBy.id : randomUUID()}|${leg.id}|`, ack);
     return true;
   }
 

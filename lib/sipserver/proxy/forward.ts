@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { paramOf, parseNameAddr, parseUri, toNumber } from '../parser/index.js';
 import type { Header, SipMessage } from '../parser/index.js';
 import type { Presented } from '../locate/index.js';
+import { transportParam } from '../transport/index.js';
 import type { Protocol } from '../transport/index.js';
 
 /**
@@ -14,8 +15,7 @@ export class RouteMark {
 
   /** `<sip:host:port;transport=…;lr;px=…>`. */
   recordRoute(presented: Presented, protocol: Protocol, callId: string): string {
-    const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
-    return `<sip:${presented.host}:${presented.port}${transport};lr;px=${this.digest(callId)}>`;
+    return `<sip:${presented.host}:${presented.port}${transportParam(protocol)};lr;px=${this.digest(callId)}>`;
   }
 
   /** True when the topmost Route of the request is ours. */

@@ -195,7 +195,7 @@ function cancelFor(invite: SipMessage): SipMessage {
 /** A request that goes the way of the INVITE: its Request-URI, top Via, Route, and identity. */
 function sameHop(method: string, invite: SipMessage): SipMessage {
   const m = SipMessage.request(method, invite.uri);
-  m.add('Via', invite.list('via')[0] ?? '');
+  m.add('Via', invite.first('via') ?? '');
   m.add('Max-Forwards', '70');
   for (const h of invite.headers) if (h.key === 'route') m.headers.push(h);
   for (const name of ['From', 'To', 'Call-ID']) m.add(name, invite.get(name) ?? '');

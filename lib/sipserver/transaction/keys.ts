@@ -20,7 +20,7 @@ export function randomToken(): string {
  * Requests of RFC 2543 elements (no cookie in the branch, or nothing behind it: RFC 4475 §3.2.1) are told apart by their headers.
  */
 export function serverKey(request: SipMessage, method: string): string {
-  const top = request.list('via')[0] ?? '';
+  const top = request.first('via') ?? '';
   const via = parseVia(top);
   const branch = via === undefined ? undefined : branchOf(via);
   if (via !== undefined && branch !== undefined && branch.length > COOKIE.length && branch.startsWith(COOKIE)) {
@@ -32,7 +32,7 @@ export function serverKey(request: SipMessage, method: string): string {
 
 /** Key of the client transaction that a response belongs to: branch and CSeq method. Undefined when either cannot be read. */
 export function clientKey(response: SipMessage): string | undefined {
-  const via = parseVia(response.list('via')[0] ?? '');
+  const via = parseVia(response.first('via') ?? '');
   const branch = via === undefined ? undefined : branchOf(via);
   const method = parseCSeq(response.get('cseq') ?? '')?.method;
   return branch === undefined || method === undefined ? undefined : `${branch} ${method}`;
@@ -45,6 +45,6 @@ export class StableTags {
   of(request: SipMessage): string {
     const hash = createHmac('sha256', this.key);
     for (const name of ['call-id', 'from', 'cseq']) hash.update(`${request.get(name) ?? ''}\n`);
-    return hash.update(request.list('via')[0]?.replace(/;\s*(?:received|rport)\s*(?:=[^;]*)?/gi, '') ?? '').digest('hex').slice(0, 24);
+    return hash.update(request.first('via')?.replace(/;\s*(?:received|rport)\s*(?:=[^;]*)?/gi, '') ?? '').digest('hex').slice(0, 24);
   }
 }

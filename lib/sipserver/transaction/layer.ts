@@ -1,7 +1,7 @@
 // The transaction layer: from bytes to the transaction they belong to, and new transactions to the user.
 import { isKnown } from '../transport/index.js';
 import { placeOf } from '../../util/place.js';
-import type { Address, Flow, Guard } from '../transport/index.js';
+import type { Address, Flow, Guard, Unreadable } from '../transport/index.js';
 import { checkRequest, checkResponse, parseMessage, responseTo, TOO_MANY_HEADERS } from '../parser/index.js';
 import type { Fault, SipMessage } from '../parser/index.js';
 import { ClientTransaction } from './client.js';
@@ -58,10 +58,10 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
     return this.door.size;
   }
 
-  /** Takes one framed message from a transport. */
-  receive(bytes: Buffer, flow: Flow): void {
+  /** Takes one framed message from a transport; `text`: the same as a binary string, if there is one. */
+  receive(bytes: Buffer, flow: Flow, text?: string): void {
     if (this.closed) return;
-    const { message, fault } = parseMessage(bytes, { headers: this.options.maxHeaders });
+    const { message, fault } = parseMessage(text ?? bytes, { headers: this.options.maxHeaders });
     if (fault?.reason === TOO_MANY_HEADERS) this.counters.tooManyHeaders++;
     if (message?.isRequest === true) this.receiveRequest(message, fault, flow, bytes);
     else if (message === undefined || fault !== undefined || checkResponse(message) !== undefined) {
@@ -71,8 +71,8 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   }
 
   /** Takes the beginning of a message whose stream cannot be read on; a request that shows who asked is told why. */
-  unreadable(reason: 'too large' | 'no length', head: Buffer, flow: Flow): void {
-    if (flow.source === 'stranger') return;
+  unreadable(reason: Unreadable, head: Buffer, flow: Flow): void {
+    if (flow.source === 'stranger' || reason === 'protocol') return;
     const { message } = parseMessage(head, { headers: this.options.maxHeaders });
     if (this.closed || message === undefined || !message.isRequest || !this.options.user.welcome(message, flow)) return;
     // RFC 3261 §21.5.7, §18.3.

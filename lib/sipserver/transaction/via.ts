@@ -32,7 +32,7 @@ export function stampVia(request: SipMessage, flow: Flow): void {
  */
 export function replyFlow(request: SipMessage, flow: Flow, udp: (address: string, port: number) => Flow | undefined): Flow | undefined {
   if (flow.protocol !== 'udp') return flow;
-  const via = parseVia(request.list('via')[0] ?? '');
+  const via = parseVia(request.first('via') ?? '');
   if (via === undefined || paramOf(via.params, 'rport') !== undefined) return flow;
   const port = via.port ?? 5060;
   return port === flow.remote.port ? flow : udp(flow.remote.address, port);

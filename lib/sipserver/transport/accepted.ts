@@ -1,13 +1,17 @@
 // Connections that others opened: the place each holds, and who is found by which socket.
 import type { Place } from './admission.js';
+import { FAIR_TIME } from './admission.js';
 import { hostPort } from './flow.js';
 import type { Address, Protocol } from './flow.js';
+import type { TransportCounters } from './limits.js';
 import type { StreamFlow } from './stream.js';
 
 export class AcceptedConnections {
   private readonly bySocket = new Map<string, StreamFlow>();
   private readonly places = new Map<StreamFlow, Place>();
   private paused = false;
+
+  constructor(private readonly counters: TransportCounters) {}
 
   add(flow: StreamFlow, place: Place): void {
     this.bySocket.set(keyOf(flow.protocol, flow.remote), flow);
@@ -40,6 +44,18 @@ export class AcceptedConnections {
   pause(is: boolean): void {
     this.paused = is;
     for (const flow of this.places.keys()) flow.pause(is);
+  }
+
+  /** Ends the oldest that has brought no message and had its fair time; false when there is none. */
+  dropSilent(now: number): boolean {
+    for (const flow of this.places.keys()) {
+      if (flow.spoken) continue;
+      if (now - flow.openedAt < FAIR_TIME) return false;
+      this.counters.droppedConnections++;
+      flow.destroy(new Error('gave way to a new connection'));
+      return true;
+    }
+    return false;
   }
 
   /** Called now and then: what was proved lapses. */

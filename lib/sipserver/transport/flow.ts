@@ -3,7 +3,8 @@
 import type { SourceClass } from './sources.js';
 import { bracketed } from '../../util/hostPort.js';
 
-export type Protocol = 'udp' | 'tcp' | 'tls';
+/** `ws` and `wss`: WebSocket (RFC 7118), without TLS and with it; spoken with those who come to us only. */
+export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
 export interface Address { address: string; port: number }
 
@@ -55,9 +56,22 @@ export function plainAddress(address: string): string {
   return zone < 0 ? address : address.slice(0, zone);
 }
 
-/** Reads `udp:HOST:PORT`, `tcp:…`, `tls:…`; IPv6 in brackets; `*` or an empty host is 0.0.0.0. Undefined when it is malformed. */
+/** By which we reach others. */
+export type Reaching = Exclude<Protocol, 'ws' | 'wss'>;
+
+/** Whether a connection of it is TLS. */
+export function isSecure(protocol: Protocol): boolean {
+  return protocol === 'tls' || protocol === 'wss';
+}
+
+/** The parameter of a URI that names the transport, with its semicolon; none for UDP (RFC 3261 §19.1.1). Both kinds of WebSocket are "ws" (RFC 7118 §5.2.2). */
+export function transportParam(protocol: Protocol): string {
+  return protocol === 'udp' ? '' : `;transport=${protocol === 'wss' ? 'ws' : protocol}`;
+}
+
+/** Reads `udp:HOST:PORT`, `tcp:…`, `tls:…`, `ws:…`, `wss:…`; IPv6 in brackets; `*` or an empty host is 0.0.0.0. Undefined when it is malformed. */
 export function parseListen(spec: string): { protocol: Protocol; address: string; port: number } | undefined {
-  const m = /^(udp|tcp|tls):(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(spec);
+  const m = /^(udp|tcp|tls|wss?):(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(spec);
   if (m === null) return undefined;
   const port = Number(m[4]);
   if (port > 65535) return undefined;

@@ -1,10 +1,34 @@
 // Cuts a byte stream into SIP messages by Content-Length (RFC 3261 §18.3), with keep-alives between them (RFC 5626 §3.5.1).
 
-/** What `push` found, in order. `fault` is final: the stream cannot be read on. */
+/** What `push` found, in order. After `fault`, `end` and `refused` the stream cannot be read on: `bytes` go out, then it is closed. */
 export type Frame =
   | { kind: 'message'; bytes: Buffer }
-  | { kind: 'ping'; count: number }        // so many times CRLF CRLF: one CRLF answers them all
-  | { kind: 'fault'; reason: 'too large' | 'no length'; head: Buffer };
+  | { kind: 'ping'; count: number; pong?: Buffer | null }        // so many times CRLF CRLF: one CRLF, or `pong`, answers them all; null: nothing does
+  | { kind: 'fault'; reason: Unreadable; head: Buffer; bytes?: Buffer }
+  | { kind: 'reply'; bytes: Buffer }                              // to be sent, and no message
+  | { kind: 'end'; bytes: Buffer }                                // the other side has closed
+  | { kind: 'refused'; bytes: Buffer };                           // its WebSocket is not opened
+
+/** Why a stream cannot be read on; `protocol`: its frames are none. */
+export type Unreadable = 'too large' | 'no length' | 'protocol';
+
+/** What lies between the bytes of a connection and the messages on it. */
+export interface Framer {
+  /** May change between two messages. */
+  maxBytes: number;
+  /** True while something has begun and is not whole. */
+  readonly pending: boolean;
+  /** True until messages can be sent: something comes before them, which has a time of its own. */
+  readonly opening?: boolean;
+  /** What asks the other side whether it is there, and what it is told when we go. */
+  readonly ping?: Buffer | undefined;
+  readonly farewell?: Buffer | undefined;
+  /** Why its page was refused: its Origin. */
+  readonly foreign?: string | null;
+  push(chunk: Buffer): Frame[];
+  /** One message (binary string) as it goes out. */
+  encode(text: string): Buffer;
+}
 
 const CR = 13;
 const LF = 10;
@@ -14,7 +38,7 @@ const LF = 10;
  * A message without Content-Length is taken to have no body (RFC 3261 §20.14 demands the header; senders of bodiless messages omit it)
  * unless it has a Content-Type, which makes its end unknowable.
  */
-export class StreamFramer {
+export class StreamFramer implements Framer {
   private buffer: Buffer = Buffer.alloc(0);
   private length = 0;          // bytes in use
   private scanned = 0;         // bytes in which the end of the headers was looked for
@@ -28,6 +52,10 @@ export class StreamFramer {
   /** True while a message has begun and is not whole. */
   get pending(): boolean {
     return this.length > 0;
+  }
+
+  encode(text: string): Buffer {
+    return Buffer.from(text, 'latin1');
   }
 
   push(chunk: Buffer): Frame[] {

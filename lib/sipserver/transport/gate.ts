@@ -116,10 +116,15 @@ export class StrangerGate {
   private tell(address: string, protocol: Protocol): void {
     const now = Date.now();
     const key = `${protocol} ${placeOf(address)}`;
-    if (now - (this.told.get(key) ?? -Infinity) < TOLD_AGAIN || !this.news.allow('', now / 60)) return;
+    if (now - (this.told.get(key) ?? -Infinity) < TOLD_AGAIN || !this.tells()) return;
     if (this.told.size >= MOST_TOLD) this.told.clear();
     this.told.set(key, now);
     this.unknown(address, protocol);
+  }
+
+  /** Whether there is room for one more piece of news. */
+  tells(): boolean {
+    return this.news.allow('', Date.now() / 60);
   }
 
   private first(test: (stream: StreamFlow) => boolean): StreamFlow | undefined {

@@ -1,5 +1,5 @@
 /**
- * UDP, TCP and TLS for SIP: sockets in, whole messages out.
+ * UDP, TCP, TLS and WebSocket for SIP: sockets in, whole messages out.
  *
  * ```ts
  * const transports = new Transports({ tls: { cert, key }, handlers: {
@@ -14,16 +14,17 @@
  *
  * A `Flow` is a connection or a UDP address pair: `id protocol local remote accepted verifiedHost closed send() close() addUser()`.
  * `connect` pools: the same target gives the same connection while it is up. TLS connections of ours are verified (chain, host name; SNI, no ALPN)
- * before `connect` resolves; accepted ones are TLS 1.2+ and not asked for a certificate.
+ * before `connect` resolves; accepted ones are TLS 1.2+ and not asked for a certificate. WebSockets (RFC 7118) are accepted and never opened.
  */
 export { Transports } from './transports.js';
 export type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';
 export type { ConnectTarget } from './connector.js';
-export { hostPort, isKnown, parseListen } from './flow.js';
-export type { Address, Flow, FlowUser, Protocol } from './flow.js';
+export { hostPort, isKnown, isSecure, parseListen, transportParam } from './flow.js';
+export type { Address, Flow, FlowUser, Protocol, Reaching } from './flow.js';
 export { StreamFramer } from './framer.js';
-export type { Frame } from './framer.js';
+export type { Frame, Unreadable } from './framer.js';
 export { Guard } from '../../util/guard.js';
 export { DEFAULT_LIMITS, withDefaults } from './limits.js';
 export type { GivenLimits, SipLimits, StrangerLimits, TransportCounters } from './limits.js';
 export type { SourceClass, SourceRules } from './sources.js';
+export type { Origins } from './websocket/upgrade.js';

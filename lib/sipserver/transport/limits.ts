@@ -7,7 +7,7 @@ export interface SipLimits {
   connections: number;             // accepted connections in all
   connectionsPerAddress: number;   // accepted connections from one IP address
   handshakes: number;              // TLS handshakes of accepted connections in progress
-  handshakeTime: number;           // a TLS handshake must be done by then
+  handshakeTime: number;           // a TLS handshake must be done by then, and the opening of a WebSocket within the same time after it
   connectTime: number;             // a connection of ours must be up by then
   firstMessageTime: number;        // an accepted connection must have brought one whole message by then
   messageTime: number;             // a message that has begun to arrive must be whole by then
@@ -83,6 +83,8 @@ export interface TransportCounters {
   sent: number;
   tooLarge: number;
   unframable: number;
+  /** WebSockets that were not opened: no WebSocket, no subprotocol "sip", or a page of another origin. */
+  refusedUpgrades: number;
   refusedConnections: number;
   refusedPerAddress: number;
   refusedHandshakes: number;
@@ -115,7 +117,8 @@ export interface TransportCounters {
 
 export function newCounters(): TransportCounters {
   return {
-    received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0, droppedHandshakes: 0, droppedConnections: 0, failedHandshakes: 0,
+    received: 0, sent: 0, tooLarge: 0, unframable: 0, refusedUpgrades: 0, refusedConnections: 0, refusedPerAddress: 0, refusedHandshakes: 0,
+    droppedHandshakes: 0, droppedConnections: 0, failedHandshakes: 0,
     handshakeTimeouts: 0, firstMessageTimeouts: 0, slowMessages: 0, idleClosed: 0, unsentOverflows: 0, rateDropped: 0, connectTimeouts: 0,
     silencedAddresses: 0, strangersSilenced: 0, strangersRateDropped: 0, strangersRefusedConnections: 0, strangersDroppedConnections: 0, strangersRefusedHandshakes: 0,
     strangersDroppedHandshakes: 0, strangersIdleClosed: 0, faults: 0,

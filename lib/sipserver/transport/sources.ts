@@ -36,7 +36,7 @@ export class Sources {
   private guests: Match = () => false;
   private open = true;
   /** Protocol → address → class. */
-  private readonly judged: Readonly<Record<Protocol, Map<string, SourceClass>>> = { udp: new Map(), tcp: new Map(), tls: new Map() };
+  private readonly judged: Readonly<Record<Protocol, Map<string, SourceClass>>> = { udp: new Map(), tcp: new Map(), tls: new Map(), ws: new Map(), wss: new Map() };
   /** UDP address and port → until when, in order of the last authentication. */
   private readonly authenticatedUdp = new BoundedMap<string, number>(MOST_AUTHENTICATED);
 

@@ -1,9 +1,10 @@
-// A TCP or TLS connection as a flow: framing, keep-alive, slow and idle peers, bounded output.
+// A connection over TCP, with TLS or not, as a flow: framing, keep-alive, slow and idle peers, bounded output.
 import type { Socket } from 'node:net';
 import { plainAddress } from './flow.js';
 import type { Address, Flow, FlowUser, Protocol } from './flow.js';
 import { isKnown } from './flow.js';
 import { StreamFramer } from './framer.js';
+import type { Frame, Framer, Unreadable } from './framer.js';
 import type { Guard } from '../../util/guard.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 import type { SourceClass, Sources } from './sources.js';
@@ -21,13 +22,22 @@ export interface StreamOwner {
   streamProved(flow: StreamFlow): void;
   streamMessage(flow: StreamFlow, bytes: Buffer): void;
   /** The stream cannot be framed any more; it is closed after this call. `head` holds what arrived of the message. */
-  streamFault(flow: StreamFlow, reason: 'too large' | 'no length', head: Buffer): void;
+  streamFault(flow: StreamFlow, reason: Unreadable, head: Buffer): void;
   streamSent(flow: StreamFlow, text: string): void;
+  /** Its WebSocket is not opened, and it is closed after this call. `foreign`: the origin of the page, where that is why. */
+  streamRefused(flow: StreamFlow, foreign: string | null): void;
   streamClosed(flow: StreamFlow, error: Error | undefined): void;
 }
 
 /** What is known of a connection when it is there; see `Flow`. */
 export type Connection = Pick<Flow, 'id' | 'protocol' | 'accepted' | 'remote' | 'verifiedHost'>;
+
+/** After so long without a word the other side of a WebSocket is asked whether it is there, and has so long to answer, ms: NATs forget sooner than a minute. */
+const PING_AFTER = 25_000;
+const PONG_WITHIN = 20_000;
+
+/** RFC 5626 §4.4.1. */
+const PONG = Buffer.from('\r\n');
 
 export class StreamFlow implements Flow {
   readonly id: number;
@@ -50,11 +60,12 @@ export class StreamFlow implements Flow {
   private paused = false;
   private messageSince = 0;       // when the message being read began; 0 when none is
   private messages = 0;
+  private pingedAt = 0;           // when it was asked whether it is there; 0 while it need not answer
   private readonly users = new Set<FlowUser>();
-  private readonly framer: StreamFramer;
   private failure: Error | undefined;
 
-  constructor(private readonly socket: Socket, private readonly owner: StreamOwner, { id, protocol, accepted, remote, verifiedHost }: Connection) {
+  constructor(private readonly socket: Socket, private readonly owner: StreamOwner, { id, protocol, accepted, remote, verifiedHost }: Connection,
+    private readonly framer: Framer = new StreamFramer(owner.limits.messageBytes)) {
     this.id = id;
     this.protocol = protocol;
     this.accepted = accepted;
@@ -63,7 +74,6 @@ export class StreamFlow implements Flow {
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
     this.lastActivity = this.lastHeard = this.openedAt = this.lastProved = Date.now();
     this.traced = !accepted;
-    this.framer = new StreamFramer(owner.limits.messageBytes);
     socket.setNoDelay(true);
     const { guard } = owner;
     socket.on('data', (chunk: Buffer) => { guard.run('data of a connection', () => { this.read(chunk); }); });
@@ -94,16 +104,21 @@ export class StreamFlow implements Flow {
   }
 
   send(text: string): boolean {
-    if (this.closed || this.failure !== undefined || this.socket.destroyed) return false;
-    if (this.socket.writableLength + text.length > this.owner.limits.unsentBytes) {
+    if (!this.write(this.framer.encode(text))) return false;
+    this.lastActivity = Date.now();
+    this.used = true;
+    this.owner.streamSent(this, text);
+    return true;
+  }
+
+  private write(bytes: Buffer): boolean {
+    if (this.closed || this.failure !== undefined || this.socket.destroyed || this.socket.writableEnded) return false;
+    if (this.socket.writableLength + bytes.length > this.owner.limits.unsentBytes) {
       this.owner.counters.unsentOverflows++;
       this.destroy(new Error(`${this.protocol} peer does not read`));
       return false;
     }
-    this.lastActivity = Date.now();
-    this.used = true;
-    this.socket.write(text, 'latin1');
-    if (text.length > 4) this.owner.streamSent(this, text);
+    this.socket.write(bytes);
     return true;
   }
 
@@ -125,8 +140,12 @@ export class StreamFlow implements Flow {
     const { limits, counters } = this.owner;
     if (this.paused) {
       // What we do not read is not late.
-      this.lastActivity = this.lastProved = now;
+      this.lastActivity = this.lastHeard = this.lastProved = now;
       if (this.messageSince > 0) this.messageSince = now;
+      if (this.pingedAt > 0) this.pingedAt = now;
+    } else if (this.framer.opening === true && now - this.openedAt > limits.handshakeTime) {
+      counters.handshakeTimeouts++;
+      this.destroy(new Error('the WebSocket was not opened in time'));
     } else if (this.messageSince > 0 && now - this.messageSince > limits.messageTime) {
       counters.slowMessages++;
       this.destroy(new Error('message arrives too slowly'));
@@ -139,12 +158,27 @@ export class StreamFlow implements Flow {
     } else if (now - this.lastActivity > limits.idleTime) {
       counters.idleClosed++;
       this.close();
+    } else this.ping(now);
+  }
+
+  /** Who has gone without a word answers no ping; over TCP and TLS there is none, as phones there ask us. */
+  private ping(now: number): void {
+    if (this.pingedAt > 0 && now - this.pingedAt > PONG_WITHIN) {
+      this.owner.counters.idleClosed++;
+      this.destroy(new Error('no answer to a ping'));
+      return;
     }
+    const { ping } = this.framer;
+    if (ping === undefined || this.pingedAt > 0 || now - this.lastHeard < PING_AFTER) return;
+    this.pingedAt = now;
+    this.write(ping);
   }
 
   /** Orderly close: what was sent still goes out. */
   close(): void {
     if (this.closed) return;
+    const { farewell } = this.framer;
+    if (farewell !== undefined) this.write(farewell);
     this.socket.end();
     // The peer may never end its side; nothing more is read from it.
     this.socket.destroySoon();
@@ -169,22 +203,39 @@ export class StreamFlow implements Flow {
     }
     this.framer.maxBytes = known ? limits.messageBytes : limits.strangers.messageBytes;
     this.lastActivity = this.lastHeard = now;
+    this.pingedAt = 0;
+    const before = this.messages;
     for (const frame of this.framer.push(chunk)) {
-      if (this.closed) return;
-      if (frame.kind === 'message') {
-        this.messages++;
-        this.owner.streamMessage(this, frame.bytes);
-      } else if (frame.kind === 'ping') {
-        // RFC 5626 §4.4.1: a pong says that the flow is alive; one says it as well as many.
-        if (this.owner.streamPings(this, frame.count)) this.send('\r\n');
-      } else {
-        this.owner.streamFault(this, frame.reason, frame.head);
-        this.close();
-        return;
-      }
+      if (this.closed || !this.take(frame)) return;
     }
     if (!this.framer.pending) this.messageSince = 0;
-    else if (this.messageSince === 0) this.messageSince = now;
+    else if (this.messageSince === 0 || this.messages > before) this.messageSince = now;
+  }
+
+  /** False: it was the last one. */
+  private take(frame: Frame): boolean {
+    switch (frame.kind) {
+      case 'message':
+        this.messages++;
+        this.owner.streamMessage(this, frame.bytes);
+        return true;
+      case 'ping':
+        // RFC 5626 §4.4.1: a pong says that the flow is alive; one says it as well as many.
+        if (this.owner.streamPings(this, frame.count) && frame.pong !== null) this.write(frame.pong ?? PONG);
+        return true;
+      case 'reply':
+        return this.write(frame.bytes);
+      case 'fault':
+        this.owner.streamFault(this, frame.reason, frame.head);
+        break;
+      case 'refused':
+        this.owner.streamRefused(this, this.framer.foreign ?? null);
+        break;
+      case 'end':
+    }
+    if (frame.bytes !== undefined) this.write(frame.bytes);
+    this.close();
+    return false;
   }
 
   private finish(error: Error | undefined): void {

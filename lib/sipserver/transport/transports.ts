@@ -3,11 +3,12 @@ import type { Socket } from 'node:net';
 import { isIPv6 } from 'node:net';
 import { AcceptedConnections } from './accepted.js';
 import { Acceptor } from './acceptor.js';
-import { Admission, FAIR_TIME } from './admission.js';
+import { Admission } from './admission.js';
 import type { Place } from './admission.js';
 import type { ConnectTarget } from './connector.js';
-import { hostPort, isKnown, parseListen, plainAddress } from './flow.js';
+import { hostPort, isKnown, isSecure, parseListen, plainAddress } from './flow.js';
 import type { Address, Flow, Protocol } from './flow.js';
+import type { Unreadable } from './framer.js';
 import { StrangerGate } from './gate.js';
 import { Guard } from '../../util/guard.js';
 import { TlsIdentity } from './identity.js';
@@ -22,6 +23,7 @@ import type { StreamOwner } from './stream.js';
 import { stunAnswer } from './stun.js';
 import { UdpPoint } from './udp.js';
 import type { DatagramOwner, UdpFlow } from './udp.js';
+import { WebSocketFramer } from './websocket/framer.js';
 
 export class Transports implements StreamOwner, DatagramOwner {
   readonly limits: SipLimits;
@@ -35,7 +37,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   private readonly acceptors: Acceptor[] = [];
   private readonly udpPoints: UdpPoint[] = [];
   private readonly streams = new Map<number, StreamFlow>();
-  private readonly theirs = new AcceptedConnections();
+  private readonly theirs = new AcceptedConnections(this.counters);
   private readonly pool: ConnectionPool;
   private readonly rate: RateLimiter;
   private identity: TlsIdentity | undefined;
@@ -60,7 +62,7 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.admission = new Admission(this.limits, this.counters, {
       allowed: (address) => this.handlers.allow?.(address) ?? true,
       inTime: (address) => this.gate.connection(address),
-      drop: (which, urgent) => (which === 'stranger' ? this.gate.drop(urgent) : this.dropSilent()),
+      drop: (which, urgent) => (which === 'stranger' ? this.gate.drop(urgent) : this.theirs.dropSilent(Date.now())),
     });
     this.ticker = setInterval(this.guard.wrap('transport timer', () => { this.tick(); }), 1000);
     this.ticker.unref();
@@ -79,10 +81,10 @@ export class Transports implements StreamOwner, DatagramOwner {
       this.udpPoints.push(point);
       local = point.local;
     } else {
-      const pem = at.protocol === 'tls' ? (await this.loadIdentity()).pem : undefined;
+      const pem = isSecure(at.protocol) ? (await this.loadIdentity()).pem : undefined;
       const protocol = at.protocol;
       const acceptor = await Acceptor.bind(at, pem, {
-        limits: this.limits, counters: this.counters, admission: this.admission, guard: this.guard, refuseAlpn: this.options.refuseAlpn ?? false,
+        limits: this.limits, counters: this.counters, admission: this.admission, guard: this.guard, refuseAlpn: at.protocol === 'tls' && this.options.refuseAlpn === true,
         knows: (address) => this.sources.byAddress(protocol, address) === 'known',
         expects: (address) => {
           const expected = this.sources.byAddress(protocol, address) !== 'stranger' || this.handlers.busy?.() === true;
@@ -188,7 +190,12 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.gate.proved(flow);
   }
 
-  streamFault(flow: StreamFlow, reason: 'too large' | 'no length', head: Buffer): void {
+  streamRefused(flow: StreamFlow, foreign: string | null): void {
+    this.counters.refusedUpgrades++;
+    if (foreign !== null && this.gate.tells()) this.handlers.foreign?.(foreign, flow.remote.address);
+  }
+
+  streamFault(flow: StreamFlow, reason: Unreadable, head: Buffer): void {
     if (reason === 'too large') this.counters.tooLarge++;
     else this.counters.unframable++;
     this.handlers.fault?.(reason, head, flow);
@@ -236,14 +243,15 @@ export class Transports implements StreamOwner, DatagramOwner {
   /** A message of somebody known. */
   private deliver(flow: Flow, bytes: Buffer): void {
     if (!this.withinRate(flow)) return;
-    this.handlers.wire?.('in', flow, bytes.toString('latin1'));
-    this.hand(flow, bytes);
+    const text = bytes.toString('latin1');
+    this.handlers.wire?.('in', flow, text);
+    this.hand(flow, bytes, text);
   }
 
-  private hand(flow: Flow, bytes: Buffer): void {
+  private hand(flow: Flow, bytes: Buffer, text?: string): void {
     this.counters.received++;
     // A fault of ours in one message must not end the server for all others.
-    this.guard.run('message could not be handled', () => { this.handlers.message(bytes, flow); });
+    this.guard.run('message could not be handled', () => { this.handlers.message(bytes, flow, text); });
   }
 
   private withinRate(flow: Flow): boolean {
@@ -258,7 +266,8 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   private take(protocol: Protocol, socket: Socket, remote: Address, place: Place): void {
-    const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol, accepted: true, remote, verifiedHost: undefined });
+    const framer = protocol === 'ws' || protocol === 'wss' ? new WebSocketFramer(this.limits.messageBytes, this.options.origins ?? null) : undefined;
+    const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol, accepted: true, remote, verifiedHost: undefined }, framer);
     this.streams.set(flow.id, flow);
     this.theirs.add(flow, place);
     if (!place.known) this.gate.opened(flow);
@@ -274,19 +283,6 @@ export class Transports implements StreamOwner, DatagramOwner {
       },
       (error) => { this.handlers.trouble?.('new certificate does not load, the old one stays', error); });
     return this.identity;
-  }
-
-  /** Ends the oldest accepted connection that has brought no message. */
-  private dropSilent(): boolean {
-    const now = Date.now();
-    for (const stream of this.streams.values()) {
-      if (!stream.accepted || stream.spoken) continue;
-      if (now - stream.openedAt < FAIR_TIME) return false;
-      this.counters.droppedConnections++;
-      stream.destroy(new Error('gave way to a new connection'));
-      return true;
-    }
-    return false;
   }
 
   private tick(): void {

@@ -17,7 +17,7 @@ async function open(t: Test, overlay: StageOptions['overlay'] = {}): Promise<{ s
     stage, udp: stage.running.udp.port, tcp: listener(stage.running.service, 'tcp').port,
     async counters() {
       const text = await (await fetch(`http://${stage.running.service.http}/metrics`)).text();
-      return Object.fromEntries([...text.matchAll(/^wab_sipserver\{counter="(\w+)"\} (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]));
+      return Object.fromEntries([...text.matchAll(/^wab_sipserver_(?:events_total|in_use)\{\w+="(\w+)"\} (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]));
     },
   };
 }

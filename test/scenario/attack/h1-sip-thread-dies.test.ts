@@ -46,7 +46,7 @@ t.test('calls end as sipLost, readiness says so, new calls work, also after a se
     t.same(service.listening, listening);
     t.equal((await stage.call({}, 200)).status, 200);
     await stage.running.records(2 * death);
-    t.ok(await until(async () => (await (await fetch(`http://${service.http}/metrics`)).text()).includes(`wab_sipserver{counter="threadDeaths"} ${death}`), 3000));
+    t.ok(await until(async () => (await (await fetch(`http://${service.http}/metrics`)).text()).includes(`wab_sipserver_events_total{event="threadDeaths"} ${death}`), 3000));
   }
   t.equal(log.filter((text) => text.includes('the thread of the SIP server has died')).length, 2, 'told each time');
 });

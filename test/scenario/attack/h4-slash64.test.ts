@@ -10,6 +10,7 @@ import { startSipServer } from '../../../lib/sipserver/index.js';
 import { placeOf } from '../../../lib/util/place.js';
 import { pause } from '../harness.js';
 import { request } from '../../helpers/stranger.js';
+import { nodeOptions } from '../../helpers/runnable.js';
 
 const server = '2001:db8:0:1::1';
 const greedy = Array.from({ length: 10 }, (_, i) => `2001:db8:0:2:${i}::${i + 1}`);
@@ -65,7 +66,7 @@ if (process.argv[2] === 'inside') {
 const skip = await isolated('true').then(() => false, () => 'needs unshare, ip and IPv6');
 
 t.test('ten addresses of one /64 have the budget of one', { skip, timeout: 60_000 }, async (t) => {
-  const written = await isolated(process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), 'inside');
+  const written = await isolated(process.execPath, ...nodeOptions, fileURLToPath(import.meta.url), 'inside');
   t.same(JSON.parse(/^SEEN (.*)$/m.exec(written)?.[1] ?? 'null'), { answers: 4, othersAnswers: 4, connections: 3, othersConnections: 1 });
 });
 

@@ -73,7 +73,7 @@ async function first(stream: Socket, event: string): Promise<void> {
 /** Everything that the service still holds of what came, by the name of its counter. */
 async function held(running: Service): Promise<Record<string, number>> {
   const text = await (await fetch(`http://${running.http ?? ''}/metrics`)).text();
-  const counters = new Map([...text.matchAll(/^wab_sipserver\w*\{counter="(\w+)"\} (\d+)/gm)].map(([, name, value]) => [name, Number(value)]));
+  const counters = new Map([...text.matchAll(/^wab_sipserver_(?:events_total|in_use)\{\w+="(\w+)"\} (\d+)/gm)].map(([, name, value]) => [name, Number(value)]));
   const names = ['serverTransactions', 'clientTransactions', 'dialogs', 'requestsIn', 'requestsOut', 'faults'];
   return { calls: running.table.size, ...Object.fromEntries(names.map((name) => [name, counters.get(name) ?? -1])) };
 }

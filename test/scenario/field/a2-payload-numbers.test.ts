@@ -58,6 +58,9 @@ async function finish(t: Test, call: MediaCall, meta: Endpoint, ...peers: Endpoi
   await Promise.all([meta, ...peers].map((end) => end.close()));
 }
 
+// They wait for digits most of the time.
+t.jobs = 3;
+
 const all: PeerMediaProfile = { codecs: ['PCMU', 'PCMA', 'G722', 'opus'], srtp: 'none', dtmf: 'rfc4733' };
 const offeredType = (offer: string, name: string): number => Number(new RegExp(`a=rtpmap:(\\d+) ${name}`).exec(offer)?.[1]);
 const portOf = (sdp: string): number => Number(/m=audio (\d+)/.exec(sdp)?.[1]);
@@ -72,7 +75,7 @@ for (const [what, profile, formats, own, voice] of [
   ['Opus of several as 107, events 100', all, ['107 opus/48000/2', '100 telephone-event/8000'], 0, opus],
 ] as const) {
   for (const sends of ['ours', 'theirs'] as const) {
-    t.test(`a peer answers ${what}, and sends under ${sends}`, async (t) => {
+    t.test(`a peer answers ${what}, and sends under ${sends}`, { buffered: true }, async (t) => {
       const { call, meta } = await metaCalls(engine, `answer-${what.replace(/\W/g, '')}-${sends}`);
       const { leg, peer, offer, events } = await peerAnswers(call, profile, formats);
       call.connect(leg);

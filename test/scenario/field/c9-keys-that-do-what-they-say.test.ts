@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { CallRecord } from '../../../lib/call/record.js';
-import { UnansweredCalls } from '../../../lib/call/unanswered.js';
+import { tellLedger } from '../../../lib/call/permission.js';
+import { PermissionLedger } from '../../../lib/graph/permission/ledger.js';
 import { maskLine } from '../../../lib/observe/redact.js';
+import { Remembered } from '../../../lib/state/index.js';
 import { startMeta, startPeer, MetaSide } from '../../../lib/simulator/index.js';
 import { runProcess } from '../../helpers/process.js';
 import { domain, freePort, number, password, writeConfig } from '../../helpers/service.js';
@@ -49,11 +51,14 @@ t.test('C9: every spelling of a user in a line is masked, and nothing else', (t)
 
 t.test("C9: numbers.*.environment: Meta's limits of sandbox and production, in both the way there and back", (t) => {
   const said: string[] = [];
-  const log = { warn: (fields: object, text: string) => { said.push(`${JSON.stringify(fields)} ${text}`); } };
+  const log = { info: () => undefined, warn: (fields: object, text: string) => { said.push(`${JSON.stringify(fields)} ${text}`); } };
   const sandbox = '+447700900002';
-  const calls = new UnansweredCalls(() => ({ numbers: { [number]: { environment: 'production' }, [sandbox]: { environment: 'sandbox' } } as never }), (name) => (name === 'GB.1' ? user : name), log);
-  const end = (from: string, direction: CallRecord['direction'], termination: object, durationMs: number | null = null, attempts: string[] = ['id'], to = user): void =>
-    calls.ended({ facts: { number: from, user: to } as never, attempts }, { direction, termination: termination as CallRecord['termination'], durationMs });
+  const ledger = new PermissionLedger({
+    config: () => ({ numbers: { [number]: { environment: 'production' }, [sandbox]: { environment: 'sandbox' } } as never }), names: (name) => [name === 'GB.1' ? user : name],
+    store: new Remembered({ prefix: 'g', capacity: 10, lifetime: 1e9, now: Date.now }), now: Date.now, log,
+  });
+  const end = (from: string, direction: CallRecord['direction'], termination: object, durationMs: number | null = null, leftAt: number | null = 0, to = user, rings = false): void =>
+    tellLedger(ledger, { facts: { number: from, user: to } as never, leftAt, rings }, { direction, time: '2026-11-21T12:00:00.000Z', setupMs: 0, termination: termination as CallRecord['termination'], durationMs });
   const declined = { by: 'meta', reason: 'declined', status: 486, text: '' };
   const rang = { by: 'us', reason: 'ringTimeout', status: 480, text: '' };
   end(number, 'business-initiated', declined);
@@ -62,7 +67,7 @@ t.test("C9: numbers.*.environment: Meta's limits of sandbox and production, in b
   t.match(said, [/"environment":"production","count":2.* Meta asks the user .* after 4 /]);
   end(number, 'business-initiated', { by: 'meta', reason: 'unreachable', status: 480, text: '' });
   end(number, 'business-initiated', { by: 'meta', reason: 'noPermission', status: 403, text: '' });
-  end(number, 'business-initiated', declined, null, []);
+  end(number, 'business-initiated', declined, null, null);
   t.equal(said.length, 1, 'what never rang at the user counts for nothing');
   end(number, 'business-initiated', declined);
   t.match(said[1], /"count":4.* takes the permission to call back/);
@@ -72,7 +77,7 @@ t.test("C9: numbers.*.environment: Meta's limits of sandbox and production, in b
   end(sandbox, 'user-initiated', { by: 'user', reason: 'hangup', status: 200, text: '' }, 5000);
   for (let i = 0; i < 4; i += 1) end(sandbox, 'business-initiated', declined);
   t.equal(said.length, 4, 'a connected call of either side begins anew');
-  end(sandbox, 'business-initiated', declined, null, ['id'], 'GB.1');
+  end(sandbox, 'business-initiated', declined, null, 0, 'GB.1');
   t.match(said[4], /"count":5/, 'a user is one under every name');
   t.end();
 });

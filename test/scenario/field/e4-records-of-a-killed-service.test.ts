@@ -7,6 +7,7 @@ import { MetaSide, SimulatedUser, startMeta, startPeer } from '../../../lib/simu
 import { runProcess } from '../../helpers/process.js';
 import { domain, freePort, number, password, writeConfig } from '../../helpers/service.js';
 import { pause } from '../harness.js';
+import { until } from '../pbx/steps.js';
 
 async function stage(t: Test, state: (dir: string) => string) {
   const dir = await mkdtemp(join(tmpdir(), 'wab-journal-'));
@@ -68,7 +69,7 @@ for (const [what, state] of [['beside the CDR', () => 'memory'], ['in the state 
     t.match(byRoute('main'), { direction: 'user-initiated', number, user: '+4477******11', peer: 'pbx', target: '6001', callIds: { meta: /.+/, peer: /.+/ }, durationMs: Number, setupMs: Number });
     t.match(byRoute('rings'), { direction: 'user-initiated', peer: 'pbx', target: '6002', durationMs: null, tries: [{ user: '6002' }] });
     t.match(byRoute(null), { direction: 'business-initiated', user: '+4477******13', peer: 'pbx', durationMs: Number });
-    t.ok(service.output().includes('a call was up when the process before died'));
+    await until(() => service.output().includes('a call was up when the process before died'), 'the line in the log');
 
     // Killed again at once: no second time.
     await service.end('SIGKILL');

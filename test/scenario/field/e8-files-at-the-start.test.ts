@@ -10,6 +10,7 @@ import { startService, type Service } from '../../../lib/app/compose.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { makeCertificates } from '../../helpers/certificates.js';
 import { domain, freePort, mediaPorts, metaHost, number, password } from '../../helpers/service.js';
+import { runnable } from '../../helpers/runnable.js';
 
 async function stage(t: Test) {
   const dir = await mkdtemp(join(tmpdir(), 'wab-files-'));
@@ -37,7 +38,7 @@ async function stage(t: Test) {
 const tls = (cert: string, key: string): object => ({ sip: { listen: ['tls:127.0.0.1:0'], tls: { cert, key } } });
 const check = (file: string, ...more: string[]): { status: number; out: string } => {
   try {
-    return { status: 0, out: execFileSync(process.execPath, ['--import=./test/helpers/loader.js', 'lib/cli/main.ts', 'check', '-c', file, ...more], { encoding: 'utf8' }) };
+    return { status: 0, out: execFileSync(process.execPath, ['--import=./test/helpers/loader.js', runnable('lib/cli/main.ts'), 'check', '-c', file, ...more], { encoding: 'utf8' }) };
   } catch (error) {
     const { status, stdout } = error as { status: number; stdout: string };
     return { status, out: stdout };
@@ -64,6 +65,10 @@ t.test('E8: what is wrong with certificate, key and CA is said in words, by key,
   }
   t.match((await start({ meta: { ca: missing } })).fault, /^FILE_UNREADABLE: .*meta\.ca: .*none\.pem cannot be read: ENOENT/);
   t.match((await start({ meta: { ca: files.key } })).fault, /^CERTIFICATE_UNUSABLE: .*meta\.ca: .* holds no certificate/);
+  const api = { listen: '127.0.0.1:0', tokens: [{ name: 'one', token: 'a-token-of-16-chars' }] };
+  t.match((await start({ api: { ...api, tls: { cert: files.cert, key: files.metaKey } } })).fault, /^CERTIFICATE_UNUSABLE: .*api\.tls\.key: .* is not the key of /);
+  t.match((await start({ webhooks: { listen: '127.0.0.1:0', appSecret: 's', verifyToken: 'v', tls: { cert: rubbish, key: files.key } } })).fault, /^CERTIFICATE_UNUSABLE: .*webhooks\.tls\.cert: .* does not hold a certificate in PEM/);
+  t.match((await start({ hep: { server: 'tls:127.0.0.1:9', ca: files.key } })).fault, /^CERTIFICATE_UNUSABLE: .*hep\.ca: .* holds no certificate/);
 });
 
 t.test('E8: check judges the same files: what is of no use anywhere is a fault, what may only be missing here a warning', async (t) => {
@@ -117,7 +122,7 @@ t.test('E14: one service a state file and an audit log; a lock that was left beh
 t.test('E13, E14: version and the end of the certificate are told', async (t) => {
   const { log, start, dir } = await stage(t);
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
-  t.equal(execFileSync(process.execPath, ['--import=./test/helpers/loader.js', 'lib/cli/main.ts', '--version'], { encoding: 'utf8' }).trim(), version);
+  t.equal(execFileSync(process.execPath, ['--import=./test/helpers/loader.js', runnable('lib/cli/main.ts'), '--version'], { encoding: 'utf8' }).trim(), version);
   const listen = `127.0.0.1:${await freePort()}`;
   const { service } = await start({ http: { listen } });
   t.match(JSON.parse(log[0] ?? ''), { version, msg: `wa-b2bua ${version} starts` });

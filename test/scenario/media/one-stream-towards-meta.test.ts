@@ -104,24 +104,30 @@ t.test('normal jitter makes no silence, loss keeps its gap, late packets do not 
   await meta.until((seen) => seen.findLastIndex((one) => one.payload.equals(SILENCE)) > seen.findLastIndex((one) => one.payload.equals(hello)) + 5);
   peer.ts += Math.round((performance.now() - quiet) / 20) * 960;
   stalls.clear();
+  // The packet behind the lost one is not late itself: behind a loss the stream waits 40 ms at most. What this thread itself sends later than it means to is no jitter of the test's.
+  let [begun, sentLate] = [0, 0];
   await pace((i) => {
+    if (i === 0) begun = performance.now();
     const [seq, ts] = [peer.seq, peer.ts];
     peer.seq = (peer.seq + 1) & 0xffff;
     peer.ts += 960;
-    if (i === 50) return;
-    setTimeout(() => peer.send(111, word(i), 0, { seq, ts }), (i * 7) % 30);
+    if (i === 59) return;
+    setTimeout(() => {
+      sentLate = Math.max(sentLate, performance.now() - begun - 20 * i - ((i * 7) % 30));
+      peer.send(111, word(i), 0, { seq, ts });
+    }, (i * 7) % 30);
   }, 150).done;
   await meta.until((seen) => seen.some((one) => one.payload.equals(word(149))));
   const from = meta.seen.findIndex((one) => one.payload.equals(word(0)));
   t.ok(from > 0, 'the first word is heard');
   const speech = meta.seen.slice(from).filter((one) => !one.payload.equals(SILENCE));
   const to = meta.seen.findIndex((one) => one.payload.equals(word(149)));
-  const spared = stalls.packets();
+  const spared = stalls.packets() + Math.ceil(Math.max(0, sentLate - 10) / 20);
   const silent = meta.seen.slice(from, to).filter((one) => one.payload.equals(SILENCE)).length;
   t.equal(new Set(speech.map((one) => one.payload.toString('hex'))).size, speech.length, 'no packet twice');
-  t.ok(speech.length >= 149 - spared, `${speech.length} of 149 packets (this machine was held up by ${stalls.worstMs.toFixed(0)} ms)`);
+  t.ok(speech.length >= 149 - spared, `${speech.length} of 149 packets (this machine was held up by ${stalls.worstMs.toFixed(0)} ms, the sender by ${sentLate.toFixed(0)} ms)`);
   t.ok(silent <= spared, `${silent} frames of silence in between`);
-  const [before, after] = [speech.find((one) => one.payload.equals(word(49))), speech.find((one) => one.payload.equals(word(51)))];
+  const [before, after] = [speech.find((one) => one.payload.equals(word(58))), speech.find((one) => one.payload.equals(word(60)))];
   if (spared === 0 || silent === 0) {
     t.equal((after?.seq ?? 0) - (before?.seq ?? 0) & 0xffff, 2, 'the lost packet is missing from the sequence');
     t.equal((after?.ts ?? 0) - (before?.ts ?? 0) >>> 0, 1920);

@@ -41,6 +41,11 @@ t.test('a peer with dtmf: info: both ways, both body types, long tones, fast dig
   call.plainInfoOnly = true;
   await user.press('31', 100);
   await until(() => call.report().infoDigits.endsWith('831'), 'application/dtmf for one who refuses the other');
+  const pages = `http://${stage.running.service.http}/calls`;
+  const [{ id }] = await (await fetch(pages)).json() as [{ id: string }];
+  const messages = await (await fetch(`${pages}/${id}/sip`)).text();
+  t.match(messages, /Signal=\*\s+Duration=\d/);
+  t.notMatch(messages, /Signal=[0-9]/, 'what a user presses is read by nobody on the pages');
   await user.hangUp();
   const report = user.report();
   t.equal(report.audio!.digits, '129#7', 'each once');

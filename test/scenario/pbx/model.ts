@@ -1,3 +1,4 @@
+import { engines } from '../../helpers/engines.js';
 import type { PeerCall } from '../../../lib/simulator/peer/call.js';
 import type { CallRecord, TransferRecord } from '../../../lib/call/record.js';
 import { number } from '../../helpers/service.js';
@@ -75,7 +76,9 @@ async function playInto(stage: Stage, meta: Awaited<ReturnType<Stage['answerAsMe
 
   const beginning = (): Beginning => {
     const first = (['sendrecv', 'sendrecv', 'sendrecv', 'sendrecv', 'sendonly', 'inactive'] as const)[random(6)]!;
-    const renumber = ([undefined, undefined, undefined, undefined, 'offered', 'own'] as const)[random(6)]!;
+    const numbers = ([undefined, undefined, undefined, undefined, 'offered', 'own'] as const)[random(6)]!;
+    // FreeSWITCH 1.10.12 hangs up on whoever answers with other numbers (A2).
+    const renumber = engines.media === 'freeswitch' ? undefined : numbers;
     if (first !== 'sendrecv') steps[steps.length - 1] += ` ${first}`;
     if (renumber !== undefined) steps[steps.length - 1] += `, numbers ${renumber}`;
     return { first, renumber };

@@ -39,7 +39,7 @@ export interface SrfDialog extends EventEmitter {
 }
 export type Handler = (req: SrfRequest, res: SrfResponse) => void;
 export interface TestSrf extends EventEmitter {
-  connect(options: { host: string; port: number; secret: string; enablePing?: boolean; pingInterval?: number }): void;
+  connect(options: ({ host: string; port: number } | { server: Pick<SipServer, 'join'> }) & { secret: string; enablePing?: boolean; pingInterval?: number }): void;
   disconnect(): void;
   invite(handler: Handler): void;
   use(method: string, handler: Handler): void;
@@ -73,7 +73,11 @@ export async function application(t: Test, server: SipServer, tag?: string): Pro
   srf.on('error', () => { /* the server is closing */ });
   t.teardown(() => { try { srf.disconnect(); } catch { /* gone already */ } });
   const connected = new Promise<void>((resolve) => { srf.once('connect', () => { resolve(); }); });
-  srf.connect({ ...server.admin, secret: 'cymru' });
+  // WAB_CLIENT=joined: as the service does, in this process without a socket.
+  if (process.env['WAB_CLIENT'] === 'joined' && server.join !== null) {
+    await import('../../../lib/sip/srf.js');
+    srf.connect({ server: { join: server.join }, secret: 'cymru' });
+  } else srf.connect({ ...server.admin, secret: 'cymru' });
   await connected;
   return srf;
 }

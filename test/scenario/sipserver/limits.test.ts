@@ -1,4 +1,4 @@
-// Every limit of the server: what it does when it is met, and the counter that tells of it (shown in /metrics as wab_sipserver).
+// Every limit of the server: what it does when it is met, and the counter that tells of it (shown in /metrics as wab_sipserver_events_total).
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';

@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
+import { nodeOptions } from '../../helpers/runnable.js';
 
 const PROGRAM = `import { Command } from 'commander';
 import { registerSipserverCommand } from './lib/cli/sipserver.js';
@@ -24,7 +25,7 @@ export interface ServerProcess {
 
 /** Starts it, waits until it is ready, and ends it with the test. */
 export async function serverProcess(t: Test, ...args: string[]): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', PROGRAM, '--', 'sipserver', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', PROGRAM, '--', 'sipserver', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');

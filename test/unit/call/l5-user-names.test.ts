@@ -44,24 +44,47 @@ t.test('number and ids, in whatever order Meta shows them', (t) => {
 
 const config = configOf({ numbers: { [number]: { password: 'x', pairLimit: 'launch' } }, peers: { phones: { register: true, pstn: 'none', accounts: { 6001: { password: 'x' } }, mayCall: [number] } } });
 
-async function rig(): Promise<{ names: UserNames; dial(to: string, account?: Partial<AccountConfig> & { user?: string }): string; connect(to: string): void; hangUpAll(): void }> {
+interface Rig {
+  readonly names: UserNames;
+  dial(to: string, account?: Partial<AccountConfig> & { user?: string }): string;
+  connect(to: string): void;
+  /** The call is over, but what is under way in it never ends. */
+  refuseSlowly(to: string, sent: boolean): void;
+  hangUpAll(): void;
+}
+
+async function rig(): Promise<Rig> {
   const table = new CallTable();
   const names = new UserNames(remembered());
-  const limits = new BusinessLimits({ table, daily: await DailyCounters.open({ file: null, now: () => 0, log }), rates: new RateWindows(1000, () => 0), names });
+  const limits = new BusinessLimits({ table, daily: await DailyCounters.open({ file: null, now: () => 0, log }), rates: new RateWindows(1000, () => 0), names, ledger: { callsPerDay: () => null } });
   const live: Call[] = [];
+  const take = (to: string, account?: Partial<AccountConfig> & { user?: string }, sent = true) => {
+    const call = new Call({ direction: 'business-initiated', startedAt: 0, log, showUser: (text) => text, onEnded: () => undefined });
+    if (sent) call.placed('id', 'meta');
+    const places = limits.take(call, {
+      peer: 'phones', peerConfig: config.peers['phones']!, number, numberConfig: config.numbers[number]!, user: to,
+      account: account === undefined ? null : { user: account.user ?? '6001', config: { password: 'x', maxConcurrentCalls: null, callsPerDay: null, ...account } },
+    });
+    return { call, places };
+  };
   return {
     names,
     dial(to, account) {
-      const call = new Call({ direction: 'business-initiated', startedAt: 0, log, showUser: (text) => text, onEnded: () => undefined });
-      call.placed('id');
-      const places = limits.take(call, {
-        peer: 'phones', peerConfig: config.peers['phones']!, number, numberConfig: config.numbers[number]!, user: to,
-        account: account === undefined ? null : { user: account.user ?? '6001', config: { password: 'x', maxConcurrentCalls: null, callsPerDay: null, ...account } },
-      });
+      const { call, places } = take(to, account);
       if (places.refused === null) live.push(call);
       return places.refused === null ? 'ok' : `${places.refused.status} ${places.refused.reason} ${places.refused.rule}`;
     },
-    connect: (to) => limits.connected(number, to),
+    refuseSlowly(to, sent) {
+      const { call } = take(to, undefined, sent);
+      call.track(new Promise(() => undefined));
+      call.end(ended.peerBadSdp('no codec of ours'));
+    },
+    connect(to) {
+      const { call, places } = take(to);
+      if (places.refused !== null) throw new Error(places.refused.text);
+      places.connected();
+      call.end(ended.userHungUp(null));
+    },
     hangUpAll: () => { for (const call of live.splice(0)) call.end(ended.userHungUp(null)); },
   };
 }
@@ -83,6 +106,16 @@ t.test('L5: a pair is a person: what was counted before the names were known cou
   for (const name of [user, id, parent, user.slice(1)]) t.match(dial(name), /^403 limit.pairDaily /, name);
   t.equal(dial('+447700900102'), 'ok');
   hangUpAll();
+});
+
+t.test('who is refused before anything went to Meta may dial again at once; what Meta has keeps the pair until its end is through', async (t) => {
+  const { dial, refuseSlowly, hangUpAll } = await rig();
+  refuseSlowly(user, false);
+  t.equal(dial(user), 'ok');
+  hangUpAll();
+  await new Promise(setImmediate);
+  refuseSlowly(user, true);
+  t.match(dial(user), /^503 limit.pair /);
 });
 
 t.test('L4: an account has calls at once and calls a day of its own', async (t) => {

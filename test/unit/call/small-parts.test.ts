@@ -1,7 +1,9 @@
 import t from 'tap';
 import { readInfoDigit, writeInfoDigit } from '../../../lib/call/peer/dtmfInfo.js';
+import { mediaProfile } from '../../../lib/call/peer/mediaProfile.js';
 import { e164 } from '../../../lib/call/meta/request.js';
 import { CallTable } from '../../../lib/call/table.js';
+import { parseConfig } from '../../../lib/config/load.js';
 
 t.test('digits in INFO, both bodies, limits and nonsense', (t) => {
   t.same(readInfoDigit('application/dtmf-relay', 'Signal=5\r\nDuration=160\r\n'), { digit: '5', duration: 160 });
@@ -38,5 +40,26 @@ t.test('places are counted exactly and given back once', (t) => {
   t.equal(table.onNumber('+447700900001'), 1);
   t.ok(table.takeNumber('+447700900001', 2));
   t.equal(table.takePeer('pbx', 0), null);
+  t.end();
+});
+
+t.test('webrtc is for phones that came by WebSocket, srtp for the others of their peer', (t) => {
+  const { peers } = parseConfig(`
+domain: sbc.example.net
+sip: { listen: ["udp:127.0.0.1:0"] }
+numbers: { "+447700900001": { password: x } }
+peers:
+  phones: { register: true, pstn: none, webrtc: true, srtp: sdes, accounts: { "6001": { password: one } } }
+  sbc: { uri: "sip:127.0.0.1", pstn: none, users: ["6001"], sources: ["127.0.0.1/32"], webrtc: true }
+`, { env: {}, path: 'test' });
+  const of = (name: string, transport: string): object => {
+    const peer = peers[name];
+    if (peer === undefined) throw new Error(name);
+    const { webrtc, srtp } = mediaProfile({ objectsToPlace: () => null }, peer, { from: null, transport });
+    return { webrtc, srtp };
+  };
+  for (const transport of ['ws', 'wss', 'WSS']) t.same(of('phones', transport), { webrtc: true, srtp: 'none' }, transport);
+  for (const transport of ['udp', 'tcp', 'tls']) t.same(of('phones', transport), { webrtc: false, srtp: 'sdes' }, transport);
+  t.same(of('sbc', 'tls'), { webrtc: true, srtp: 'none' }, 'a peer with an address of its own is one thing');
   t.end();
 });

@@ -22,6 +22,8 @@ const table: Record<ErrorCode, Expected> = {
   FILE_UNREADABLE: stopsTheStart,
   FILE_UNWRITABLE: stopsTheStart,
   FILE_IN_USE: stopsTheStart,
+  GRAPH_REFUSED: stopsTheStart,
+  GRAPH_UNAVAILABLE: stopsTheStart,
   CERTIFICATE_UNUSABLE: stopsTheStart,
 };
 

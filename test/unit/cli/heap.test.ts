@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { nodeOptions } from '../../helpers/runnable.js';
 import { letHeapGrow } from '../../../lib/cli/heap.js';
 
 if (process.argv[2] === 'inside') {
@@ -14,7 +15,7 @@ if (process.argv[2] === 'inside') {
 
 /** How many times the live heap the next full collection is put off to. */
 async function room(how: string): Promise<number> {
-  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, '--expose-gc', '--trace-gc', '--trace-gc-verbose', fileURLToPath(import.meta.url), 'inside', how]);
+  const { stdout } = await promisify(execFile)(process.execPath, [...nodeOptions, '--expose-gc', '--trace-gc', '--trace-gc-verbose', fileURLToPath(import.meta.url), 'inside', how]);
   const [, live = NaN, limit = NaN] = [...stdout.matchAll(/\[HeapController\] Limit: old size: (\d+) KB, new limit: (\d+) KB/g)].at(-1) ?? [];
   return Number(limit) / Number(live);
 }

@@ -8,8 +8,8 @@ import type { Config } from '../../../lib/config/types.js';
 export type Tree = { [key: string]: unknown };
 
 export const env = {
-  WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', METRICS_TOKEN: 'metrics-token-0123456789', ESL_SECRET: 'esl-secret',
-  PHONE_6001: 'p1', PHONE_6002: 'p2', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
+  WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', METRICS_TOKEN: 'metrics-token-0123456789', EVENT_SECRET: 'event-secret', ESL_SECRET: 'esl-secret', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6',
+  WA_TOKEN: 'EAAtoken', WA_APP_SECRET: 'app-secret', WA_VERIFY: 'verify', HEP_PASSWORD: 'h', PHONE_6001: 'p1', PHONE_6002: 'p2', AGENT_TOKEN: 'agent', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
 };
 
 /** A good file in which every key of the schema has a value. */
@@ -17,6 +17,7 @@ export function fullDocument(): Tree {
   const tree = parse(readFileSync('config/default.yaml', 'utf8')) as Tree;
   setAt(tree, 'sip.drachtio', [{ host: '127.0.0.1', port: 9022, secret: '${DRACHTIO_SECRET}' }]);
   setAt(tree, 'sip.scanners', ['friendly-scanner']);
+  setAt(tree, 'sip.origins', ['https://crm.example.net']);
   setAt(tree, 'sip.advertise', { meta: 'sbc.example.net', peers: '203.0.113.4' });
   setAt(tree, 'media.freeswitch', [{ host: '10.0.0.6', port: 8021, secret: '${ESL_SECRET}' }]);
   setAt(tree, 'media.engine', 'rtpengine');
@@ -31,7 +32,35 @@ export function fullDocument(): Tree {
   setAt(tree, 'peers.pbx.transports', ['udp', 'tcp']);
   setAt(tree, 'peers.pbx.media', ['10.0.0.0/24']);
   setAt(tree, 'peers.phones', { register: true, pstn: 'none', accounts: { 6001: { password: '${PHONE_6001}', maxConcurrentCalls: 2, callsPerDay: 50 } }, registration: { minExpires: 60, maxExpires: 3600, maxContacts: 5, keepAlive: 25 } });
+  setAt(tree, 'peers.bot', { websocket: 'wss://agent.example.net/call', dialect: 'raw', sampleRate: 16_000, headers: { 'X-Key': 'k' }, tls: { verify: true, ca: 'ca.pem', clientCert: 'c.pem', clientKey: 'k.pem' }, pstn: 'none', users: ['agent'] });
+  setAt(tree, 'routes[0].tee', { websocket: 'wss://listen.example.net/call', dialect: 'raw', sampleRate: 16_000, headers: { 'X-Key': 'k' }, tls: { verify: true, ca: 'ca.pem', clientCert: 'c.pem', clientKey: 'k.pem' } });
+  setAt(tree, 'graph', { url: 'https://graph.facebook.com', version: 'v25.0', token: '${WA_TOKEN}', timeout: 2, whenDown: 'allow', waba: '100000000000002', appId: '100000000000009', verifyEvery: 3600 });
+  setAt(tree, 'webhooks', { listen: '127.0.0.1:8443', path: '/meta', appSecret: ['${WA_APP_SECRET}'], verifyToken: '${WA_VERIFY}', tls: { cert: 'c.pem', key: 'k.pem' }, forward: ['https://crm.example.net/meta'], voicemail: '/var/spool/wa-b2bua' });
+  setAt(tree, 'hep', { server: 'udp:10.0.0.9:9060', id: 2001, password: '${HEP_PASSWORD}', ca: 'hep.pem' });
+  setAt(tree, 'recording', { directory: 'recordings', format: 'ogg', keepDays: 90, keepFree: 200, upload: { url: 'https://store.example.net/{name}', presign: null, authorization: 'Bearer ${HEP_PASSWORD}', keepLocal: true } });
+  setAt(tree, 'peers.pbx.record', { announce: 'recorded.wav', on: 'order', pauseKey: '*' });
+  setAt(tree, 'routes[0].record', { announce: 'recorded.wav', on: 'answer', pauseKey: '*' });
+  setAt(tree, 'cdr', { ...(tree['cdr'] as Tree), index: 'index', rates: 'rates.yaml', sinks: [{ http: 'https://crm.example.net/cdr', authorization: 'Bearer ${HEP_PASSWORD}', syslog: 'udp:10.0.0.9:514' }] });
+  setAt(tree, 'numbers.+447700900001.id', '100000000000001');
+  setAt(tree, 'numbers.+447700900001.settings', { status: 'ENABLED', callback: true, hours: 'office', codecs: ['PCMA'], icon: 'DEFAULT', countries: ['GB'], userParams: { tgrp: 'wacall' }, voicemail: { status: 'ENABLED', announcement: '900000000000001', triggers: ['REJECT'], timeout: 20 } });
+  setAt(tree, 'numbers.+447700900001.g711', true);
+  setAt(tree, 'hours', { office: { timezone: 'Europe/London', week: { fri: ['09:00-12:00'] }, holidays: [{ date: '2030-12-25', spans: ['09:00-12:00'] }] } });
+  const ringing = (): Tree => ({ to: [{ peer: 'pbx', user: '6001' }], strategy: 'failover', ringTimeout: 45, menu: null, queue: null, voicemail: null, play: null, status: null });
+  setAt(tree, 'routes[0].hours', 'office');
+  setAt(tree, 'routes[0].closed', ringing());
+  setAt(tree, 'routes[0].unanswered', ringing());
+  setAt(tree, 'menus', { main: { prompt: 'menu.wav', timeout: 5, tries: 3, wrong: 'wrong.wav', repeat: '*', keys: { 1: ringing() }, otherwise: ringing() } });
+  setAt(tree, 'queues', { support: {
+    to: [{ peer: 'pbx', user: '6001' }], strategy: 'order', ringTimeout: 20, rest: 15, music: 'wait.wav', announce: { every: 30, places: ['first.wav'], file: 'soon.wav' }, keys: { 1: ringing() },
+    maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
+  } });
+  setAt(tree, 'voicemail', { sales: { greeting: 'sales.wav', directory: 'messages', maxSeconds: 120, silence: 6 } });
   setAt(tree, 'http.hosts', ['sbc.example.net']);
+  setAt(tree, 'http.phoneServer', 'wss://sbc.example.net:7443');
+  setAt(tree, 'events.webhooks', [{ url: 'https://crm.example.net/wa', secret: '${EVENT_SECRET}', types: ['*'], users: true }]);
+  setAt(tree, 'api.listen', '127.0.0.1:8081');
+  setAt(tree, 'api.sounds', 'sounds');
+  setAt(tree, 'api.tls', { cert: 'c.pem', key: 'k.pem' });
   setAt(tree, 'api.tokens', [{ name: 'prometheus', token: '${METRICS_TOKEN}', scopes: ['read'] }]);
   setAt(tree, 'policy.carriers', ['carrier.example', '198.51.100.0/24']);
   setAt(tree, 'policy.leaks', { forwarded181: 'enforce' });

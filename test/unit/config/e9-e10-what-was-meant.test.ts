@@ -10,6 +10,7 @@ import type { Config } from '../../../lib/config/types.js';
 import { compilePolicy, judgeTarget, prove } from '../../../lib/policy/index.js';
 import { countryWarnings } from '../../../lib/policy/warnings.js';
 import { routeWarnings } from '../../../lib/routing/warnings.js';
+import { runnable } from '../../helpers/runnable.js';
 
 const number = '+447700900001';
 const tree = (more: object = {}, peer: object = {}): object => ({
@@ -75,7 +76,7 @@ t.test('E9: warnings leave the exit status at 0, with --strict at 1', (t) => {
   const file = fileOf(t, tree({}, { country: 'UK' }));
   const check = (...more: string[]): { status: number; out: string } => {
     try {
-      return { status: 0, out: execFileSync(process.execPath, ['--import=./test/helpers/loader.js', 'lib/cli/main.ts', 'check', '-c', file, ...more], { encoding: 'utf8' }) };
+      return { status: 0, out: execFileSync(process.execPath, ['--import=./test/helpers/loader.js', runnable('lib/cli/main.ts'), 'check', '-c', file, ...more], { encoding: 'utf8' }) };
     } catch (error) {
       const { status, stdout } = error as { status: number; stdout: string };
       return { status, out: stdout };

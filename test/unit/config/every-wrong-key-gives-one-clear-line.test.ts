@@ -9,7 +9,9 @@ interface Key { readonly path: string; readonly kind: 'scalar' | 'list' | 'group
 
 /** Every key path of the schema, lists and tables entered at the one entry the full document has. */
 function keysOf(group: Group, path: string): Key[] {
-  const entries: Record<string, string> = { numbers: '+447700900001', peers: 'pbx', 'peers.pbx.accounts': '6001', 'policy.leaks': 'forwarded181' };
+  const entries: Record<string, string> = { numbers: '+447700900001', peers: 'pbx', 'peers.pbx.accounts': '6001', 'policy.leaks': 'forwarded181', hours: 'office', 'hours.office.week': 'fri', menus: 'main', 'menus.main.keys': '1', queues: 'support', 'queues.support.keys': '1', voicemail: 'sales',
+    'numbers.+447700900001.settings.userParams': 'tgrp', 'peers.pbx.headers': 'X-Key', 'routes[0].tee.headers': 'X-Key',
+  };
   return Object.entries(group).flatMap(([key, child]): Key[] => {
     const at = path === '' ? key : `${path}.${key}`;
     if (!isLeaf(child)) return [{ path: at, kind: 'group', required: false, secret: false, item: false }, ...keysOf(child, at)];
@@ -17,6 +19,7 @@ function keysOf(group: Group, path: string): Key[] {
     if (child.optional) return [{ ...self, kind: 'group' }, ...keysOf(child.children!, at)];
     if (child.keys) {
       const entry = `${at}.${entries[at]}`;
+      if (child.list) return [{ ...self, kind: 'table' }, { ...self, required: false, path: entry, kind: 'list', item: true }, { ...self, required: false, path: `${entry}[0]`, kind: 'scalar', item: true }];
       return [{ ...self, kind: 'table' }, ...(child.children ? keysOf(child.children, entry) : [{ ...self, path: entry, kind: 'scalar' as const, item: true }])];
     }
     if (!child.list) return [{ ...self, kind: 'scalar' }];
@@ -26,8 +29,8 @@ function keysOf(group: Group, path: string): Key[] {
   });
 }
 
-// The peer whose users register is another than the one with a uri.
-const keys = keysOf(schema, '').map((key) => ({ ...key, path: key.path.replace(/^peers\.pbx\.(accounts|registration)\b/, 'peers.phones.$1') }));
+// The peer whose users register is another than the one with a uri, and so is a voice agent.
+const keys = keysOf(schema, '').map((key) => ({ ...key, path: key.path.replace(/^peers\.pbx\.(accounts|registration)\b/, 'peers.phones.$1').replace(/^peers\.pbx\.(websocket|dialect|sampleRate|headers|tls)\b/, 'peers.bot.$1') }));
 
 t.test('the document the other tests spoil is good and has every key', (t) => {
   const tree = fullDocument();
@@ -47,7 +50,8 @@ t.test('a value of the wrong kind', (t) => {
     table: [['a', 'list'], 'scalar'],
   };
   for (const key of keys) {
-    for (const value of wrong[key.kind]) {
+    // One secret stands for a list of one.
+    for (const value of key.path === 'webhooks.appSecret' ? [{ a: 'mapping' }] : wrong[key.kind]) {
       const tree = fullDocument();
       setAt(tree, key.path, value);
       const faults = faultsOf(stringify(tree));
@@ -62,6 +66,8 @@ t.test('a value of the wrong kind', (t) => {
 t.test('a scalar that is out of its range', (t) => {
   for (const key of keys.filter((k) => k.kind === 'scalar')) {
     for (const value of ['', -1, '\u0000 no such thing \u0001', null]) {
+      // Without it a peer is a SIP peer, which lacks much else.
+      if (key.path === 'peers.bot.websocket' && value === null) continue;
       const tree = fullDocument();
       setAt(tree, key.path, value);
       const faults = faultsOf(stringify(tree));
@@ -82,9 +88,9 @@ t.test('a scalar that is out of its range', (t) => {
 
 /** Free text and keys that may be null. */
 function allowed(path: string, value: unknown): boolean {
-  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address)$|(^|\.)music$|policy\.audit|http\.listen|cdr\.file)|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.auth\.|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$/.test(path);
+  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address|sourcesFile)$|(^|\.)music$|policy\.audit|http\.(listen|phoneServer)|api\.(listen|sounds)$|cdr\.(file|index|rates|sinks\[0\]\.(http|authorization|syslog)))|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.record\.(announce|pauseKey)$|^recording\.upload\.(presign|authorization)$|^(routes|menus|queues|voicemail)\b.*\.(hours|menu|queue|voicemail|play|status|wrong|repeat|file|greeting)$|\.auth\.|\.id$|\.passwordFile$|\.settings\.(callback|hours|icon)$|^graph\.(waba|appId)$|\.permissionRequest\.|webhooks\.voicemail|hep\.(password|ca)|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$|(bot|tee)\.(sampleRate|tls\.ca)$/.test(path);
   return typeof value === 'string' && value !== ''
-    && /(secret|password|username|cert|key|ca|program|music|downMessage|pstn|audit|file|users\[0\]|payload)$/.test(path);
+    && /(secret|password|username|[cC]ert|[kK]ey|ca|program|music|downMessage|announce|recording\.directory|prompt|play|wrong|greeting|directory|places\[0\]|pstn|audit|file|sourcesFile|users\[0\]|payload|permissionRequest\.text|appSecret\[0\]|verifyToken|voicemail|sounds|cdr\.index|rates)$/.test(path);
 }
 
 t.test('a key that does not exist, in every mapping', (t) => {

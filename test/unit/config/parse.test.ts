@@ -164,6 +164,8 @@ t.test('keys that do not fit together', (t) => {
   (tree['routes'] as Tree[]).push({ ...(tree['routes'] as Tree[])[0]! });
   t.match(faultsOf(stringify(tree))[0]!.message, /routes\[0\] has this name already/);
   setAt(tree, 'routes', []);
+  setAt(tree, 'menus', {});
+  setAt(tree, 'queues', {});
   setAt(tree, 'peers.pbx', { uri: 'sip:a.example', mayCall: ['+447700900001'] });
   t.match(faultsOf(stringify(tree))[0]!.message, /needs sources, digest or register/);
   setAt(tree, 'peers', { a: { uri: 'sip:a.example', sources: ['10.0.0.1'] }, b: { uri: 'sip:b.example', sources: ['10.0.0.1'] } });
@@ -177,6 +179,8 @@ t.test('a peer whose users register: its accounts are its users, at a host that 
   const tree = fullDocument();
   setAt(tree, 'peers', { 'a.b': { register: true, accounts: { 6001: { password: 'x' } } } });
   setAt(tree, 'routes', []);
+  setAt(tree, 'menus', {});
+  setAt(tree, 'queues', {});
   t.same(faultsOf(stringify(tree)).map((f) => f.path), ['peers.a.b']);
   t.match(faultsOf(stringify(tree))[0]!.message, /name of the peer must be letters/);
   t.end();

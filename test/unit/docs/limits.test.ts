@@ -10,13 +10,13 @@ const rows = rowsOf('reference/limits.md');
 const configured = rows.filter(({ heading }) => heading !== 'Fixed');
 const fixed = under(rows, 'Fixed');
 
-/** Every key whose value bounds something: a number that is no port, or null for one. */
+/** Every key whose value bounds something: a number that is no port and no name, or null for one. */
 function bounds(group: Group, path: string): { path: string; value: unknown }[] {
   return Object.entries(group).flatMap(([key, child]) => {
     const at = path === '' ? key : `${path}.${key}`;
     if (!isLeaf(child)) return bounds(child, at);
     if (child.children !== undefined) return bounds(child.children, child.keys !== undefined ? `${at}.*` : child.list === true ? `${at}[]` : at);
-    const bound = (typeof child.default === 'number' && key !== 'port') || (child.default === null && /^(max|callsPer)/.test(key));
+    const bound = (typeof child.default === 'number' && key !== 'port' && key !== 'id') || (child.default === null && /^(max|callsPer|ports$)/.test(key));
     return bound ? [{ path: at, value: child.default }] : [];
   });
 }
@@ -30,13 +30,13 @@ t.test('every key that bounds something, with its default', (t) => {
 });
 
 t.test('every fixed bound, with its value', (t) => {
-  const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'lib'], { cwd: root, encoding: 'utf8' }).trim().split('\n')
-    // The stand-ins serve tests, and what bounds media packets is said not to be here.
-    .filter((name) => name.endsWith('.ts') && !/^lib\/(simulator|media|doctor|cli)\//.test(name));
+  const all = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'lib'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
+  // The stand-ins serve tests, and what bounds media packets is said not to be here.
+  const files = all.filter((name) => name.endsWith('.ts') && !/^lib\/(simulator|media|doctor|cli)\//.test(name));
   const named = fixed.map(({ cells: [, value = '', constant = ''] }) => ({ value, file: constant.split('`')[1] ?? '', name: constant.split('`')[3] ?? '' }));
   const text = (file: string): string => readFileSync(join(root, file), 'utf8');
   for (const { file, name, value } of named) {
-    const given = new RegExp(`^(?:export )?const ${name} = ([\\d_]+);`, 'm').exec(files.includes(file) ? text(file) : '')?.[1];
+    const given = new RegExp(`^(?:export )?const ${name} = ([\\d_]+);`, 'm').exec(all.includes(file) ? text(file) : '')?.[1];
     t.equal(value, given?.replaceAll('_', ''), `${file} ${name}`);
   }
   const inCode = files.flatMap((file) => [...text(file).matchAll(/^(?:export )?const ((?:max|most|MAX_|MOST_)\w+)(?:: number)? = [\d_]+;/gm)].map(([, name]) => `${file} ${name}`));

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { adviceOf } from '../../../lib/call/advice.js';
 import { judgeRefusal, type MetaRefusal } from '../../../lib/call/meta/refusal.js';
 import { peerRefusal } from '../../../lib/call/peer/refusal.js';
 import { ended, results, statusForMeta, statusForPeer, type Result, type Termination } from '../../../lib/call/termination.js';
@@ -22,8 +23,8 @@ const peer: Record<ReasonOf<'peer'>, true> = {
   hangup: true, cancelled: true, expired: true, declined: true, busy: true, noAnswer: true, unreachable: true, refused: true, badSdp: true,
 };
 const us: Record<ReasonOf<'us'>, true> = {
-  mediaTimeout: true, peerSilent: true, peerGone: true, fingerprint: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
-  metaUnreachable: true, nobodyThere: true, restarted: true, fault: true,
+  hangup: true, mediaTimeout: true, peerSilent: true, peerGone: true, fingerprint: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
+  metaUnreachable: true, nobodyThere: true, restarted: true, closed: true, turnedAway: true, announced: true, noChoice: true, queueFull: true, waitedTooLong: true, messageTaken: true, fault: true,
 };
 const meta: Record<MetaRefusal, true> = {
   noPermission: true, dailyLimit: true, declined: true, unreachable: true, duplicate: true, notConfigured: true, badCredentials: true, payment: true, uriMismatch: true, notAvailable: true,
@@ -132,5 +133,25 @@ t.test('error codes', (t) => {
     const { reason, mayFailOver } = errorTable[name as ErrorCode];
     t.same([cells[2], cells[3]], [`\`${reason}\``, mayFailOver ? 'yes' : 'no'], name);
   }
+  t.end();
+});
+
+t.test('what to do: the page and what the live page advises are one', (t) => {
+  /** As it is without Markdown, where there is any. */
+  const plain = (cell: string): string => cell.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll('`', '');
+  const policy = ["Of a user's call", 'Of a target: a route, a redirection, a transfer, a pick-up', "Of a peer's call, and of a pick-up", 'Permission of the user', 'Limits', 'Signs of a leak'];
+  let [above, seen] = ['', 0];
+  for (const [by, headings] of [['user', ['By the user']], ['peer', ['By the peer']], ['meta', ['By Meta']], ['policy', policy], ['us', ['By us']]] as const) {
+    for (const { name, cells } of under(rows, ...headings)) {
+      const said = plain(cells.at(-1) ?? '');
+      const advice = said.replace(/^as above/, above);
+      if (!said.startsWith('as above')) above = said;
+      if (advice === 'nothing') continue;
+      seen += 1;
+      t.ok(adviceOf({ by, reason: name })?.includes(advice), `${by} ${name}: ${advice}`);
+    }
+  }
+  t.ok(seen > 80, `${seen} rows`);
+  t.equal(adviceOf({ by: 'user', reason: 'hangup' }), null);
   t.end();
 });

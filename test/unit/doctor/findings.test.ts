@@ -17,6 +17,7 @@ import { examinePeers } from '../../../lib/doctor/peers.js';
 import { startPeer } from '../../../lib/simulator/index.js';
 import { startSipServer } from '../../../lib/sipserver/index.js';
 import { makeCertificates, type CertificateFiles } from '../../helpers/certificates.js';
+import { runnable } from '../../helpers/runnable.js';
 
 const number = '+447700900001';
 // Certificates of this test are valid from now on, to the second.
@@ -190,7 +191,7 @@ t.test('the command prints one line for each finding, what to do below it, and e
   writeFileSync(file, stringify({ domain: 'no-such-host.invalid', sip: { listen: ['udp:127.0.0.1:0'] }, numbers: { [number]: { password: 'x' } }, http: { listen: null }, cdr: { file: null }, meta: { address: '127.0.0.1', port: 1 }, media: { rtpengine: { program: '/bin/true' } } }));
   const run = (...more: string[]): { status: number; out: string } => {
     try {
-      return { status: 0, out: execFileSync(process.execPath, ['--import=./test/helpers/loader.js', 'lib/cli/main.ts', 'doctor', '-c', file, ...more], { encoding: 'utf8' }) };
+      return { status: 0, out: execFileSync(process.execPath, ['--import=./test/helpers/loader.js', runnable('lib/cli/main.ts'), 'doctor', '-c', file, ...more], { encoding: 'utf8' }) };
     } catch (error) {
       const { status, stdout } = error as { status: number; stdout: string };
       return { status, out: stdout };

@@ -33,7 +33,9 @@ function target(path: string, specifier: ts.Expression | undefined): string | nu
   // A file that is run by its place in dist/ is one of lib/.
   const { text } = specifier;
   if (!text.startsWith('.')) return null;
-  return relative(root, resolve(root, dirname(path), text)).replace(/^dist\//, '').replace(/\.js$/, '.ts');
+  const named = relative(root, resolve(root, dirname(path), text)).replace(/^dist\//, '');
+  // Of the pages, which browsers take as they stand.
+  return /^lib\/http\/(?:page|phone)\//.test(named) ? named : named.replace(/\.js$/, '.ts');
 }
 
 /** Files that must be run before this one: imports and re-exports but those of types alone. */

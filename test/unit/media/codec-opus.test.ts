@@ -4,6 +4,7 @@ import t from 'tap';
 import { makeDecoder, makeEncoder } from '../../../lib/media/codec/index.js';
 import { opusMemoryBytes } from '../../../lib/media/codec/opus.js';
 import { babble, bandDistance, dice, framesOf, joined, levelDb, segmentalSnr, sine, toneDb } from '../../helpers/signals.js';
+import { runnable } from '../../helpers/runnable.js';
 
 /** Packets of 20 ms. */
 function packets(rate: 8000 | 16_000, pcm: Int16Array, loss = 10): Buffer[] {
@@ -59,6 +60,14 @@ t.test('a packet without FEC says so: CELT, 10 ms of silence, no loss expected, 
     t.equal(decoder.decodeFec(packet, 20), null);
   }
   t.ok(packets(8000, babble(8000, 1)).some((packet) => decoder.decodeFec(packet, 20) !== null));
+});
+
+t.test('frames are repeated from 4 % of loss on: below, FEC takes more from them than it gives', async (t) => {
+  const decoder = makeDecoder('opus', 8000);
+  t.teardown(() => decoder.close());
+  const repeats = (loss: number): boolean => packets(8000, babble(8000, 2), loss).some((packet) => decoder.decodeFec(packet, 20) !== null);
+  t.same([0, 1, 3, 3.4].map(repeats), [false, false, false, false]);
+  t.same([3.6, 4, 10, 100, 400].map(repeats), [true, true, true, true, true]);
 });
 
 t.test('lengths: DTX of one octet, 10 to 120 ms, stereo comes out as mono', async (t) => {
@@ -117,8 +126,8 @@ t.test('thousands of calls come and go in the same memory', async (t) => {
 
 t.test('memory grows under hundreds of calls, and those of before go on', async (t) => {
   const script = `
-    import { makeDecoder, makeEncoder } from './lib/media/codec/index.ts';
-    import { opusMemoryBytes } from './lib/media/codec/opus.ts';
+    import { makeDecoder, makeEncoder } from './${runnable('lib/media/codec/index.ts')}';
+    import { opusMemoryBytes } from './${runnable('lib/media/codec/opus.ts')}';
     const before = opusMemoryBytes();
     const pcm = Int16Array.from({ length: 320 }, (_, i) => 8000 * Math.sin(i / 3));
     const all = Array.from({ length: 600 }, () => [makeEncoder('opus', 16000), makeDecoder('opus', 16000)]);

@@ -7,7 +7,8 @@ import { DtlsEndpoint, makeCertificate } from '../../../lib/media/dtls/index.js'
 import { encodeClientHello, HANDSHAKE } from '../../../lib/media/dtls/messages.js';
 import { encodeFragment, encodeMessage } from '../../../lib/media/dtls/fragments.js';
 import { clientExtensions, OFFERED_SUITES } from '../../../lib/media/dtls/negotiation.js';
-import { readRecords, RECORD, RecordWriter, ReplayWindow } from '../../../lib/media/dtls/records.js';
+import { ReplayWindow } from '../../../lib/util/replayWindow.js';
+import { readRecords, RECORD, RecordWriter } from '../../../lib/media/dtls/records.js';
 import { SRTP_PROFILES } from '../../../lib/media/dtls/srtpProfiles.js';
 import { fingerprintsOf, ours, randomOf, soon, theirs, Wire } from './dtlsRig.js';
 import type { Fate } from './dtlsRig.js';
@@ -218,8 +219,8 @@ t.test('a record counts once, and not when it is long past', async (t) => {
   const window = new ReplayWindow();
   for (const n of [0, 5, 3, 2 ** 40]) {
     t.ok(window.isNew(n));
-    window.note(n);
+    window.take(n);
     t.notOk(window.isNew(n));
   }
-  t.same([2 ** 40 - 64, 2 ** 40 - 63, 2 ** 40 + 1, 4].map((n) => window.isNew(n)), [false, true, true, false]);
+  t.same([2 ** 40 - 224, 2 ** 40 - 223, 2 ** 40 + 1, 4].map((n) => window.isNew(n)), [false, true, true, false]);
 });

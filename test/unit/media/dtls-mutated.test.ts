@@ -108,3 +108,27 @@ t.test('readers give a value or a DtlsFault', async (t) => {
   }
   t.same([...thrown], ['DtlsFault']);
 });
+
+t.test('pieces without a byte, and pieces that contradict each other, cost nobody anything', async (t) => {
+  const header = (length: number, offset: number, part: number): Buffer => Buffer.concat([Buffer.of(1), ...[length, 0, offset, part].map((value, at) => {
+    const bytes = Buffer.alloc(at === 1 ? 2 : 3);
+    bytes.writeUIntBE(value, 0, bytes.length);
+    return bytes;
+  })]);
+  t.throws(() => readFragments(header(16_000, 0, 0)), /beyond its message/);
+  t.same(readFragments(header(0, 0, 0)).length, 1, 'a message without a body is one all the same');
+  // Each says another length of the same hello, and gives one byte: every one would be a buffer of 16 kB, filled anew.
+  const pieces = Array.from({ length: 5000 }, (_, n) => Buffer.concat([header(16_000 - (n % 300), 0, 1), Buffer.of(7)]));
+  const wire = new Wire();
+  const record = (body: Buffer, n: number): Buffer => {
+    const head = Buffer.from('16fefd0000000000000000', 'hex');
+    head.writeUInt32BE(n, 7);
+    return Buffer.concat([head, Buffer.of(body.length >> 8, body.length & 0xff), body]);
+  };
+  wire.ends.server.endpoint.start(wire.now);
+  const before = process.memoryUsage().arrayBuffers;
+  const begun = performance.now();
+  for (const [n, piece] of pieces.entries()) wire.ends.server.endpoint.receive(record(piece, n), wire.now);
+  t.ok(performance.now() - begun < 1000, `${Math.round(performance.now() - begun)} ms for 5,000`);
+  t.ok(process.memoryUsage().arrayBuffers - before < 16 << 20);
+});

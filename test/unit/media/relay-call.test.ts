@@ -172,6 +172,25 @@ t.test('a peer that named several codecs in its answer changes among them as it 
   t.ok(opusMemoryBytes() - before <= 1 << 20, 'no encoder is left behind');
 });
 
+t.test('single packets in another codec that was named beside change nothing: nobody has the transcoder made anew with each of his packets', async (t) => {
+  const { rig, peer, toMeta } = await Rig.make(t, { ...PCMU, takes: { audio: [0], events: [], others: [{ type: 8, codec: 'PCMA' }] } });
+  rig.talk(peer, 20, 0, ULAW, 160);
+  const { from } = peer;
+  t.not(from, null);
+  for (let round = 0; round < 50; round += 1) {
+    rig.talk(peer, 1, 8, Buffer.alloc(160, 0x55), 160);
+    rig.talk(peer, 2, 0, ULAW, 160);
+  }
+  t.equal(peer.from, from, 'the same one');
+  t.equal(peer.speaks, 'PCMU');
+  rig.talk(peer, 2, 8, Buffer.alloc(160, 0x55), 160);
+  t.equal(peer.speaks, 'PCMA', 'twice in a row is a change');
+  t.not(peer.from, from);
+  await sleep(50);
+  const steps = toMeta.slice(1).map((packet, i) => (packet.readUInt16BE(2) - (toMeta[i] as Buffer).readUInt16BE(2)) & 0xffff);
+  t.ok(steps.every((step) => step === 1), 'and Meta gets one stream');
+});
+
 t.test('a pause of the peer of any length leaves no hole in what Meta gets', async (t) => {
   const { rig, peer, toMeta } = await Rig.make(t, PCMU);
   const holes: string[] = [];

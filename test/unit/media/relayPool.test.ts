@@ -21,7 +21,7 @@ t.test('C1: commands that a media thread cannot carry out cost the others nothin
   t.teardown(() => pool.close());
   await pool.start();
   const [one, other] = [pool.open(), pool.open()];
-  for (let i = 0; i < 3; i++) one.post({ op: 'side', side: 'meta' } as Parameters<typeof one.post>[0]);
+  for (let i = 0; i < 3; i++) one.post({ op: 'side', side: 'meta', path: { remote: { address: '127.0.0.1', port: 9 } } } as Parameters<typeof one.post>[0]);
   t.same(await other.close(), { meta: null, peers: {} }, 'the thread lives');
   t.ok(pool.healthy);
   t.same(told, ['media command'], 'told once');

@@ -65,7 +65,7 @@ t.test('a full disk: told once, lines kept, written when there is room, told onc
 t.test('a disk that takes half of a batch: no line is torn, none stands twice', async (t) => {
   const path = join(t.testdir(), 'cdr.jsonl');
   const program = `process.on('SIGXFSZ', () => undefined);
-import { openLineWriter } from './lib/observe/lineWriter.ts';
+import { openLineWriter } from './lib/observe/lineWriter.js';
 const writer = await openLineWriter(${JSON.stringify(path)}, { retry: 20, onTrouble: (m) => console.log(m), onRecovered: async (m) => { console.log(m); await writer.close(); } });
 for (let n = 0; n < 1000; n++) writer.write({ n });`;
   // A soft limit of four blocks on the size of files stands for the room that a disk has left; with the signal caught a write fails with EFBIG.

@@ -1,15 +1,47 @@
 import t from 'tap';
 import { drawLadder } from '../../../lib/observe/ladder.js';
 import { createLogger } from '../../../lib/observe/logger.js';
-import { maskNumbers, maskUser, redactSip } from '../../../lib/observe/redact.js';
+import { hideDigits, maskIds, maskLine, maskUser, maskUsers, redactSip } from '../../../lib/observe/redact.js';
 import { headerValue, TraceStore, type TraceEntry } from '../../../lib/observe/trace.js';
 
 t.test('users are masked, business numbers are not, secrets never show', (t) => {
   t.equal(maskUser('+447700900101'), '+4477******01');
   t.equal(maskUser('short'), '*****');
-  t.equal(maskNumbers('INVITE sip:+447700900001@x, from +447700900101', new Set(['+447700900001'])), 'INVITE sip:+447700900001@x, from +4477******01');
+  t.equal(maskUsers('INVITE sip:+447700900001@x, from +447700900101', new Set(['+447700900001']), null), 'INVITE sip:+447700900001@x, from +4477******01');
   const text = redactSip('Authorization: Digest nonce="n1", response="abcdef"\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:KEYKEYKEY\r\na=ice-pwd:hush\r\n');
   t.notMatch(text, /abcdef|KEYKEY|hush|n1/);
+  t.end();
+});
+
+t.test("ids of Meta's hold a number, which is hidden in them; a number without its plus is hidden where it is known whose it is", (t) => {
+  const rest = 'FQIAEhggQTBCMUMyRDNFNEY1AA==';
+  const wacid = `wacid.HBgM${Buffer.from('447700900101').toString('base64')}${rest}`;
+  const hidden = `wacid.HBgM${'*'.repeat(16)}${rest}`;
+  t.equal(maskIds(`Call-ID: outgoing:${wacid}\r\n`), `Call-ID: outgoing:${hidden}\r\n`, 'the length stays, and what tells it from others');
+  t.equal(maskLine(`{"wacid":"${wacid}","n":"+447700900101"}`, new Set()), `{"wacid":"${hidden}","n":"+4477******01"}`);
+  t.equal(maskIds(wacid, new Set(['+447700900101'])), wacid, 'a business number is no secret');
+  // One of 11 digits, of Meta's sample, and one of 13: what stands for the last digit stands for what follows it too.
+  t.notMatch(Buffer.from(maskIds('wacid.HBgLMTIxODU1NTI4MjgVAgARGCAw').slice(6).replaceAll('*', 'A'), 'base64').toString('latin1'), /[0-9]{2}/);
+  const thirteen = maskIds('wamid.HBgNNTUxMjM0NTY3ODkwMRUCABEYEjgxQkVFRDVBQTVDODFDOTg3MQA=');
+  t.match(thirteen, /^wamid\.HBgN\*{18}UCABEY/);
+  t.equal(maskIds('wacid.ABGGFjFVU2AfAgo6V-Hc5eCgK5Gh'), `wacid.AB${'*'.repeat(13)}6V-Hc5eCgK5Gh`, 'the older form');
+  for (const other of ['wacid.A', 'wacid.SAMPLE1', 'wacid.HBgM6V/Hc5eCgK5Gh6V/Hc5eCgK5Gh', 'a wacid. is an id']) t.equal(maskIds(other), other);
+
+  const keep = new Set(['+447700900001']);
+  t.equal(maskUsers('"447700900101" <sip:447700900101@x> to 447700900001', keep, '+447700900101'), '"44770*****01" <sip:44770*****01@x> to 447700900001');
+  t.equal(maskUsers('GB.13491208655302741918 GB.ABCDEFGHIJ', keep, 'GB.ABCDEFGHIJ'), 'GB.13****************18 GB.AB******IJ');
+  t.equal(maskUsers('of +4477******01', keep, '+4477******01'), 'of +4477******01');
+  t.end();
+});
+
+t.test('digits of an INFO are hidden, and nothing else is', (t) => {
+  const info = (type: string, body: string): string => `INFO sip:6001@x SIP/2.0\r\nCSeq: 5 INFO\r\n${type}\r\nContent-Length: 9\r\n\r\n${body}`;
+  for (const [type, body, shown] of [
+    ['Content-Type: application/dtmf-relay', 'Signal=5\r\nDuration=160\r\n', 'Signal=*\r\nDuration=160\r\n'], ['c : Application/DTMF-Relay;x=y', ' signal = 11\nDuration=160', ' signal = **\nDuration=160'],
+    ['Content-Type: application/dtmf', '#', '*'], ['Content-Type:application/dtmf', '12 34\r\n', '** **\r\n'],
+  ] as const) t.equal(hideDigits(info(type, body)), info(type, shown));
+  for (const message of [info('Content-Type: application/sdp', 'v=0\r\ns=5\r\n'), info('X: application/dtmf', '5'), info('Content-Type: application/dtmf-relays', 'Signal=5'), 'Content-Type: application/dtmf', '']) t.equal(hideDigits(message), message);
+  t.equal(hideDigits('INFO x\nContent-Type: application/dtmf-relay\n\nSignal=7'), 'INFO x\nContent-Type: application/dtmf-relay\n\nSignal=*');
   t.end();
 });
 

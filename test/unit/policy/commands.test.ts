@@ -88,6 +88,30 @@ t.test("route: a WhatsApp user's call, rule by rule", async (t) => {
   t.match(await run(t, 'route', '-c', file, '--number', number, '--from', '+447700900101'), { code: 1, text: /DENIED: no route takes a call to \+447700900001 without a payload: 404/ });
 });
 
+t.test('route --at: hours, menus and what is behind them', async (t) => {
+  const to = [{ peer: 'pbx', user: '6001' }];
+  const file = await fileOf(t, {
+    ...good, hours: { office: { timezone: 'Europe/London', week: { 'mon-fri': ['09:00-17:00'] } } },
+    menus: { main: { prompt: 'm.wav', keys: { 1: { to }, 2: { menu: 'main' }, 3: { status: 486 } }, otherwise: { play: 'bye.wav' } } },
+    routes: [{ name: 'all', number, hours: 'office', closed: { play: '/closed.wav' }, menu: 'main', unanswered: { to: [{ peer: 'pbx', user: '6002' }] } }],
+  });
+  const route = (...more: string[]): Promise<Output> => run(t, 'route', '-c', file, '--number', number, '--from', '+447700900101', ...more);
+  const open = await route('--at', '2026-06-01T09:00');
+  t.equal(open.code, 0);
+  t.match(open.text, /^route all: taken, takes any call to this number\noffice is open: it is mon 2026-06-01 09:00 in Europe\/London, and mon has 09:00-17:00\nanswers and plays menu main \(routes\[0\]\)\nmenu main -> key 2 -> answers and plays menu main \(menus\.main\.keys\.2\)\n/);
+  t.match(open.text, /\nmenu main -> key 3 -> refuses with 486 \(menus\.main\.keys\.3\)\nmenu main -> no choice -> answers, plays .*bye\.wav and hangs up \(menus\.main\.otherwise\)\nmenu main -> key 1: route to sip:6001@10\.0\.0\.7 \(menus\.main\.keys\.1\.to\[0\]\)\n/);
+  t.match(open.text, /\nunanswered: route to sip:6002@10\.0\.0\.7 \(routes\[0\]\.unanswered\.to\[0\]\)\n/);
+  t.match(open.text, /\nALLOWED: route all answers and plays menu main\n$/);
+  const closed = await route('--at', '2026-06-01T08:30');
+  t.match(closed, { code: 0, text: /office is closed.*\noutside hours office -> answers, plays \/closed\.wav and hangs up \(routes\[0\]\.closed\)\n[^]*ALLOWED: route all is closed and answers, plays \/closed\.wav and hangs up\n$/ });
+  t.notMatch(closed.text, /menu main/);
+  t.match((await route('--at', '2026-06-01T09:00Z')).text, /it is mon 2026-06-01 10:00/, 'a zone of its own');
+  t.match(JSON.parse((await route('--at', '2026-06-01T08:30', '--json')).text), { hours: { name: 'office', open: false }, course: [{ place: 'routes[0].closed' }], verdicts: [{ place: 'routes[0].unanswered.to[0]', steps: ['unanswered'] }] });
+  await t.rejects(route('--at', 'yesterday'), /no time in ISO 8601/);
+  await writeFile(file, stringify({ ...good, hours: { office: { timezone: 'Europe/London', week: { 'mon-fri': ['09:00-17:00'] } } }, routes: [{ name: 'all', number, hours: 'office', to }] }));
+  t.match(await route('--at', '2026-06-01T08:30'), { code: 1, text: /DENIED: route all is closed and refuses with 480\n$/ });
+});
+
 t.test("route: a PBX's call", async (t) => {
   const file = await fileOf(t, good);
   t.match(await run(t, 'route', '-c', file, '--peer', 'pbx', '--number', number, '--to', '07700900101'), { code: 0, text: /ALLOWED: \+447700900001 calls \+447700900101 at wa\.meta\.vc\n$/ });

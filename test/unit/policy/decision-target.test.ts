@@ -99,7 +99,7 @@ table('what a URI may not carry', byPbx, [
 table('nor a redirection bring a Replaces', { ...byPbx, origin: 'redirect' }, [['sip:6001@10.0.0.7?Replaces=a%40b', 'target.headers'], ['sip:6001@10.0.0.7', onNet]]);
 
 table('who may send calls where', byPbx, [['sip:7001@sbc.office.example;transport=tls', 'transfer.right'], ['sip:8001@10.0.0.11', 'transfer.right'], ['sip:8001@10.0.0.11:5060', 'transfer.right'], ['sip:agent-anna@[2001:db8::5]:5070', onNet]]);
-for (const origin of ['redirect', 'refer', 'replaces'] as const) {
+for (const origin of ['redirect', 'refer', 'replaces', 'order'] as const) {
   table(`${origin} by the neighbour, the softphones, a gateway, nobody`, { ...byPbx, origin, by: 'next' }, [['sip:8001@10.0.0.11', onNet], ['sip:6001@10.0.0.7', 'transfer.right'], ['sip:8001@sbc.example.net', onNet], ['sip:6001@sbc.example.net', 'target.user']]);
   table(`${origin} by the softphones`, { ...byPbx, origin, by: 'phones' }, [['sip:agent-bea@[2001:db8::5]:5070', onNet], ['sip:6001@10.0.0.7', 'transfer.right']]);
   table(`${origin} by a gateway`, { ...byPbx, origin, by: 'gw' }, [['sip:6001@10.0.0.7', 'transfer.right'], ['sip:6001@10.0.0.9', 'target.gateway'], ['sip:6001@sbc.example.net', 'target.gateway']]);

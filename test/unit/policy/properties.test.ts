@@ -49,7 +49,7 @@ function build({ hosts: at, peers, targets, carriers }: Generated) {
 t.test('in a configuration that passes check, no chain of redirections and transfers gets anywhere but to an on-net user of a peer with pstn: none', async (t) => {
   let passed = 0;
   let followed = 0;
-  fc.assert(fc.property(configuration, fc.array(fc.tuple(uri, fc.constantFrom<TargetOrigin>('redirect', 'refer', 'replaces')), { minLength: 15, maxLength: 30 }), (generated, steps) => {
+  fc.assert(fc.property(configuration, fc.array(fc.tuple(uri, fc.constantFrom<TargetOrigin>('redirect', 'refer', 'replaces', 'order')), { minLength: 15, maxLength: 30 }), (generated, steps) => {
     const config = build(generated);
     const policy = compilePolicy(config);
     if (prove(policy).faults.length > 0) return true;
@@ -119,7 +119,7 @@ function spell(m: { user: string; host: string; port: number | null; params: str
 
 t.test('spellings of one URI get one verdict: case, escapes, order of parameters, separators, forms of a host', async (t) => {
   const codes = new Map<string, number>();
-  fc.assert(fc.property(meaning, spelling, fc.constantFrom('a', 'b', 'c'), fc.constantFrom<TargetOrigin>('redirect', 'refer', 'replaces'), (m, way, by, origin) => {
+  fc.assert(fc.property(meaning, spelling, fc.constantFrom('a', 'b', 'c'), fc.constantFrom<TargetOrigin>('redirect', 'refer', 'replaces', 'order'), (m, way, by, origin) => {
     const plain = spell(m, { bits: new Array<boolean>(40).fill(false), order: [0, 1, 2, 3, 4, 5, 6, 7] });
     const judge = (text: string): unknown => {
       const verdict = judgeTarget(policy, { origin, number, route: null, peer: null, by, uri: text });

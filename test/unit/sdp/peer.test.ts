@@ -94,3 +94,23 @@ t.test('a key line that no SRTP can be made of is passed over, as RFC 4568 §7.1
     t.throws(() => readPeerOffer(offer(inline), secure), { code: 'SDP_UNACCEPTABLE', message: /no usable a=crypto line/ }, inline);
   }
 });
+
+t.test('a=rtcp is judged as the m-line is (RFC 3605): RTCP goes nowhere else than where RTP may', async (t) => {
+  const refuses = (_: string, port: number): string | null => (port === 5060 || port === 22 ? 'our own SIP port' : null);
+  const strict = { ...profile, refuses };
+  const [, address = '', port = ''] = /c=IN IP4 (\S+)[^]*m=audio (\d+)/.exec(peerPcmuAnswer) ?? [];
+  const rtcp = (line: string, text = peerPcmuAnswer): unknown => readPeerOffer(text.replace(/\r\n$/, `\r\n${line}\r\n`), strict).audio.rtcp;
+  t.equal(rtcp(`a=rtcp:${Number(port) + 1}`), undefined, 'what goes without saying');
+  t.same(rtcp('a=rtcp:40123'), { address, port: 40_123 });
+  t.same(rtcp(`a=rtcp:40123 IN IP4 ${address}`), { address, port: 40_123 });
+  t.equal(rtcp('a=rtcp:40123 IN IP4 203.0.113.77'), undefined, "another host than RTP's is not believed");
+  for (const bad of [5060, 22]) t.same(rtcp(`a=rtcp:${bad}`), { address, port: 9 }, `${bad}`);
+  t.same(rtcp('', peerPcmuAnswer.replace(`m=audio ${port}`, 'm=audio 5059')), { address, port: 9 }, 'the port after RTP is one as well');
+  t.same(rtcp('', peerPcmuAnswer.replace(`m=audio ${port}`, 'm=audio 65535')), { address, port: 9 }, 'there is none after the last');
+  t.equal(readPeerOffer(peerPcmuAnswer.replace(/c=IN IP4 \S+/, 'c=IN IP4 0.0.0.0'), strict).audio.rtcp, undefined, 'on hold nothing is sent');
+});
+
+t.test('payload types that look like RTCP are passed over (RFC 5761 §4)', async (t) => {
+  const text = peerPcmuAnswer.replace(/m=audio (\d+) RTP\/AVP .*/, 'm=audio $1 RTP/AVP 72 8\r\na=rtpmap:72 PCMU/8000');
+  t.match(readPeerOffer(text, { ...profile, codecs: ['PCMU', 'PCMA'] }), { codec: { payloadType: 8, name: 'PCMA' } });
+});

@@ -9,7 +9,7 @@ import { judgeAnswer, metaSdp } from '../../../lib/simulator/meta/sdp.js';
 import type { MetaSdpInput } from '../../../lib/simulator/meta/sdp.js';
 import { Verdict } from '../../../lib/simulator/verdict.js';
 
-const wacid = newWacid();
+const wacid = newWacid('+447700900101');
 const call = { number: '+447700900001', from: '+447700900101', displayName: '447700900101', domain: 'sbc.example.net', userParams: '', wacid, callId: callIdOf(wacid), fromTag: newFromTag() };
 const invite = inviteMessage(call, {}, 7, 'v=0\r\n');
 

@@ -98,3 +98,15 @@ t.test('M7: any casing, order, compact form or split over lines gives the same f
     assert.deepEqual(facts, Object.fromEntries(Object.entries(expected).map(([key, value]) => [key, [value]])));
   }));
 });
+
+t.test('a header is found by any of its names, private ones as they are written, and no name means anything else', async (t) => {
+  const read = new SipMessage(`${invite('X-Fb: 1', 'm: <sip:e@f>', 'constructor: 2', '__proto__: 3')}\r\n\r\n`);
+  t.same(['Contact', 'm', 'CONTACT', 'x-fb', 'X-FB', 'constructor'].map((name) => read.get(name)), ['<sip:e@f>', '<sip:e@f>', '<sip:e@f>', '1', '1', '2']);
+  t.same(['toString', 'hasOwnProperty', 'Subject'].map((name) => read.get(name)), [undefined, undefined, undefined]);
+  // One of ours, with names as its maker writes them.
+  const made = new SipMessage({ headers: { 'X-Mine': '1', Contact: '<sip:g@h>' } } as unknown as string) as Message & { set(name: string, value: string): void };
+  made.set('P-Early-Media', 'x');
+  made.set('From', '<sip:a@b>');
+  t.same(['x-mine', 'contact', 'p-early-media', 'f'].map((name) => made.get(name)), ['1', '<sip:g@h>', 'x', '<sip:a@b>']);
+  t.same(Object.keys(made.headers), ['X-Mine', 'Contact', 'P-Early-Media', 'from']);
+});

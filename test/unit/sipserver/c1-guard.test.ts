@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import t from 'tap';
+import { SocketChannel } from '../../../lib/sipserver/protocol/channel.js';
 import { Session } from '../../../lib/sipserver/protocol/session.js';
 import { Guard } from '../../../lib/util/guard.js';
 import { Transports } from '../../../lib/sipserver/transport/index.js';
@@ -84,8 +85,9 @@ t.test('a command of a client that cannot be carried out costs the client its an
   const troubles: string[] = [];
   const obeyed: string[] = [];
   const server = createServer((socket) => {
-    new Session(1, socket, {
-      guard: new Guard(() => undefined, (place, error) => { troubles.push(`${place}: ${error.message}`); }),
+    const guard = new Guard(() => undefined, (place, error) => { troubles.push(`${place}: ${error.message}`); });
+    new Session(1, (user) => new SocketChannel(socket, user, guard), {
+      guard,
       command(_session, { tokens }) {
         obeyed.push(tokens[0] ?? '');
         if (tokens[0] === 'a') throw new Error('a fault of ours');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import t from 'tap';
 import fc from 'fast-check';
 import {
-  branchOf, paramOf, parseCSeq, parseMessage, parseNameAddr, parseUri, parseVia, responseTo, SipMessage, splitList, tagOf, uriParam,
+  branchOf, paramOf, parseCSeq, parseMessage, parseNameAddr, parseParams, parseUri, parseVia, responseTo, SipMessage, splitList, tagOf, uriParam,
   uriToString, withParam,
 } from '../../../lib/sipserver/parser/index.js';
 
@@ -133,4 +133,17 @@ t.test('parse(serialize(m)) = m', async () => {
       assert.equal(again.fault, undefined);
       assert.deepEqual(again.message, m);
     }), { numRuns: 2000, seed: 3261 });
+});
+
+t.test('one parameter, and one element, is found as among all', async () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'A', 'b', ';', '=', '"', '<', '>', ' ', ',', '\\'), maxLength: 24 });
+  fc.assert(fc.property(text, (raw) => {
+    const all = parseParams(raw).find(({ name }) => name.toLowerCase() === 'a');
+    assert.equal(paramOf(raw, 'a'), all === undefined ? undefined : all.value ?? '');
+  }), { numRuns: 5000 });
+  fc.assert(fc.property(fc.array(text, { maxLength: 3 }), (lines) => {
+    const message = SipMessage.request('OPTIONS', 'sip:a@b');
+    for (const line of lines) message.add('Via', line);
+    assert.equal(message.first('v'), message.list('v')[0]);
+  }), { numRuns: 2000 });
 });

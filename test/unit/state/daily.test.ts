@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DailyCounters } from '../../../lib/state/daily.js';
+import { runnable } from '../../helpers/runnable.js';
 
 const day = 86_400_000;
 const noon = Date.UTC(2026, 10, 21, 12);
@@ -121,7 +122,7 @@ t.test('a disk that fails is told once; counting goes on in memory and the file 
   const b = await bench(t);
   // A child whose files may not grow beyond 1 KiB for a while (setrlimit(2), RLIMIT_FSIZE, as a full disk would do).
   const script = `
-    import { DailyCounters } from ${JSON.stringify(new URL('../../../lib/state/daily.ts', import.meta.url).href)};
+    import { DailyCounters } from ${JSON.stringify(new URL(runnable('../../../lib/state/daily.ts'), import.meta.url).href)};
     import { execFileSync } from 'node:child_process';
     const said = [];
     const say = (_, text) => { said.push(text); };

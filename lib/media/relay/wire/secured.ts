@@ -3,30 +3,37 @@ import type { DtlsCertificate } from '../../dtls/index.js';
 import { IceAgent } from '../../ice/index.js';
 import type { SrtpKeys } from '../../srtp/index.js';
 import type { Remote } from '../messages.js';
-import type { DtlsSettings } from './settings.js';
+import type { DtlsSettings, SecurityFault } from './settings.js';
 
 export interface SecuredEvents {
   send(datagram: Buffer, to: Remote): void;
   /** Keys of both directions. */
   keyed(keys: { readonly local: SrtpKeys; readonly remote: SrtpKeys }): void;
-  failed(kind: 'ice' | 'dtls' | 'fingerprint', reason: string): void;
+  failed(kind: SecurityFault, reason: string): void;
 }
 
-/** So many are kept. */
+/** So many are kept, of each address so many, and none that is longer than what a path carries. Of more the youngest: who is waiting repeats itself. */
 const MOST_EARLY = 8;
+const MOST_EARLY_OF_ONE = 4;
+const LONGEST_EARLY = 1500;
 
 /** ICE, and DTLS once ICE has nominated a pair (META-SIP §6.2), for one port. */
 export class Secured {
   readonly #ice: IceAgent;
   readonly #dtls: DtlsEndpoint;
   readonly #events: SecuredEvents;
+  #own: DtlsSettings['own'];
+  /** As whoever called us last has it, on performance.now()'s clock. */
+  #now = 0;
   #handshake = false;
   /** Handshake datagrams that overtook the answer to our check: repeating them would cost their sender its time-out. */
-  readonly #early: { readonly datagram: Buffer; readonly from: Remote }[] = [];
+  #early: { readonly datagram: Buffer; readonly from: Remote }[] = [];
+  #failed = false;
   #closed = false;
 
   constructor({ controlling, own, role, fingerprints }: DtlsSettings, certificate: DtlsCertificate, events: SecuredEvents) {
     this.#events = events;
+    this.#own = own;
     this.#ice = new IceAgent({
       controlling, ufrag: own.ufrag, pwd: own.pwd, local: [own.local],
       events: {
@@ -40,7 +47,8 @@ export class Secured {
       events: {
         send: (datagram) => { if (this.remote !== null) events.send(datagram, this.remote); },
         connected: (keys) => events.keyed(keys),
-        failed: (reason, kind) => this.#fail(kind === 'fingerprint' ? 'fingerprint' : 'dtls', reason),
+        // An association that was up and was closed has done its work: the keys stay.
+        failed: (reason, kind) => { if (kind !== 'closed') this.#fail(kind === 'fingerprint' ? 'fingerprint' : 'dtls', reason); },
       },
     });
   }
@@ -50,17 +58,21 @@ export class Secured {
     return this.#ice.selectedPair;
   }
 
-  /** The far end's credentials and candidates, first or once more. */
-  settle({ remote }: DtlsSettings): void {
+  /** The far end's credentials and candidates, first or once more; with others of ours, an ICE restart (RFC 8445 §9). */
+  settle({ own, remote }: DtlsSettings): void {
+    if (own.ufrag !== this.#own.ufrag || own.pwd !== this.#own.pwd) this.#ice.setLocal({ ufrag: own.ufrag, pwd: own.pwd });
+    this.#own = own;
     this.#ice.setRemote(remote);
   }
 
   begin(now: number): void {
+    this.#now = now;
     this.#ice.start(now);
   }
 
   /** A datagram of STUN or DTLS; true when it came from the far end. */
   receive(datagram: Buffer, from: Remote, now: number): boolean {
+    this.#now = now;
     const first = datagram[0] as number;
     if (first < 4) {
       this.#ice.receive(datagram, from, now);
@@ -69,11 +81,18 @@ export class Secured {
     // RFC 7983 §7: 20 to 63 are DTLS.
     if (first < 20) return false;
     if (!this.#ice.admits(from)) {
-      if (!this.#handshake && this.#early.length < MOST_EARLY) this.#early.push({ datagram, from });
+      this.#keepEarly(datagram, from);
       return false;
     }
     this.#dtls.receive(datagram, now);
     return true;
+  }
+
+  #keepEarly(datagram: Buffer, from: Remote): void {
+    if (this.#handshake || this.#failed || datagram.length > LONGEST_EARLY) return;
+    const ofOne = this.#early.filter((one) => one.from.address === from.address && one.from.port === from.port);
+    const oldest = ofOne.length >= MOST_EARLY_OF_ONE ? ofOne[0] : this.#early.length >= MOST_EARLY ? this.#early[0] : undefined;
+    this.#early = [...this.#early.filter((one) => one !== oldest), { datagram, from }];
   }
 
   admits(from: Remote): boolean {
@@ -81,6 +100,7 @@ export class Secured {
   }
 
   tick(now: number): void {
+    this.#now = now;
     this.#ice.tick(now);
     this.#dtls.tick(now);
   }
@@ -94,12 +114,16 @@ export class Secured {
   #nominated(): void {
     if (this.#handshake) return;
     this.#handshake = true;
-    const now = performance.now();
+    const now = this.#now;
     this.#dtls.start(now);
-    for (const { datagram, from } of this.#early.splice(0)) if (this.#ice.admits(from)) this.#dtls.receive(datagram, now);
+    const early = this.#early;
+    this.#early = [];
+    for (const { datagram, from } of early) if (this.#ice.admits(from)) this.#dtls.receive(datagram, now);
   }
 
-  #fail(kind: 'ice' | 'dtls' | 'fingerprint', reason: string): void {
+  #fail(kind: SecurityFault, reason: string): void {
+    this.#failed = true;
+    this.#early = [];
     if (!this.#closed) this.#events.failed(kind, reason);
   }
 }

@@ -4,6 +4,9 @@ import type { Remote } from '../messages.js';
 /** Master key and salt of one direction as an a=crypto line has them (RFC 4568 §6.1): base64, and "value:length" where packets carry an identifier. */
 export interface SdesText { readonly suite: string; readonly inline: string; readonly mki?: string }
 
+/** What came to nothing; 'fingerprint': whoever is there is not whom the description names; 'key': what comes is not sealed with the key that was negotiated. */
+export type SecurityFault = 'ice' | 'dtls' | 'fingerprint' | 'key';
+
 /** Which packets are the far end's. SRTP and ICE tell by themselves; this is for plain RTP, and for where SRTP is sent. */
 export type SourceRule =
   /** Those from the address and port of its description (RFC 4961): another port there may be somebody else on its host. */
@@ -17,8 +20,8 @@ export interface WireSettings {
   readonly remote: Remote;
   /** RTCP goes to the port of RTP (RFC 5761). */
   readonly rtcpMux: boolean;
-  /** Else where it goes; left out: to the port after that of RTP (RFC 3550 §11). */
-  readonly rtcp?: Remote;
+  /** Else where it goes; left out: to the port after that of RTP (RFC 3550 §11); null: nowhere. */
+  readonly rtcp?: Remote | null;
   readonly sources: SourceRule;
   /** SDES: keys of what we send and of what the far end sends. Null: plain RTP, or DTLS below. */
   readonly sdes: { readonly ours: SdesText; readonly theirs: SdesText } | null;

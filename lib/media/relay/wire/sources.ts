@@ -9,6 +9,8 @@ export class Sources {
   /** Where the far end turned out to be behind its NAT; null: where it says. */
   learnt: Remote | null = null;
   readonly #rule: SourceRule;
+  /** Where its RTCP turned out to come from. */
+  #reports: Remote | null = null;
   /** When something of its own came last. */
   #heardAt = -Infinity;
   /** It is looked for again; until it is found it is where it was. */
@@ -35,14 +37,28 @@ export class Sources {
     if (this.learnt !== null && !this.#sought) return this.learnt.address === address && this.learnt.port === port;
     if (!addresses.includes(address)) return false;
     this.learnt = { address, port };
+    this.#reports = null;
     this.#sought = false;
     return true;
   }
 
-  /** Whether it can be the far end's RTCP, which has a port of its own. */
-  admitsReport(address: string): boolean {
+  /** Whether it is the far end's host: who else sends there can only be a stranger. */
+  isHost(address: string): boolean {
     if (this.#rule.kind === 'described') return address === this.#rule.address;
     return this.learnt === null ? this.#rule.addresses.includes(address) : address === this.learnt.address;
+  }
+
+  /**
+   * Whether it is the far end's RTCP, plain. `described`: where the far end wants reports, which is where its own come from; null: nowhere. Behind NAT the
+   * first of its host says where that is, as with RTP; nothing of RTP's own port can be somebody else's.
+   */
+  admitsReport(address: string, port: number, described: Remote | null): boolean {
+    const rtp = this.learnt ?? (this.#rule.kind === 'described' ? this.#rule : null);
+    if (rtp !== null && rtp.address === address && rtp.port === port) return true;
+    if (this.#rule.kind === 'described') return described !== null && described.address === address && described.port === port;
+    if (!this.isHost(address)) return false;
+    this.#reports ??= { address, port };
+    return this.#reports.address === address && this.#reports.port === port;
   }
 
   /** A packet from there had the right key: it is the far end's, wherever that is. */

@@ -1,12 +1,13 @@
 import { isNowhere } from '../../../sdp/index.js';
 import type { DtlsCertificate } from '../../dtls/index.js';
 import { keysOf, SrtpReceiver, SrtpSender } from '../../srtp/index.js';
+import { BoundedMap } from '../../../util/boundedMap.js';
 import type { Remote } from '../messages.js';
 import { isRtcp } from '../rtcp.js';
 import { isRtp } from '../rtp.js';
 import type { PortPair } from './portPair.js';
 import { Secured } from './secured.js';
-import type { SdesText, WireSettings } from './settings.js';
+import type { DtlsSettings, SdesText, SecurityFault, WireSettings } from './settings.js';
 import { Sources } from './sources.js';
 
 /** What a port gives to the call it belongs to: packets in clear, and what is to be told of it. */
@@ -15,8 +16,13 @@ export interface WireEvents {
   rtcp(packet: Buffer, now: number): void;
   /** Something comes from elsewhere than the far end; told once. */
   stranger(address: string): void;
-  unsecured(kind: 'ice' | 'dtls' | 'fingerprint', reason: string): void;
+  unsecured(kind: SecurityFault, reason: string): void;
 }
+
+/** So many of the far end's own that its key does not open, and none that it does, are no accident. */
+const UNFIT = 10;
+/** Keys of the far end that are remembered: it names a new one with each description, if it likes. */
+const MOST_RECEIVERS = 16;
 
 /**
  * One port of ours and its far end: who may send to it, SRTP (RFC 3711), ICE and DTLS. RTP and RTCP in clear inside, what was negotiated
@@ -33,9 +39,11 @@ export class Wire {
   #reportsTo: Remote | null = null;
   #sender: SrtpSender | null = null;
   #receiver: SrtpReceiver | null = null;
-  /** Those of every key so far, by its text: with one that comes back no index is used, or taken, twice (RFC 3711 §9.1, §3.3.2). */
+  /** Those of each key, by its text: with one that comes back no index is used, or taken, twice (RFC 3711 §9.1, §3.3.2). Keys of ours are as many as suites. */
   readonly #senders = new Map<string, SrtpSender>();
-  readonly #receivers = new Map<string, SrtpReceiver>();
+  readonly #receivers = new BoundedMap<string, SrtpReceiver>(MOST_RECEIVERS);
+  /** Packets in a row that the receiver's key did not open, since it stands; -1: one was, or it has been told. */
+  #unfit = 0;
   #secured: Secured | null = null;
   #strangers = false;
 
@@ -59,10 +67,17 @@ export class Wire {
     if (settings.dtls === null) {
       const { ours = null, theirs = null } = settings.sdes ?? {};
       this.#sender = ours === null ? null : kept(this.#senders, ours, () => new SrtpSender(keys(ours)));
-      this.#receiver = theirs === null ? null : kept(this.#receivers, theirs, () => new SrtpReceiver(keys(theirs)));
+      const receiver = theirs === null ? null : kept(this.#receivers, theirs, () => new SrtpReceiver(keys(theirs)));
+      if (receiver !== this.#receiver) this.#unfit = 0;
+      this.#receiver = receiver;
       return !same(before, settings);
     }
     if (this.#certificate === null) throw new Error('DTLS without a certificate');
+    const anew = this.#secured !== null && before !== null && isAnother(before.dtls, settings.dtls);
+    if (anew) {
+      this.#secured?.close();
+      this.#secured = null;
+    }
     this.#secured ??= new Secured(settings.dtls, this.#certificate, {
       send: (datagram, to) => this.#ports.send(datagram, to.address, to.port),
       keyed: ({ local, remote }) => {
@@ -72,6 +87,7 @@ export class Wire {
       failed: (kind, reason) => this.#events.unsecured(kind, reason),
     });
     this.#secured.settle(settings.dtls);
+    if (anew) this.#secured.begin(performance.now());
     return !same(before, settings);
   }
 
@@ -91,11 +107,16 @@ export class Wire {
     const report = isRtcp(packet);
     const to = this.#target(settings, report);
     if (to === null) return;
-    if (this.#sender === null) {
-      if (this.#clear) this.#ports.send(packet, to.address, to.port, report && !settings.rtcpMux);
-      return;
+    const second = report && !settings.rtcpMux;
+    const sender = this.#sender;
+    if (sender === null) {
+      if (this.#clear) this.#ports.send(packet, to.address, to.port, second);
+    } else if (report) {
+      this.#ports.send(sender.protectRtcp(packet), to.address, to.port, second);
+    } else if (sender.isNew(packet)) {
+      // One that came so late is lost, as it would be to any receiver.
+      this.#ports.send(sender.protect(packet), to.address, to.port, second);
     }
-    this.#ports.send(report ? this.#sender.protectRtcp(packet) : this.#sender.protect(packet), to.address, to.port, report && !settings.rtcpMux);
   }
 
   #target(settings: WireSettings, report: boolean): Remote | null {
@@ -104,7 +125,13 @@ export class Wire {
     // What nobody can be reached at: a hold, or a description without media.
     if (rtp.port === 0 || isNowhere(rtp.address)) return null;
     if (!report || settings.rtcpMux) return rtp;
-    return this.#reportsTo ?? settings.rtcp ?? { address: rtp.address, port: rtp.port + 1 };
+    return this.#reportsTo ?? this.#reportsAt(settings, rtp);
+  }
+
+  /** Where the far end wants RTCP by what it says; null: nowhere. */
+  #reportsAt({ rtcp, rtcpMux }: WireSettings, rtp: Remote): Remote | null {
+    if (rtcpMux) return rtp;
+    return rtcp === undefined ? { address: rtp.address, port: rtp.port + 1 } : rtcp;
   }
 
   tick(now: number): void {
@@ -149,13 +176,30 @@ export class Wire {
     if (this.#secured !== null && !this.#secured.admits({ address, port })) return this.#stranger(address);
     if (this.#receiver === null) {
       if (!this.#clear) return null;
-      const admitted = report ? this.#sources?.admitsReport(address) : this.#sources?.admits(address, port, performance.now());
-      return admitted === true ? datagram : this.#stranger(address);
+      return this.#isTheirs(address, port, report) ? datagram : this.#stranger(address);
     }
     const packet = report ? this.#receiver.unprotectRtcp(datagram) : this.#receiver.unprotect(datagram);
-    if (packet === null) return this.#secured === null && this.#sources?.admitsReport(address) !== true ? this.#stranger(address) : null;
-    if (!report && this.#secured === null) this.#sources?.proven(address, port);
+    if (packet === null) return this.#secured === null && this.#sources?.isHost(address) !== true ? this.#stranger(address) : this.#unopened(this.#receiver);
+    this.#unfit = -1;
+    // A copy that overtakes the true packet, or comes after it, moves nothing: only the newest says where its sender is.
+    if (!report && this.#secured === null && this.#receiver.newest) this.#sources?.proven(address, port);
     return packet;
+  }
+
+  /** Whether plain RTP, or RTCP, is the far end's. */
+  #isTheirs(address: string, port: number, report: boolean): boolean {
+    const [sources, settings] = [this.#sources, this.#settings];
+    if (sources === null || settings === null) return false;
+    return report ? sources.admitsReport(address, port, this.#reportsAt(settings, settings.remote)) : sources.admits(address, port, performance.now());
+  }
+
+  #unopened({ refused: { auth } }: SrtpReceiver): null {
+    if (this.#unfit < 0 || auth === 0) return null;
+    this.#unfit += 1;
+    if (this.#unfit < UNFIT) return null;
+    this.#unfit = -1;
+    this.#events.unsecured('key', `${UNFIT} packets, and none of them fits`);
+    return null;
   }
 
   #stranger(address: string): null {
@@ -163,6 +207,11 @@ export class Wire {
     this.#strangers = true;
     return null;
   }
+}
+
+/** RFC 8842 §4: another certificate, or another role, is another association. */
+function isAnother(before: DtlsSettings | null, now: DtlsSettings): boolean {
+  return before === null || before.role !== now.role || !same(before.fingerprints, now.fingerprints);
 }
 
 function keys({ suite, inline, mki }: SdesText): ReturnType<typeof keysOf> {

@@ -1,0 +1,38 @@
+import type { CallControl, Ordered } from '../../call/control.js';
+import type { CallOrder } from '../../call/ordered.js';
+import type { EventBus } from '../../observe/events.js';
+import type { RecordsSource } from './records.js';
+import type { CallDetailView, CallView, MessageView, NumberView, PermissionView, RecentView } from './schemas.js';
+
+/** What the API asks of the service. `full`: users' numbers are shown. */
+export interface ApiSources {
+  readonly version: string;
+  readonly bus: EventBus;
+  /** Null: none are written. */
+  readonly records: RecordsSource | null;
+  /** Places a call, or says why not. Resolves before anybody is rung. */
+  place(order: CallOrder): Promise<{ readonly id: string; readonly refused: { readonly status: number; readonly code: string; readonly text: string } | null }>;
+  calls(full: boolean): CallView[];
+  /** A call that is up, or was lately; null: unknown. */
+  call(id: string, full: boolean): Promise<CallDetailView | null>;
+  /** Calls that have ended lately, the latest first. */
+  recent(full: boolean): RecentView[];
+  /** Null: unknown. */
+  ladder(id: string, full: boolean): string | null;
+  messages(id: string, full: boolean): string | null;
+  /** The same one by one. */
+  traced(id: string, full: boolean): MessageView[] | null;
+  /** Its messages as pcapng. */
+  capture(id: string, full: boolean): Buffer | null;
+  /** Figures so far of a call that is up; null: unknown, or over. */
+  media(id: string): Promise<{ meta: unknown; peer: unknown } | null>;
+  /** False: unknown. One that is over is over. */
+  hangUp(id: string): boolean;
+  /** Carries an order out on a call that is up; null: unknown. */
+  order(id: string, give: (control: CallControl) => Ordered): Ordered | null;
+  /** The path of a sound file below api.sounds; null: there is none of that name. */
+  sound(file: string): Promise<string | null>;
+  numbers(): NumberView[];
+  /** Null: no such number. `ask`: the user is asked, where they may be. */
+  permission(number: string, user: string, options: { readonly full: boolean; readonly ask: boolean }): Promise<PermissionView | null>;
+}

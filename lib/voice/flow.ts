@@ -1,0 +1,63 @@
+import type { Destination } from '../config/destinations.js';
+import type { RouteDecision } from '../routing/types.js';
+import { ended, type Termination } from '../call/termination.js';
+import type { Line } from './line.js';
+import { runMenu } from './menu.js';
+import { waitInQueue } from './queue/wait.js';
+import { announce, ring } from './ring.js';
+import { takeMessage } from './voicemail.js';
+
+/** Places that one call goes through; more are menus that lead round and round. */
+const mostPlaces = 100;
+
+type Found = Extract<RouteDecision, { found: true }>;
+
+/** The course of a user's call by where its route sends it, from place to place, until somebody has it or it is over. */
+export async function runFlow(line: Line, decision: Found): Promise<void> {
+  const { call } = line;
+  let next: Destination | null = decision.destination;
+  let unanswered = decision.unanswered;
+  for (let places = 0; next !== null && !call.over; places += 1) {
+    if (places === mostPlaces) return call.end(ended.noChoice(`${mostPlaces} places in a row`));
+    if (next.kind !== 'ring') {
+      next = await goTo(line, next, decision);
+      continue;
+    }
+    const failed: Termination | null = await ring(line, next);
+    if (failed === null) return;
+    if (unanswered === null) return nobody(line, failed);
+    call.log.info({ ended: failed }, 'nobody took the call: it goes to unanswered');
+    next = unanswered;
+    unanswered = null;
+  }
+}
+
+/** @returns where the call goes next; null: it is over */
+async function goTo(line: Line, place: Exclude<Destination, { kind: 'ring' }>, found: Found): Promise<Destination | null> {
+  const { call } = line;
+  switch (place.kind) {
+    case 'menu': return runMenu(line, place.name);
+    case 'queue': return waitInQueue(line, place.name);
+    case 'voicemail':
+      await takeMessage(line, place.name);
+      return null;
+    case 'play':
+      call.end(await announce(line, place.file, 'an announcement') ? ended.announced() : ended.fault(`${place.file} cannot be played`));
+      return null;
+    case 'refuse':
+      call.end(refusal(place, found));
+      return null;
+  }
+}
+
+/** How a call ends that is refused there. */
+export function refusal(place: Extract<Destination, { kind: 'refuse' }>, { hours, destination }: Found): Termination {
+  return hours?.open === false && place === destination ? ended.closed(place.status, hours.name) : ended.turnedAway(place.status);
+}
+
+/** Nobody has taken the call. Where everybody the route names is out, the user is told so, once. */
+async function nobody(line: Line, failed: Termination): Promise<void> {
+  const { call, route } = line;
+  if (failed.reason === 'nobodyThere' && route.downMessage !== null) await announce(line, route.downMessage, `downMessage of route ${route.name}`);
+  call.end(failed);
+}
