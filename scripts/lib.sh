@@ -1,5 +1,8 @@
 # Shared by the scripts: what must be on the machine, and how it gets there.
 
+# A script's help is the comment that it begins with.
+case " $* " in *' --help '* | *' -h '*) sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "scripts/${0##*/}"; exit ;; esac
+
 # need_packages PROGRAM:PACKAGE ...: installs the Debian packages whose programs, or files by their whole path, are missing, when we may.
 # Returns 1 and says what to install when it could not.
 need_packages() {

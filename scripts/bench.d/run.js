@@ -3,11 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
 import { capacity } from './capacity.js';
 import { compare } from './compare.js';
+import { listeners } from './listeners.js';
 import { writePage } from './page.js';
 import { soak } from './soak.js';
 import { Bench, handles } from './tools.js';
 
 const quick = process.argv.includes('--quick');
+const PARTS = ['signalling', 'media', 'capacity', 'soak', 'listeners'];
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : null;
 
 /** Raises the rate until calls fail or set-up takes longer than 200 ms at p99; gives the last that held. */
@@ -67,6 +69,10 @@ async function media() {
   return out;
 }
 
+if (only !== null && !PARTS.includes(only)) {
+  console.error(`scripts/bench: --only takes ${PARTS.join(', ')}, not ${only}`);
+  process.exit(2);
+}
 const number = (name, otherwise) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : otherwise);
 const commit = () => {
   try {
@@ -81,11 +87,13 @@ const result = {
   commit: commit(), date: new Date().toISOString().slice(0, 10),
   machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, load: Math.round(10 * loadavg()[0]) / 10 },
 };
-const wanted = (part) => only === part || (against === null && !['signalling', 'media', 'capacity', 'soak'].includes(only));
+const wanted = (part) => only === part || (against === null && !PARTS.includes(only));
 if (wanted('signalling')) result.signalling = await signalling();
 if (wanted('media')) result.media = await media();
 if (only === 'soak') result.soak = await soak(number('--calls', 100), number('--minutes', 60));
+if (only === 'listeners') result.listeners = await listeners(number('--rounds', quick ? 2 : 6));
 if (only === 'capacity') result.capacity = await capacity(quick);
 if (against !== null) result.compare = await compare(against, quick ? 2 : number('--rounds', 8));
 if (process.argv.includes('--write')) writePage(result);
-console.log(JSON.stringify(result, null, 2));
+// Thousands of single figures would hide what they add up to.
+console.log(JSON.stringify(result, (key, value) => (key === 'latencies' ? undefined : value), 2));

@@ -36,7 +36,7 @@ class NoMedia extends EventEmitter {
 letHeapGrow();
 const config = loadConfig(path);
 const service = await startService(config, createLogger(config.log.level, process.stderr), mode === '--no-media' ? { media: new NoMedia() } : {});
-console.log(JSON.stringify({ listening: service.listening, http: service.http }));
+console.log(JSON.stringify({ listening: service.listening, http: service.http, api: service.api }));
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'stop') break;
   if (line === 'gc') globalThis.gc?.();

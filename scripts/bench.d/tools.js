@@ -90,9 +90,10 @@ export class Bench {
     this.sipp = start('sipp', [...scenario, '-i', '127.0.0.1', '-p', String(peerPort), '-mi', '127.0.0.1', '-mp', String(await freePort(true)), ...(this.media ? ['-rtp_echo'] : []), '-nostdin'], 'ignore');
     this.service = start(process.execPath, ['--expose-gc', this.program, config, ...(this.media ? [] : ['--no-media'])], ['pipe', 'pipe', 'inherit']);
     this.lines = createInterface({ input: this.service.stdout })[Symbol.asyncIterator]();
-    const { listening, http } = JSON.parse((await this.lines.next()).value);
+    const { listening, http, api } = JSON.parse((await this.lines.next()).value);
     this.listening = listening;
     this.http = http;
+    this.api = api;
     this.job = {
       to: /^tls:(.*)$/.exec(listening.find((l) => l.startsWith('tls:')))[1], serverName: domain, ca: `${certs}/ca.pem`, number, password,
       media: this.media ? 'light' : 'none', cert: `${certs}/meta.pem`, key: `${certs}/meta.key`,
@@ -123,7 +124,7 @@ export class Bench {
       rate: options.rate, placed: sum('placed'), answered, failed: sum('failed'), toneHeard: sum('toneHeard'), lost: sum('lost'), received: sum('received'),
       statuses: Object.assign({}, ...results.map((r) => r.statuses)), violations: Object.assign({}, ...results.map((r) => r.violations)),
       sourceLateMs: Math.max(...results.map((r) => r.lateMs)), seconds: Math.round(Math.max(...results.map((r) => r.seconds)) * 10) / 10,
-      gaps, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99),
+      gaps, latencies, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99),
       serviceCpuMsPerCall: Math.round((1e5 * (after.service - before.service)) / Math.max(1, answered)) / 100,
       engineCpuMsPerCall: Math.round((1e5 * (after.engine - before.engine)) / Math.max(1, answered)) / 100,
     };
