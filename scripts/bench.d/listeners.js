@@ -76,7 +76,10 @@ export async function listeners(rounds) {
   dead.close();
   const [without, having] = sides.map(({ runs }) => {
     const latencies = runs.flatMap((run) => run.latencies);
-    return { answered: runs.reduce((sum, run) => sum + run.answered, 0), failed: runs.reduce((sum, run) => sum + run.failed, 0), p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99), cpuMsPerCall: percentile(runs.map((run) => run.serviceCpuMsPerCall), 0.5) };
+    const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
+    const cpuMsPerCall = percentile(runs.map((run) => run.serviceCpuMsPerCall), 0.5);
+    return { answered: sum('answered'), failed: sum('failed'), p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99), cpuMsPerCall };
   });
-  return { listeners: LISTENERS, deadWebhooks: dead.urls.length, rate: RATE, rounds, without, with: having, ratio: Math.round((100 * having.p99Ms) / without.p99Ms) / 100, ...told, heapMb: Math.round(memory.heapUsed / 1e5) / 10 };
+  const ratio = Math.round((100 * having.p99Ms) / without.p99Ms) / 100;
+  return { listeners: LISTENERS, deadWebhooks: dead.urls.length, rate: RATE, rounds, without, with: having, ratio, ...told, heapMb: Math.round(memory.heapUsed / 1e5) / 10 };
 }
