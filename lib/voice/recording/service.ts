@@ -4,6 +4,7 @@ import { unrecorded, type CallRecordings, type RecordControl, type RecordManner 
 import type { ConfigFile } from '../../config/types.js';
 import type { CallRecording, RecordingEnd, RecordingResult, Span } from '../../media/types.js';
 import type { Logger } from '../../observe/logger.js';
+import { Serial } from '../../util/serial.js';
 import { CallRecorder, type RecorderHost } from './callRecorder.js';
 import { finished, type OpenSidecar, type Sidecar } from './sidecar.js';
 import { RecordingStore } from './store.js';
@@ -57,6 +58,8 @@ interface Active extends Kept {
   recording: CallRecording | null;
   /** Why it was stopped, where that was not for the call's or somebody's sake. */
   stopped: string | null;
+  /** What is written beside it, in order: what is known while it goes on must not come back behind its sidecar. */
+  readonly writes: Serial;
 }
 
 /** Milliseconds: what a crash left is looked for soon, for a process that still writes shows by then; folders that are over, hourly. */
@@ -121,7 +124,7 @@ export class RecordingService implements CallRecordings, RecorderHost {
       file, began: new Date(now).toISOString(), channels: ['user', 'business'], pauses: [], holds: [],
     };
     const active: Active = {
-      file, format, call, open, stem: this.#store.path(file).slice(0, -format.length - 1), recording: null, stopped: null,
+      file, format, call, open, stem: this.#store.path(file).slice(0, -format.length - 1), recording: null, stopped: null, writes: new Serial(),
       abandon: async () => {
         this.#active.delete(file);
         await this.#store.abandon(file);
@@ -155,14 +158,14 @@ export class RecordingService implements CallRecordings, RecorderHost {
     recording.once('ended', (why, detail, result) => {
       if (result.seconds === 0) call.facts.recordings.splice(call.facts.recordings.indexOf(entry), 1);
       Object.assign(entry, { seconds: result.seconds, sha256: result.sha256 });
-      recording.follow(this.#do(this.#end(active, why, detail, result)));
+      recording.follow(this.#do(active.writes.run(() => this.#end(active, why, detail, result))));
     });
   }
 
   /** Kept at once, in case that this process does not get further. */
   #span(active: Active, kind: 'pauses' | 'holds', span: Span): void {
-    active.open = { ...active.open, [kind]: [...active.open[kind], span] };
-    void this.#do(this.#store.keepOpen(active.open).catch(() => undefined));
+    const open = active.open = { ...active.open, [kind]: [...active.open[kind], span] };
+    void this.#do(active.writes.run(() => this.#store.keepOpen(open)).catch(() => undefined));
   }
 
   /** Never rejects. */
