@@ -39,7 +39,7 @@ export interface MetricSources {
   /** Peers that are watched, and whether calls go to them. */
   peers(): readonly { readonly peer: string; readonly state: string }[];
   /** By peer: sockets of voice agents now, and what was counted of them. */
-  agents(): ReadonlyMap<string, { readonly sockets: number; readonly refused: number; readonly lost: number; readonly again: number; readonly framesLost: number }>;
+  agents(): ReadonlyMap<string, { readonly sockets: number; readonly refused: number; readonly lost: number; readonly again: number; readonly framesLost: number; readonly framesDropped: number }>;
   /** Queues: calls that wait, for how long the first of them has, and who takes them. */
   queues(): readonly { readonly queue: string; readonly waiting: number; readonly longestMs: number | null; readonly free: number; readonly busy: number }[];
   /** Number → part of its users' calls that was answered lately. */
@@ -137,12 +137,13 @@ export class Metrics {
     gauges('wab_peer_up', '0 when a peer is out of service and gets no calls', 'peer', () => Object.fromEntries(sources.peers().map(({ peer, state }) => [peer, Number(state !== 'out')])));
     gauges('wab_peer_calls', 'Calls with a peer, attempts to reach it among them', 'peer', () => each(sources.peerCalls(), ({ calls }) => calls));
     gauges('wab_peer_calls_limit', 'The most calls with a peer at once: peers.*.maxConcurrentCalls', 'peer', () => each(sources.peerCalls(), ({ callsLimit }) => callsLimit));
-    const agents = (figure: 'sockets' | 'refused' | 'lost' | 'again' | 'framesLost'): Figures => Object.fromEntries([...sources.agents()].map(([peer, figures]) => [peer, figures[figure]]));
+    const agents = (figure: 'sockets' | 'refused' | 'lost' | 'again' | 'framesLost' | 'framesDropped'): Figures => Object.fromEntries([...sources.agents()].map(([peer, figures]) => [peer, figures[figure]]));
     gauges('wab_agent_sockets', 'Sockets of a voice agent, those that are being opened among them', 'peer', () => agents('sockets'));
     counters('wab_agent_refused_total', 'Sockets of a voice agent that were not opened', 'peer', () => agents('refused'));
     counters('wab_agent_lost_total', 'Sockets of a voice agent that were lost amid a call', 'peer', () => agents('lost'));
     counters('wab_agent_reopened_total', 'Of those, opened again in time', 'peer', () => agents('again'));
     counters('wab_agent_frames_lost_total', 'Frames of 20 ms that a voice agent did not read in time, counted as its call ends', 'peer', () => agents('framesLost'));
+    counters('wab_agent_frames_dropped_total', 'Frames of 20 ms that a voice agent said more than a minute ahead, counted as its call ends', 'peer', () => agents('framesDropped'));
     gauges('wab_number_calls', 'Calls of a number', 'number', () => each(sources.numbers(), ({ calls }) => calls));
     gauges('wab_number_calls_limit', 'The most calls of a number at once: numbers.*.maxConcurrentCalls', 'number', () => each(sources.numbers(), ({ callsLimit }) => callsLimit));
     gauges('wab_number_day_calls', 'New business-initiated calls of a number in the last 24 hours', 'number', () => each(sources.numbers(), ({ newCalls }) => newCalls));

@@ -4,6 +4,7 @@ import { dialectOf } from './dialects/index.js';
 import type { AgentCall, AgentWord, Dialect, Message } from './dialects/types.js';
 import type { AgentPlace, AudioLink, FromSockets } from './messages.js';
 import { openSocket, type Opened, type Opening } from './opening.js';
+import { Spoken } from './spoken.js';
 
 /** Octets that may wait to be sent; over it frames are lost. About a second of audio. */
 const MOST_UNSENT = 48_000;
@@ -20,6 +21,8 @@ const MOST_AGAIN = 3;
 const STOOD_MS = 1000;
 /** Messages in a second, pings among them, that are more than an agent can have to say: two minutes of audio in frames of 20 ms are 6000. */
 const MOST_MESSAGES = 12_000;
+/** Octets that are read of one agent in a second, beyond which it is read on in the next one: two messages as long as they may be, or a minute of audio and more at once. */
+const MOST_READ = 8_388_608;
 /** Digits and transfers in a second that are carried out: they are signalling, which the main thread does. */
 const MOST_ORDERS = 50;
 /** How long the far end may take to close, in milliseconds. */
@@ -48,7 +51,9 @@ export class AgentSocket {
   #openedAt = 0;
   #heardAt = 0;
   #lookedAt = 0;
-  #second = { began: 0, messages: 0, orders: 0 };
+  readonly #spoken: Spoken;
+  #second = { began: 0, messages: 0, orders: 0, octets: 0 };
+  #pause: NodeJS.Timeout | null = null;
   #lost = 0;
   #faults = 0;
   /** What was wrong with what came. */
@@ -65,6 +70,9 @@ export class AgentSocket {
     this.#newStream = newStream;
     this.#read = new Int32Array(link.read);
     this.#dialect = dialectOf(place.dialect, call, place.sampleRate);
+    this.#spoken = new Spoken(place.sampleRate, {
+      post: (word) => { if (!this.#over) link.port.postMessage(word, word instanceof Int16Array ? [word.buffer as ArrayBuffer] : []); }, cleared: (mark) => this.#say(this.#dialect.mark(mark, true)),
+    });
     link.port.on('message', (word: EndWord) => this.#fromCall(word));
   }
 
@@ -116,33 +124,48 @@ export class AgentSocket {
     this.#socket = socket;
     this.#openedAt = this.#heardAt = this.#lookedAt = performance.now();
     socket.on('error', (error) => { this.#error = error.message; });
-    socket.on('message', (data, binary) => { if (this.#counts()) this.#heard(this.#dialect.read(bufferOf(data), binary)); });
-    socket.on('pong', () => this.#counts());
-    socket.on('ping', (data) => { if (this.#counts() && socket.bufferedAmount < MOST_UNSENT) socket.pong(data); });
+    socket.on('message', (data, binary) => {
+      const octets = bufferOf(data);
+      if (!this.#counts(octets.length)) return;
+      this.#heard(this.#dialect.read(octets, binary));
+      this.#slowDown(socket);
+    });
+    socket.on('pong', () => this.#counts(0));
+    socket.on('ping', (data) => { if (this.#counts(data.length) && socket.bufferedAmount < MOST_UNSENT) socket.pong(data); });
     socket.on('close', (code, reason) => { if (socket === this.#socket) this.#closed(code, reason.toString('utf8').slice(0, 200)); });
     socket.resume();
     this.#timer ??= setInterval(() => this.#look(), ASK_EVERY);
   }
 
   /** A sign of life; false: they are more than anybody has to give, and the conversation is over. */
-  #counts(): boolean {
+  #counts(octets: number): boolean {
     if (this.#over) return false;
     const now = this.#heardAt = performance.now();
-    if (now - this.#second.began > 1000) this.#second = { began: now, messages: 0, orders: 0 };
+    if (now - this.#second.began > 1000) this.#second = { began: now, messages: 0, orders: 0, octets: 0 };
     this.#second.messages += 1;
+    this.#second.octets += octets;
     if (this.#second.messages <= MOST_MESSAGES) return true;
     this.#gone(`it sent more than ${MOST_MESSAGES} messages in a second`);
     return false;
   }
 
+  /** Who sends without end is read on when the second is over: what is read of it costs the others' time. */
+  #slowDown(socket: WebSocket): void {
+    if (this.#over || this.#second.octets < MOST_READ || this.#pause !== null) return;
+    socket.pause();
+    this.#pause = setTimeout(() => {
+      this.#pause = null;
+      socket.resume();
+    }, Math.max(0, this.#second.began + 1000 - performance.now()));
+  }
+
   #heard(word: AgentWord): void {
-    const { port } = this.#link;
     // Who only listens has nothing to say.
     if (this.#call.listens && word.kind !== 'hangup' && word.kind !== 'fault') return;
     switch (word.kind) {
-      case 'audio': return port.postMessage(word.pcm satisfies EndWord, [word.pcm.buffer as ArrayBuffer]);
-      case 'mark': return port.postMessage({ mark: word.name } satisfies EndWord);
-      case 'clear': return port.postMessage({ clear: true } satisfies EndWord);
+      case 'audio': return this.#spoken.say(word.pcm, word.rate);
+      case 'mark': return this.#spoken.mark(word.name);
+      case 'clear': return this.#spoken.clear();
       case 'digit': return this.#order({ op: 'digit', digit: word.digit });
       case 'transfer': return this.#order({ op: 'transfer', peer: word.peer, user: word.user });
       case 'hangup': return this.#hungUp(null);
@@ -254,8 +277,10 @@ export class AgentSocket {
     this.#socket = null;
     this.#opening?.giveUp();
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    this.#spoken.close();
     this.#link.port.close();
-    this.#tell({ op: 'closed', lost: { toAgent: this.#lost } });
+    this.#tell({ op: 'closed', lost: { toAgent: this.#lost, fromAgent: this.#spoken.lostFrames } });
   }
 }
 

@@ -42,6 +42,8 @@ export interface SocketRefusal {
 export interface LostFrames {
   /** The agent did not read them in time. */
   readonly toAgent: number;
+  /** It said more than a minute ahead. */
+  readonly fromAgent: number;
 }
 
 /** From the thread of sockets. */

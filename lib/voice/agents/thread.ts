@@ -101,6 +101,8 @@ export interface AgentFigures {
   again: number;
   /** Frames that it did not read in time. */
   framesLost: number;
+  /** Frames that it said more than a minute ahead. */
+  framesDropped: number;
 }
 
 /** The sockets of voice agents, in a thread of their own that begins with the first call to one. */
@@ -129,7 +131,7 @@ export class AgentThread {
     const read = new SharedArrayBuffer(4);
     const stream = randomBytes(16).toString('hex');
     const link = new AgentLink(id, stream, { link: port1, sampleRate: place.sampleRate, read }, (word) => { if (this.#links.has(id)) this.#worker?.postMessage(word); });
-    const figures = this.#figures.get(peer) ?? { sockets: 0, refused: 0, lost: 0, again: 0, framesLost: 0 };
+    const figures = this.#figures.get(peer) ?? { sockets: 0, refused: 0, lost: 0, again: 0, framesLost: 0, framesDropped: 0 };
     this.#figures.set(peer, figures);
     figures.sockets += 1;
     this.#links.set(id, { link, figures });
@@ -147,7 +149,7 @@ export class AgentThread {
       if (this.#worker === worker) this.#worker = null;
       for (const id of [...this.#links.keys()]) {
         this.#take({ op: 'gone', id, text: "the thread of voice agents' sockets ended" });
-        this.#take({ op: 'closed', id, lost: { toAgent: 0 } });
+        this.#take({ op: 'closed', id, lost: { toAgent: 0, fromAgent: 0 } });
       }
     });
     worker.unref();
@@ -164,6 +166,7 @@ export class AgentThread {
       this.#links.delete(word.id);
       figures.sockets -= 1;
       figures.framesLost += word.lost.toAgent;
+      figures.framesDropped += word.lost.fromAgent;
     }
     link.take(word);
   }

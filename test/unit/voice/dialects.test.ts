@@ -1,6 +1,7 @@
 import t from 'tap';
 import { dialectOf } from '../../../lib/voice/agents/dialects/index.js';
 import type { AgentCall, AgentWord, DialectName } from '../../../lib/voice/agents/dialects/types.js';
+import { Rates } from '../../../lib/voice/agents/dialects/rates.js';
 import { AgentWire } from '../../../lib/simulator/agent/dialect.js';
 import { shareAt, ToneGenerator } from '../../../lib/simulator/media/tone.js';
 
@@ -56,7 +57,7 @@ t.test('what is hostile or wrong is a fault, and nothing else', async (t) => {
 });
 
 t.test('jambonz: audio in a message of its own, at other rates too', async (t) => {
-  const dialect = dialectOf('jambonz', call, 16_000);
+  const [dialect, rates] = [dialectOf('jambonz', call, 16_000), new Rates(16_000)];
   for (const rate of [8000, 16_000, 24_000, 48_000]) {
     const pcm = new ToneGenerator(700, rate).next(rate / 5);
     const octets = Buffer.from(pcm.buffer);
@@ -64,8 +65,9 @@ t.test('jambonz: audio in a message of its own, at other rates too', async (t) =
     for (const [type, content] of [['raw', octets], ['wav', Buffer.concat([header, octets])]] as const) {
       const word = dialect.read(text({ type: 'playAudio', data: { audioContent: content.toString('base64'), audioContentType: type, sampleRate: rate } }), false);
       if (word.kind !== 'audio') return t.fail(`${type} ${rate}: ${JSON.stringify(word)}`);
-      t.equal(word.pcm.length, 3200, `${type} ${rate}`);
-      t.ok(shareAt(word.pcm.subarray(320), 700, 16_000) > 0.9);
+      const brought = rates.brought(word.pcm, word.rate);
+      t.equal(brought.length, 3200, `${type} ${rate}`);
+      t.ok(shareAt(brought.subarray(320), 700, 16_000) > 0.9);
     }
   }
 });

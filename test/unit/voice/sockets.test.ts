@@ -205,6 +205,46 @@ t.test('frames of many megabytes, and floods, cost the conversation and nothing 
   t.same(await heard, ['1']);
 });
 
+t.test('one that says hours at once keeps no other waiting: a minute is kept, the rest is counted, and it is read at its turn', async (t) => {
+  const [beside, flood] = [await talk(t), await talk(t, { dialect: 'jambonz' }, { dialect: 'jambonz', sampleRate: 24_000 })];
+  const message = JSON.stringify({ type: 'playAudio', data: { audioContentType: 'raw', sampleRate: 8000, audioContent: Buffer.alloc(3_000_000, 7).toString('base64') } });
+  let longest = 0;
+  // 19 minutes of audio in 24 MB.
+  for (let i = 0; i < 6; i += 1) flood.there.send(message);
+  flood.there.mark('behind');
+  for (let i = 0; i < 30; i += 1) {
+    const began = performance.now();
+    const heard = once(beside.there, 'digit');
+    beside.link.digit('1', 160);
+    await heard;
+    longest = Math.max(longest, performance.now() - began);
+  }
+  await until(() => flood.words.some((word) => !(word instanceof Int16Array) && 'mark' in word));
+  t.ok(longest < 800, `another's digit was ${Math.round(longest)} ms on its way`);
+  const kept = flood.pcm() / 24_000;
+  t.ok(kept >= 59 && kept < 66, `${kept} s were kept`);
+  const dropped = flood.words.reduce((sum, word) => sum + (!(word instanceof Int16Array) && 'lost' in word ? word.lost : 0), 0) / 24_000;
+  t.ok(Math.abs(kept + dropped - (6 * 1_500_000) / 8000) < 0.1, `${dropped} s were lost`);
+  const closed = once(flood.link, 'closed');
+  flood.link.close('done');
+  const [{ fromAgent }] = await closed as [{ fromAgent: number }];
+  t.ok(Math.abs(fromAgent / 50 - dropped) < 0.1, `${fromAgent} frames are counted`);
+});
+
+t.test('what is cleared is not heard, at another rate either, and its marks are told', async (t) => {
+  const { there, words, pcm } = await talk(t, { dialect: 'jambonz' }, { dialect: 'jambonz', sampleRate: 24_000 });
+  const marks: string[] = [];
+  there.on('mark', (name) => marks.push(name));
+  there.send(JSON.stringify({ type: 'playAudio', data: { audioContentType: 'raw', sampleRate: 8000, audioContent: Buffer.alloc(800_000, 7).toString('base64') } }));
+  there.mark('never');
+  there.clear();
+  there.mark('then');
+  await until(() => words.some((word) => !(word instanceof Int16Array) && 'mark' in word));
+  t.ok(pcm() / 24_000 < 10, `${pcm() / 24_000} of 50 s went on`);
+  t.match(words.filter((word) => !(word instanceof Int16Array)), [{ clear: true }, { mark: 'then' }]);
+  t.same(marks, ['never']);
+});
+
 t.test('who does not read loses frames; what waits is bounded, and the agent hears on once it reads again', async (t) => {
   const { link, there } = await talk(t);
   there.socket.pause();

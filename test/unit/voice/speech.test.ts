@@ -62,22 +62,22 @@ t.test('a word that is shorter than what is waited for is said all the same', as
   t.same(taken(speech, 0, 4), [null, null, 1, null]);
 });
 
-t.test('two minutes and a thousand marks are kept, no more', async (t) => {
+t.test('a minute and a thousand marks are kept, no more', async (t) => {
   const speech = new Speech(8000);
-  for (let i = 0; i < 130; i += 1) speech.say(ms(1000), 0);
-  t.same([speech.heldMs, speech.lost], [120_000, 80_000]);
+  for (let i = 0; i < 70; i += 1) speech.say(ms(1000), 0);
+  t.same([speech.heldMs, speech.lost], [61_000, 72_000]);
   for (let i = 0; i < 10_000; i += 1) speech.mark(String(i));
-  t.equal(speech.lost, 80_000 + 9000);
+  t.equal(speech.lost, 72_000 + 9000);
   t.equal(speech.clear().length, 1000);
 });
 
 t.test('what comes in the smallest pieces is taken as fast as what comes in large ones', async (t) => {
   const speech = new Speech(8000);
   const piece = new Int16Array(1).fill(5);
-  for (let i = 0; i < 900_000; i += 1) speech.say(piece, 0);
+  for (let i = 0; i < 480_000; i += 1) speech.say(piece, 0);
   const began = process.cpuUsage();
   t.same(taken(speech, 0, 50), Array.from({ length: 50 }, () => 5));
   const { user, system } = process.cpuUsage(began);
   t.ok(user + system < 500_000, `${(user + system) / 1000} ms of CPU for a second`);
-  t.equal(speech.heldMs, 900_000 / 8 - 1000);
+  t.equal(speech.heldMs, 480_000 / 8 - 1000);
 });

@@ -66,6 +66,7 @@ export class PcmEnd implements LiveSource {
   take(word: EndWord, now: number): void {
     if (this.#closed) return;
     if (word instanceof Int16Array) this.#speech.say(word, now);
+    else if ('lost' in word) this.#speech.lost += word.lost;
     else if ('clear' in word) this.#reached(this.#speech.clear(), true);
     else if (this.#speech.mark(word.mark)) this.#reached([word.mark], false);
   }

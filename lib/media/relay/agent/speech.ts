@@ -2,8 +2,8 @@ import { FRAME_MS } from '../rtp.js';
 
 /** Speech waits, behind a pause, until so much of it is there: who sends it as it is spoken is late now and then. In milliseconds. */
 const CUSHION_MS = 40;
-/** What is kept at most: a speech synthesis is far ahead of the clock. In seconds, and in marks. */
-const MOST_SECONDS = 120;
+/** What is kept at most: a speech synthesis is far ahead of the clock. Seconds, one more than the agent's socket lets through, whose clock is ahead of the stream's; and marks. */
+const MOST_SECONDS = 61;
 const MOST_MARKS = 1000;
 
 type Item = { readonly pcm: Int16Array } | { readonly mark: string };

@@ -1,6 +1,6 @@
 import { readWav } from '../../../media/prompts/pcm.js';
 import { base64, digit, fault, fieldsOf, mark, octetsOf, parse, samplesOf, textIn, transfer, type Fields } from './reading.js';
-import { Rates } from './rates.js';
+import { isKnownRate } from './rates.js';
 import type { AgentCall, AgentRate, AgentWord, Dialect, Message } from './types.js';
 
 /**
@@ -11,12 +11,10 @@ export class JambonzDialect implements Dialect {
   static readonly protocol = 'audio.jambonz.org';
   readonly #call: AgentCall;
   readonly #rate: AgentRate;
-  readonly #rates: Rates;
 
   constructor(call: AgentCall, rate: AgentRate) {
     this.#call = call;
     this.#rate = rate;
-    this.#rates = new Rates(rate);
   }
 
   begin(): Message[] {
@@ -50,7 +48,7 @@ export class JambonzDialect implements Dialect {
   }
 
   read(data: Buffer, binary: boolean): AgentWord {
-    if (binary) return { kind: 'audio', pcm: samplesOf(data) };
+    if (binary) return { kind: 'audio', pcm: samplesOf(data), rate: this.#rate };
     const fields = parse(data);
     if (fields === null) return fault('no JSON');
     const more = fieldsOf(fields.get('data'));
@@ -71,8 +69,7 @@ export class JambonzDialect implements Dialect {
     const rate = Number(audio?.get('sampleRate') ?? this.#rate);
     try {
       const { samples, rate: given } = textIn(audio, 'audioContentType') === 'wav' ? readWav(octets) : { samples: samplesOf(octets), rate };
-      const pcm = this.#rates.brought(samples, given);
-      return pcm === null ? fault(`playAudio at ${given} samples a second: 8000, 16000, 24000 and 48000 are taken`) : { kind: 'audio', pcm };
+      return isKnownRate(given) ? { kind: 'audio', pcm: samples, rate: given } : fault(`playAudio at ${given} samples a second: 8000, 16000, 24000 and 48000 are taken`);
     } catch (error) {
       return fault(`playAudio: ${error instanceof Error ? error.message : 'no audio'}`);
     }

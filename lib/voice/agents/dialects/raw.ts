@@ -39,7 +39,7 @@ export class RawDialect implements Dialect {
   }
 
   read(data: Buffer, binary: boolean): AgentWord {
-    if (binary) return { kind: 'audio', pcm: samplesOf(data) };
+    if (binary) return { kind: 'audio', pcm: samplesOf(data), rate: this.#rate };
     const fields = parse(data);
     if (fields === null) return fault('no JSON');
     switch (textIn(fields, 'type')) {

@@ -2,8 +2,9 @@ import { expandG711, G711Encoder } from '../../../media/codec/g711.js';
 import { base64, digit, everySecond, fault, fieldsOf, mark, nothing, parse, textIn, transfer } from './reading.js';
 import type { AgentCall, AgentWord, Dialect, Message } from './types.js';
 
-/** Milliseconds of a media message. */
+/** Milliseconds of a media message, and samples a second. */
 const FRAME_MS = 20;
+const RATE = 8000;
 
 /** Twilio's is somebody else's: none of its accounts has this id. */
 const ACCOUNT = `AC${'0'.repeat(32)}`;
@@ -88,5 +89,5 @@ function heard(payload: string | null): AgentWord {
   if (octets === null) return fault('media without a payload in base64');
   const pcm = new Int16Array(octets.length);
   expandG711('PCMU', octets, pcm);
-  return { kind: 'audio', pcm };
+  return { kind: 'audio', pcm, rate: RATE };
 }

@@ -17,7 +17,8 @@ export interface AgentCall {
 
 /** What an agent says, read. `fault`: it cannot be; for a person. */
 export type AgentWord =
-  | { readonly kind: 'audio'; readonly pcm: Int16Array }
+  /** `rate`: samples a second, one of those that Rates takes. */
+  | { readonly kind: 'audio'; readonly pcm: Int16Array; readonly rate: number }
   | { readonly kind: 'mark'; readonly name: string }
   | { readonly kind: 'clear' }
   | { readonly kind: 'digit'; readonly digit: string }
