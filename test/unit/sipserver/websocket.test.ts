@@ -12,10 +12,10 @@ const head = (more: Record<string, string | null> = {}, start = 'GET / HTTP/1.1'
 const status = (more: Record<string, string | null>, origins: string[] | null = null, start?: string): number => Number(judgeUpgrade(head(more, start), origins).response.split(' ')[1]);
 
 /** A frame of a client's, masked. */
-function frame(opcode: number, payload: string | Buffer, { fin = true, masked = true, reserved = 0, length }: { fin?: boolean; masked?: boolean; reserved?: number; length?: bigint } = {}): Buffer {
-  const bytes = Buffer.from(payload as string, 'latin1');
+function frame(opcode: number, payload: string | Buffer, { fin = true, masked = true, reserved = 0, length, form }: { fin?: boolean; masked?: boolean; reserved?: number; length?: bigint; form?: 126 | 127 } = {}): Buffer {
+  const bytes = typeof payload === 'string' ? Buffer.from(payload, 'latin1') : payload;
   const said = length ?? BigInt(bytes.length);
-  const short = said < 126n ? Number(said) : said < 65_536n ? 126 : 127;
+  const short = form ?? (said < 126n ? Number(said) : said < 65_536n ? 126 : 127);
   const size = Buffer.alloc(short < 126 ? 0 : short === 126 ? 2 : 8);
   if (short === 126) size.writeUInt16BE(Number(said));
   if (short === 127) size.writeBigUInt64BE(said);
@@ -108,7 +108,15 @@ t.test('what breaks the protocol ends it', async (t) => {
     'the rest of nothing': ['protocol 1002', frame(0, message)],
     'a message within a message': ['protocol 1002', frame(1, message, { fin: false }), frame(1, message)],
     'ten megabytes': ['too large 1009', frame(1, message, { length: 10_000_000n })],
-    'more than there is': ['too large 1009', frame(1, message, { length: 2n ** 63n })],
+    'more than there is': ['protocol 1002', frame(1, message, { length: 2n ** 63n })],
+    'nearly so much': ['too large 1009', frame(1, message, { length: 2n ** 63n - 2n ** 20n })],
+    'a short length in two octets': ['protocol 1002', frame(1, message, { form: 126 })],
+    'a short length in eight octets': ['protocol 1002', frame(1, message, { form: 127 })],
+    'a length of two octets in eight': ['protocol 1002', frame(1, 'x'.repeat(200), { form: 127 })],
+    'the same of a ping': ['protocol 1002', frame(9, 'x', { form: 126 })],
+    'half a close code': ['protocol 1002', frame(8, '\x03')],
+    ...Object.fromEntries([0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535].map((code) => [`close code ${code}`, ['protocol 1002', frame(8, Buffer.of(code >> 8, code & 0xff))]] as const)),
+    'a reason to close that is no text': ['protocol 1007', frame(8, '\x03\xe8\xff')],
     'ten megabytes in pieces': ['too large 1009', frame(1, 'x'.repeat(900), { fin: false }), frame(0, 'x'.repeat(101))],
     'pieces without end': ['protocol 1008', frame(1, 'x', { fin: false }), ...Array.from({ length: 256 }, () => frame(0, '', { fin: false }))],
     'text that is none': ['protocol 1007', frame(1, '\xff\xfe')],
@@ -121,7 +129,8 @@ t.test('what breaks the protocol ends it', async (t) => {
   }
   t.same(found(open(), frame(2, '\xff\xfe')), ['\xff\xfe'], 'binary may be anything');
   t.same(open().push(frame(8, '\x03\xe8bye')).map((one) => [one.kind, 'bytes' in one ? one.bytes?.toString('hex') : '']), [['end', '880203e8']]);
-  t.same(open().push(frame(8, '\x03')).map((one) => ('bytes' in one ? one.bytes?.toString('hex') : '')), ['8800']);
+  for (const code of [1001, 1003, 1007, 1011, 1014, 3000, 4999]) t.equal(open().push(frame(8, Buffer.of(code >> 8, code & 0xff)))[0]?.kind, 'end', `${code} is one`);
+  t.same(open().push(frame(8, '')).map((one) => ('bytes' in one ? one.bytes?.toString('hex') : '')), ['8800']);
   const endless = new WebSocketFramer(1000, null);
   t.same(found(endless, Buffer.alloc(8191, 97)), []);
   t.ok(endless.pending);

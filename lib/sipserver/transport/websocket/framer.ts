@@ -102,7 +102,7 @@ export class WebSocketFramer implements Framer {
     const opcode = first & 0x0f;
     const isLast = (first & 0x80) !== 0;
     const length = this.announced(second & 0x7f);
-    const fault = this.objection({ opcode, isLast, reserved: first & 0x70, masked: (second & 0x80) !== 0, length });
+    const fault = isShortest(second & 0x7f, length) ? this.objection({ opcode, isLast, reserved: first & 0x70, masked: (second & 0x80) !== 0, length }) : CLOSE.protocol;
     if (fault !== null) {
       this.fail(fault, frames);
       return Buffer.alloc(0);
@@ -151,10 +151,11 @@ export class WebSocketFramer implements Framer {
 
   private control(opcode: number, payload: Buffer, frames: Frame[]): void {
     if (opcode === OPCODE.close) {
-      // RFC 6455 §5.5.1: answered by the same, where it is one.
+      const fault = objectionToClose(payload);
+      if (fault !== null) return this.fail(fault, frames);
+      // RFC 6455 §5.5.1: answered by the same.
       this.state = 'broken';
-      const code = payload.length >= 2 ? payload.readUInt16BE(0) : 0;
-      frames.push({ kind: 'end', bytes: writeFrame(OPCODE.close, payload.length === 1 || (code > 0 && code < 1000) ? Buffer.alloc(0) : payload.subarray(0, 2)) });
+      frames.push({ kind: 'end', bytes: writeFrame(OPCODE.close, payload.subarray(0, 2)) });
     } else frames.push({ kind: 'ping', count: 1, pong: opcode === OPCODE.ping ? writeFrame(OPCODE.pong, payload) : null });
   }
 
@@ -179,6 +180,20 @@ export class WebSocketFramer implements Framer {
     this.pieces = [];
     this.reading = undefined;
   }
+}
+
+/** RFC 6455 §5.2: a length has the shortest of its three forms, and the longest of them has no highest bit. `short`: its first seven bits. */
+function isShortest(short: number, length: number): boolean {
+  return short < 126 || (short === 126 ? length > 125 : length > 0xffff && length < 2 ** 63);
+}
+
+/** RFC 6455 §7.4: codes that may be sent, those that IANA has added among them; what is behind is text (§5.5.1). Null: nothing speaks against it. */
+function objectionToClose(payload: Buffer): number | null {
+  if (payload.length === 0) return null;
+  const code = payload.length === 1 ? 0 : payload.readUInt16BE(0);
+  const isKnown = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+  if (!isKnown) return CLOSE.protocol;
+  return isUtf8(payload.subarray(2)) ? null : CLOSE.notUtf8;
 }
 
 /** Nothing but line ends. */
