@@ -152,8 +152,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
 
   /** A voice agent gives the user to somebody else. */
   sendOn(from: AgentDialog, peer: string, user: string): void {
-    if (this.#transfer !== null) return from.transferring(491, 'a transfer is under way');
-    if (from !== this.#current || this.call.over || this.#userRings) return from.transferring(603, 'there is nobody to transfer');
+    if (this.#transfer !== null) return from.refuse(491, 'call.transferring', 'a transfer is under way');
+    if (from !== this.#current || this.call.over || this.#userRings) return from.refuse(603, 'call.notUp', 'there is nobody to transfer');
     const transfer = takeAgentTransfer(this, from, peer, user);
     if (transfer !== null) this.send(transfer);
   }

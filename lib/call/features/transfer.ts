@@ -65,21 +65,21 @@ export function takeRefer(bridge: Bridge, transferor: PeerDialog, request: SipRe
  */
 export function takeAgentTransfer(bridge: Bridge, transferor: AgentDialog, peer: string, user: string): Transfer | null {
   const { call, context, manner } = bridge;
-  const refuse = (status: number, text: string): null => {
+  const refuse = (status: number, code: string, text: string): null => {
     call.log.warn({ peer: transferor.party.peer, kind: 'blind', why: text }, 'a transfer was refused');
     call.sentOn({ kind: 'blind', by: transferor.party.peer, to: null, status });
-    transferor.transferring(status, text);
+    transferor.refuse(status, code, text);
     return null;
   };
-  if (!call.mayBeSentOn()) return refuse(403, 'too many transfers and pick-ups in this call');
+  if (!call.mayBeSentOn()) return refuse(403, 'transfer.tooMany', 'too many transfers and pick-ups in this call');
   const { peers } = context.rules().config;
   const config = Object.hasOwn(peers, peer) ? peers[peer] : undefined;
-  if (config === undefined) return refuse(404, `no peer is called ${peer}`);
+  if (config === undefined) return refuse(404, 'peer.unknown', `no peer is called ${peer}`);
   const uri = withUser(config.uri, user);
   const facts = { origin: 'refer' as const, number: call.facts.number ?? '', route: manner.route, peer, by: transferor.party.peer, uri };
   const verdict = context.rules().judgeTarget(facts);
   context.onVerdict(call, facts, verdict);
-  if (!verdict.allow) return refuse(verdict.status, verdict.text);
+  if (!verdict.allow) return refuse(verdict.status, verdict.code, verdict.text);
   const order = { uri, replaces: null, mustReplace: false, referredBy: null, quiet: true, kind: 'blind' as const };
   return new Transfer(bridge, transferor, order, verdict, {
     progress: (status, reason) => transferor.transferring(status, reason),

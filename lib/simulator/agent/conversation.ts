@@ -28,6 +28,8 @@ export interface AgentReport {
   marks: { name: string; atMs: number; cleared: boolean | undefined }[];
   /** Statuses of its transfer. */
   transfers: number[];
+  /** Codes by which they did not begin, in the raw dialect. */
+  refusals: string[];
   stopped: boolean;
   endedBy: 'agent' | 'far' | 'nobody';
   faults: string[];
@@ -59,7 +61,7 @@ export class AgentConversation extends EventEmitter<Events> {
     super();
     this.wire = new AgentWire(dialect);
     this.seen = {
-      ok: true, dialect, headers, call: undefined, sampleRate: undefined, frames: 0, oddFrames: 0, maxGapMs: 0, tone: undefined, otherTone: undefined, digits: '', marks: [], transfers: [], stopped: false, endedBy: 'nobody', faults: [],
+      ok: true, dialect, headers, call: undefined, sampleRate: undefined, frames: 0, oddFrames: 0, maxGapMs: 0, tone: undefined, otherTone: undefined, digits: '', marks: [], transfers: [], refusals: [], stopped: false, endedBy: 'nobody', faults: [],
     };
     socket.on('message', (data: Buffer, binary: boolean) => { this.take(this.wire.read(data, binary)); });
     socket.on('error', (error) => { this.seen.faults.push(error.message); });
@@ -134,6 +136,7 @@ export class AgentConversation extends EventEmitter<Events> {
         return;
       case 'transfer':
         this.seen.transfers.push(said.status);
+        if (said.refused !== undefined) this.seen.refusals.push(said.refused);
         this.emit('transfer', said.status);
         return;
       case 'stop':

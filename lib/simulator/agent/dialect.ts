@@ -10,7 +10,8 @@ export type Said =
   | { kind: 'audio'; track: 'inbound' | 'outbound' | 'both'; pcm: Int16Array }
   | { kind: 'digit'; digit: string }
   | { kind: 'mark'; name: string; cleared: boolean | undefined }
-  | { kind: 'transfer'; status: number }
+  /** `refused`: the code by which it does not begin. */
+  | { kind: 'transfer'; status: number; refused?: string }
   | { kind: 'stop' }
   | { kind: 'other' }
   | { kind: 'fault'; why: string };
@@ -145,6 +146,7 @@ function readRaw(message: Json): Said {
     case 'dtmf': return { kind: 'digit', digit: String(message['digit']) };
     case 'mark': return { kind: 'mark', name: String(message['name']), cleared: message['cleared'] === true };
     case 'transfer': return { kind: 'transfer', status: Number(message['status']) };
+    case 'error': return message['of'] === 'transfer' ? { kind: 'transfer', status: Number(message['status']), refused: String(message['code']) } : { kind: 'fault', why: `an error of ${String(message['of'])}` };
     case 'stop': return { kind: 'stop' };
     default: return { kind: 'fault', why: `a message ${JSON.stringify(message).slice(0, 80)}` };
   }

@@ -1,7 +1,8 @@
 import WebSocket from 'ws';
 import type { EndWord } from '../../media/relay/agent/words.js';
+import { after } from '../../util/after.js';
 import { dialectOf } from './dialects/index.js';
-import type { AgentCall, AgentWord, Dialect, Message } from './dialects/types.js';
+import type { AgentCall, AgentWord, Dialect, Message, TransferNews } from './dialects/types.js';
 import type { AgentPlace, AudioLink, FromSockets } from './messages.js';
 import { openSocket, type Opened, type Opening } from './opening.js';
 import { Spoken } from './spoken.js';
@@ -98,8 +99,8 @@ export class AgentSocket {
     this.#say(this.#dialect.digit(digit, durationMs));
   }
 
-  transferring(status: number, text: string): void {
-    const message = this.#dialect.transferring(status, text);
+  transferring(news: TransferNews): void {
+    const message = this.#dialect.transferring(news);
     if (message !== null) this.#say(message);
   }
 
@@ -153,10 +154,10 @@ export class AgentSocket {
   #slowDown(socket: WebSocket): void {
     if (this.#over || this.#second.octets < MOST_READ || this.#pause !== null) return;
     socket.pause();
-    this.#pause = setTimeout(() => {
+    this.#pause = after(this.#second.began + 1000 - performance.now(), () => {
       this.#pause = null;
       socket.resume();
-    }, Math.max(0, this.#second.began + 1000 - performance.now()));
+    });
   }
 
   #heard(word: AgentWord): void {

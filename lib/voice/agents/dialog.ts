@@ -77,9 +77,14 @@ export class AgentDialog implements PeerConnection {
     return true;
   }
 
-  /** How far a transfer of its is, as a SIP status. */
+  /** How far a transfer of its is. */
   transferring(status: number, text: string): void {
-    this.#link.transferring(status, text);
+    this.#link.transferring({ status, text, code: null });
+  }
+
+  /** A transfer that it wants does not begin. `code`: a rule of policy, or what the API says of such an order. */
+  refuse(status: number, code: string, text: string): void {
+    this.#link.transferring({ status, text, code });
   }
 
   async hangUp(reason: string): Promise<void> {

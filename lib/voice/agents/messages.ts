@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { AgentCall, AgentRate, DialectName } from './dialects/types.js';
+import type { AgentCall, AgentRate, DialectName, TransferNews } from './dialects/types.js';
 
 /** Where an agent is, and how it is reached. Secrets are in it. */
 export interface AgentPlace {
@@ -24,7 +24,7 @@ export type ToSockets =
   | { readonly op: 'dial'; readonly id: number; readonly place: AgentPlace; readonly call: AgentCall; readonly link: AudioLink; readonly patience: number }
   | { readonly op: 'begin'; readonly id: number }
   | { readonly op: 'digit'; readonly id: number; readonly digit: string; readonly durationMs: number }
-  | { readonly op: 'transferring'; readonly id: number; readonly status: number; readonly text: string }
+  | { readonly op: 'transferring'; readonly id: number; readonly news: TransferNews }
   /** The conversation is over, for this reason. */
   | { readonly op: 'end'; readonly id: number; readonly reason: string }
   | { readonly op: 'stop' };

@@ -4,7 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Logger } from '../../observe/logger.js';
 import type { AgentEnd } from '../../media/types.js';
 import { withTimeout } from '../../util/withTimeout.js';
-import type { AgentCall } from './dialects/types.js';
+import type { AgentCall, TransferNews } from './dialects/types.js';
 import type { AgentPlace, FromSockets, LostFrames, SocketRefusal, ToSockets } from './messages.js';
 
 /** Patience with a thread that is to end, milliseconds: sockets are closed by both ends. */
@@ -52,8 +52,8 @@ export class AgentLink extends EventEmitter<LinkEvents> {
     this.#send({ op: 'digit', id: this.#id, digit, durationMs });
   }
 
-  transferring(status: number, text: string): void {
-    this.#send({ op: 'transferring', id: this.#id, status, text });
+  transferring(news: TransferNews): void {
+    this.#send({ op: 'transferring', id: this.#id, news });
   }
 
   /** The conversation is over, or is not wanted. May be called twice. */

@@ -29,7 +29,7 @@ function obey(word: ToSockets): void {
     }
     case 'begin': return sockets.get(word.id)?.begin();
     case 'digit': return sockets.get(word.id)?.digit(word.digit, word.durationMs);
-    case 'transferring': return sockets.get(word.id)?.transferring(word.status, word.text);
+    case 'transferring': return sockets.get(word.id)?.transferring(word.news);
     case 'end': return sockets.get(word.id)?.end(word.reason);
   }
 }

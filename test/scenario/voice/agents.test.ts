@@ -93,6 +93,8 @@ t.test('raw: the agent hears the user and is heard, marks are true, clear is at 
   for (const [peer, name] of [['other', '6001'], ['pbx', '+12025550123'], ['nobody', '1'], ['__proto__', '1'], ['raw', '6001']] as const) there.transfer(peer, name);
   await until(() => there.report().transfers.length === 5, 'five refusals');
   t.same(there.report().transfers, [403, 403, 404, 404, 403]);
+  t.same(there.report().refusals.slice(2, 4), ['peer.unknown', 'peer.unknown']);
+  t.ok(there.report().refusals.every((code) => /^[a-z]+\.[A-Za-z]+$/.test(code)) && there.report().refusals.length === 5, there.report().refusals.join());
   there.transfer('pbx', '6001');
   await until(() => there.report().stopped, 'the agent is let go');
   await hears(user, 'music', 20);

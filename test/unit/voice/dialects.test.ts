@@ -26,7 +26,8 @@ for (const [name, rate] of [['twilio', 8000], ['jambonz', 16_000], ['raw', 24_00
     }
     t.match(read(ours.digit('#', 160)), { kind: 'digit', digit: '#' });
     t.match(read(ours.mark('said', true)), { kind: 'mark', name: 'said', cleared: name === 'twilio' ? undefined : true });
-    t.match(read(ours.transferring(403, 'no') ?? ''), { kind: 'transfer', status: 403 });
+    t.match(read(ours.transferring({ status: 180, text: 'Ringing', code: null }) ?? ''), { kind: 'transfer', status: 180, refused: undefined });
+    t.match(read(ours.transferring({ status: 403, text: 'no', code: 'target.user' }) ?? ''), { kind: 'transfer', status: 403, refused: name === 'raw' ? 'target.user' : undefined });
     const stop = ours.stop('ended');
     if (stop !== null) t.match(read(stop), { kind: 'stop' });
     const back = (message: string | Buffer): AgentWord => ours.read(Buffer.from(message), typeof message !== 'string');

@@ -1,7 +1,7 @@
 import { readWav } from '../../../media/prompts/pcm.js';
 import { base64, digit, fault, fieldsOf, mark, octetsOf, parse, samplesOf, textIn, transfer, type Fields } from './reading.js';
 import { isKnownRate } from './rates.js';
-import type { AgentCall, AgentRate, AgentWord, Dialect, Message } from './types.js';
+import type { AgentCall, AgentRate, AgentWord, Dialect, Message, TransferNews } from './types.js';
 
 /**
  * The listen verb of jambonz with bidirectional streaming (docs.jambonz.org/verbs/verbs/listen): attributes of the call, then 16-bit samples in binary frames
@@ -38,8 +38,8 @@ export class JambonzDialect implements Dialect {
     return JSON.stringify({ type: 'mark', data: { name, event: cleared ? 'cleared' : 'playout' } });
   }
 
-  transferring(status: number, text: string): Message {
-    return JSON.stringify({ event: 'transfer', status, text });
+  transferring({ status, text, code }: TransferNews): Message {
+    return JSON.stringify({ event: 'transfer', status, text, ...(code === null ? {} : { code }) });
   }
 
   /** jambonz closes the socket. */

@@ -1,5 +1,5 @@
 import { digit, fault, mark, octetsOf, parse, samplesOf, textIn, transfer } from './reading.js';
-import type { AgentCall, AgentRate, AgentWord, Dialect, Message } from './types.js';
+import type { AgentCall, AgentRate, AgentWord, Dialect, Message, TransferNews } from './types.js';
 
 /** Ours: 16-bit little-endian samples in binary frames both ways, a packet time in each of ours; everything else as JSON. */
 export class RawDialect implements Dialect {
@@ -30,8 +30,8 @@ export class RawDialect implements Dialect {
     return JSON.stringify({ type: 'mark', name, cleared });
   }
 
-  transferring(status: number, text: string): Message {
-    return JSON.stringify({ type: 'transfer', status, text });
+  transferring({ status, text, code }: TransferNews): Message {
+    return JSON.stringify(code === null ? { type: 'transfer', status, text } : { type: 'error', of: 'transfer', code, status, text });
   }
 
   stop(reason: string): Message {

@@ -1,6 +1,6 @@
 import { expandG711, G711Encoder } from '../../../media/codec/g711.js';
 import { base64, digit, everySecond, fault, fieldsOf, mark, nothing, parse, textIn, transfer } from './reading.js';
-import type { AgentCall, AgentWord, Dialect, Message } from './types.js';
+import type { AgentCall, AgentWord, Dialect, Message, TransferNews } from './types.js';
 
 /** Milliseconds of a media message, and samples a second. */
 const FRAME_MS = 20;
@@ -53,8 +53,8 @@ export class TwilioDialect implements Dialect {
     return this.#say('mark', { mark: { name } });
   }
 
-  transferring(status: number, text: string): Message {
-    return this.#say('transfer', { transfer: { status, text } });
+  transferring({ status, text, code }: TransferNews): Message {
+    return this.#say('transfer', { transfer: { status, text, ...(code === null ? {} : { code }) } });
   }
 
   stop(): Message {

@@ -27,6 +27,9 @@ export type AgentWord =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'fault'; readonly why: string };
 
+/** How far a transfer of an agent's is, as a SIP status; `code`: the rule by which it does not begin. */
+export interface TransferNews { readonly status: number; readonly text: string; readonly code: string | null }
+
 /** A message of a socket: text, or octets. */
 export type Message = string | Buffer;
 
@@ -40,8 +43,8 @@ export interface Dialect {
   digit(digit: string, durationMs: number): Message;
   /** A mark of the agent's was reached; `cleared`: or was in what it has cleared. */
   mark(name: string, cleared: boolean): Message;
-  /** How far a transfer of its is, as a SIP status; null: this dialect has no word for that. */
-  transferring(status: number, text: string): Message | null;
+  /** How far a transfer of its is; null: this dialect has no word for that. */
+  transferring(news: TransferNews): Message | null;
   /** What is said last; null: nothing is. */
   stop(reason: string): Message | null;
   read(data: Buffer, binary: boolean): AgentWord;
