@@ -182,9 +182,17 @@ export class Reader {
     const value = node === null ? null : this.#expand(node, leaf, path);
     if (value === faulty) return faulty;
     const complaint = leaf.check(value);
-    if (complaint === null) return leaf.file === true && typeof value === 'string' ? resolve(this.#folder, value) : value;
+    if (complaint === null) return typeof value === 'string' ? this.#placed(value, leaf) : value;
     this.fault(path, `${complaint}${shown(node, leaf)}`);
     return faulty;
+  }
+
+  /** A path as the service uses it. What a key has by default means the same where the file says it: it is below the folder that the service is started in. */
+  #placed(value: string, { file, default: usual }: Leaf): string {
+    if (file === undefined || value === usual) return value;
+    if (file === true) return resolve(this.#folder, value);
+    if ('but' in file) return value === file.but ? value : resolve(this.#folder, value);
+    return value.startsWith(file.behind) ? `${file.behind}${resolve(this.#folder, value.slice(file.behind.length))}` : value;
   }
 
   /** $NAME, as a shell has it, is text here. The value is not shown: it may be a secret that looks so. */

@@ -21,7 +21,7 @@ export const schema = {
   meta: {
     host: leaf("Meta's host.", is.host, 'wa.meta.vc'),
     port: leaf("Meta's port.", is.port, 5061),
-    ca: leaf('Extra CA file (PEM), for a private stand-in.', is.orNull(is.nonEmpty), null),
+    ca: leaf('Extra CA file (PEM), for a private stand-in; a relative path is below the folder of this file.', is.orNull(is.nonEmpty), null, { file: true }),
     address: leaf('Connect to this address instead of resolving host.', is.orNull(is.address), null),
     sources: listOf("Networks Meta calls from; default: Meta's published prefixes.", is.cidr, ['default'], { word: 'default', min: 1 }),
     sourcesFile: leaf("File of Meta's prefixes that sources update writes: default in sources means those in it, where it is there; a relative path is below the folder of this file; null: the published ones that are built in.", is.orNull(is.nonEmpty), null, { file: true }),
@@ -65,7 +65,7 @@ export const schema = {
       + "(FreeSWITCH alone, which does not verify Meta's fingerprint).",
       is.oneOf('embedded', 'rtpengine', 'nudge'), 'embedded',
     ),
-    music: leaf('Sound file (WAV or Ogg Opus) for hold and queues; null: the shipped one.', is.orNull(is.nonEmpty), null),
+    music: leaf('Sound file (WAV or Ogg Opus) for hold and queues; a relative path is below the folder of this file; null: the shipped one.', is.orNull(is.nonEmpty), null, { file: true }),
   },
   graph: optional('Meta\'s Graph API, which is asked for what SIP does not say, e.g. { token: "${WA_TOKEN}" }; null: nothing is asked of it.', graphSchema),
   hours: tableOf('Opening hours by name.', is.name, hoursSchema, { example: 'office' }),
@@ -79,7 +79,7 @@ export const schema = {
     // META-SIP.md §2.1: countries whose business numbers may not place calls.
     businessInitiatedBlocked: listOf('Countries whose business numbers Meta lets place no calls.', is.country, ['US', 'CA', 'EG', 'VN', 'NG']),
     carriers: listOf('Hosts and networks of carriers: never a target, never a source of media.', is.carrier),
-    audit: leaf('File of the audit log, a line for every verdict on a call, chained by hash; null: none.', is.orNull(is.nonEmpty), null),
+    audit: leaf('File of the audit log, a line for every verdict on a call, chained by hash; a relative path is below the folder of this file; null: none.', is.orNull(is.nonEmpty), null, { file: true }),
     recheckOnReload: leaf('Judge live calls again when this file is reloaded.', is.bool, true),
     leaks: valuesOf(
       'Per sign that a peer went out to the PSTN: enforce (end the call) or report. Defaults: divertedToNumber, contactAtGateway, isupBody, carrierMedia and connectedNumber '
@@ -98,7 +98,7 @@ export const schema = {
   hep: optional('A HEP server (Homer) that is told of every SIP message and of the media of each call, e.g. { server: "udp:10.0.0.9:9060", id: 2001 }; null: none is.', hepSchema),
   recording: optional('Recordings of calls, of routes and peers that have record, e.g. { directory: /var/spool/wa-b2bua/recordings }; null: no call is recorded.', recordingSchema),
   cdr: cdrSchema,
-  state: leaf('Where daily counts are kept: memory, or file:PATH, which outlives the process (one process a file).', is.stateStore, 'memory'),
+  state: leaf('Where daily counts are kept: memory, or file:PATH, which outlives the process (one process a file); a relative PATH is below the folder of this file.', is.stateStore, 'memory', { file: { behind: 'file:' } }),
   log: {
     level: leaf('Least level that is written.', is.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info'),
     fullNumbers: leaf("Show users' numbers in full; else each log line has them masked (the middle hidden).", is.bool, false),

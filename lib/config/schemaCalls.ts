@@ -84,7 +84,7 @@ export const peerSchema = {
   country: leaf('Country of national numbers it dials (GB); null: international forms only.', is.orNull(is.country), null),
   // RFC 4028 §4: 1800 s is recommended; less than 90 s is no interval.
   sessionExpires: leaf('Seconds of the session timer we ask it for (RFC 4028); 0: none, though one it asks for is kept.', is.orZero(is.integer(90, 86_400)), 1800),
-  music: leaf('Sound file (WAV or Ogg Opus) for hold in calls it places; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null),
+  music: leaf('Sound file (WAV or Ogg Opus) for hold in calls it places; a relative path is below the folder of this file; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null, { file: { but: 'none' } }),
   record: optional('Its business-initiated calls are recorded in recording.directory, e.g. { announce: recorded.wav }; null: they are not.', recordSchema),
   earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),
   health: {
@@ -127,9 +127,9 @@ export const routeSchema = {
   ringTimeout: ringKeys.ringTimeout,
   answerFirst: leaf('Answer Meta at once and play music while the targets ring (a queue).', is.bool, false),
   answerOnEarlyMedia: leaf('Answer Meta when a target that rings sends media of its own (an announcement), which is not heard otherwise.', is.bool, false),
-  music: leaf('Sound file (WAV or Ogg Opus) for hold and queue; none: nothing of ours, so what the peer sends; null: media.music.', is.orNull(is.nonEmpty), null),
+  music: leaf('Sound file (WAV or Ogg Opus) for hold and queue; a relative path is below the folder of this file; none: nothing of ours, so what the peer sends; null: media.music.', is.orNull(is.nonEmpty), null, { file: { but: 'none' } }),
   transferSound: leaf('What the user hears during a transfer.', is.oneOf('music', 'ringback'), 'music'),
   record: optional('Calls of this route are recorded in recording.directory, e.g. { announce: recorded.wav }; null: they are not.', recordSchema),
-  downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; null: 480. Not with unanswered.', is.orNull(is.nonEmpty), null),
+  downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; a relative path is below the folder of this file; null: 480. Not with unanswered.', is.orNull(is.nonEmpty), null, { file: true }),
   tee: optional('A copy of what both sides say, from the answer on, for a program that only listens, e.g. { websocket: "wss://listen.example.net/call", dialect: raw }; null: none.', teeSchema),
 } satisfies Group;

@@ -3,7 +3,7 @@ import { leaf, rowsOf, type Group } from './schemaForm.js';
 
 /** `cdr`: the call records. */
 export const cdrSchema = {
-  file: leaf('File of the call records, one JSON line for every call attempt; null: none.', is.orNull(is.nonEmpty), './cdr.jsonl'),
+  file: leaf('File of the call records, one JSON line for every call attempt; another relative path than the default, which is below the folder that the service is started in, is below that of this file; null: none.', is.orNull(is.nonEmpty), './cdr.jsonl', { file: true }),
   fullNumbers: leaf("Write users' numbers in full.", is.bool, false),
   index: leaf('Folder of the index by which records are searched and added up; it can be thrown away; null: the name of cdr.file with .index behind it.', is.orNull(is.nonEmpty), null, { file: true }),
   rates: leaf('Rate card (YAML or JSON) by which the price of business-initiated calls is estimated; null: it is not.', is.orNull(is.nonEmpty), null, { file: true }),

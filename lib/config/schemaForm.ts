@@ -23,8 +23,8 @@ export interface Leaf<T = unknown> extends SchemaObj<unknown> {
   readonly single?: boolean;
   /** Of a list of mappings: an item that is a single value stands for a mapping with this key alone. */
   readonly itemKey?: string;
-  /** It is a path: a relative one is below the folder of the configuration file. */
-  readonly file?: boolean;
+  /** It is a path: a relative one is below the folder of the configuration file; `but`: a word that is none; `behind`: only what begins so is one, and the path is what follows. */
+  readonly file?: true | { readonly but: string } | { readonly behind: string };
   /** A single string is good for this list too (sources: default). */
   readonly word?: string;
   /** The value is null or a mapping of `children`. */

@@ -60,8 +60,8 @@ export const sipSchema = {
   },
   tls: {
     [about]: { doc: 'Required with a tls or wss socket. The files are read again when they change.' },
-    cert: leaf('PEM file of the certificate chain.', is.orNull(is.nonEmpty), null, { example: '/etc/wa-b2bua/fullchain.pem' }),
-    key: leaf('PEM file of its key.', is.orNull(is.nonEmpty), null, { example: '/etc/wa-b2bua/key.pem' }),
+    cert: leaf('PEM file of the certificate chain; a relative path is below the folder of this file.', is.orNull(is.nonEmpty), null, { file: true, example: '/etc/wa-b2bua/fullchain.pem' }),
+    key: leaf('PEM file of its key; likewise.', is.orNull(is.nonEmpty), null, { file: true, example: '/etc/wa-b2bua/key.pem' }),
   },
   origins: listOf(
     'Embedded only: origins of the web pages that may connect by wss and ws, such as https://crm.example.net; default: pages of the host that they connect to, at any port; "*": any. '

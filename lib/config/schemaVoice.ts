@@ -39,7 +39,7 @@ export const queueSchema = {
   strategy: leaf('Who of those who are free is rung first: order: as they stand; longest-idle: who has had no call of ours for longest.', is.oneOf('order', 'longest-idle'), 'longest-idle'),
   ringTimeout: leaf('Seconds that each may ring before the next one does.', is.integer(1, 600), 20),
   rest: leaf('Seconds in which somebody who did not take a call is not rung again.', is.integer(1, 3600), 15),
-  music: leaf('Sound file for those who wait; none: silence; null: that of the route.', is.orNull(is.nonEmpty), null),
+  music: leaf('Sound file for those who wait; a relative path is below the folder of this file; none: silence; null: that of the route.', is.orNull(is.nonEmpty), null, { file: { but: 'none' } }),
   announce: {
     [about]: { doc: 'What those who wait hear now and then.' },
     every: leaf('Seconds between announcements; 0: none.', is.orZero(is.integer(5, 3600)), 0),

@@ -40,6 +40,27 @@ t.test('a relative path is below the folder of the file, an absolute one is as i
   t.match(config.webhooks, { tls: { cert: join(dir, 'c.pem'), key: '/etc/k.pem' }, voicemail: join(dir, '..', 'spool') });
 });
 
+t.test('so are certificates, sounds, records and the state; words that are no path stay, and so does the default', async (t) => {
+  const { dir, load } = file(t, {
+    sip: { listen: ['udp:127.0.0.1:0'], tls: { cert: 'c.pem', key: './k.pem' } }, meta: { ca: 'ca.pem' }, hep: { server: 'tls:127.0.0.1:9060', ca: '../hep.pem' },
+    media: { music: 'm.ogg' }, cdr: { file: 'log/cdr.jsonl' }, policy: { audit: 'audit.log' }, state: 'file:state',
+    peers: { pbx: { uri: 'sip:127.0.0.1:5060', pstn: 'none', users: ['6001'], music: 'p.wav' } },
+    routes: [{ name: 'all', number, to: [{ peer: 'pbx', user: '6001' }], music: 'r.wav', downMessage: 'd.wav' }, { name: 'q', number, queue: 'q', music: 'none' }],
+    queues: { q: { to: [{ peer: 'pbx', user: '6001' }], music: 'none' }, other: { to: [{ peer: 'pbx', user: '6001' }], music: 'q.wav' } },
+  });
+  const at = (name: string): string => join(dir, name);
+  t.match(load(), {
+    sip: { tls: { cert: at('c.pem'), key: at('k.pem') } }, meta: { ca: at('ca.pem') }, hep: { ca: at('../hep.pem') }, media: { music: at('m.ogg') }, cdr: { file: at('log/cdr.jsonl') },
+    policy: { audit: at('audit.log') }, state: `file:${at('state')}`, peers: { pbx: { music: at('p.wav') } }, routes: [{ music: at('r.wav'), downMessage: at('d.wav') }, { music: 'none' }],
+    queues: { q: { music: 'none' }, other: { music: at('q.wav') } },
+  });
+  t.match(file(t, { state: 'file:/var/lib/state', cdr: { file: './cdr.jsonl' } }).load(), { state: 'file:/var/lib/state', cdr: { file: './cdr.jsonl' } }, 'the default is below the folder that the service is started in');
+  t.match(file(t, { state: 'memory', cdr: {} }).load(), { state: 'memory', cdr: { file: './cdr.jsonl' } });
+  const { out } = await check(file(t, { media: { music: 'nowhere.wav' }, routes: [{ name: 'q', number, queue: 'q' }], queues: { q: { to: [{ peer: 'pbx', user: '6001' }], music: 'none.wav' } } }).path);
+  t.match(out, new RegExp(`media\\.music: warning: .*${at('nowhere.wav')}: ENOENT`), 'check opens each');
+  t.match(out, new RegExp(`queues\\.q\\.music: warning: .*${at('none.wav')}: ENOENT`));
+});
+
 t.test('webhooks beyond loopback without TLS, and pages: check warns at the key, the doctor says what to do', async (t) => {
   const rows: readonly [more: object, keys: string[]][] = [
     [{ webhooks: { ...webhooks, listen: '0.0.0.0:8443' } }, ['webhooks.listen']], [{ webhooks: { ...webhooks, listen: '127.0.0.1:8443' } }, []], [{ webhooks: { ...webhooks, listen: '[::1]:8443' } }, []],
