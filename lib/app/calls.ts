@@ -137,7 +137,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     askAgain: (peer) => health.askAgain(peer),
     pickStack: () => connections.pick(),
     metaProxy: () => (embedded === null ? metaProxy(config) : null),
-    metaContactHost: (stack) => metaContactHost(config, embedded?.listening, connections.tlsPort(stack)),
+    metaContactHost: (stack, number) => metaContactHost(state.rules.config, number, embedded?.listening, connections.tlsPort(stack)),
     onVerdict: (call, facts, verdict, enforced) => {
       const record = auditRecord(call, facts, verdict, state.rules.config, enforced);
       files.audit.write(record);

@@ -1,4 +1,5 @@
 import { certificateEnd, judgeCa, judgeCertificate, judgeHttpTls } from '../config/certificate.js';
+import { identities } from '../config/domains.js';
 import type { Judgement } from '../config/judgement.js';
 import type { Config } from '../config/types.js';
 import { WabError } from '../errors.js';
@@ -28,21 +29,22 @@ export async function checkCertificate(config: Config, log: Logger): Promise<voi
 function tell(found: readonly Judgement[], config: Config, log: Logger): void {
   for (const { key, level, kind, text, todo } of found) {
     if (level === 'ok') continue;
-    const line = `the certificate ${config.sip.tls.cert}: ${text}${todo === null ? '' : `: ${todo}`}`;
+    const file = identities(config).find(({ at }) => key.startsWith(`${at}.`))?.cert;
+    const line = `${file === undefined ? key : `the certificate ${file}`}: ${text}${todo === null ? '' : `: ${todo}`}`;
     if (kind === 'unfit') log.error({ part: 'certificate', key }, line);
     else log.warn({ part: 'certificate', key }, line);
   }
 }
 
 export interface CertificateWatch {
-  /** Seconds until the certificate ends, negative afterwards; null when there is none to read. */
+  /** Seconds until the certificate that ends first does, negative afterwards; null when there is none to read. */
   expiresIn(): Promise<number | null>;
   close(): void;
 }
 
 /** Says again, a few times a day, when the certificate is about to end. */
 export function watchCertificate(config: Config, log: Logger): CertificateWatch {
-  const { cert } = config.sip.tls;
+  const certs = identities(config).flatMap(({ cert }) => (cert === null ? [] : [cert]));
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   const look = (): void => {
@@ -54,8 +56,8 @@ export function watchCertificate(config: Config, log: Logger): CertificateWatch 
   if (shows(config)) look();
   return {
     async expiresIn() {
-      const end = cert === null || !shows(config) ? null : await certificateEnd(cert);
-      return end === null ? null : Math.round((end - Date.now()) / 1000);
+      const ends = shows(config) ? (await Promise.all(certs.map(certificateEnd))).filter((end) => end !== null) : [];
+      return ends.length === 0 ? null : Math.round((Math.min(...ends) - Date.now()) / 1000);
     },
     close() {
       closed = true;

@@ -12,7 +12,7 @@ import { withTimeout } from '../util/withTimeout.js';
 import { openApi } from './api.js';
 import { openCalls, type Calls } from './calls.js';
 import { checkCertificate, watchCertificate } from './certificate.js';
-import { sourcesOf } from './embedded.js';
+import { sourcesOf, tlsWithOf } from './embedded.js';
 import { openHooks } from './eventHooks.js';
 import { openHep } from './hep.js';
 import { openPages } from './pages.js';
@@ -119,6 +119,7 @@ async function reload(next: Config, { state, sip, media, calls }: Running, log: 
   warnOfFixedKeys(state.rules.config, next, log);
   state.rules = compiled;
   sip.embedded?.setSources(sourcesOf(next));
+  sip.embedded?.setTlsWith(tlsWithOf(next));
   media.reload?.(next.media);
   sip.registrar.reload();
   calls.health.reload();

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { domainOf, isKnownByCertificate, tlsPeers } from '../config/domains.js';
 import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
 import type { SipServerAddress } from '../sip/connections.js';
-import { startSipServer, startSipServerThread, type GivenLimits, type SipServer, type SourceRules } from '../sipserver/index.js';
+import { startSipServer, startSipServerThread, type GivenLimits, type SipServer, type SourceRules, type TlsRule } from '../sipserver/index.js';
 import { defaultSipPort, hostPort, splitHostPort, splitListen } from '../util/hostPort.js';
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
@@ -26,6 +27,8 @@ export async function startEmbedded(
     // In this thread it needs no socket for us, and there is nobody else.
     admin: { host: '127.0.0.1', port: config.sip.thread ? 0 : null, secret },
     tls: cert === null || key === null ? undefined : { cert, key },
+    domains: Object.fromEntries(Object.entries(config.domains).map(([name, { tls }]) => [name, tls])),
+    tlsWith: tlsWithOf(config),
     ...(config.sip.origins[0] === 'default' ? {} : { origins: config.sip.origins }),
     advertise: { default: config.sip.advertise.peers },
     targets: {
@@ -74,6 +77,7 @@ function limitsOf(limits: SipLimitsConfig): GivenLimits {
  * password, may be behind any address from which it may come; where there are none of these, nobody else is answered.
  */
 export function sourcesOf({ meta, peers }: Pick<Config, 'meta' | 'peers'>): SourceRules {
+  const certified = tlsPeers(peers).filter(({ name }) => { const peer = peers[name]; return peer !== undefined && isKnownByCertificate(peer); });
   const all = Object.values(peers);
   const guests = all.filter(({ register, digest, sources }) => register || (digest !== null && sources.length === 0))
     .flatMap(({ sources }) => (sources.length > 0 ? sources : ['0.0.0.0/0', '::/0']));
@@ -81,17 +85,29 @@ export function sourcesOf({ meta, peers }: Pick<Config, 'meta' | 'peers'>): Sour
     // Meta speaks TLS only (META-SIP §3). Users who register are known by what they know, never by their address.
     known: [{ networks: meta.sources, protocols: ['tls'] }, ...all.filter(({ register }) => !register).map(({ sources, transports }) => ({ networks: sources, protocols: transports }))],
     guests: [...new Set(guests)],
+    clients: certified.flatMap(({ name, hosts, tls: { ca } }) => (ca === null ? [] : [{ name, hosts, ca }])),
+    // META-SIP §3: Meta is asked for no certificate.
+    unasked: meta.sources,
   };
+}
+
+/** How the embedded server speaks TLS with each peer that it calls, by the names and addresses that mean the peer. */
+export function tlsWithOf({ peers }: Pick<Config, 'peers'>): Readonly<Record<string, TlsRule>> {
+  return Object.fromEntries(tlsPeers(peers).flatMap(({ hosts, tls: { verify, ca, clientCert, clientKey } }) => hosts.map((host) => [host, { verify, ca, cert: clientCert, key: clientKey }] as const)));
 }
 
 /**
  * Our Contact towards Meta is the registered name (META-SIP §4.1), with the port of the server that holds the dialog: Meta's BYE
  * must not reach another.
  */
-export function metaContactHost(config: Config, listening: readonly string[] = [], tlsPort: number | null): string {
-  const host = config.sip.advertise.meta ?? config.domain;
+export function metaContactHost(config: Config, number: string | null, listening: readonly string[] = [], tlsPort: number | null): string {
+  const own = domainOf(config, number);
+  const told = config.sip.advertise.meta ?? config.domain;
+  const publicPort = splitHostPort(told)?.port ?? null;
+  // A number of another domain is reached by that, at the same port.
+  const host = own === config.domain ? told : publicPort === null ? own : hostPort(own, publicPort);
   // A port of its own is the public one.
-  if (typeof splitHostPort(host)?.port === 'number') return host;
+  if (publicPort !== null) return host;
   const port = tlsPort ?? splitListen(listening.find((l) => l.startsWith('tls:')) ?? '', ['tls'])?.port ?? defaultSipPort(true);
   return hostPort(host, port);
 }

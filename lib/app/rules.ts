@@ -54,6 +54,7 @@ async function proven(policy: CompiledPolicy): Promise<Proof> {
 /** Keys that a running service cannot change, each by how its value is read; `except` names keys below it that it can. */
 export const fixedKeys: readonly { readonly key: string; readonly read: (config: Config) => unknown; readonly except?: string }[] = [
   { key: 'domain', read: ({ domain }) => domain },
+  { key: 'domains', read: ({ domains }) => domains },
   { key: 'sip', read: ({ sip }) => sip },
   { key: 'meta.host', read: ({ meta }) => meta.host },
   { key: 'meta.port', read: ({ meta }) => meta.port },

@@ -1,3 +1,4 @@
+import { domainOf } from '../config/domains.js';
 import type { PeerConfig } from '../config/types.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
@@ -197,7 +198,7 @@ class BusinessInitiatedCall {
     const music = chooseMusic(this.#peer.music, config.media.music);
     const bridge = new Bridge(this.#call, this.#context, media, {
       route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music,
-      from: `<sip:${user ?? 'anonymous'}@${config.domain}>`, headers: { 'X-WA-Number': number ?? '' }, record: this.#peer.record,
+      from: `<sip:${user ?? 'anonymous'}@${domainOf(config, number)}>`, headers: { 'X-WA-Number': number ?? '' }, record: this.#peer.record,
     });
     const caller = this.#call.facts.account ?? parseNameAddr(this.#req.get('From') ?? '')?.uri.user ?? '';
     bridge.connect(bridge.adopt({

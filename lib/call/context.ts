@@ -28,7 +28,7 @@ import type { UserNames } from './userNames.js';
 /** The rules of one configuration, compiled; replaced as a whole when it is reloaded. */
 export interface CallRules {
   readonly config: Config;
-  readonly judgeSource: (address: string, protocol: string) => Source;
+  readonly judgeSource: (address: string, protocol: string, certified?: string | null) => Source;
   readonly selectRoute: (request: RouteRequest) => RouteDecision;
   readonly judgeTarget: (facts: TargetFacts) => TargetVerdict;
   readonly judgeCaller: (facts: CallerFacts) => CallerVerdict;
@@ -98,7 +98,7 @@ export interface PickingUp extends Judging, PeerMedia {
 /** The Meta leg of either direction. */
 export interface MetaReach {
   /** host[:port] of our Contact towards Meta, of a dialog on this connection. */
-  readonly metaContactHost: (stack: SipStack) => string;
+  readonly metaContactHost: (stack: SipStack, number: string | null) => string;
   /** Which names are one WhatsApp user. */
   readonly userNames: UserNames;
 }

@@ -1,3 +1,4 @@
+import { domainOf } from '../config/domains.js';
 import type { PeerConfig } from '../config/types.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
@@ -126,7 +127,7 @@ class OrderedCall {
     offer.catch(() => undefined);
     const music = chooseMusic(peer.music, config.media.music);
     const bridge = new Bridge(call, this.#context, media, {
-      route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music, from: `<sip:${user}@${config.domain}>`, headers: { 'X-WA-Number': number }, record: recordOf(peer, this.#order.record),
+      route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music, from: `<sip:${user}@${domainOf(config, number)}>`, headers: { 'X-WA-Number': number }, record: recordOf(peer, this.#order.record),
     });
     const took = this.#order.first === 'peer' ? await this.#peerFirst(bridge, offer) : await this.#userFirst(bridge, offer);
     if (took && !call.over) call.log.info({ peer: this.#order.peer, user: this.#order.peerUser, setupMs: call.setupMs }, 'call answered');

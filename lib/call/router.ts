@@ -50,7 +50,9 @@ export class CallRouter {
   /** A request outside any dialog. Never throws. */
   take(req: SipRequest, res: SipResponse, stack: SipStack): void {
     try {
-      const source = this.#context.rules().judgeSource(req.source_address, req.protocol);
+      const { config, judgeSource } = this.#context.rules();
+      // drachtio-server hands on whatever stands there.
+      const source = judgeSource(req.source_address, req.protocol, config.sip.server === 'embedded' ? req.get('X-WAB-Certified-As') ?? null : null);
       const arrival = { req, res, stack, source, tagged: tagOf(req.get('To')) !== null };
       this.#gates.some((gate) => gate(arrival));
     } catch (error) {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { domainOf } from '../config/domains.js';
 import type { Config, NumberConfig } from '../config/types.js';
 import type { MediaCall } from '../media/types.js';
 import type { RouteDecision } from '../routing/types.js';
@@ -135,7 +136,7 @@ class UserInitiatedCall {
 
   /** How peers see the user. */
   #face(number: string): { from: string; headers: SipHeaders } {
-    const { domain } = this.#context.rules().config;
+    const domain = domainOf(this.#context.rules().config, number);
     const user = /^[+\w.-]+$/.test(this.#request.user) ? this.#request.user : 'anonymous';
     const display = this.#request.headers.userName ?? this.#request.displayName;
     return {
@@ -202,7 +203,7 @@ class UserInitiatedCall {
     let dialog: SipDialog;
     try {
       dialog = await answerInvite(this.#stack, this.#req, this.#res, {
-        sdp: answer, contact: `<sip:${number}@${this.#context.metaContactHost(this.#stack)};transport=tls>`,
+        sdp: answer, contact: `<sip:${number}@${this.#context.metaContactHost(this.#stack, number)};transport=tls>`,
         credentials: number === null || password === undefined ? null : { username: number.slice(1), password },
       });
     } catch (error) {

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
+import { identities, tlsPeers } from './domains.js';
 import { bad, fine, missing, poor, reasonOf, unfit, type Judgement } from './judgement.js';
 import type { Config } from './types.js';
 
@@ -8,36 +9,44 @@ const day = 86_400_000;
 /** Before it ends, so many days are left to renew it. */
 const renewDays = 14;
 
-/** What Meta wants of the certificate (META-SIP §3): valid now, for `domain`, by a public CA, with its chain; and meta.ca. `now` in milliseconds. */
-export async function judgeCertificate({ domain, sip, meta }: Pick<Config, 'domain' | 'sip' | 'meta'>, now: number): Promise<readonly Judgement[]> {
-  const { cert, key } = sip.tls;
-  if (cert === null || key === null) return [unfit('sip.tls', 'there is none', 'set sip.tls.cert and sip.tls.key: Meta speaks TLS only')];
-  const pair = await readPair('sip.tls', { cert, key });
+type WithNames = Pick<Config, 'domain' | 'domains' | 'sip' | 'meta'>;
+
+/** What Meta wants of each certificate (META-SIP §3): valid now, for its name, by a public CA, with its chain; and meta.ca. `now` in milliseconds. */
+export async function judgeCertificate(config: WithNames, now: number): Promise<readonly Judgement[]> {
+  const { meta } = config;
+  const trusted = [...rootCertificates, ...(meta.ca === null ? [] : [await readFile(meta.ca, 'utf8').catch(() => '')])];
+  return (await Promise.all(identities(config).map((one) => judgeIdentity(one, trusted, now)))).flat();
+}
+
+async function judgeIdentity({ at, name, cert, key }: ReturnType<typeof identities>[number], trusted: readonly string[], now: number): Promise<readonly Judgement[]> {
+  if (cert === null || key === null) return [unfit(at, 'there is none', `set ${at}.cert and ${at}.key: Meta speaks TLS only`)];
+  const pair = await readPair(at, { cert, key });
   if ('level' in pair) return [pair];
   const { leaf, certificates, belong } = pair;
-  const trusted = [...rootCertificates, ...(meta.ca === null ? [] : [await readFile(meta.ca, 'utf8').catch(() => '')])];
   return [
     belong,
-    leaf.checkHost(domain) !== undefined ? fine('sip.tls.cert', `names ${domain}`)
-      : unfit('sip.tls.cert', `does not name ${domain} (its names: ${leaf.subjectAltName ?? 'none'})`, `get one whose subjectAltName has DNS:${domain}, or set domain to a name it has`),
-    judgeDates(leaf, now),
-    judgeChain(certificates, trusted),
+    leaf.checkHost(name) !== undefined ? fine(`${at}.cert`, `names ${name}`)
+      : unfit(`${at}.cert`, `does not name ${name} (its names: ${leaf.subjectAltName ?? 'none'})`, `get one whose subjectAltName has DNS:${name}, or ${at === 'sip.tls' ? 'set domain to a name it has' : 'name it in domains by a name it has'}`),
+    judgeDates(`${at}.cert`, leaf, now),
+    judgeChain(`${at}.cert`, certificates, trusted),
   ];
 }
 
-/** meta.ca and hep.ca, where they are given: files with certificates. */
-export async function judgeCa({ meta, hep }: Pick<Config, 'meta' | 'hep'>): Promise<readonly Judgement[]> {
-  const files = [['meta.ca', meta.ca], ['hep.ca', hep?.ca ?? null]] as const;
+/** meta.ca, hep.ca and those of peers by TLS, where they are given: files with certificates. */
+export async function judgeCa({ meta, hep, peers }: Pick<Config, 'meta' | 'hep' | 'peers'>): Promise<readonly Judgement[]> {
+  const files = [['meta.ca', meta.ca], ['hep.ca', hep?.ca ?? null], ...tlsPeers(peers).map(({ name, tls }) => [`peers.${name}.tls.ca`, tls.ca] as const)] as const;
   const found = await Promise.all(files.flatMap(([key, file]) => (file === null ? [] : [readChain(key, file)])));
   return found.filter((chain) => 'level' in chain);
 }
 
-/** Certificate and key of the addresses for webhooks, the API, and phones alone (wss without tls): whoever connects there judges the rest. */
-export async function judgeHttpTls({ webhooks, api, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip'>): Promise<readonly Judgement[]> {
+/** Certificate and key of the addresses for webhooks, the API, and phones alone (wss without tls), and those that peers are shown: whoever sees them judges the rest. */
+export async function judgeHttpTls({ webhooks, api, peers, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip' | 'peers'>): Promise<readonly Judgement[]> {
   const has = (transport: string): boolean => listen.some((socket) => socket.startsWith(`${transport}:`));
   const phones = server === 'embedded' && cert !== null && key !== null && has('wss') && !has('tls') ? { cert, key } : null;
   const pairs = [['webhooks.tls', webhooks?.tls ?? null], ['api.tls', api.listen === null ? null : api.tls], ['sip.tls', phones]] as const;
-  return Promise.all(pairs.flatMap(([at, files]) => (files === null ? [] : [readPair(at, files).then((pair) => ('level' in pair ? pair : pair.belong))])));
+  const shown = tlsPeers(peers).flatMap(({ name, tls: { clientCert, clientKey } }) => (clientCert === null || clientKey === null ? []
+    : [readPair(`peers.${name}.tls`, { cert: clientCert, key: clientKey }, { cert: 'clientCert', key: 'clientKey' }).then((pair) => ('level' in pair ? pair : pair.belong))]));
+  return Promise.all([...pairs.flatMap(([at, files]) => (files === null ? [] : [readPair(at, files).then((pair) => ('level' in pair ? pair : pair.belong))])), ...shown]);
 }
 
 /** When the first certificate of a file ends, in milliseconds since 1970; null when there is none to read. */
@@ -72,16 +81,18 @@ interface Pair {
   readonly belong: Judgement;
 }
 
-/** `at`: the key of the configuration that has both. */
-async function readPair(at: string, { cert, key }: { readonly cert: string; readonly key: string }): Promise<Pair | Judgement> {
-  const chain = await readChain(`${at}.cert`, cert);
+interface PairFiles { readonly cert: string; readonly key: string }
+
+/** `at`: the key of the configuration that has both, under `names`. */
+async function readPair(at: string, { cert, key }: PairFiles, names: PairFiles = { cert: 'cert', key: 'key' }): Promise<Pair | Judgement> {
+  const chain = await readChain(`${at}.${names.cert}`, cert);
   if ('level' in chain) return chain;
   const { certificates, certificates: [leaf] } = chain;
-  const privateKey = await readKey(`${at}.key`, key);
+  const privateKey = await readKey(`${at}.${names.key}`, key);
   if ('level' in privateKey) return privateKey;
-  if (leaf === undefined) return bad(`${at}.cert`, `${cert} holds no certificate`, 'it must be a PEM file');
-  const belong = leaf.checkPrivateKey(privateKey.key) ? fine(`${at}.key`, 'certificate and key belong together')
-    : bad(`${at}.key`, `${key} is not the key of ${cert}`, 'put the key there that the certificate was asked for with');
+  if (leaf === undefined) return bad(`${at}.${names.cert}`, `${cert} holds no certificate`, 'it must be a PEM file');
+  const belong = leaf.checkPrivateKey(privateKey.key) ? fine(`${at}.${names.key}`, 'certificate and key belong together')
+    : bad(`${at}.${names.key}`, `${key} is not the key of ${cert}`, 'put the key there that the certificate was asked for with');
   return { certificates, leaf, belong };
 }
 
@@ -91,10 +102,9 @@ function unreadable(key: string, path: string, error: unknown, what: string, tod
   return bad(key, `${path} cannot be read: it does not hold ${what} in PEM (${reasonOf(error)})`, todo);
 }
 
-function judgeDates(leaf: X509Certificate, now: number): Judgement {
+function judgeDates(key: string, leaf: X509Certificate, now: number): Judgement {
   const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
   const days = Math.floor((to - now) / day);
-  const key = 'sip.tls.cert';
   if (now > to) return unfit(key, `expired on ${leaf.validTo}`, 'renew it; a running service takes the new files by itself');
   if (now < from) return unfit(key, `not valid before ${leaf.validFrom}`, 'wait, or set the clock of this machine');
   if (days < renewDays) return poor(key, `valid for ${days} more days`, 'renew it now; a running service takes the new files by itself');
@@ -102,14 +112,13 @@ function judgeDates(leaf: X509Certificate, now: number): Judgement {
 }
 
 /** Each certificate issued by the next, the last by a CA that is trusted (RFC 5280 §6.1). */
-function judgeChain(certificates: readonly X509Certificate[], trusted: readonly string[]): Judgement {
-  const key = 'sip.tls.cert';
+function judgeChain(key: string, certificates: readonly X509Certificate[], trusted: readonly string[]): Judgement {
   for (const [i, certificate] of certificates.entries()) {
     const next = certificates[i + 1];
     if (next !== undefined && !issued(certificate, next)) return unfit(key, `certificate ${i + 2} of the file did not issue certificate ${i + 1}`, 'put them in order: the certificate first, each followed by its issuer');
   }
   const last = certificates.at(-1);
-  if (last === undefined) return unfit(key, 'there is none', 'set sip.tls.cert');
+  if (last === undefined) return unfit(key, 'there is none', `set ${key}`);
   const known = trusted.some((pem) => {
     try {
       const root = new X509Certificate(pem);
@@ -120,7 +129,7 @@ function judgeChain(certificates: readonly X509Certificate[], trusted: readonly 
   });
   if (known) return fine(key, `its chain of ${certificates.length} leads to a known CA`);
   if (issued(last, last)) return unfit(key, 'it is self-signed, or by a CA of your own', 'get one of a public CA: Meta accepts no other');
-  return unfit(key, `its chain ends at ${nameOf(last)}, issued by ${issuerOf(last)}`, 'add the intermediate certificates of your CA to sip.tls.cert (many call that file fullchain.pem)');
+  return unfit(key, `its chain ends at ${nameOf(last)}, issued by ${issuerOf(last)}`, `add the intermediate certificates of your CA to ${key} (many call that file fullchain.pem)`);
 }
 
 function issued(certificate: X509Certificate, issuer: X509Certificate): boolean {

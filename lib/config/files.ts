@@ -54,7 +54,7 @@ export function judgePasswords({ numbers }: Pick<Config, 'numbers'>): readonly J
 
 /** What voice agents' certificates are judged by, and what we show them. */
 export async function judgeSocketFiles({ peers, routes }: WithFiles): Promise<readonly Judgement[]> {
-  const sockets = [...Object.entries(peers).map(([name, { tls }]) => ({ at: `peers.${name}`, tls })), ...routes.flatMap(({ tee }, index) => (tee === null ? [] : [{ at: `routes[${index}].tee`, tls: tee.tls }]))];
+  const sockets = [...Object.entries(peers).flatMap(([name, { tls, websocket }]) => (websocket === null ? [] : [{ at: `peers.${name}`, tls }])), ...routes.flatMap(({ tee }, index) => (tee === null ? [] : [{ at: `routes[${index}].tee`, tls: tee.tls }]))];
   const files = sockets.flatMap(({ at, tls }) => (['ca', 'clientCert', 'clientKey'] as const).flatMap((key) => {
     const file = tls[key];
     return file === null ? [] : [judge(`${at}.tls.${key}`, file, constants.R_OK, 'the user of the service must be able to read it')];

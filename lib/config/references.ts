@@ -1,6 +1,7 @@
 import type { Config, HoursConfig, PeerConfig } from './types.js';
 import { isLoopbackListen } from './checks.js';
 import { overlap, readHolidays, readWeek } from './hours.js';
+import { checkDomains, isKnownByCertificate } from './domains.js';
 import { sharedListens } from './sharedListens.js';
 import { unknown } from './suggest.js';
 import { checkDestinations } from './voiceReferences.js';
@@ -10,6 +11,7 @@ type Report = (path: string, message: string) => void;
 /** Faults between keys: each key is good by itself, together they are not. */
 export function checkReferences(config: Config, report: Report): void {
   checkSip(config, report);
+  checkDomains(config, report);
   checkMedia(config, report);
   checkPages(config, report);
   for (const { path, message } of sharedListens(config)) report(path, message);
@@ -163,8 +165,8 @@ function checkPeer(at: string, peer: PeerConfig, numbers: readonly string[], pee
   peer.mayTransferTo.forEach((other, i) => {
     if (!peers.includes(other)) report(`${at}.mayTransferTo[${i}]`, unknown('peer', other, peers));
   });
-  if (peer.mayCall.length > 0 && peer.sources.length === 0 && peer.digest === null && !peer.register && peer.websocket === null) {
-    report(`${at}.mayCall`, 'needs sources, digest or register: nobody could be known as this peer');
+  if (peer.mayCall.length > 0 && peer.sources.length === 0 && peer.digest === null && !peer.register && peer.websocket === null && !isKnownByCertificate(peer)) {
+    report(`${at}.mayCall`, 'needs sources, digest, tls.ca or register: nobody could be known as this peer');
   }
 }
 

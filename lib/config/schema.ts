@@ -6,7 +6,7 @@ import { recordingSchema } from './schemaRecording.js';
 import { hepSchema } from './schemaHep.js';
 import { graphSchema, hoursSchema, webhookSchema } from './schemaGraph.js';
 import { about, leaf, listOf, optional, required, rowsOf, tableOf, valuesOf, type Group } from './schemaForm.js';
-import { controlServer, sipSchema } from './schemaSip.js';
+import { controlServer, domainSchema, sipSchema } from './schemaSip.js';
 import { menuSchema, queueSchema, voicemailSchema } from './schemaVoice.js';
 import { leakSigns } from './types.js';
 
@@ -16,6 +16,10 @@ export { about, isLeaf, type Group, type Leaf } from './schemaForm.js';
 export const schema = {
   domain: required(
     'Host name registered with Meta for your numbers. It must be in the certificate, and is the From host and the Contact of our calls.', is.fqdn, { example: 'sbc.example.net' },
+  ),
+  domains: tableOf(
+    'Embedded only. Further host names registered with Meta, or called by peers over TLS, each with a certificate of its own: on the same sockets, chosen by the name that is asked for (SNI), '
+    + 'e.g. { sbc.example.org: { tls: { cert: FILE, key: FILE } } }', is.fqdn, domainSchema,
   ),
   sip: sipSchema,
   meta: {

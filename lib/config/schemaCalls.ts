@@ -15,6 +15,7 @@ const digestCredentials = {
 export const numberSchema = {
   password: leaf("Meta's sip_user_password of this number; required unless passwordFile has it.", is.orNull(is.nonEmpty), null, { secret: true, sensitive: true, example: '"${WA_PASSWORD}"' }),
   passwordFile: leaf('Instead: file with the password and nothing else, which provision apply writes and run reads again when it changes; a relative path is below the folder of this file; null: none.', is.orNull(is.nonEmpty), null, { file: true }),
+  domain: leaf('Host name at which it is registered with Meta: the From host and the Contact of its calls; domain, or one of domains; null: domain.', is.orNull(is.fqdn), null),
   keying: leaf('How SRTP keys are agreed on, as set on the number at Meta.', is.oneOf('sdes', 'dtls'), 'sdes'),
   environment: leaf(
     'sandbox: a test number of Meta. After so many calls in a row that a user did not take Meta asks whether they are wanted (2; sandbox 5) and takes the permission back '

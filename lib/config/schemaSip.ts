@@ -1,11 +1,20 @@
 import * as is from './checks.js';
-import { about, leaf, listOf, rowsOf, secret, type Group } from './schemaForm.js';
+import { about, leaf, listOf, required, rowsOf, secret, type Group } from './schemaForm.js';
 
 /** A server that is reached by a control socket. */
 export const controlServer = {
   host: leaf('Name or address.', is.host, '127.0.0.1'),
   port: leaf('TCP port.', is.port, 9022),
   secret: secret('Password of its control socket.'),
+} satisfies Group;
+
+/** Each entry of `domains`. */
+export const domainSchema = {
+  tls: {
+    [about]: { doc: 'The files are read again when they change.' },
+    cert: required('PEM file of the certificate chain; a relative path is below the folder of this file.', is.nonEmpty, { file: true }),
+    key: required('PEM file of its key; likewise.', is.nonEmpty, { file: true }),
+  },
 } satisfies Group;
 
 /** What anybody may take from the embedded server; its own defaults are the same (lib/sipserver). */

@@ -9,9 +9,10 @@ const shared = {
     'Header fields of the request that opens the socket, e.g. { Authorization: "Bearer ${AGENT_TOKEN}" }.', is.headerName, is.headerValue, { secret: true, sensitive: true },
   ),
   tls: {
-    [about]: { doc: 'How the certificate behind wss:// is judged; files are read anew for each call.' },
+    [about]: { doc: 'How the certificate behind wss://, or of a SIP peer over TLS, is judged, and what it is shown; changed files are taken with the next connection.' },
     verify: leaf('false: any certificate is taken, and anybody on the way can listen and speak.', is.bool, true),
-    ca: leaf('CA file (PEM) that its certificate must lead to; a relative path is below the folder of this file; null: the well-known ones.', is.orNull(is.nonEmpty), null, { file: true }),
+    ca: leaf('CA file (PEM) that its certificate must lead to; a relative path is below the folder of this file; null: the well-known ones. Of a SIP peer: these and the well-known ones; and whoever '
+      + 'calls by TLS with a certificate of this CA for the host of uri or one of hosts is this peer, from whatever address.', is.orNull(is.nonEmpty), null, { file: true }),
     clientCert: leaf('Certificate of ours that it is shown (PEM); likewise; null: none.', is.orNull(is.nonEmpty), null, { file: true }),
     clientKey: leaf('Its key (PEM); likewise.', is.orNull(is.nonEmpty), null, { file: true }),
   },

@@ -28,12 +28,10 @@ export function checkTees(routes: ConfigFile['routes'], report: Report): void {
 }
 
 /** What a SIP peer has no use for. */
-function checkUnused(at: string, { headers, sampleRate, tls: { verify, ca, clientCert, clientKey } }: PeerInFile, report: Report): void {
-  const used = [
-    ...(Object.keys(headers).length > 0 ? ['headers'] : []), ...(sampleRate === null ? [] : ['sampleRate']),
-    ...(verify && ca === null && clientCert === null && clientKey === null ? [] : ['tls']),
-  ];
+function checkUnused(at: string, { headers, sampleRate, register, tls: { verify, ca, clientCert, clientKey } }: PeerInFile, report: Report): void {
+  const used = [...(Object.keys(headers).length > 0 ? ['headers'] : []), ...(sampleRate === null ? [] : ['sampleRate'])];
   for (const key of used) report(`${at}.${key}`, 'needs websocket: nothing else uses it');
+  if (register && !(verify && ca === null && clientCert === null && clientKey === null)) report(`${at}.tls`, 'is not used with register: true: phones open the connections and are known by their passwords');
 }
 
 function checkSocket(name: string, peer: PeerInFile, report: Report): void {
@@ -56,14 +54,14 @@ function checkPlain(at: string, websocket: string, report: Report): void {
   if (protocol === 'ws:' && isPublic(unbracketed(hostname))) report(`${at}.websocket`, 'has no TLS, and its address is in no private network: write wss://');
 }
 
-/** Voice agents whose audio, and whose password, cross a network that others may read, or that nobody is asked to prove to be. */
+/** Voice agents whose audio, and whose password, cross a network that others may read, or that nobody is asked to prove to be; and SIP peers of which that is so over TLS. */
 export function openSockets({ peers, routes }: Pick<Config, 'peers' | 'routes'>): { readonly path: string; readonly message: string }[] {
   const sockets = [
     ...Object.entries(peers).map(([name, { websocket, tls }]) => ({ at: `peers.${name}`, websocket, tls })),
     ...routes.flatMap(({ tee }, index) => (tee === null ? [] : [{ at: `routes[${index}].tee`, ...tee }])),
   ];
   return sockets.flatMap(({ at, websocket, tls }) => {
-    if (websocket === null) return [];
+    if (websocket === null) return tls.verify ? [] : [{ path: `${at}.tls.verify`, message: 'is false: whoever is on the way to this peer can be it, and hear and speak to users' }];
     const { protocol, hostname } = new URL(websocket);
     if (protocol === 'ws:') {
       return isLoopbackListen(`${hostname}:80`) ? [] : [{ path: `${at}.websocket`, message: 'is beyond loopback and has no TLS: what users say, and the credentials, cross the network in the clear: write wss://' }];

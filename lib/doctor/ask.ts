@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 import { connect as connectTcp } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { reasonOf } from './finding.js';
 import { after } from '../util/after.js';
 import { udpFamily, unbracketed } from '../util/hostPort.js';
@@ -31,11 +31,11 @@ export function askUdp(host: string, port: number, message: (local: AddressInfo)
 
 export type StreamAnswer = { readonly text: string } | { readonly problem: string };
 
-/** The same over TCP or TLS (verified for `host`); gives what came first. */
-export function askStream(secure: boolean, host: string, port: number, message: (local: { address: string; port: number }) => string, timeout: number): Promise<StreamAnswer> {
+/** The same over TCP, or over TLS as `secure` says (verified for `host`); gives what came first. */
+export function askStream(secure: ConnectionOptions | null, host: string, port: number, message: (local: { address: string; port: number }) => string, timeout: number): Promise<StreamAnswer> {
   const bare = unbracketed(host);
   return new Promise((resolve) => {
-    const socket = secure ? connectTls({ host: bare, port, ...(/[a-z]/i.test(bare) && !bare.includes(':') ? { servername: bare } : {}), minVersion: 'TLSv1.2' }) : connectTcp({ host: bare, port });
+    const socket = secure !== null ? connectTls({ host: bare, port, ...(/[a-z]/i.test(bare) && !bare.includes(':') ? { servername: bare } : {}), minVersion: 'TLSv1.2', ...secure }) : connectTcp({ host: bare, port });
     let up = false;
     const done = (answer: StreamAnswer): void => {
       clearTimeout(timer);
@@ -43,7 +43,7 @@ export function askStream(secure: boolean, host: string, port: number, message: 
       resolve(answer);
     };
     const timer = setTimeout(() => done({ problem: up ? 'it takes the connection and does not answer' : 'no answer' }), timeout);
-    socket.once(secure ? 'secureConnect' : 'connect', () => {
+    socket.once(secure !== null ? 'secureConnect' : 'connect', () => {
       up = true;
       socket.write(message({ address: socket.localAddress ?? '0.0.0.0', port: socket.localPort ?? 0 }));
     });

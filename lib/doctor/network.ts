@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { connect as connectTls } from 'node:tls';
+import { identities } from '../config/domains.js';
 import { plainListens } from '../config/plainListens.js';
 import type { Config } from '../config/types.js';
 import type { Finding, Findings } from './finding.js';
@@ -21,7 +22,7 @@ const systemNames: NameService = async (name) => (await lookup(name, { all: true
 
 /** Names that calls need: ours, as Meta resolves it, and Meta's. */
 export async function examineNames(config: Config, names: NameService = systemNames): Promise<Findings> {
-  const findings = [examineDomain(config, names)];
+  const findings = identities(config).map(({ name }) => examineDomain(name, config, names));
   if (config.meta.address === null) {
     const { host } = config.meta;
     findings.push(resolve(host, names).then((found) => ('addresses' in found ? ok('dns', `${host} is ${found.addresses.join(', ')}`)
@@ -30,9 +31,9 @@ export async function examineNames(config: Config, names: NameService = systemNa
   return Promise.all(findings);
 }
 
-async function examineDomain({ domain, sip, media }: Config, names: NameService): Promise<Finding> {
+async function examineDomain(domain: string, { sip, media }: Config, names: NameService): Promise<Finding> {
   const found = await resolve(domain, names);
-  if (!('addresses' in found)) return fail('dns', `${domain} does not resolve: ${found.reason}`, 'give domain an A or AAAA record: Meta connects to it');
+  if (!('addresses' in found)) return fail('dns', `${domain} does not resolve: ${found.reason}`, 'give it an A or AAAA record: Meta connects to it');
   const text = `${domain} is ${found.addresses.join(', ')}`;
   const { advertised } = mediaInterface((relayHasPorts(media) ? media : media.rtpengine).interface.meta);
   const ours = new Set([...Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address), advertised, sip.advertise.meta ?? '']);

@@ -21,7 +21,7 @@ function withoutPort(host: string): string {
 
 /** Hosts that are ourselves, in the spelling of `hostKey`, and the ports that we listen on. */
 export interface OwnHosts {
-  /** Names and addresses: the domain, what is advertised, and the addresses we listen on. */
+  /** Names and addresses: domain and domains, what is advertised, and the addresses we listen on. */
   readonly hosts: ReadonlySet<string>;
   /** "transport:host:port" of what we listen on, with each address of a wildcard. */
   readonly sockets: ReadonlySet<string>;
@@ -31,7 +31,7 @@ export interface OwnHosts {
  * Who we are in SIP, for everybody who has to know: the registrar (RFC 3261 §10.3), and policy for the targets of transfers, redirections and pick-ups.
  * @param machine addresses of this machine, which a wildcard stands for (`machineAddresses`)
  */
-export function ownHosts({ domain, sip }: Pick<Config, 'domain' | 'sip'>, machine: readonly string[]): OwnHosts {
+export function ownHosts({ domain, domains, sip }: Pick<Config, 'domain' | 'domains' | 'sip'>, machine: readonly string[]): OwnHosts {
   const listening = sip.listen.flatMap((socket) => {
     const point = splitListen(socket, ['udp', 'tcp', 'tls', 'wss', 'ws']);
     return point === null ? [] : addressesOf(hostKey(point.host), machine).map((address) => ({ host: address, socket: `${point.transport}:${address}:${point.port}` }));
@@ -39,7 +39,7 @@ export function ownHosts({ domain, sip }: Pick<Config, 'domain' | 'sip'>, machin
   const advertised = [sip.advertise.meta, sip.advertise.peers].flatMap((host) => (host === null ? [] : [withoutPort(host)]));
   // What drachtio-server listens on is known to it alone; most often it is where we reach it.
   const servers = sip.server === 'drachtio' ? sip.drachtio.map(({ host }) => host) : [];
-  const hosts = new Set([domain, ...advertised, ...servers, ...listening.map(({ host }) => host)].map(hostKey));
+  const hosts = new Set([domain, ...Object.keys(domains), ...advertised, ...servers, ...listening.map(({ host }) => host)].map(hostKey));
   return { hosts, sockets: new Set(listening.map(({ socket }) => socket)) };
 }
 

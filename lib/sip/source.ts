@@ -31,14 +31,18 @@ export interface SourceRules {
   readonly peers: Readonly<Record<string, { readonly sources: readonly string[]; readonly transports: readonly string[] }>>;
 }
 
-/** Compiles the rules; the first peer whose sources match wins. */
-export function sourceJudge(rules: SourceRules): (address: string, protocol: string) => Source {
+/**
+ * Compiles the rules; the first peer whose sources match wins. `certified`: the peer that the sender's certificate makes known, as the embedded SIP
+ * server has judged it: that proves more than an address.
+ */
+export function sourceJudge(rules: SourceRules): (address: string, protocol: string, certified?: string | null) => Source {
   const isMeta = addressMatcher(rules.metaSources);
   const peers = Object.entries(rules.peers).map(([peer, { sources, transports }]) => ({ peer, transports, matches: addressMatcher(sources) }));
-  return (address, protocol) => {
+  return (address, protocol, certified = null) => {
     const transport = protocol.toLowerCase();
     // Meta speaks TLS only (META-SIP §3).
     if (transport === 'tls' && isMeta(address)) return { kind: 'meta' };
+    if (certified !== null && Object.hasOwn(rules.peers, certified)) return { kind: 'peer', peer: certified };
     const found = peers.find(({ transports, matches }) => transports.includes(transport) && matches(address));
     return found === undefined ? { kind: 'stranger' } : { kind: 'peer', peer: found.peer };
   };

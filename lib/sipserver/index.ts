@@ -29,4 +29,4 @@ export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from '.
 export { DEFAULT_LIMITS } from './transport/index.js';
 export type { GivenLimits, Protocol, SipLimits, SourceRules, StrangerLimits } from './transport/index.js';
 export type { Timers } from './transaction/index.js';
-export type { TargetRule } from './locate/index.js';
+export type { TargetRule, TlsRule } from './locate/index.js';

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
-import type { Hop, NameService, TargetRule } from './locate/index.js';
+import type { Hop, NameService, TargetRule, TlsRule } from './locate/index.js';
 import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
 import type { LocalClient, LocalConnection } from './protocol/channel.js';
@@ -26,6 +26,10 @@ export interface SipServerOptions {
   admin: { host: string; port: number | null; secret: string };
   /** PEM files, read again when they change. */
   tls?: { cert: string; key: string };
+  /** The same for one host name each, which whoever connects by TLS asks for (RFC 6066 §3); `tls` for all others. */
+  domains?: Readonly<Record<string, { cert: string; key: string }>>;
+  /** For one host name or address each that we call: how TLS is spoken with it. */
+  tlsWith?: Readonly<Record<string, TlsRule>>;
   /** Origins of pages that may open a WebSocket, as browsers write them, "*": any; left out: those of the host that they connect to. */
   origins?: readonly string[];
   /** Host (or host:port) in Via, Contact and Record-Route of ours; by default the listening socket's address. */
@@ -92,6 +96,8 @@ export interface SipServer {
   stats(): SipServerStats;
   /** Judges by these rules from now on. Throws on a network that cannot be read; then the old ones stay. */
   setSources(rules: SourceRules): void;
+  /** New TLS connections of ours are opened as this says. */
+  setTlsWith(rules: Readonly<Record<string, TlsRule>>): void;
   /** Credentials were verified in a request from this connection, or UDP address and port: for so many seconds its holder is served in full. */
   authenticated(protocol: Protocol, address: string, port: number, seconds: number): void;
   /** Closes every socket and forgets every call, without a word to the peers. May be called twice. */
@@ -103,7 +109,7 @@ const SILENT: Log = { info() { /* no log */ }, warn() { /* no log */ }, error() 
 /** What the options leave open, filled in. */
 function complete(o: SipServerOptions) {
   return {
-    log: o.logger ?? SILENT, limits: withDefaults(o.limits ?? {}), timers: { ...DEFAULT_TIMERS, ...o.timers }, targets: lowerKeys(o.targets ?? {}),
+    log: o.logger ?? SILENT, limits: withDefaults(o.limits ?? {}), timers: { ...DEFAULT_TIMERS, ...o.timers }, targets: lowerKeys(o.targets ?? {}), tlsWith: lowerKeys(o.tlsWith ?? {}),
     scanners: o.scanners ?? SCANNERS, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
     reserved: o.reserved ?? { hosts: [], networks: [] }, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
   };
@@ -114,11 +120,12 @@ function complete(o: SipServerOptions) {
  * load, with that address as `listen` of the error; then nothing stays open.
  */
 export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
-  const { log, limits, timers, targets, scanners, orphanTime, followContacts, reserved, names, udpBytes } = complete(o);
+  const { log, limits, timers, targets, scanners, orphanTime, followContacts, reserved, names, udpBytes, tlsWith } = complete(o);
   const advertised = o.advertise?.default;
   const { onMessage, allow, onRefused, onUnknown, onFlowGone } = o;
   const transports: Transports = new Transports({
-    limits, ...(o.tls === undefined ? {} : { tls: o.tls }), ...(o.sources === undefined ? {} : { sources: o.sources }), ...(o.origins === undefined ? {} : { origins: o.origins }),
+    limits, ...(o.tls === undefined ? {} : { tls: o.tls }),
+    ...(o.domains === undefined ? {} : { domains: o.domains }), ...(o.sources === undefined ? {} : { sources: o.sources }), ...(o.origins === undefined ? {} : { origins: o.origins }),
     acquainted: o.acquainted?.() ?? [],
     handlers: {
       message: (bytes, flow, text) => { layer.receive(bytes, flow, text); },
@@ -160,7 +167,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({
-      transports, layer, targets, names, udpBytes,
+      transports, layer, targets, names, udpBytes, tls: tlsWith,
       presence: new Presence(transports.points, advertised, targets),
     }));
     const { host, port } = o.admin;
@@ -189,7 +196,8 @@ function running(listening: string[], bound: SipServer['admin'], { transports, l
       serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size, refusedDialogs: engine.policy.refusedDialogs, refusedBusy: engine.policy.refusedBusy,
       requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, registeredFlows: engine.flows.size, clients: engine.sessions.size,
     }),
-    setSources: (rules) => { transports.sources.replace(rules); },
+    setSources: (rules) => { transports.setSources(rules); },
+    setTlsWith: (rules) => { engine.network.tls = lowerKeys(rules); },
     authenticated: (protocol, address, port, seconds) => {
       transports.authenticated(protocol, { address, port }, seconds);
       layer.authenticated(protocol, { address, port });
@@ -239,6 +247,6 @@ function isLocal(address: string): boolean {
   return isLoopback(address) || Object.values(networkInterfaces()).some((list) => list?.some((a) => a.address === address) === true);
 }
 
-function lowerKeys(targets: Record<string, TargetRule>): Record<string, TargetRule> {
-  return Object.fromEntries(Object.entries(targets).map(([host, rule]) => [host.toLowerCase(), rule]));
+function lowerKeys<T>(rules: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(rules).map(([host, rule]) => [host.toLowerCase(), rule]));
 }

@@ -1,6 +1,7 @@
 // The server in a worker thread: the same from outside, with messages between the threads in place of calls.
 import { Worker } from 'node:worker_threads';
 import type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
+import type { TlsRule } from './locate/index.js';
 import { Guard } from '../util/guard.js';
 import { Sources } from './transport/sources.js';
 import type { Protocol, SourceRules } from './transport/index.js';
@@ -28,6 +29,7 @@ export type FromThread =
 export type ToThread =
   | { kind: 'judged'; address: string; allowed: boolean }
   | { kind: 'sources'; rules: SourceRules }
+  | { kind: 'tlsWith'; rules: Readonly<Record<string, TlsRule>> }
   | { kind: 'authenticated'; protocol: Protocol; address: string; port: number; seconds: number }
   | { kind: 'close' };
 
@@ -55,6 +57,7 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
     listening, admin, join: null,
     stats: () => thread.stats(),
     setSources: (rules) => { thread.setSources(rules); },
+    setTlsWith: (rules) => { thread.setTlsWith(rules); },
     authenticated: (protocol, address, port, seconds) => { thread.post({ kind: 'authenticated', protocol, address, port, seconds }); },
     close: () => thread.close(),
   };
@@ -122,6 +125,11 @@ class ServerThread {
     new Sources(rules);
     this.options = { ...this.options, sources: rules };
     this.post({ kind: 'sources', rules });
+  }
+
+  setTlsWith(rules: Readonly<Record<string, TlsRule>>): void {
+    this.options = { ...this.options, tlsWith: rules };
+    this.post({ kind: 'tlsWith', rules });
   }
 
   post(message: ToThread): void {

@@ -1,3 +1,4 @@
+import { domainOf } from '../../config/domains.js';
 import type { NumberConfig } from '../../config/types.js';
 import { verdictOf } from '../../errors.js';
 import type { MediaCall } from '../../media/types.js';
@@ -32,9 +33,9 @@ export async function inviteMeta(context: BusinessInitiated, call: Call, { numbe
   const stack = context.pickStack();
   const invite = new OutboundInvite(stack, {
     uri: `sip:${user}@${host};transport=tls`,
-    from: `<sip:${number}@${config.domain}>`,
+    from: `<sip:${number}@${domainOf(config, number)}>`,
     to: `<sip:${user}@${host}>`,
-    contact: `<sip:${number}@${context.metaContactHost(stack)};transport=tls>`,
+    contact: `<sip:${number}@${context.metaContactHost(stack, number)};transport=tls>`,
     headers: {}, sdp: offer, proxy: context.metaProxy() ?? undefined,
     credentials: { username: number.slice(1), password: numberConfig.password },
     onProvisional: () => {

@@ -1,3 +1,4 @@
+import { domainOf } from '../../config/domains.js';
 import { dateIn, readHolidays, readWeek, weekdays as shortDays, type Span } from '../../config/hours.js';
 import type { Config, HoursConfig } from '../../config/types.js';
 import { defaultSipPort, splitHostPort, splitListen } from '../../util/hostPort.js';
@@ -27,7 +28,7 @@ export function wantedOf(config: Config, number: string, now: number): Wanted | 
   const opening = hours === null ? undefined : config.hours[hours];
   return {
     status, icon, countries: countries[0] === 'keep' ? null : [...countries].sort(), callback: callback === null ? null : callback ? 'ENABLED' : 'DISABLED',
-    hours: opening === undefined ? null : remoteHours(opening, now), server: { hostname: config.domain.toLowerCase(), port: portAtMeta(config), userParams: textsOf(userParams) },
+    hours: opening === undefined ? null : remoteHours(opening, now), server: { hostname: domainOf(config, number).toLowerCase(), port: portAtMeta(config), userParams: textsOf(userParams) },
     webhookDelivery: config.webhooks === null ? null : 'ENABLED', srtp: keying === 'sdes' ? 'SDES' : 'DTLS', codecs: codecs[0] === 'default' ? (g711 ? ['PCMA', 'PCMU'] : []) : [...codecs].sort(),
     voicemail: voicemail === null ? null : { ...voicemail, triggers: [...voicemail.triggers].sort() },
   };

@@ -2,7 +2,7 @@
 export { SystemNameService } from './dns.js';
 export type { NameService, Naptr, Srv } from './dns.js';
 export { isRoutable, resolve } from './resolve.js';
-export type { Hop, NoWay, ResolveOptions, TargetRule } from './resolve.js';
+export type { Hop, NoWay, ResolveOptions, TargetRule, TlsRule } from './resolve.js';
 export { isLoopback, isWildcard, Presence } from './presence.js';
 export type { Presented } from './presence.js';
 export { Network } from './network.js';

@@ -1,12 +1,12 @@
 // What sending a request needs: the resolver, our addresses, and a flow to the hop.
 import { isIP } from 'node:net';
-import type { Flow, Guard, Transports } from '../transport/index.js';
+import type { ConnectTarget, Flow, Guard, Transports } from '../transport/index.js';
 import { parseUri } from '../parser/index.js';
 import type { TransactionLayer } from '../transaction/index.js';
 import type { NameService } from './dns.js';
 import type { Presence, Presented } from './presence.js';
 import { resolve } from './resolve.js';
-import type { Hop, NoWay, ResolveOptions, TargetRule } from './resolve.js';
+import type { Hop, NoWay, ResolveOptions, TargetRule, TlsRule } from './resolve.js';
 import { unbracketed } from '../../util/hostPort.js';
 
 export interface NetworkOptions {
@@ -15,6 +15,8 @@ export interface NetworkOptions {
   presence: Presence;
   names: NameService;
   targets: Readonly<Record<string, TargetRule>>;
+  /** How TLS is spoken, by host, in lower case and without brackets. */
+  tls: Readonly<Record<string, TlsRule>>;
   /** UDP requests longer than this go over TCP first (RFC 3261 §18.1.1). */
   udpBytes: number;
 }
@@ -34,11 +36,14 @@ export class Network {
   readonly guard: Guard;
   private readonly resolving: ResolveOptions;
   private readonly avoided = new Map<string, number>();
+  /** See `NetworkOptions`; new connections are opened as it says. */
+  tls: Readonly<Record<string, TlsRule>>;
 
   constructor(private readonly o: NetworkOptions) {
     this.layer = o.layer;
     this.presence = o.presence;
     this.udpBytes = o.udpBytes;
+    this.tls = o.tls;
     this.guard = o.transports.guard;
     const available = new Set(o.transports.points.some((p) => p.protocol === 'udp') ? ['udp', 'tcp', 'tls'] as const : ['tcp', 'tls'] as const);
     this.resolving = { names: o.names, targets: o.targets, available, random: Math.random };
@@ -104,7 +109,13 @@ export class Network {
       if (accepted !== undefined) return accepted;
     }
     const local = await this.presence.point(protocol, address);
-    return await this.o.transports.connect({ protocol, address, port, host, ca: hop.ca, localAddress: sourceOf(local?.address, address) }, fresh);
+    return await this.o.transports.connect({ protocol, address, port, host, ...this.tlsWith(hop), localAddress: sourceOf(local?.address, address) }, fresh);
+  }
+
+  private tlsWith({ host, ca }: Hop): Pick<ConnectTarget, 'ca' | 'shows' | 'verify'> {
+    const rule = this.tls[unbracketed(host).toLowerCase()] ?? {};
+    const { cert = null, key = null } = rule;
+    return { ca: ca ?? rule.ca ?? undefined, verify: rule.verify, shows: cert === null || key === null ? undefined : { cert, key } };
   }
 }
 

@@ -22,6 +22,9 @@ export interface Hop {
   from?: Address;
 }
 
+/** How TLS is spoken with one host that we call: a CA file (PEM) besides the system's, what it is shown where it asks, and whether its certificate is judged at all. */
+export interface TlsRule { ca?: string | null; cert?: string | null; key?: string | null; verify?: boolean }
+
 /** What the operator fixed for one host name. */
 export interface TargetRule { address?: string | null; port?: number; ca?: string | null; advertise?: string | null }
 

@@ -14,6 +14,9 @@ import { flowMeta } from './wire.js';
 /** No call rings for so long, ms: an INVITE whose client has forgotten it after a provisional response goes then. */
 const LONGEST_RINGING = 2 * 3_600_000;
 
+/** Header that is ours alone: it is in no request from the network. */
+const CERTIFIED = 'x-wab-certified-as';
+
 /** Who keeps the requests under way. */
 export interface IncomingOwner {
   readonly context: Context;
@@ -52,7 +55,7 @@ export class Incoming implements ServerTransactionUser {
     const { flow } = this.tx;
     const path = this.owner.context.tokens.path(this.request, flow, this.presented);
     const where = this.leg === undefined || !this.within ? `|${flow.local.address}|${flow.local.port}|` : `${this.leg.id}|`;
-    this.session.send((bytes) => `sip|${flowMeta('network', bytes, flow)}|${this.id}|${where}`, path === undefined ? this.request : withPath(this.request, path));
+    this.session.send((bytes) => `sip|${flowMeta('network', bytes, flow)}|${this.id}|${where}`, marked(path === undefined ? this.request : withPath(this.request, path), flow));
   }
 
   /** The client has answered with this status: after a provisional one a final one must follow, some day. */
@@ -147,6 +150,14 @@ function withPath(register: SipMessage, path: string): SipMessage {
   const copy = register.clone();
   copy.remove('path');
   return copy.prepend('Path', path);
+}
+
+/** The name under which its sender's certificate makes him known; what he writes there himself is gone. */
+function marked(request: SipMessage, { certified: [name] }: Flow): SipMessage {
+  if (name === undefined && !request.has(CERTIFIED)) return request;
+  const copy = request.clone();
+  copy.remove(CERTIFIED);
+  return name === undefined ? copy : copy.add(CERTIFIED, name);
 }
 
 /** A CANCEL as the caller would have sent it. */

@@ -16,6 +16,7 @@ export class AcceptedConnections {
   add(flow: StreamFlow, place: Place): void {
     this.bySocket.set(keyOf(flow.protocol, flow.remote), flow);
     this.places.set(flow, place);
+    if (flow.certified.length > 0) place.authenticated(true);
     if (this.paused) flow.pause(true);
   }
 
@@ -59,8 +60,8 @@ export class AcceptedConnections {
   }
 
   /** Called now and then: what was proved lapses. */
-  check(now: number): void {
-    for (const [flow, place] of this.places) if (!place.known) place.authenticated(flow.authenticatedUntil > now);
+  check(): void {
+    for (const [flow, place] of this.places) if (!place.known) place.authenticated(flow.source === 'authenticated');
   }
 }
 

@@ -1,5 +1,4 @@
 // Listening for TCP and TLS connections, with admission before any work is done for the peer.
-import { constants } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -9,8 +8,8 @@ import type { Admission, Place } from './admission.js';
 import { hostPort, plainAddress } from './flow.js';
 import type { Address } from './flow.js';
 import type { Guard } from '../../util/guard.js';
-import type { Pem } from './identity.js';
 import type { SipLimits, TransportCounters } from './limits.js';
+import type { Asking, ServerTls } from './secure.js';
 
 interface Handshake { socket: Socket; since: number; place: Place }
 
@@ -27,23 +26,47 @@ export interface AcceptorOptions {
   ready(socket: Socket, remote: Address, place: Place): void;
   /** The listening socket is in trouble. */
   failed(error: Error): void;
+  /** Whether it is asked for a certificate. Never Meta (META-SIP.md §3 "mTLS"), and no browser, which would ask its user. */
+  asks(address: string): boolean;
   refuseAlpn: boolean;
 }
 
-/** TLS 1.2 at least, and no renegotiation: each costs us a handshake, and none has a use in SIP (RFC 8446 has done away with it). */
-const SECURE = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const;
+type TlsServers = Readonly<Record<Asking, TlsServer>>;
 
 export class Acceptor {
-  private constructor(private readonly server: Server, private readonly tls: TlsServer | undefined, readonly local: Address,
+  private constructor(private readonly server: Server, private readonly secure: { readonly by: ServerTls; readonly servers: TlsServers } | undefined, readonly local: Address,
     private readonly handshakes: Handshakes) {}
 
-  /** Binds; rejects with the system's error. `pem` is given for TLS. */
-  static async bind(at: { address: string; port: number }, pem: Pem | undefined, o: AcceptorOptions): Promise<Acceptor> {
+  /** Binds; rejects with the system's error. `by` is given for TLS. */
+  static async bind(at: { address: string; port: number }, by: ServerTls | undefined, o: AcceptorOptions): Promise<Acceptor> {
     const { admission, counters, guard } = o;
     const handshakes = new Handshakes(admission, counters);
-    // No ALPN; no client certificate asked for (META-SIP.md §1 row 9, §3 "mTLS").
-    const tls = pem === undefined ? undefined
-      : createTlsServer({ ...pem, ...SECURE, requestCert: false, handshakeTimeout: o.limits.handshakeTime, ...(o.refuseAlpn ? { ALPNCallback: () => undefined } : {}) });
+    // No ALPN (META-SIP.md §1 row 9). Whoever is asked for a certificate and shows none, or a bad one, is nobody by it: that ends no handshake.
+    const tlsServer = (secure: ServerTls, how: Asking): TlsServer => createTlsServer({
+      ...secure.options(how), requestCert: how === 'asking', rejectUnauthorized: false, handshakeTimeout: o.limits.handshakeTime,
+      SNICallback: (name, done) => {
+        try {
+          done(null, secure.context(name, how));
+        } catch (error) {
+          done(error instanceof Error ? error : new Error(String(error)));
+        }
+      },
+      ...(o.refuseAlpn ? { ALPNCallback: () => undefined } : {}),
+    });
+    const tls = by === undefined ? undefined : { plain: tlsServer(by, 'plain'), asking: tlsServer(by, 'asking') };
+    const hear = (one: TlsServer): void => {
+      one.on('secureConnection', guard.wrap('connection after its handshake', (socket: TLSSocket) => {
+        const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+        const done = handshakes.end(hostPort(remote));
+        if (remote.port === 0 || done === undefined) socket.destroy();
+        else o.ready(socket, remote, done.place);
+      }));
+      one.on('tlsClientError', guard.wrap('failed handshake', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+        if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') counters.handshakeTimeouts++;
+        else counters.failedHandshakes++;
+        socket.destroy();
+      }));
+    };
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, guard.wrap('new connection', (socket) => {
       socket.on('error', () => { /* 'close' follows */ });
       const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
@@ -59,19 +82,9 @@ export class Acceptor {
         return;
       }
       handshakes.begin(remote, socket, place);
-      tls.emit('connection', socket);
+      tls[o.asks(remote.address) ? 'asking' : 'plain'].emit('connection', socket);
     }));
-    tls?.on('secureConnection', guard.wrap('connection after its handshake', (socket: TLSSocket) => {
-      const remote = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
-      const done = handshakes.end(hostPort(remote));
-      if (remote.port === 0 || done === undefined) socket.destroy();
-      else o.ready(socket, remote, done.place);
-    }));
-    tls?.on('tlsClientError', guard.wrap('failed handshake', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-      if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') counters.handshakeTimeouts++;
-      else counters.failedHandshakes++;
-      socket.destroy();
-    }));
+    for (const one of tls === undefined ? [] : [tls.plain, tls.asking]) hear(one);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: at.address, port: at.port, backlog: 1024, exclusive: true }, () => {
@@ -82,12 +95,14 @@ export class Acceptor {
     server.on('error', o.failed);
     const bound = server.address();
     if (bound === null || typeof bound === 'string') throw new Error('listening socket has no address');
-    return new Acceptor(server, tls, { address: plainAddress(bound.address), port: bound.port }, handshakes);
+    return new Acceptor(server, by === undefined || tls === undefined ? undefined : { by, servers: tls }, { address: plainAddress(bound.address), port: bound.port }, handshakes);
   }
 
-  /** New connections get this certificate; those that are up keep theirs. */
-  renew(pem: Pem): void {
-    this.tls?.setSecureContext({ ...pem, ...SECURE });
+  /** New connections are accepted as is said now; those that are up keep what they have. */
+  renew(): void {
+    if (this.secure === undefined) return;
+    const { by, servers } = this.secure;
+    for (const how of ['plain', 'asking'] as const) servers[how].setSecureContext(by.options(how));
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,8 @@ import { checkServerIdentity, connect as tlsConnect, createSecureContext, rootCe
 import type { SecureContext } from 'node:tls';
 import { constants } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { readPair, stampOf } from './identity.js';
+import type { IdentityFiles } from './identity.js';
 import { unbracketed } from '../../util/hostPort.js';
 
 /** Where a connection goes. `host` is what the certificate must name and what SNI carries; `address` is what we connect to. */
@@ -15,6 +17,10 @@ export interface ConnectTarget {
   host: string;
   /** PEM file with CAs trusted besides the system's, for this target only. */
   ca?: string | undefined;
+  /** PEM files of a certificate of ours, which it is shown where it asks for one. */
+  shows?: IdentityFiles | undefined;
+  /** False: whatever certificate it has is taken. */
+  verify?: boolean | undefined;
   /** Local address to connect from. */
   localAddress?: string | undefined;
 }
@@ -24,20 +30,30 @@ const SECURE = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEG
 
 export class ConnectTimeout extends Error {}
 
-/** Secure contexts by CA file: making one parses every root certificate, so it is done once for each file. */
-export class TrustStore {
-  private readonly contexts = new Map<string, Promise<SecureContext>>();
+/** A secure context, and what the files were like that it was made from. */
+interface Made { readonly stamp: string; readonly context: SecureContext }
 
-  context(ca: string | undefined): Promise<SecureContext> {
-    const key = ca ?? '';
-    let context = this.contexts.get(key);
-    if (context === undefined) {
-      context = ca === undefined ? Promise.resolve(createSecureContext(SECURE))
-        : readFile(ca).then((extra) => createSecureContext({ ...SECURE, ca: [...rootCertificates, extra.toString('latin1')] }));
-      context.catch(() => { this.contexts.delete(key); });
-      this.contexts.set(key, context);
+/** Secure contexts by their files: making one parses every root certificate, so it is done once for each, and again when its files have changed. */
+export class TrustStore {
+  private readonly contexts = new Map<string, Made>();
+
+  /** Files that have changed and do not load leave the old ones in use; rejects where there are none. */
+  async context({ ca, shows }: Pick<ConnectTarget, 'ca' | 'shows'>): Promise<SecureContext> {
+    const files = [...ca === undefined ? [] : [ca], ...shows === undefined ? [] : [shows.cert, shows.key]];
+    const key = files.join('\n');
+    const stamp = await stampOf(files);
+    const made = this.contexts.get(key);
+    if (made?.stamp === stamp) return made.context;
+    try {
+      const extra = ca === undefined ? undefined : (await readFile(ca)).toString('latin1');
+      const own = shows === undefined ? undefined : await readPair(shows);
+      const context = createSecureContext({ ...SECURE, ...own, ...(extra === undefined ? {} : { ca: [...rootCertificates, extra] }) });
+      this.contexts.set(key, { stamp, context });
+      return context;
+    } catch (error) {
+      if (made === undefined) throw error;
+      return made.context;
     }
-    return context;
   }
 }
 
@@ -48,13 +64,13 @@ export class TrustStore {
 export async function openConnection(
   target: ConnectTarget, trust: TrustStore, timeout: number, opening: (socket: Socket) => void,
 ): Promise<Socket> {
-  const secureContext = target.protocol === 'tls' ? await trust.context(target.ca) : undefined;
+  const secureContext = target.protocol === 'tls' ? await trust.context(target) : undefined;
   return await new Promise<Socket>((resolve, reject) => {
     const to = { host: target.address, port: target.port, localAddress: target.localAddress };
     const name = unbracketed(target.host);
     // SNI carries host names only (RFC 6066 §3). No ALPN: Meta answers "sip" with alert 120 (META-SIP.md §1 row 9).
     const socket: Socket = secureContext === undefined ? tcpConnect(to)
-      : tlsConnect({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}), secureContext, rejectUnauthorized: true,
+      : tlsConnect({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}), secureContext, rejectUnauthorized: target.verify !== false,
         checkServerIdentity: (_connected, certificate) => checkServerIdentity(name, certificate) });
     opening(socket);
     const timer = setTimeout(() => { socket.destroy(new ConnectTimeout(`connection not up within ${timeout} ms`)); }, timeout);

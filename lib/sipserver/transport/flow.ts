@@ -21,6 +21,8 @@ export interface Flow {
   /** Host name that the peer's certificate was checked against; undefined on anything but TLS connections of ours. */
   readonly verifiedHost: string | undefined;
   readonly closed: boolean;
+  /** Names of those whom the certificate that its far end has shown makes known (`SourceRules.clients`); none but on accepted TLS connections. */
+  readonly certified: readonly string[];
   /** True when a request may find the connection gone that was good a moment ago: something was sent on it before. Always false on UDP. */
   readonly used: boolean;
   /** Who is at the far end, now. A connection of ours leads to somebody known: we chose whom. */

@@ -1,4 +1,4 @@
-// Our certificate and key, read again when the files change.
+// A certificate and its key, or any other files that belong together, read again when they change.
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { Guard } from '../../util/guard.js';
@@ -6,28 +6,37 @@ import type { Guard } from '../../util/guard.js';
 export interface IdentityFiles { cert: string; key: string }
 export interface Pem { cert: Buffer; key: Buffer }
 
+/** What is watched, and who hears of it. */
+export interface Watch<T> {
+  readonly files: readonly string[];
+  /** Reads and judges them; rejects where they do not load. */
+  readonly read: () => Promise<T>;
+  /** Between two looks, ms. */
+  readonly interval: number;
+  readonly guard: Guard;
+  /** Whether it is the same as before; then nobody is told. */
+  readonly same: (before: T, now: T) => boolean;
+  readonly changed: (value: T) => void;
+  readonly refused: (error: Error) => void;
+}
+
 /**
- * Watches a certificate and its key by looking at both files every `interval` ms. Looking, not listening: it sees a rename, a swapped symbolic
- * link and a network file system alike. A pair that does not load (half written, key of another certificate) leaves the old one in use.
+ * Watches files by looking at all of them every `interval` ms. Looking, not listening: it sees a rename, a swapped symbolic
+ * link and a network file system alike. What does not load (half written, key of another certificate) leaves the old in use.
  */
-export class TlsIdentity {
+export class Watched<T> {
   private timer: NodeJS.Timeout | undefined;
-  private stamp = '';
   private busy = false;
 
-  private constructor(
-    private readonly files: IdentityFiles, public pem: Pem,
-    private readonly changed: (pem: Pem) => void, private readonly refused: (error: Error) => void,
-  ) {}
+  private constructor(private readonly watch: Watch<T>, public value: T, private stamp: string) {
+    this.timer = setInterval(() => { watch.guard.spawn('certificate', this.look()); }, watch.interval);
+    this.timer.unref();
+  }
 
-  /** Reads the files once; rejects when they are missing or do not belong together. */
-  static async load(files: IdentityFiles, interval: number, guard: Guard, changed: (pem: Pem) => void, refused: (error: Error) => void): Promise<TlsIdentity> {
-    const stamp = await stampOf(files);
-    const identity = new TlsIdentity(files, await readPair(files), changed, refused);
-    identity.stamp = stamp;
-    identity.timer = setInterval(() => { guard.spawn('certificate', identity.look()); }, interval);
-    identity.timer.unref();
-    return identity;
+  /** Reads the files once; rejects when they are missing or do not load. */
+  static async load<T>(watch: Watch<T>): Promise<Watched<T>> {
+    const stamp = await stampOf(watch.files);
+    return new Watched(watch, await watch.read(), stamp);
   }
 
   close(): void {
@@ -39,37 +48,38 @@ export class TlsIdentity {
     if (this.busy) return;
     this.busy = true;
     try {
-      const stamp = await stampOf(this.files);
+      const stamp = await stampOf(this.watch.files);
       if (stamp === this.stamp) return;
-      // Remembered before reading: a bad pair is reported once, and tried again when the files change again.
+      // Remembered before reading: what is bad is reported once, and tried again when the files change again.
       this.stamp = stamp;
-      const pem = await readPair(this.files);
-      if (this.timer === undefined || (pem.cert.equals(this.pem.cert) && pem.key.equals(this.pem.key))) return;
-      this.pem = pem;
-      this.changed(pem);
+      const value = await this.watch.read();
+      if (this.timer === undefined || this.watch.same(this.value, value)) return;
+      this.value = value;
+      this.watch.changed(value);
     } catch (error) {
-      if (this.timer !== undefined) this.refused(error instanceof Error ? error : new Error(String(error)));
+      if (this.timer !== undefined) this.watch.refused(error instanceof Error ? error : new Error(String(error)));
     } finally {
       this.busy = false;
     }
   }
 }
 
-async function readPair(files: IdentityFiles): Promise<Pem> {
+/** @throws Error when a file is missing, or the key is that of another certificate */
+export async function readPair(files: IdentityFiles): Promise<Pem> {
   const [cert, key] = await Promise.all([readFile(files.cert), readFile(files.key)]);
   createSecureContext({ cert, key });
   return { cert, key };
 }
 
-/** Changes whenever either file is replaced or rewritten; a missing file counts as a state of its own. */
-async function stampOf(files: IdentityFiles): Promise<string> {
-  const one = async (path: string): Promise<string> => {
+/** Changes whenever one of the files is replaced or rewritten; a missing file counts as a state of its own. */
+export async function stampOf(files: readonly string[]): Promise<string> {
+  const stamps = await Promise.all(files.map(async (path) => {
     try {
       const s = await stat(path, { bigint: true });
       return `${s.dev}:${s.ino}:${s.size}:${s.mtimeNs}`;
     } catch {
       return 'missing';
     }
-  };
-  return `${await one(files.cert)} ${await one(files.key)}`;
+  }));
+  return stamps.join(' ');
 }

@@ -14,7 +14,7 @@
  *
  * A `Flow` is a connection or a UDP address pair: `id protocol local remote accepted verifiedHost closed send() close() addUser()`.
  * `connect` pools: the same target gives the same connection while it is up. TLS connections of ours are verified (chain, host name; SNI, no ALPN)
- * before `connect` resolves; accepted ones are TLS 1.2+ and not asked for a certificate. WebSockets (RFC 7118) are accepted and never opened.
+ * before `connect` resolves; accepted ones are TLS 1.2+, and asked for a certificate only where somebody is known by one. WebSockets (RFC 7118) are accepted and never opened.
  */
 export { Transports } from './transports.js';
 export type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';

@@ -42,6 +42,8 @@ export interface TransportOptions {
   /** Where passwords were shown lately: addresses, and networks of 64 bits of IPv6. */
   acquainted?: readonly string[];
   tls?: IdentityFiles;
+  /** The same for one host name each, which whoever connects asks for (RFC 6066 §3). */
+  domains?: Readonly<Record<string, IdentityFiles>>;
   /** Who may open a WebSocket; left out: pages of the host that they connect to. */
   origins?: Origins;
   /** Ends a TLS handshake that offers ALPN with alert 120 (RFC 7301 §3.2), as wa.meta.vc does; for its stand-in. Otherwise ALPN is ignored. */

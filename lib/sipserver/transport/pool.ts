@@ -21,9 +21,10 @@ export class ConnectionPool {
   /** See `Transports.connect`. */
   connect(target: ConnectTarget, fresh: boolean): Promise<StreamFlow> {
     if (this.shut) return Promise.reject(new Error('server is closing'));
-    const key = `${target.protocol} ${target.host} ${target.address} ${target.port} ${target.ca ?? ''}`;
+    const { protocol, host, address, port, ca, shows, verify } = target;
+    const key = [protocol, host, address, port, ca ?? '', shows?.cert ?? '', shows?.key ?? '', verify ?? true].join(' ');
     const known = this.known.get(key);
-    if (!fresh && known !== undefined && (known.flow === undefined || Date.now() - known.flow.lastHeard < this.limits.reuseTime)) return known.coming;
+    if (!fresh && known !== undefined && (known.flow === undefined || (!known.flow.ending && Date.now() - known.flow.lastHeard < this.limits.reuseTime))) return known.coming;
     const entry: Pooled = { coming: this.open(target), flow: undefined };
     this.known.set(key, entry);
     const gone = (): void => { if (this.known.get(key) === entry) this.known.delete(key); };

@@ -1,6 +1,7 @@
 // Who is at the far end, by what the transport shows alone: the address, the protocol, and whether credentials were verified there lately.
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Address, Protocol } from './flow.js';
+import type { ClientRule } from './clients.js';
 import { BoundedMap } from '../../util/boundedMap.js';
 import { placeOf } from '../../util/place.js';
 
@@ -10,6 +11,10 @@ export interface SourceRules {
   readonly known: readonly { readonly networks: readonly string[]; readonly protocols: readonly Protocol[] }[];
   /** From where somebody may come whom only his credentials make known. Everybody else is answered nothing. */
   readonly guests: readonly string[];
+  /** Known by the certificate they show over TLS, from wherever they come. */
+  readonly clients?: readonly ClientRule[];
+  /** Networks that are asked for no certificate. */
+  readonly unasked?: readonly string[];
 }
 
 /**
@@ -34,6 +39,7 @@ type Match = (address: string) => boolean;
 export class Sources {
   private known: { matches: Match; protocols: ReadonlySet<Protocol> }[] = [];
   private guests: Match = () => false;
+  private unasked: Match = () => false;
   private open = true;
   /** Protocol → address → class. */
   private readonly judged: Readonly<Record<Protocol, Map<string, SourceClass>>> = { udp: new Map(), tcp: new Map(), tls: new Map(), ws: new Map(), wss: new Map() };
@@ -50,10 +56,17 @@ export class Sources {
   /** Judges by these rules from now on, connections that are up too. Throws on a network that cannot be read. */
   replace(rules: SourceRules): void {
     const known = rules.known.map(({ networks, protocols }) => ({ matches: matcher(networks), protocols: new Set(protocols) }));
-    this.guests = matcher(rules.guests);
+    const [guests, unasked] = [matcher(rules.guests), matcher(rules.unasked ?? [])];
+    this.guests = guests;
+    this.unasked = unasked;
     this.known = known;
     this.open = false;
     for (const judged of Object.values(this.judged)) judged.clear();
+  }
+
+  /** Whether somebody from there may be asked for a certificate. */
+  mayAsk(address: string): boolean {
+    return !this.unasked(address);
   }
 
   /** By address and protocol alone. */

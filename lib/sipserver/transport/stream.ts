@@ -7,6 +7,7 @@ import { StreamFramer } from './framer.js';
 import type { Frame, Framer, Unreadable } from './framer.js';
 import type { Guard } from '../../util/guard.js';
 import type { SipLimits, TransportCounters } from './limits.js';
+import type { Shown } from './clients.js';
 import type { SourceClass, Sources } from './sources.js';
 
 /** What a connection tells its owner. */
@@ -18,6 +19,8 @@ export interface StreamOwner {
   /** So many bytes, and so many keep-alives, came from a stranger, or keep-alives from anybody: false when that is too much. */
   streamBytes(flow: StreamFlow, bytes: number): boolean;
   streamPings(flow: StreamFlow, count: number): boolean;
+  /** See `Flow.certified`. */
+  certified(shown: Shown): readonly string[];
   /** See `Flow.proved`. */
   streamProved(flow: StreamFlow): void;
   streamMessage(flow: StreamFlow, bytes: Buffer): void;
@@ -30,7 +33,10 @@ export interface StreamOwner {
 }
 
 /** What is known of a connection when it is there; see `Flow`. */
-export type Connection = Pick<Flow, 'id' | 'protocol' | 'accepted' | 'remote' | 'verifiedHost'>;
+export type Connection = Pick<Flow, 'id' | 'protocol' | 'accepted' | 'remote' | 'verifiedHost'> & {
+  /** What the far end of an accepted connection has shown. */
+  readonly shown?: Shown | undefined;
+};
 
 /** After so long without a word the other side of a WebSocket is asked whether it is there, and has so long to answer, ms: NATs forget sooner than a minute. */
 const PING_AFTER = 25_000;
@@ -57,6 +63,7 @@ export class StreamFlow implements Flow {
   authenticatedUntil = 0;
   /** When something came that only a party to a dialog or transaction of ours can send. */
   private lastProved: number;
+  private readonly shown: Shown | undefined;
   private paused = false;
   private messageSince = 0;       // when the message being read began; 0 when none is
   private messages = 0;
@@ -64,13 +71,14 @@ export class StreamFlow implements Flow {
   private readonly users = new Set<FlowUser>();
   private failure: Error | undefined;
 
-  constructor(private readonly socket: Socket, private readonly owner: StreamOwner, { id, protocol, accepted, remote, verifiedHost }: Connection,
+  constructor(private readonly socket: Socket, private readonly owner: StreamOwner, { id, protocol, accepted, remote, verifiedHost, shown }: Connection,
     private readonly framer: Framer = new StreamFramer(owner.limits.messageBytes)) {
     this.id = id;
     this.protocol = protocol;
     this.accepted = accepted;
     this.remote = remote;
     this.verifiedHost = verifiedHost;
+    this.shown = shown;
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
     this.lastActivity = this.lastHeard = this.openedAt = this.lastProved = Date.now();
     this.traced = !accepted;
@@ -87,7 +95,11 @@ export class StreamFlow implements Flow {
   get source(): SourceClass {
     if (!this.accepted) return 'known';
     const judged = this.owner.sources.byAddress(this.protocol, this.remote.address);
-    return judged !== 'known' && this.authenticatedUntil > Date.now() ? 'authenticated' : judged;
+    return judged !== 'known' && (this.authenticatedUntil > Date.now() || this.certified.length > 0) ? 'authenticated' : judged;
+  }
+
+  get certified(): readonly string[] {
+    return this.shown === undefined ? [] : this.owner.certified(this.shown);
   }
 
   proved(): void {
@@ -111,8 +123,13 @@ export class StreamFlow implements Flow {
     return true;
   }
 
+  /** Nothing can be sent on it any more: it is closed, or about to be. */
+  get ending(): boolean {
+    return this.closed || this.failure !== undefined || this.socket.destroyed || this.socket.writableEnded;
+  }
+
   private write(bytes: Buffer): boolean {
-    if (this.closed || this.failure !== undefined || this.socket.destroyed || this.socket.writableEnded) return false;
+    if (this.ending) return false;
     if (this.socket.writableLength + bytes.length > this.owner.limits.unsentBytes) {
       this.owner.counters.unsentOverflows++;
       this.destroy(new Error(`${this.protocol} peer does not read`));

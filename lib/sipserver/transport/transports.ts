@@ -1,28 +1,30 @@
 // All transports of one server: listening points, connections, and the pool of connections of ours.
 import type { Socket } from 'node:net';
-import { isIPv6 } from 'node:net';
 import { AcceptedConnections } from './accepted.js';
 import { Acceptor } from './acceptor.js';
 import { Admission } from './admission.js';
 import type { Place } from './admission.js';
+import type { Shown } from './clients.js';
 import type { ConnectTarget } from './connector.js';
+import { Entry } from './entry.js';
 import { hostPort, isKnown, isSecure, parseListen, plainAddress } from './flow.js';
 import type { Address, Flow, Protocol } from './flow.js';
 import type { Unreadable } from './framer.js';
 import { StrangerGate } from './gate.js';
 import { Guard } from '../../util/guard.js';
-import { TlsIdentity } from './identity.js';
 import { newCounters, withDefaults } from './limits.js';
 import type { SipLimits, TransportCounters } from './limits.js';
 import type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';
 import { ConnectionPool } from './pool.js';
 import { RateLimiter } from './rate.js';
+import { ServerTls } from './secure.js';
 import { Sources } from './sources.js';
+import type { SourceRules } from './sources.js';
 import { StreamFlow } from './stream.js';
 import type { StreamOwner } from './stream.js';
 import { stunAnswer } from './stun.js';
-import { UdpPoint } from './udp.js';
-import type { DatagramOwner, UdpFlow } from './udp.js';
+import type { DatagramOwner, UdpFlow, UdpPoint } from './udp.js';
+import { UdpPoints } from './udpPoints.js';
 import { WebSocketFramer } from './websocket/framer.js';
 
 export class Transports implements StreamOwner, DatagramOwner {
@@ -35,12 +37,13 @@ export class Transports implements StreamOwner, DatagramOwner {
   readonly guard = new Guard(() => { this.counters.faults++; }, (place, error) => { this.handlers.trouble?.(place, error); });
   private readonly handlers: TransportHandlers;
   private readonly acceptors: Acceptor[] = [];
-  private readonly udpPoints: UdpPoint[] = [];
+  private readonly udpPoints = new UdpPoints(this);
   private readonly streams = new Map<number, StreamFlow>();
   private readonly theirs = new AcceptedConnections(this.counters);
   private readonly pool: ConnectionPool;
   private readonly rate: RateLimiter;
-  private identity: TlsIdentity | undefined;
+  private readonly entry: Entry;
+  private rules: SourceRules | undefined;
   private ticker: NodeJS.Timeout | undefined;
   private lastId = 0;
   private shut = false;
@@ -49,12 +52,14 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.handlers = options.handlers;
     this.limits = withDefaults(options.limits ?? {});
     this.sources = new Sources(options.sources);
+    this.rules = options.sources;
     for (const place of options.acquainted ?? []) this.sources.acquaint(place, Date.now());
     this.gate = new StrangerGate(this.limits, this.counters, (place) => this.sources.acquainted(place, Date.now()),
       (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
+    this.entry = new Entry(this.sources, this.gate, () => this.handlers.busy?.() === true);
     this.pool = new ConnectionPool(this.limits, this.counters, (socket, target) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
-      const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol: target.protocol, accepted: false, remote, verifiedHost: target.protocol === 'tls' ? target.host : undefined });
+      const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol: target.protocol, accepted: false, remote, verifiedHost: target.protocol === 'tls' && target.verify !== false ? target.host : undefined });
       this.streams.set(flow.id, flow);
       return flow;
     });
@@ -77,29 +82,22 @@ export class Transports implements StreamOwner, DatagramOwner {
     if (at === undefined) throw new Error(`not a listening address: ${spec}`);
     let local: Address;
     if (at.protocol === 'udp') {
-      const point = await UdpPoint.bind(this, at.address, at.port);
-      this.udpPoints.push(point);
-      local = point.local;
+      local = await this.udpPoints.bind(at.address, at.port);
     } else {
-      const pem = isSecure(at.protocol) ? (await this.loadIdentity()).pem : undefined;
-      const protocol = at.protocol;
-      const acceptor = await Acceptor.bind(at, pem, {
-        limits: this.limits, counters: this.counters, admission: this.admission, guard: this.guard, refuseAlpn: at.protocol === 'tls' && this.options.refuseAlpn === true,
+      const { protocol } = at;
+      const acceptor = await Acceptor.bind(at, isSecure(protocol) ? await this.loadSecure() : undefined, {
+        limits: this.limits, counters: this.counters, admission: this.admission, guard: this.guard, refuseAlpn: protocol === 'tls' && this.options.refuseAlpn === true,
         knows: (address) => this.sources.byAddress(protocol, address) === 'known',
-        expects: (address) => {
-          const expected = this.sources.byAddress(protocol, address) !== 'stranger' || this.handlers.busy?.() === true;
-          if (!expected) this.gate.uncalledFor(address, protocol);
-          return expected;
-        },
+        expects: (address) => this.entry.expects(protocol, address),
+        asks: (address) => this.entry.asks(protocol, address),
         ready: (socket, remote, place) => { this.take(protocol, socket, remote, place); },
         failed: (error) => { this.handlers.trouble?.(`listening on ${spec}`, error); },
       });
       this.acceptors.push(acceptor);
       local = acceptor.local;
     }
-    const listening = { protocol: at.protocol, local };
-    this.points.push(listening);
-    return listening;
+    this.points.push({ protocol: at.protocol, local });
+    return { protocol: at.protocol, local };
   }
 
   /**
@@ -112,12 +110,12 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   /** A UDP flow to a peer, for a response or a message that nobody waits on; undefined when there is no socket of its address family. */
   udp(remote: Address, from?: Address): UdpFlow | undefined {
-    return this.udpPoint(remote, from)?.flowTo(remote);
+    return this.udpPoints.flow(remote, from);
   }
 
   /** The same for requests: its users hear of ICMP errors. `from` names the listening point. */
-  async udpConnected(remote: Address, from?: Address): Promise<UdpFlow | undefined> {
-    return await this.udpPoint(remote, from)?.connectedTo(remote);
+  udpConnected(remote: Address, from?: Address): Promise<UdpFlow | undefined> {
+    return this.udpPoints.connected(remote, from);
   }
 
   /** An accepted connection whose far end is exactly this socket; for requests to a peer that gave this very address as its own. */
@@ -140,6 +138,13 @@ export class Transports implements StreamOwner, DatagramOwner {
     else this.theirs.authenticate(protocol, remote, until);
   }
 
+  /** Judges by these rules from now on. Throws on a network that cannot be read; then the old ones stay. */
+  setSources(rules: SourceRules): void {
+    this.sources.replace(rules);
+    this.rules = rules;
+    this.entry.secure?.setClients(rules.clients ?? []);
+  }
+
   /** Stops, or goes on, reading what accepted connections bring. */
   pause(is: boolean): void {
     this.theirs.pause(is);
@@ -154,8 +159,8 @@ export class Transports implements StreamOwner, DatagramOwner {
     if (this.shut) return;
     this.shut = true;
     clearInterval(this.ticker);
-    this.identity?.close();
-    for (const point of this.udpPoints) point.close();
+    this.entry.secure?.close();
+    this.udpPoints.close();
     const closing = this.acceptors.map((a) => a.close());
     this.pool.close();
     for (const stream of [...this.streams.values()]) stream.close();
@@ -184,6 +189,10 @@ export class Transports implements StreamOwner, DatagramOwner {
     if (this.rate.allow(flow.remote.address, Date.now(), count)) return true;
     this.counters.rateDropped++;
     return false;
+  }
+
+  certified(shown: Shown): readonly string[] {
+    return this.entry.certified(shown);
   }
 
   streamProved(flow: StreamFlow): void {
@@ -217,8 +226,7 @@ export class Transports implements StreamOwner, DatagramOwner {
       this.counters.silencedAddresses++;
       return;
     }
-    const known = isKnown(flow);
-    const pong = stunAnswer(bytes, flow.remote.address, flow.remote.port);
+    const [known, pong] = [isKnown(flow), stunAnswer(bytes, flow.remote.address, flow.remote.port)];
     if (bytes.length > (known ? this.limits : this.limits.strangers).messageBytes) this.counters.tooLarge++;
     else if (pong !== undefined) {
       if (known ? this.withinRate(flow) : this.gate.message(flow, bytes)) flow.reply(pong);
@@ -232,12 +240,6 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   datagramError(point: UdpPoint, error: Error): void {
     this.handlers.trouble?.(`udp ${hostPort(point.local)}`, error);
-  }
-
-  private udpPoint(remote: Address, from: Address | undefined): UdpPoint | undefined {
-    const v6 = isIPv6(remote.address);
-    return this.udpPoints.find((p) => from !== undefined && p.local.port === from.port && p.local.address === from.address)
-      ?? this.udpPoints.find((p) => isIPv6(p.local.address) === v6);
   }
 
   /** A message of somebody known. */
@@ -267,29 +269,32 @@ export class Transports implements StreamOwner, DatagramOwner {
 
   private take(protocol: Protocol, socket: Socket, remote: Address, place: Place): void {
     const framer = protocol === 'ws' || protocol === 'wss' ? new WebSocketFramer(this.limits.messageBytes, this.options.origins ?? null) : undefined;
-    const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol, accepted: true, remote, verifiedHost: undefined }, framer);
+    const shown = this.entry.shown(protocol, socket, remote);
+    if (shown === null) {
+      socket.destroy();
+      return;
+    }
+    const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol, accepted: true, remote, verifiedHost: undefined, shown }, framer);
     this.streams.set(flow.id, flow);
     this.theirs.add(flow, place);
     if (!place.known) this.gate.opened(flow);
   }
 
-  private async loadIdentity(): Promise<TlsIdentity> {
-    if (this.identity !== undefined) return this.identity;
-    if (this.options.tls === undefined) throw new Error('TLS needs a certificate and a key');
-    this.identity = await TlsIdentity.load(this.options.tls, this.options.certificateInterval ?? 2000, this.guard,
-      (pem) => {
-        for (const acceptor of this.acceptors) acceptor.renew(pem);
-        this.handlers.renewed?.();
+  private async loadSecure(): Promise<ServerTls> {
+    return this.entry.secure ??= await ServerTls.load(this.options, this.rules?.clients ?? [], this.guard, {
+      renewed: (read) => {
+        for (const acceptor of this.acceptors) acceptor.renew();
+        if (read) this.handlers.renewed?.();
       },
-      (error) => { this.handlers.trouble?.('new certificate does not load, the old one stays', error); });
-    return this.identity;
+      trouble: (what, error) => { this.handlers.trouble?.(what, error); },
+    });
   }
 
   private tick(): void {
     const now = Date.now();
     this.sources.sweep(now);
-    this.theirs.check(now);
+    this.theirs.check();
     for (const stream of this.streams.values()) stream.check(now);
-    for (const point of this.udpPoints) point.check(now);
+    this.udpPoints.check(now);
   }
 }

@@ -32,6 +32,7 @@ export class UdpFlow implements Flow {
   readonly protocol = 'udp' as const;
   readonly accepted = true;
   readonly verifiedHost = undefined;
+  readonly certified = [];
   readonly used = false;
   traced = false;
   private users: Set<FlowUser> | undefined;

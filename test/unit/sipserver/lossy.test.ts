@@ -39,6 +39,7 @@ class LossyFlow implements Flow {
   readonly protocol = 'udp' as const;
   readonly accepted = true;
   readonly verifiedHost = undefined;
+  readonly certified = [];
   readonly closed = false;
   readonly used = false;
   readonly source = 'known';

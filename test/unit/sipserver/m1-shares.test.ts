@@ -17,7 +17,7 @@ function rig(options: Partial<LayerOptions> = {}, belongs: () => boolean = () =>
       const before = open.length;
       for (let i = 0; i < count; i++) {
         const flow: Flow = {
-          id: 1, protocol, local: { address: '192.0.2.1', port: 5060 }, remote: { address, port: 5060 + i }, accepted: true, verifiedHost: undefined, closed: false, used: false, source, traced: false,
+          id: 1, protocol, local: { address: '192.0.2.1', port: 5060 }, remote: { address, port: 5060 + i }, accepted: true, verifiedHost: undefined, certified: [], closed: false, used: false, source, traced: false,
           proved() { /* nothing to keep */ }, addUser() { /* nothing breaks */ }, removeUser() { /* see above */ }, close() { /* stays */ }, send: () => true,
         };
         const id = newBranch();

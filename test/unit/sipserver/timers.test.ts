@@ -15,7 +15,7 @@ t.teardown(() => { mock.timers.reset(); });
 function flow(protocol: Protocol, log: string[]): Flow {
   const begun = Date.now();
   return {
-    id: 1, protocol, local: { address: '192.0.2.1', port: 5060 }, remote: { address: '192.0.2.2', port: 5060 }, accepted: false, verifiedHost: undefined,
+    id: 1, protocol, local: { address: '192.0.2.1', port: 5060 }, remote: { address: '192.0.2.2', port: 5060 }, accepted: false, verifiedHost: undefined, certified: [],
     closed: false, used: false, source: 'known', traced: false, proved() { /* nothing to keep */ }, addUser() { /* nothing breaks */ }, removeUser() { /* see above */ }, close() { /* stays */ },
     send(text) {
       log.push(`${Date.now() - begun} ${text.slice(0, text.startsWith('SIP/2.0') ? 11 : text.indexOf(' '))}`);

@@ -1,0 +1,71 @@
+import { unbracketed } from '../util/hostPort.js';
+import type { Config } from './types.js';
+
+type Report = (path: string, message: string) => void;
+type Named = Pick<Config, 'domain' | 'numbers'>;
+
+/** The host name at which a business number is registered with Meta. */
+export function domainOf({ domain, numbers }: Named, number: string | null): string {
+  return (number !== null && Object.hasOwn(numbers, number) ? numbers[number]?.domain : null) ?? domain;
+}
+
+/** Certificate and key of each host name of ours, by the key of the configuration that has them; `domain` first. */
+export function identities({ domain, domains, sip }: Pick<Config, 'domain' | 'domains' | 'sip'>): readonly { readonly at: string; readonly name: string; readonly cert: string | null; readonly key: string | null }[] {
+  return [{ at: 'sip.tls', name: domain, ...sip.tls }, ...Object.entries(domains).map(([name, { tls }]) => ({ at: `domains.${name}.tls`, name, ...tls }))];
+}
+
+/** A peer that is called, or calls, by SIP over TLS, and what its keys say of that. */
+export interface TlsPeer {
+  readonly name: string;
+  /** Names and addresses that mean this peer, in lower case and without brackets; that of its uri first. */
+  readonly hosts: readonly string[];
+  readonly tls: Config['peers'][string]['tls'];
+}
+
+/** Peers whose `tls` says something for SIP. */
+export function tlsPeers(peers: Config['peers']): readonly TlsPeer[] {
+  return Object.entries(peers).flatMap(([name, { uri, hosts, tls, register, websocket }]) => {
+    const { verify, ca, clientCert, clientKey } = tls;
+    if (register || websocket !== null || (verify && ca === null && clientCert === null && clientKey === null)) return [];
+    const [, host = ''] = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)/.exec(uri) ?? [];
+    return [{ name, tls, hosts: [host, ...hosts].filter((one) => one !== '').map((one) => unbracketed(one).toLowerCase()) }];
+  });
+}
+
+/** Whether a peer is known by the certificate it shows. */
+export function isKnownByCertificate({ tls, register, websocket, transports }: Pick<Config['peers'][string], 'tls' | 'register' | 'websocket' | 'transports'>): boolean {
+  return tls.ca !== null && !register && websocket === null && transports.includes('tls');
+}
+
+/** Faults between names, certificates and peers by TLS. */
+export function checkDomains(config: Config, report: Report): void {
+  const { domain, domains, numbers, sip } = config;
+  for (const name of Object.keys(domains)) {
+    if (name.toLowerCase() === domain.toLowerCase()) report(`domains.${name}`, 'is domain, whose certificate is that of sip.tls');
+    else if (sip.server !== 'embedded') report(`domains.${name}`, 'needs sip.server: embedded: which certificate drachtio-server shows, its own configuration says');
+  }
+  const names = [domain, ...Object.keys(domains)].map((name) => name.toLowerCase());
+  for (const [number, { domain: own }] of Object.entries(numbers)) {
+    if (own !== null && !names.includes(own.toLowerCase())) report(`numbers.${number}.domain`, `is ${own}, which is neither domain nor one of domains: add domains: { ${own}: { tls: { cert: FILE, key: FILE } } }`);
+  }
+  checkTlsPeers(config, report);
+}
+
+function checkTlsPeers({ peers, sip }: Config, report: Report): void {
+  const byHost = new Map<string, TlsPeer>();
+  for (const peer of tlsPeers(peers)) {
+    const at = `peers.${peer.name}.tls`;
+    if (sip.server !== 'embedded') report(at, 'needs sip.server: embedded: how drachtio-server speaks TLS, its own configuration says');
+    for (const host of peer.hosts) {
+      const other = byHost.get(host);
+      if (other !== undefined && JSON.stringify(other.tls) !== JSON.stringify(peer.tls)) report(at, `is another than that of peer ${other.name}, which is ${host} too`);
+      else if (other !== undefined && isCertified(peers, peer) && isCertified(peers, other)) report(`${at}.ca`, `makes peer ${other.name} known by the same certificates, as it is ${host} too: one of them needs another name`);
+      byHost.set(host, peer);
+    }
+  }
+}
+
+function isCertified(peers: Config['peers'], { name }: TlsPeer): boolean {
+  const peer = peers[name];
+  return peer !== undefined && isKnownByCertificate(peer);
+}

@@ -1,0 +1,131 @@
+// What TLS connections are accepted with: our certificates, by the name that is asked for, and the CAs of those who show one.
+import { constants } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
+import type { Guard } from '../../util/guard.js';
+import { knownAs, readClients } from './clients.js';
+import type { ClientRule, KnownClient, Shown } from './clients.js';
+import { readPair, Watched } from './identity.js';
+import type { IdentityFiles, Pem } from './identity.js';
+
+/** TLS 1.2 at least, and no renegotiation: each costs us a handshake, and none has a use in SIP (RFC 8446 has done away with it). */
+const SECURE = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const;
+/** Who is asked for a certificate shows it each time: a session that is resumed has no chain to judge. */
+const ASKING = { ...SECURE, secureOptions: SECURE.secureOptions | constants.SSL_OP_NO_TICKET } as const;
+
+/** How a connection is accepted: whether its far end is asked for a certificate. */
+export type Asking = 'plain' | 'asking';
+
+export interface SecureUser {
+  /** New connections are to be accepted with what `options` gives now; `read`: files were read again. */
+  renewed(read: boolean): void;
+  trouble(what: string, error: Error): void;
+}
+
+/** Our certificates: of those who ask for no name, or for one that is not among `domains`; and how often the files are looked at, ms. */
+interface Identities { readonly tls?: IdentityFiles | undefined; readonly domains?: Readonly<Record<string, IdentityFiles>> | undefined; readonly certificateInterval?: number | undefined }
+
+export class ServerTls {
+  private contexts: Readonly<Record<Asking, Map<string, SecureContext>>> = { plain: new Map(), asking: new Map() };
+  private clients: Watched<readonly KnownClient[]> | undefined;
+  private rules: readonly ClientRule[] = [];
+  private closed = false;
+
+  private constructor(private readonly main: Watched<Pem>, private readonly named: ReadonlyMap<string, Watched<Pem>>, private readonly interval: number,
+    private readonly guard: Guard, private readonly user: SecureUser) {}
+
+  /** Reads every certificate; rejects when there is none, or one does not load. */
+  static async load({ tls: main, domains = {}, certificateInterval: interval = 2000 }: Identities, rules: readonly ClientRule[], guard: Guard, user: SecureUser): Promise<ServerTls> {
+    if (main === undefined) throw new Error('TLS needs a certificate and a key');
+    const all: Watched<Pem>[] = [];
+    let made: ServerTls | undefined;
+    const watch = async (files: IdentityFiles, of: string): Promise<Watched<Pem>> => {
+      const watched = await Watched.load<Pem>({
+        files: [files.cert, files.key], read: () => readPair(files), interval, guard,
+        same: (before, now) => before.cert.equals(now.cert) && before.key.equals(now.key),
+        changed: () => { made?.renew(true); },
+        refused: (error) => { user.trouble(`new certificate${of} does not load, the old one stays`, error); },
+      });
+      all.push(watched);
+      return watched;
+    };
+    try {
+      const first = await watch(main, '');
+      const named = new Map<string, Watched<Pem>>();
+      for (const [name, files] of Object.entries(domains)) named.set(name.toLowerCase(), await watch(files, ` of ${name}`));
+      const tls = new ServerTls(first, named, interval, guard, user);
+      await tls.take(rules);
+      return made = tls;
+    } catch (error) {
+      for (const watched of all) watched.close();
+      throw error;
+    }
+  }
+
+  /** Known by their certificates from now on, connections that are up too. Files that do not load are told of, and the old rules stay. */
+  setClients(rules: readonly ClientRule[]): void {
+    if (JSON.stringify(rules) === JSON.stringify(this.rules)) return;
+    this.guard.spawn('rules of certificates', this.take(rules).catch((error: unknown) => { this.user.trouble('rules of certificates do not load, the old ones stay', asError(error)); }));
+  }
+
+  /** Whether anybody is known by a certificate. */
+  get asks(): boolean {
+    return (this.clients?.value.length ?? 0) > 0;
+  }
+
+  options(how: Asking): SecureContextOptions {
+    return { ...this.main.value, ...this.basis(how) };
+  }
+
+  /** The context for this name (RFC 6066 §3); undefined: that of `options`. */
+  context(name: string, how: Asking): SecureContext | undefined {
+    const key = name.toLowerCase();
+    const pem = this.named.get(key)?.value;
+    if (pem === undefined) return undefined;
+    const made = this.contexts[how].get(key) ?? createSecureContext({ ...pem, ...this.basis(how) });
+    this.contexts[how].set(key, made);
+    return made;
+  }
+
+  /** Names of those who are known by what they have shown. */
+  knownAs(shown: Shown): readonly string[] {
+    return this.clients === undefined ? [] : knownAs(this.clients.value, shown, Date.now());
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const watched of [this.main, ...this.named.values()]) watched.close();
+    this.clients?.close();
+  }
+
+  private basis(how: Asking): SecureContextOptions {
+    return how === 'plain' ? SECURE : { ...ASKING, ca: this.clients?.value.map(({ pem }) => pem) ?? [] };
+  }
+
+  private async take(rules: readonly ClientRule[]): Promise<void> {
+    this.rules = rules;
+    const loaded = await Watched.load({
+      files: rules.map(({ ca }) => ca), read: () => readClients(rules), interval: this.interval, guard: this.guard,
+      same: (before, now) => before.every(({ pem }, i) => now[i]?.pem.equals(pem) === true),
+      changed: () => { this.renew(true); },
+      refused: (error) => { this.user.trouble('a new file of CAs does not load, the old ones stay', error); },
+    });
+    // Newer rules, or the end, may have come meanwhile.
+    if (this.closed || this.rules !== rules) {
+      loaded.close();
+      return;
+    }
+    this.clients?.close();
+    this.clients = loaded;
+    this.renew(false);
+  }
+
+  private renew(read: boolean): void {
+    this.contexts = { plain: new Map(), asking: new Map() };
+    this.user.renewed(read);
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,154 @@
+// Certificates by the name that is asked for, and peers that are known by the certificate they show (RFC 5922).
+import { once } from 'node:events';
+import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, createServer, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import t, { type Test } from 'tap';
+import { issueLeaf, makeCa, type LeafFiles } from '../../../lib/cli/quickstart/certificates.js';
+import type { SourceRules } from '../../../lib/sipserver/index.js';
+import { start, type Stack } from './harness.js';
+
+interface Files { dir: string; ca: string; leaf(name: string, ...names: string[]): LeafFiles }
+
+async function authority(t: Test): Promise<Files> {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-mutual-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  return { dir, ca: makeCa(dir), leaf: (name, ...names) => issueLeaf(dir, name, names) };
+}
+
+/** Renewal programs put each file there in one step. */
+async function replace({ cert, key }: LeafFiles, by: LeafFiles): Promise<void> {
+  for (const [from, to] of [[by.key, key], [by.cert, cert]] as const) {
+    await copyFile(from, `${to}.new`);
+    await rename(`${to}.new`, to);
+  }
+}
+
+interface Coming { readonly servername?: string; readonly from?: string; readonly shows?: LeafFiles | undefined }
+
+/** A connection; null: it was closed before its handshake was over. */
+async function client(t: Test, port: number, { servername = 'a.example.net', from = '127.0.0.1', shows }: Coming = {}): Promise<TLSSocket | null> {
+  const own = shows === undefined ? {} : { cert: await readFile(shows.cert), key: await readFile(shows.key) };
+  const to: ConnectionOptions & { localAddress: string } = { host: '127.0.0.1', port, servername, localAddress: from, rejectUnauthorized: false, ...own };
+  const socket = connect(to);
+  t.teardown(() => { socket.destroy(); });
+  socket.on('error', () => { /* told by close */ });
+  return Promise.race([new Promise<TLSSocket>((resolve) => { socket.once('secureConnect', () => { resolve(socket); }); }), closed(socket).then(() => null)]);
+}
+
+/** Whatever closes it. */
+function closed(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve) => { socket.once('close', () => { resolve(); }); });
+}
+
+let asked = 0;
+
+/** 200 where the request was answered so, 'closed' where the connection was closed instead. */
+async function options(socket: TLSSocket | null, lines = ''): Promise<string> {
+  if (socket === null || socket.destroyed) return 'closed';
+  const n = ++asked;
+  socket.write(`OPTIONS sip:a.example.net SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:${socket.localPort};branch=z9hG4bKm${n};rport\r\nMax-Forwards: 70\r\nFrom: <sip:x@127.0.0.1>;tag=${n}\r\n`
+    + `To: <sip:a.example.net>\r\nCall-ID: m${n}\r\nCSeq: 1 OPTIONS\r\n${lines}Content-Length: 0\r\n\r\n`);
+  return Promise.race([new Promise<string>((resolve) => { socket.once('data', (data) => { resolve(String(data).slice(8, 11)); }); }), closed(socket).then(() => 'closed')]);
+}
+
+/** Answers OPTIONS, and keeps as whom each sender was known. */
+function answering({ srf }: Stack): string[] {
+  const known: string[] = [];
+  srf.use('options', (req, res) => {
+    known.push(req.get('X-WAB-Certified-As') ?? 'nobody');
+    res.send(200);
+  });
+  return known;
+}
+
+t.test('each name has its certificate on one socket, and a new one is taken when its files change', async (t) => {
+  const files = await authority(t);
+  const stack = await start(t, {
+    listen: ['tls:127.0.0.1:0'], tls: files.leaf('a', 'a.example.net'),
+    domains: { 'B.example.org': files.leaf('b', 'b.example.org'), 'c.example.org': files.leaf('c', 'c.example.org') },
+  });
+  const named = async (servername: string): Promise<string | undefined> => (await client(t, stack.port('tls'), { servername }))?.getPeerX509Certificate()?.subjectAltName;
+  t.equal(await named('a.example.net'), 'DNS:a.example.net');
+  t.equal(await named('b.example.org'), 'DNS:b.example.org');
+  t.equal(await named('C.EXAMPLE.ORG'), 'DNS:c.example.org');
+  t.equal(await named('d.example.org'), 'DNS:a.example.net', 'a name that is none of ours');
+  const renewed = files.leaf('renewed', 'b.example.org', 'www.b.example.org');
+  await replace({ cert: join(files.dir, 'b.pem'), key: join(files.dir, 'b.key') }, renewed);
+  while (!stack.logs.some((line) => line.startsWith('certificate read again'))) await new Promise((resolve) => { setTimeout(resolve, 50); });
+  t.equal(await named('b.example.org'), 'DNS:b.example.org, DNS:www.b.example.org');
+  t.equal(await named('c.example.org'), 'DNS:c.example.org', 'the others stay');
+});
+
+t.test('a peer is known by its certificate, wherever it comes from', async (t) => {
+  const [ours, theirs, others] = [await authority(t), await authority(t), await authority(t)];
+  const sources = (more: Partial<SourceRules> = {}): SourceRules => ({
+    known: [{ networks: ['127.0.0.9'], protocols: ['tls'] }], guests: [], unasked: ['127.0.0.7'],
+    clients: [{ name: 'sbc', hosts: ['sbc.example.org'], ca: theirs.ca }, { name: 'other', hosts: ['other.example.org', '192.0.2.8'], ca: others.ca }], ...more,
+  });
+  const stack = await start(t, { listen: ['tls:127.0.0.1:0'], tls: ours.leaf('a', 'a.example.net'), sources: sources() });
+  const known = answering(stack);
+  const ask = async (from: string, shows?: LeafFiles, lines?: string): Promise<string> => {
+    return options(await client(t, stack.port('tls'), { from, shows }), lines);
+  };
+  const right = theirs.leaf('right', 'x.example.org', 'sbc.example.org');
+  t.equal(await ask('127.0.0.1', right), '200');
+  t.equal(await ask('127.0.0.1', right, 'X-WAB-Certified-As: other\r\n'), '200', 'what it says of itself counts for nothing');
+  t.equal(await ask('127.0.0.1', others.leaf('by-address', '192.0.2.8')), '200');
+  t.same(known.splice(0), ['sbc', 'sbc', 'other']);
+  t.equal(await ask('127.0.0.9', undefined, 'X-WAB-Certified-As: sbc\r\n'), '200', 'known by its address');
+  t.same(known.splice(0), ['nobody'], 'and as nobody else');
+  for (const [what, shows] of [
+    ['no certificate', undefined], ['the name by the CA of another peer', others.leaf('forged', 'sbc.example.org')], ['another name', theirs.leaf('wrong', 'www.example.org')],
+    ['a wildcard', theirs.leaf('wild', '*.example.org')], ['a CA of nobody', ours.leaf('stranger', 'sbc.example.org')],
+  ] as const) t.equal(await ask('127.0.0.1', shows), 'closed', what);
+  t.equal(await ask('127.0.0.7', right), 'closed', 'who is not to be asked shows nothing');
+  t.same(known, []);
+
+  // Rules of a reload hold for connections that are up too.
+  const socket = await client(t, stack.port('tls'), { shows: right });
+  t.equal(await options(socket), '200');
+  stack.server.setSources(sources({ clients: [{ name: 'sbc', hosts: ['new.example.org'], ca: theirs.ca }] }));
+  const fresh = theirs.leaf('fresh', 'new.example.org');
+  while (await ask('127.0.0.1', fresh) !== '200') await new Promise((resolve) => { setTimeout(resolve, 50); });
+  t.equal(await options(socket), 'closed');
+});
+
+t.test('a peer that asks for a certificate is shown ours, and judged by its own CA; changed files are taken', async (t) => {
+  const [ours, theirs] = [await authority(t), await authority(t)];
+  const shown = ours.leaf('shown', 'a.example.net');
+  const seen: (string | undefined)[] = [];
+  const sockets = new Set<TLSSocket>();
+  const own = theirs.leaf('sbc', 'localhost');
+  const far = createServer({ cert: await readFile(own.cert), key: await readFile(own.key), ca: await readFile(ours.ca), requestCert: true, rejectUnauthorized: true }, (socket) => {
+    sockets.add(socket);
+    seen.push(socket.getPeerX509Certificate()?.subjectAltName);
+    socket.on('error', () => { /* the server goes */ });
+    socket.on('data', (data) => { socket.write(String(data).replace(/^OPTIONS [^\r]*/, 'SIP/2.0 200 OK')); });
+  });
+  far.listen(0, '127.0.0.1');
+  await once(far, 'listening');
+  t.teardown(() => { far.close(); for (const socket of sockets) socket.destroy(); });
+  const { port } = far.address() as AddressInfo;
+  const stack = await start(t, { listen: ['tls:127.0.0.1:0'], tls: ours.leaf('a', 'a.example.net') });
+  const ask = (): Promise<number> => new Promise((resolve, reject) => {
+    stack.srf.request({ uri: `sip:localhost:${port};transport=tls`, method: 'OPTIONS' }, (error, req) => {
+      if (error) reject(error as Error);
+      else req.on('response', (res: { status: number }) => { resolve(res.status); });
+    });
+  });
+  t.equal(await ask(), 503, 'its CA is nobody we know');
+  stack.server.setTlsWith({ LocalHost: { ca: theirs.ca } });
+  t.not(await ask(), 200, 'it wants a certificate');
+  stack.server.setTlsWith({ localhost: { ca: theirs.ca, ...shown } });
+  t.equal(await ask(), 200);
+  t.same(seen, ['DNS:a.example.net']);
+  await replace(shown, ours.leaf('newer', 'newer.example.net'));
+  for (const socket of sockets) socket.destroy();
+  t.equal(await ask(), 200);
+  t.equal(seen.at(-1), 'DNS:newer.example.net');
+  stack.server.setTlsWith({ localhost: { verify: false, ...shown } });
+  t.equal(await ask(), 200, 'not judged where the operator says so');
+});

@@ -1,0 +1,94 @@
+// peers.*.tls of SIP peers, domains, numbers.*.domain: what goes together, and what the files on this machine are.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { stringify } from 'yaml';
+import { sourcesOf, metaContactHost, tlsWithOf } from '../../../lib/app/embedded.js';
+import { issueLeaf, makeCa } from '../../../lib/cli/quickstart/certificates.js';
+import { judgeCa, judgeCertificate, judgeHttpTls } from '../../../lib/config/certificate.js';
+import { ConfigFaults } from '../../../lib/config/faults.js';
+import { parseConfig } from '../../../lib/config/load.js';
+import { openSockets } from '../../../lib/config/sockets.js';
+import type { Config } from '../../../lib/config/types.js';
+import { wantedOf } from '../../../lib/graph/provision/wanted.js';
+import { sourceJudge } from '../../../lib/sip/source.js';
+
+const number = '+447700900001';
+const sbc = { uri: 'sip:SBC.example.com;transport=tls', pstn: 'none', users: ['6001'], tls: { ca: 'ca.pem' } };
+const tree = (peers: object, more: object = {}, ofNumber: object = {}): object => ({
+  domain: 'sbc.example.net', sip: { tls: { cert: 'c.pem', key: 'k.pem' } }, numbers: { [number]: { password: 'x', ...ofNumber } }, peers,
+  routes: [{ name: 'r', number, to: [{ peer: Object.keys(peers)[0], user: '6001' }] }], ...more,
+});
+const parse = (from: object): Config => parseConfig(stringify(from), { env: {}, path: '/etc/wab/wab.yaml' });
+const faults = (from: object): string[] => {
+  try {
+    parse(from);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigFaults) return error.faults.map(({ path, message }) => `${path} ${message}`);
+    throw error;
+  }
+};
+
+t.test('a peer with a CA may call without sources, and its certificate says who it is', async (t) => {
+  const config = parse(tree({ sbc: { ...sbc, hosts: ['sbc2.example.com'], mayCall: [number], tls: { ca: 'ca.pem', clientCert: 'own.pem', clientKey: 'own.key' } }, pbx: { ...sbc, uri: 'sip:10.0.0.7', tls: {}, sources: ['10.0.0.7'] } }));
+  const { clients, unasked, guests } = sourcesOf(config);
+  t.same(clients, [{ name: 'sbc', hosts: ['sbc.example.com', 'sbc2.example.com'], ca: '/etc/wab/ca.pem' }]);
+  t.same(guests, []);
+  t.same(unasked, config.meta.sources);
+  t.same(Object.keys(tlsWithOf(config)), ['sbc.example.com', 'sbc2.example.com']);
+  t.match(tlsWithOf(config)['sbc2.example.com'], { verify: true, ca: '/etc/wab/ca.pem', cert: '/etc/wab/own.pem', key: '/etc/wab/own.key' });
+  const judge = sourceJudge({ metaSources: ['192.0.2.0/24'], peers: config.peers });
+  t.same(judge('198.51.100.1', 'tls', 'sbc'), { kind: 'peer', peer: 'sbc' });
+  t.same(judge('10.0.0.7', 'tls', 'sbc'), { kind: 'peer', peer: 'sbc' }, 'it proves more than an address');
+  t.same(judge('192.0.2.1', 'tls', 'sbc'), { kind: 'meta' });
+  t.same(judge('198.51.100.1', 'tls', 'nobody'), { kind: 'stranger' });
+});
+
+t.test('what does not go together', async (t) => {
+  const one = (from: object): string => faults(from).join('\n');
+  t.match(one(tree({ sbc: { ...sbc, tls: {}, mayCall: [number] } })), /needs sources, digest, tls\.ca or register/);
+  t.match(one(tree({ sbc: { ...sbc, tls: { clientCert: 'a' } } })), /clientCert and clientKey go together/);
+  t.match(one(tree({ a: sbc, b: { ...sbc, tls: { ca: 'other.pem' } } })), /peers\.b\.tls is another than that of peer a, which is sbc\.example\.com too/);
+  t.match(one(tree({ a: sbc, b: { ...sbc, uri: 'sip:sbc.example.com:5071;transport=tls' } })), /peers\.b\.tls\.ca makes peer a known by the same certificates/);
+  t.same(faults(tree({ a: sbc, b: { ...sbc, uri: 'sip:sbc3.example.com;transport=tls' } })), [], 'one CA, two names');
+  t.match(one(tree({ phones: { register: true, pstn: 'none', accounts: { 6001: { password: 'x' } }, tls: { ca: 'ca.pem' } } })), /phones\.tls is not used with register: true/);
+  const drachtio = { sip: { server: 'drachtio', drachtio: [{ host: '127.0.0.1', secret: 'x' }] } };
+  t.match(one(tree({ sbc }, drachtio)), /peers\.sbc\.tls needs sip\.server: embedded/);
+  const files = { tls: { cert: 'o.pem', key: 'o.key' } };
+  t.match(one(tree({ pbx: { ...sbc, tls: {} } }, { ...drachtio, domains: { 'sbc.example.org': files } })), /domains\.sbc\.example\.org needs sip\.server: embedded/);
+  t.match(one(tree({ sbc }, { domains: { 'sbc.example.net': files } })), /is domain, whose certificate is that of sip\.tls/);
+  t.match(one(tree({ sbc }, {}, { domain: 'sbc.example.org' })), /neither domain nor one of domains/);
+  t.match(openSockets(parse(tree({ sbc: { ...sbc, tls: { verify: false } } }))), [{ path: 'peers.sbc.tls.verify', message: /whoever is on the way/ }]);
+});
+
+t.test('a number of another domain has that in its Contact and at Meta', async (t) => {
+  const domains = { 'sbc.example.org': { tls: { cert: 'o.pem', key: 'o.key' } } };
+  const settings = { id: '100000000000001', settings: { callback: true } };
+  const config = parse({ ...tree({ sbc }, { domains, graph: { token: 'x' } }, { domain: 'SBC.example.org', ...settings }) });
+  t.equal(metaContactHost(config, number, ['tls:0.0.0.0:5061'], null), 'SBC.example.org:5061');
+  t.equal(metaContactHost(config, null, ['tls:0.0.0.0:5061'], null), 'sbc.example.net:5061');
+  t.equal(wantedOf(config, number, 0)?.server.hostname, 'sbc.example.org');
+  const natted = parse(tree({ sbc }, { domains, sip: { advertise: { meta: 'public.example.net:6061' }, tls: { cert: 'c.pem', key: 'k.pem' } } }, { domain: 'sbc.example.org' }));
+  t.equal(metaContactHost(natted, number, [], 5061), 'sbc.example.org:6061', 'at the public port');
+  t.equal(metaContactHost(natted, null, [], 5061), 'public.example.net:6061');
+});
+
+t.test('every file is looked at, by its key', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-domains-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  const ca = makeCa(dir);
+  const [main, org, other] = ['sbc.example.net', 'sbc.example.org', 'sbc.example.edu'].map((name) => issueLeaf(dir, name, [name]));
+  const base = { sip: { tls: main }, meta: { ca } };
+  const bad = async (peers: object, domains: object): Promise<string[]> => {
+    const config = parse(tree(peers, { ...base, domains }));
+    return [...await judgeCertificate(config, Date.now()), ...await judgeCa(config), ...await judgeHttpTls(config)].filter(({ level }) => level !== 'ok').map(({ key, text }) => `${key} ${text}`);
+  };
+  const good = { ...sbc, tls: { ca, clientCert: main!.cert, clientKey: main!.key } };
+  t.same(await bad({ sbc: good }, { 'sbc.example.org': { tls: org } }), []);
+  t.match(await bad({ sbc: good }, { 'sbc.example.org': { tls: other } }), [/^domains\.sbc\.example\.org\.tls\.cert does not name sbc\.example\.org/]);
+  t.match(await bad({ sbc: good }, { 'sbc.example.org': { tls: { ...org, key: other!.key } } }), [/^domains\.sbc\.example\.org\.tls\.key .* is not the key/]);
+  t.match(await bad({ sbc: { ...good, tls: { ca: main!.key, clientCert: org!.cert, clientKey: main!.key } } }, {}), [/^peers\.sbc\.tls\.ca .* holds no certificate/, /^peers\.sbc\.tls\.clientKey .* is not the key/]);
+  t.match(await bad({ sbc: { ...good, tls: { ca: join(dir, 'gone.pem') } } }, {}), [/^peers\.sbc\.tls\.ca .* cannot be read/]);
+});
