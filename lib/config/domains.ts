@@ -28,7 +28,7 @@ export function tlsPeers(peers: Config['peers']): readonly TlsPeer[] {
     const { verify, ca, clientCert, clientKey } = tls;
     if (register || websocket !== null || (verify && ca === null && clientCert === null && clientKey === null)) return [];
     const [, host = ''] = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)/.exec(uri) ?? [];
-    return [{ name, tls, hosts: [host, ...hosts].filter((one) => one !== '').map((one) => unbracketed(one).toLowerCase()) }];
+    return [{ name, tls, hosts: [...new Set([host, ...hosts].filter((one) => one !== '').map((one) => unbracketed(one).toLowerCase()))] }];
   });
 }
 

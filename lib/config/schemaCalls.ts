@@ -40,7 +40,7 @@ export const numberSchema = {
 /** Each entry of `peers`. */
 export const peerSchema = {
   uri: leaf('Where calls to this peer are sent; required unless register is true or there is a websocket.', is.orNull(is.peerUri), null, { example: '"sip:10.0.0.7:5060;transport=udp"' }),
-  hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer, e.g. ["pbx.example.net"]', is.host),
+  hosts: listOf('Further names and addresses that mean this peer in URIs, such as the target of a transfer, e.g. ["pbx.example.net"]; with its port, 5060 or 5061. That of uri is meant with its port alone unless it stands here too.', is.host),
   sources: listOf('Networks this peer calls from.', is.cidr, [], { example: '["10.0.0.7/32"]' }),
   transports: listOf(
     'Transports on which its sources make it known; default: that of its uri and those that prove more (udp < tcp < tls). So nobody becomes this peer by writing its address '

@@ -11,8 +11,7 @@ export const controlServer = {
 /** Each entry of `domains`. */
 export const domainSchema = {
   tls: {
-    [about]: { doc: 'The files are read again when they change.' },
-    cert: required('PEM file of the certificate chain; a relative path is below the folder of this file.', is.nonEmpty, { file: true }),
+    cert: required('PEM file of the certificate chain, read again when it changes; a relative path is below the folder of this file.', is.nonEmpty, { file: true }),
     key: required('PEM file of its key; likewise.', is.nonEmpty, { file: true }),
   },
 } satisfies Group;

@@ -79,8 +79,8 @@ export function compilePolicy(config: Config, machine: readonly string[] = []): 
       if (peer.pstn !== 'none') gatewayHosts.set(host, peer);
       // Where a gateway calls from may be a PBX's address; only where it is called makes a socket a gateway's.
       if (peer.pstn !== 'none' && !peer.hosts.has(host)) continue;
-      // A further name is written with the peer's port, or with none.
-      const ports = new Set(host !== peer.host && peer.hosts.has(host) ? [peer.port, 5060, 5061] : [peer.port]);
+      // A further name is written with the peer's port, or with none; so is that of its uri where hosts has it too.
+      const ports = new Set((host !== peer.host && peer.hosts.has(host)) || configured.hosts.some((one) => hostKey(one) === host) ? [peer.port, 5060, 5061] : [peer.port]);
       for (const port of ports) peersAt.set(`${host}:${port}`, [...peersAt.get(`${host}:${port}`) ?? [], peer]);
     }
   }

@@ -47,7 +47,7 @@ function sectionsOf(path: string, group: Group): Section[] {
 function entriesOf(path: string, { children = {}, doc, required, keys, list }: Leaf): Section[] {
   const at = `${path}${keys !== undefined ? '.*' : list === true ? '[]' : ''}`;
   const [first, ...rest] = sectionsOf(at, children);
-  return first === undefined ? [] : [{ ...first, doc: `${required === true ? 'Required. ' : ''}${doc}` }, ...rest];
+  return first === undefined ? [] : [{ ...first, title: `\`${at}\``, doc: `${required === true ? 'Required. ' : ''}${doc}` }, ...rest];
 }
 
 function print({ title, doc, rows }: Section): string {

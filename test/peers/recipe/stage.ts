@@ -23,6 +23,8 @@ export interface RecipeStage {
   /** Port on 127.0.0.4 where peers reach the service by UDP and TCP. */
   readonly sipPort: number;
   readonly log: string[];
+  /** File of the CA that has issued the service's certificate. */
+  readonly ca: string;
   user(options?: Partial<UserOptions>): SimulatedUser;
   answerAsMeta(options?: Partial<MetaOptions>): Promise<SimulatedMeta>;
   /** The record of the call with this Call-ID at Meta, once it is written. */
@@ -54,7 +56,7 @@ export async function openRecipe({ example, env, places: more, routes = [], over
   const places: Places = [
     ['/etc/wa-b2bua/fullchain.pem', certificates.cert], ['/etc/wa-b2bua/key.pem', certificates.key], ['./certs/service.pem', certificates.cert], ['./certs/service.key', certificates.key],
     ['./certs/ca.pem', certificates.ca], ['/etc/wa-b2bua/', `${dir}/`], ['/var/lib/wa-b2bua/', `${dir}/`], ['/var/log/wa-b2bua/', `${dir}/`],
-    ['203.0.113.4', serviceHost], ['0.0.0.0:5061', `${serviceHost}:${tls}`], ['0.0.0.0:5060', `${serviceHost}:${sip}`], ['10.0.0.4:5060', `${serviceHost}:${sip}`],
+    ['203.0.113.4', serviceHost], ['0.0.0.0:5061', `${serviceHost}:${tls}`], ['0.0.0.0:5060', `${serviceHost}:${sip}`], ['10.0.0.4:5060', `${serviceHost}:${sip}`], ['10.0.0.4:5061', `${serviceHost}:${tls}`],
     ['127.0.0.1:5061', `${serviceHost}:${tls}`], ['127.0.0.1:5060', `${serviceHost}:${sip}`], ...more,
   ];
   const cdrFile = join(dir, 'cdr.jsonl');
@@ -80,7 +82,7 @@ export async function openRecipe({ example, env, places: more, routes = [], over
     undo.push(() => meta.close());
     const keying = config.numbers[number]?.keying;
     return {
-      service, config, places, sipPort: sip, log, close,
+      service, config, places, sipPort: sip, log, ca: certificates.ca, close,
       user: (options = {}) => new SimulatedUser(meta, { number, password, keying, ...options }),
       async answerAsMeta(options = {}) {
         const simulated = await startMeta({ side: meta, numbers: [{ number, password, hostname: domain, keying }], byeVia: 'fresh', ...options });

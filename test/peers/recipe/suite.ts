@@ -12,6 +12,8 @@ export interface Bench {
   readonly peer: string;
   readonly host: string;
   readonly at: string;
+  /** host:port as its phones name it to us; left out: `at`. */
+  readonly named?: string;
   readonly password: (user: string) => string;
   /** Users whose phones answer, and have the two tones. */
   readonly first: { readonly user: string; readonly phone: SimulatedPeer };
@@ -79,7 +81,7 @@ export interface InCall { readonly hold: readonly string[]; readonly blind: read
 
 /** The phone that has the call holds, resumes, transfers blind; in another call, attended. */
 export async function inTheCall(t: Test, bench: Bench, expected: InCall): Promise<void> {
-  const { stage, first, second, host, at, password } = bench;
+  const { stage, first, second, host, at, named = at, password } = bench;
   const place = async (): Promise<SimulatedUser> => {
     const user = stage.user({ payload: `only-${first.user}`, expect: [...toneOf.first, ...toneOf.second] });
     t.equal(await user.place(), 200);
@@ -104,7 +106,7 @@ export async function inTheCall(t: Test, bench: Bench, expected: InCall): Promis
   });
   await t.test('blind transfer', async (t) => {
     const user = await place();
-    t.equal(await first.phone.refer(`sip:${second.user}@${at}`), 202);
+    t.equal(await first.phone.refer(`sip:${second.user}@${named}`), 202);
     await until(() => hearsOneOf(user, toneOf.second), 'the colleague is heard');
     await first.phone.bye();
     came(t, await ended(user), expected.blind);
@@ -118,7 +120,7 @@ export async function inTheCall(t: Test, bench: Bench, expected: InCall): Promis
     // They talk.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const { callId, remote, local } = asked.ids();
-    t.equal(await call?.refer(`sip:${second.user}@${at}?Replaces=${encodeURIComponent(`${callId};to-tag=${remote};from-tag=${local}`)}`), 202);
+    t.equal(await call?.refer(`sip:${second.user}@${named}?Replaces=${encodeURIComponent(`${callId};to-tag=${remote};from-tag=${local}`)}`), 202);
     await until(() => hearsOneOf(user, toneOf.second), 'the colleague is heard');
     await call?.bye();
     await asked.bye();

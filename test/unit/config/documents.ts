@@ -55,6 +55,8 @@ export function fullDocument(): Tree {
     maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
   } });
   setAt(tree, 'voicemail', { sales: { greeting: 'sales.wav', directory: 'messages', maxSeconds: 120, silence: 6 } });
+  tree['domains'] = { 'sbc.example.org': { tls: { cert: 'c.pem', key: 'k.pem' } } };
+  setAt(tree, 'numbers.+447700900001.domain', 'sbc.example.org');
   setAt(tree, 'http.hosts', ['sbc.example.net']);
   setAt(tree, 'http.phoneServer', 'wss://sbc.example.net:7443');
   setAt(tree, 'events.webhooks', [{ url: 'https://crm.example.net/wa', secret: '${EVENT_SECRET}', types: ['*'], users: true }]);
@@ -67,9 +69,9 @@ export function fullDocument(): Tree {
   return tree;
 }
 
-/** 'a.b[0].c' as steps; a number's key holds no dot. */
-function steps(path: string): (string | number)[] {
-  return path.split('.').flatMap((part) => {
+/** 'a.b[0].c' as steps; the only key with dots is a host name. */
+export function steps(path: string): (string | number)[] {
+  return path.replace('sbc.example.org', 'HOST').split('.').map((part) => part.replace('HOST', 'sbc.example.org')).flatMap((part) => {
     const [key, ...indexes] = part.split('[');
     return [key!, ...indexes.map((index) => Number(index.replace(']', '')))];
   });

@@ -3,13 +3,13 @@ import { parseDocument, stringify, type Node, type YAMLMap } from 'yaml';
 import { formatFault } from '../../../lib/config/faults.js';
 import type { Group } from '../../../lib/config/schema.js';
 import { isLeaf, schema } from '../../../lib/config/schema.js';
-import { faultsOf, fullDocument, parseTree, removeAt, setAt } from './documents.js';
+import { faultsOf, fullDocument, parseTree, removeAt, setAt, steps } from './documents.js';
 
 interface Key { readonly path: string; readonly kind: 'scalar' | 'list' | 'group' | 'table'; readonly required: boolean; readonly secret: boolean; readonly item: boolean }
 
 /** Every key path of the schema, lists and tables entered at the one entry the full document has. */
 function keysOf(group: Group, path: string): Key[] {
-  const entries: Record<string, string> = { numbers: '+447700900001', peers: 'pbx', 'peers.pbx.accounts': '6001', 'policy.leaks': 'forwarded181', hours: 'office', 'hours.office.week': 'fri', menus: 'main', 'menus.main.keys': '1', queues: 'support', 'queues.support.keys': '1', voicemail: 'sales',
+  const entries: Record<string, string> = { domains: 'sbc.example.org', numbers: '+447700900001', peers: 'pbx', 'peers.pbx.accounts': '6001', 'policy.leaks': 'forwarded181', hours: 'office', 'hours.office.week': 'fri', menus: 'main', 'menus.main.keys': '1', queues: 'support', 'queues.support.keys': '1', voicemail: 'sales',
     'numbers.+447700900001.settings.userParams': 'tgrp', 'peers.pbx.headers': 'X-Key', 'routes[0].tee.headers': 'X-Key',
   };
   return Object.entries(group).flatMap(([key, child]): Key[] => {
@@ -88,7 +88,7 @@ t.test('a scalar that is out of its range', (t) => {
 
 /** Free text and keys that may be null. */
 function allowed(path: string, value: unknown): boolean {
-  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address|sourcesFile)$|(^|\.)music$|policy\.audit|http\.(listen|phoneServer)|api\.(listen|sounds)$|cdr\.(file|index|rates|sinks\[0\]\.(http|authorization|syslog)))|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.record\.(announce|pauseKey)$|^recording\.upload\.(presign|authorization)$|^(routes|menus|queues|voicemail)\b.*\.(hours|menu|queue|voicemail|play|status|wrong|repeat|file|greeting)$|\.auth\.|\.id$|\.passwordFile$|\.settings\.(callback|hours|icon)$|^graph\.(waba|appId)$|\.permissionRequest\.|webhooks\.voicemail|hep\.(password|ca)|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$|(bot|tee)\.(sampleRate|tls\.ca)$/.test(path);
+  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address|sourcesFile)$|(^|\.)music$|policy\.audit|http\.(listen|phoneServer)|api\.(listen|sounds)$|cdr\.(file|index|rates|sinks\[0\]\.(http|authorization|syslog)))|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.record\.(announce|pauseKey)$|^recording\.upload\.(presign|authorization)$|^(routes|menus|queues|voicemail)\b.*\.(hours|menu|queue|voicemail|play|status|wrong|repeat|file|greeting)$|\.auth\.|\.id$|\.passwordFile$|^numbers\..*\.domain$|\.settings\.(callback|hours|icon)$|^graph\.(waba|appId)$|\.permissionRequest\.|webhooks\.voicemail|hep\.(password|ca)|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$|(bot|tee)\.(sampleRate|tls\.ca)$/.test(path);
   return typeof value === 'string' && value !== ''
     && /(secret|password|username|[cC]ert|[kK]ey|ca|program|music|downMessage|announce|recording\.directory|prompt|play|wrong|greeting|directory|places\[0\]|pstn|audit|file|sourcesFile|users\[0\]|payload|permissionRequest\.text|appSecret\[0\]|verifyToken|voicemail|sounds|cdr\.index|rates)$/.test(path);
 }
@@ -123,14 +123,14 @@ t.test('a key that is there twice, in every mapping', (t) => {
   t.ok(repeated.length > 90);
   for (const key of repeated) {
     const doc = parseDocument(stringify(fullDocument()), { uniqueKeys: false });
-    const steps = key.path.split('.').flatMap((part) => part.split(/[[\]]/).filter((step) => step !== '').map((step) => (/^[0-9]+$/.test(step) && part.includes('[') ? Number(step) : step)));
-    const parent = (steps.length === 1 ? doc.contents : doc.getIn(steps.slice(0, -1), true)) as YAMLMap;
-    const pair = parent.items.find(({ key: name }) => String(name) === steps.at(-1));
+    const at = steps(key.path);
+    const parent = (at.length === 1 ? doc.contents : doc.getIn(at.slice(0, -1), true)) as YAMLMap;
+    const pair = parent.items.find(({ key: name }) => String(name) === at.at(-1));
     if (pair === undefined) {
       t.fail(`${key.path} is not in the document`);
       continue;
     }
-    parent.items.push(doc.createPair(steps.at(-1), (pair.value as Node).toJS(doc)));
+    parent.items.push(doc.createPair(at.at(-1), (pair.value as Node).toJS(doc)));
     const faults = faultsOf(String(doc));
     t.same(faults.map((f) => f.path), [key.path]);
     t.match(faults[0]?.message, /^is there twice, first on line [0-9]+$/);

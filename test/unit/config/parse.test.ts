@@ -167,7 +167,7 @@ t.test('keys that do not fit together', (t) => {
   setAt(tree, 'menus', {});
   setAt(tree, 'queues', {});
   setAt(tree, 'peers.pbx', { uri: 'sip:a.example', mayCall: ['+447700900001'] });
-  t.match(faultsOf(stringify(tree))[0]!.message, /needs sources, digest or register/);
+  t.match(faultsOf(stringify(tree))[0]!.message, /needs sources, digest, tls\.ca or register/);
   setAt(tree, 'peers', { a: { uri: 'sip:a.example', sources: ['10.0.0.1'] }, b: { uri: 'sip:b.example', sources: ['10.0.0.1'] } });
   t.match(faultsOf(stringify(tree))[0]!.message, /peer a calls from this network already/);
   t.end();
