@@ -93,6 +93,7 @@ const table: Readonly<Record<Termination['by'], Readonly<Record<string, string>>
   },
   us: {
     mediaTimeout: 'UDP to media.ports does not reach us, or the advertised address is wrong',
+    peerUnsecured: 'the network between the browser and media.ports; a firewall that lets no UDP through (browsers)',
     peerSilent: 'the PBX died, or its UDP does not reach us; a longer mediaTimeout where it is silent on purpose (a peer that is down)',
     peerGone: 'why it was started anew, or died',
     fingerprint: 'who is on the path of the media; compare with a capture of a good call',

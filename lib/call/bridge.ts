@@ -1,4 +1,4 @@
-import { SHIPPED_MUSIC } from '../media/index.js';
+import { SHIPPED_MUSIC, SHIPPED_RINGBACK } from '../media/index.js';
 import type { MediaCall, PeerLeg } from '../media/types.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { formatReason } from '../sip/headers.js';
@@ -53,6 +53,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   #current: PeerConnection | null = null;
   #first: PeerConnection | null = null;
   #transfer: Transfer | null = null;
+  /** Whoever is there hears ringing. */
+  #rings = false;
 
   constructor(call: Call, context: Hunting, media: MediaCall, manner: Manner) {
     this.call = call;
@@ -64,6 +66,9 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     this.#orders = call.control = new Orders(this);
     call.whenAnswered = () => this.recording.up();
     media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));
+    media.on('peerUnsecured', (leg, why) => {
+      if (this.#current?.leg === leg && this.#transfer === null) call.end(ended.peerUnsecured(this.#current.party.peer, why));
+    });
     media.on('peerDtmf', (digit) => this.recording.peerDigit(digit, 'event'));
     media.on('dtmf', (digit, durationMs) => {
       // A recording is paused for what only the two who talk are to know, and it may be keyed in.
@@ -128,6 +133,16 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     call.end(ended.peerSilent(party.peer, seconds));
   }
 
+  /** The user rings, or does not any more: whoever is there hears that, who has picked the call up meanwhile too. */
+  ring(rings: boolean): void {
+    this.#rings = rings;
+    if (this.#current !== null) this.#ringTo(this.#current);
+  }
+
+  #ringTo({ leg }: PeerConnection): void {
+    leg.play(this.#rings ? { file: SHIPPED_RINGBACK, loop: true } : null).catch((error: Error) => this.call.log.warn({ err: error.message }, 'the ringing tone towards the peer could not be begun, or stopped'));
+  }
+
   gone(from: PeerConnection, why: Termination): void {
     // A transferor may leave before the target has answered (RFC 5589 §6.1): the transfer goes on without them.
     // Who was rung first, by an order, and leaves while the user rings, has given up.
@@ -139,7 +154,10 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   }
 
   described(from: PeerConnection): void {
-    if (from === this.#current) this.#hold(from);
+    if (from !== this.#current) return;
+    this.#hold(from);
+    // One who has not been described before has no stream that could ring.
+    if (this.#rings) this.#ringTo(from);
   }
 
   refer(from: PeerDialog, request: SipRequest, response: SipResponse): void {

@@ -1,7 +1,7 @@
 import { domainOf } from '../config/domains.js';
 import type { PeerConfig } from '../config/types.js';
 import { SHIPPED_RINGBACK } from '../media/index.js';
-import type { MediaCall, PeerLeg } from '../media/types.js';
+import type { MediaCall } from '../media/types.js';
 import { callerFactsOf } from '../policy/index.js';
 import type { TargetFacts } from '../policy/types.js';
 import { withUser } from '../routing/index.js';
@@ -138,11 +138,11 @@ class OrderedCall {
     const won = await this.#ringPeer(bridge, offer);
     if (won === null) return false;
     bridge.connect(bridge.adopt(won));
-    this.#play(won.leg, true);
+    bridge.ring(true);
     if (!await this.#ringUser(bridge.media, offer)) return false;
     // A voice agent is told of the call now that there is one. A transfer, or a pick-up, may have put somebody else there.
     bridge.current?.begin();
-    this.#play(won.leg, false);
+    bridge.ring(false);
     return true;
   }
 
@@ -202,9 +202,5 @@ class OrderedCall {
     media.start();
     call.answered();
     return true;
-  }
-
-  #play(leg: PeerLeg, ringing: boolean): void {
-    leg.play(ringing ? { file: SHIPPED_RINGBACK, loop: true } : null).catch((error: Error) => this.#call.log.warn({ err: error.message }, 'the ringing tone towards the peer could not be begun, or stopped'));
   }
 }

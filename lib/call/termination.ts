@@ -19,7 +19,7 @@ interface End {
 type UserReason = 'hangup' | 'cancelled';
 type PeerReason = 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
 type OurReason =
-  | 'hangup' | 'mediaTimeout' | 'peerSilent' | 'peerGone' | 'fingerprint' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
+  | 'hangup' | 'mediaTimeout' | 'peerSilent' | 'peerUnsecured' | 'peerGone' | 'fingerprint' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
   | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'closed' | 'turnedAway' | 'announced' | 'noChoice' | 'queueFull' | 'waitedTooLong' | 'messageTaken' | 'fault';
 
 interface ByUser extends End { readonly by: 'user'; readonly reason: UserReason }
@@ -53,7 +53,7 @@ export const results: {
     uriMismatch: 'server', notAvailable: 'server', overload: 'client', sdpRefused: 'server', mediaTimeout: 'indeterminate', notFound: 'client', unavailable: 'upstream', other: 'indeterminate',
   },
   us: {
-    hangup: 'success', mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerGone: 'upstream', fingerprint: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
+    hangup: 'success', mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerUnsecured: 'upstream', peerGone: 'upstream', fingerprint: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
     noAck: 'indeterminate', sessionExpired: 'upstream', sipLost: 'server', ringTimeout: 'success', metaUnreachable: 'upstream', nobodyThere: 'upstream', restarted: 'server', closed: 'success', turnedAway: 'success',
     announced: 'success', noChoice: 'success', queueFull: 'success', waitedTooLong: 'success', messageTaken: 'success', fault: 'server',
   },
@@ -103,6 +103,7 @@ export const ended = {
 
   mediaTimeout: (seconds: number) => us('mediaTimeout', 408, `no media from Meta for ${seconds} s`),
   peerSilent: (name: string, seconds: number) => us('peerSilent', 408, `no media from peer ${name} for ${seconds} s`),
+  peerUnsecured: (name: string, why: string) => us('peerUnsecured', 408, `no media keys with peer ${name}: ${why}`),
   /** 481: it said so; 408: it says nothing at all. */
   peerGone: (status: 481 | 408, text: string) => us('peerGone', status, text),
   fingerprint: (why: string) => us('fingerprint', 488, `whoever is at the far end of the media is not the one of its description: ${why}`),

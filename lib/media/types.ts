@@ -42,6 +42,8 @@ export interface MediaCallEvents {
   mediaTimeout: [];
   /** Nothing came for the configured time from the peer that is connected, which is to send: no RTP, and no RTCP where the engine hears that. */
   peerSilent: [leg: PeerLeg, seconds: number];
+  /** ICE and DTLS with the connected peer have come to nothing within 10 s, and why: nobody hears anybody. */
+  peerUnsecured: [leg: PeerLeg, reason: string];
   /** The engine that held this call is gone; the call cannot be saved. */
   engineLost: [reason: string];
   /** On a side keyed with DTLS somebody has shown another certificate than the description names (RFC 8122): nothing of theirs was heard. */

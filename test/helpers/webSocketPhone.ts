@@ -62,8 +62,8 @@ export class WebSocketPhone {
   }
 
   /** The first that passes, taken out of what was heard. */
-  async next(what: string, test: (message: SipMessage) => boolean): Promise<SipMessage> {
-    await this.until(what, () => this.heard.some(test));
+  async next(what: string, test: (message: SipMessage) => boolean, patience?: number): Promise<SipMessage> {
+    await this.until(what, () => this.heard.some(test), patience);
     return this.heard.splice(this.heard.findIndex(test), 1)[0]!;
   }
 

@@ -102,6 +102,29 @@ t.test('a WhatsApp call to a browser: both ways in Opus, hold and resume, anothe
   t.match(record, { peer: 'agents', termination: { by: 'user', reason: 'hangup' }, media: { peer: { codec: 'opus', keying: 'dtls' } } });
 });
 
+t.test('a browser whose keys never come: the call ends within seconds of its answer, and both hear of it', { skip }, async (t) => {
+  const stage = await stageOfBrowsers(t);
+  const phone = await browser(t, stage, '6001');
+  const ears = await media(t);
+  const caller = stage.user();
+  const placed = caller.place();
+  const invite = await phone.next('an INVITE', (one) => one.method === 'INVITE');
+  const description = ears.answer(invite.body);
+  // Its port answers nothing: what a firewall that lets no UDP through looks like.
+  ears.close();
+  phone.answer(invite, 200, {}, description);
+  t.equal(await placed, 200);
+  await phone.next('an ACK', (one) => one.method === 'ACK');
+  const bye = await phone.next('a BYE', (one) => one.method === 'BYE', 20_000);
+  phone.answer(bye, 200);
+  const [record] = await stage.running.records(1);
+  t.match(record, { peer: 'agents', termination: { by: 'us', reason: 'peerUnsecured', status: 408, result: 'upstream', text: /ICE has not come to an end within 10 s/ } });
+  t.ok(record!.durationMs! > 9000 && record!.durationMs! < 20_000, `after ${record!.durationMs} ms`);
+  await until('the user is hung up on', () => caller.report().endedBy !== 'nobody');
+  t.ok(stage.running.log.some((line) => line.includes('no keys are agreed on')));
+  caller.close();
+});
+
 t.test('a browser calls a WhatsApp user, in G.711 too; digits both ways; what a browser may not say', { skip }, async (t) => {
   const stage = await stageOfBrowsers(t, { codecs: ['PCMU'] });
   const meta = await stage.answerAsMeta();

@@ -201,8 +201,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   }
 
   openLeg(number: number, profile: PeerMediaProfile, tried: ReadonlySet<EngineNode>): OpenLeg {
-    const node = this.#allocate('peer', null, tried);
-    const relay = this.#relay as RelayHandle;
+    const [node, relay] = [this.#allocate('peer', null, tried), this.#openRelay()];
     const side = node.peerSide(this.#place('p', number), this.#codec, profile, {
       // Only the leg that is heard ends the call with it; another just fails.
       lost: (reason) => { if (this.#connected?.number === number) this.#gone(reason); },
@@ -223,10 +222,12 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     if (leg === this.#connected) this.connect(leg);
   }
 
-  /** ICE and DTLS come to nothing: a call whose far end is not whom its description names ends; one that hears nothing ends by its time-out. */
+  /** ICE and DTLS come to nothing: a call whose far end is not whom its description names ends, and one whose peer has no keys; Meta's ends by its time-out. */
   #unsecured(side: SideId, kind: SecurityFault, reason: string): void {
     this.#warnings.unsecured(side, kind, reason);
-    if (kind === 'fingerprint' && this.#closing === null) this.emit('impostor', reason);
+    if (this.#closing !== null) return;
+    if (kind === 'fingerprint') this.emit('impostor', reason);
+    else if (kind === 'late' && this.#connected?.number === side) this.emit('peerUnsecured', this.#connected, reason);
   }
 
   strangerHeard(leg: SessionPeerLeg, address: string): void {
@@ -275,8 +276,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
       relay.on('knock', (side) => [...this.#legs].find((one) => one.number === side)?.knocked());
       relay.on('length', (side, ms) => this.#repacketise(side, ms));
       relay.on('stranger', (side, address) => this.#warnings.stranger(side, address));
-      relay.on('unsecured', (side, kind, reason) => this.#unsecured(side, kind, reason));
-      relay.on('lost', (reason) => this.#gone(reason));
+      relay.on('unsecured', (side, kind, reason) => this.#unsecured(side, kind, reason)).on('lost', (reason) => this.#gone(reason));
     }
     return this.#relay;
   }
@@ -294,7 +294,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
 
   /** Where a side of this call is made, once its packet path is open. */
   #place(kind: 'm' | 'p', side: SideId): SidePlace {
-    const relay = this.#relay as RelayHandle;
+    const relay = this.#openRelay();
     return { id: kind === 'm' ? `${this.#options.id}-m` : `${this.#options.id}-p${side}`, local: { address: this.#around.relayAddress, port: relay.port }, relay, side };
   }
 }

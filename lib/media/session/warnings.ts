@@ -5,6 +5,7 @@ import type { SecurityFault } from '../relay/wire/settings.js';
 const UNSECURED: Readonly<Record<SecurityFault, string>> = {
   ice: 'ICE has failed', dtls: 'the DTLS handshake has failed', fingerprint: 'the DTLS certificate is not the one of the description',
   key: 'the SRTP that comes does not fit the key of the description; it is dropped',
+  late: 'no keys are agreed on',
 };
 
 /** What the log is told of a call's media that is not as it should be. */

@@ -7,6 +7,7 @@ import { ApiClient, apiKeys, tokens, type Listener } from '../../helpers/apiClie
 import { RawPeer, sdp } from '../../helpers/rawPeer.js';
 import { number, type Overlay } from '../../helpers/service.js';
 import { openStage, pause, type Stage } from '../harness.js';
+import { hears } from '../pbx/steps.js';
 import { graphServer, permissions } from '../graph/graphServer.js';
 
 const user = '+447700900101';
@@ -240,6 +241,27 @@ t.test('an agent who transfers before the user is there is refused; afterwards i
   await events.when(({ type }) => type === 'call.transferred');
   t.match((await all.get(`/v1/calls/${body.id}`)).body, { peerUser: '6002', transfers: [{ kind: 'ordered', to: '6002@pbx', status: 200 }] });
 });
+
+for (const delayedOffer of [false, true]) {
+  t.test(`a colleague picks the call up while the user still rings, ${delayedOffer ? 'and has our offer' : 'with an offer'}: they hear ringing, then the user`, async (t) => {
+    const { stage, all, events } = await scene(t, 'silence', {}, { sources: ['127.0.0.1'] });
+    await stage.answerAsMeta({ behaviour: 'tone,ring=2.5' });
+    await all.post('/v1/calls', order);
+    await events.when(({ type, data }) => type === 'call.answered' && data.leg === 'peer');
+    const pbx = stage.peers.pbx!;
+    const { callId, local, remote } = pbx.lastCall!.ids();
+    const second = await pbx.call(`sip:pickup@127.0.0.1:${stage.running.udp.port}`, { from: '<sip:6005@pbx.example>', headers: { Replaces: `${callId};to-tag=${remote};from-tag=${local}` }, delayedOffer });
+    t.equal(await second.final, 200);
+    await hears(second, 'music', 15);
+    await events.when(({ type, data }) => type === 'call.answered' && data.leg === 'meta');
+    await hears(second, 'tone');
+    const rang = second.report().media?.tone.other ?? 0;
+    await pause(1500);
+    t.ok((second.report().media?.tone.other ?? 0) - rang < 20, 'and no ringing any more');
+    await second.bye();
+    t.match((await stage.running.records(1))[0], { target: '6005', transfers: [{ kind: 'pickup', status: 200 }] });
+  });
+}
 
 t.test('while the service stops, and waits for the last BYE, no order is taken', async (t) => {
   const pbx = await RawPeer.open();

@@ -23,7 +23,8 @@ const peer: Record<ReasonOf<'peer'>, true> = {
   hangup: true, cancelled: true, expired: true, declined: true, busy: true, noAnswer: true, unreachable: true, refused: true, badSdp: true,
 };
 const us: Record<ReasonOf<'us'>, true> = {
-  hangup: true, mediaTimeout: true, peerSilent: true, peerGone: true, fingerprint: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
+  hangup: true, mediaTimeout: true, peerSilent: true, peerUnsecured: true,
+  peerGone: true, fingerprint: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
   metaUnreachable: true, nobodyThere: true, restarted: true, closed: true, turnedAway: true, announced: true, noChoice: true, queueFull: true, waitedTooLong: true, messageTaken: true, fault: true,
 };
 const meta: Record<MetaRefusal, true> = {

@@ -12,6 +12,8 @@ export interface SecuredEvents {
   failed(kind: SecurityFault, reason: string): void;
 }
 
+/** How long ICE and DTLS may take together, in milliseconds: one who has answered and is not heard by then will not be. */
+const KEYED_WITHIN_MS = 10_000;
 /** So many are kept, of each address so many, and none that is longer than what a path carries. Of more the youngest: who is waiting repeats itself. */
 const MOST_EARLY = 8;
 const MOST_EARLY_OF_ONE = 4;
@@ -29,7 +31,10 @@ export class Secured {
   /** Handshake datagrams that overtook the answer to our check: repeating them would cost their sender its time-out. */
   #early: { readonly datagram: Buffer; readonly from: Remote }[] = [];
   #failed = false;
+  /** When keys must be there; null: they are, or it has been told that they are not, or nothing has begun. */
+  #due: number | null = null;
   #closed = false;
+  #begun = false;
 
   constructor({ controlling, own, role, fingerprints }: DtlsSettings, certificate: DtlsCertificate, events: SecuredEvents) {
     this.#events = events;
@@ -46,7 +51,10 @@ export class Secured {
       role, certificate, fingerprints,
       events: {
         send: (datagram) => { if (this.remote !== null) events.send(datagram, this.remote); },
-        connected: (keys) => events.keyed(keys),
+        connected: (keys) => {
+          this.#due = null;
+          events.keyed(keys);
+        },
         // An association that was up and was closed has done its work: the keys stay.
         failed: (reason, kind) => { if (kind !== 'closed') this.#fail(kind === 'fingerprint' ? 'fingerprint' : 'dtls', reason); },
       },
@@ -67,6 +75,8 @@ export class Secured {
 
   begin(now: number): void {
     this.#now = now;
+    this.#due ??= this.#begun ? null : now + KEYED_WITHIN_MS;
+    this.#begun = true;
     this.#ice.start(now);
   }
 
@@ -103,6 +113,9 @@ export class Secured {
     this.#now = now;
     this.#ice.tick(now);
     this.#dtls.tick(now);
+    if (this.#due === null || now < this.#due || this.#closed) return;
+    this.#due = null;
+    this.#events.failed('late', `${this.remote === null ? 'ICE' : 'DTLS'} has not come to an end within ${KEYED_WITHIN_MS / 1000} s`);
   }
 
   close(): void {

@@ -4,8 +4,11 @@ import type { Remote } from '../messages.js';
 /** Master key and salt of one direction as an a=crypto line has them (RFC 4568 §6.1): base64, and "value:length" where packets carry an identifier. */
 export interface SdesText { readonly suite: string; readonly inline: string; readonly mki?: string }
 
-/** What came to nothing; 'fingerprint': whoever is there is not whom the description names; 'key': what comes is not sealed with the key that was negotiated. */
-export type SecurityFault = 'ice' | 'dtls' | 'fingerprint' | 'key';
+/**
+ * What came to nothing; 'fingerprint': whoever is there is not whom the description names; 'key': what comes is not sealed with the key that was negotiated;
+ * 'late': no keys have been agreed on in time, for whatever reason.
+ */
+export type SecurityFault = 'ice' | 'dtls' | 'fingerprint' | 'key' | 'late';
 
 /** Which packets are the far end's. SRTP and ICE tell by themselves; this is for plain RTP, and for where SRTP is sent. */
 export type SourceRule =
