@@ -66,8 +66,6 @@ export class OutStream {
   #awaited = -Infinity;
   /** When the next frame is due. */
   #due = 0;
-  /** The last thing sent was sound of a source or recording. */
-  #talking = false;
   readonly #events: OutEvents;
   readonly #playback = new Playback();
   /** Until when a playback that yields is held back; null: it does not yield. */
@@ -130,7 +128,6 @@ export class OutStream {
     this.#events.forget();
     this.#source.forget();
     this.#lateness.forget();
-    this.#talking = false;
   }
 
   /**
@@ -142,7 +139,6 @@ export class OutStream {
     this.#quietUntil = yieldsFrom === null ? null : yieldsFrom + FIRST_PACKET_MS;
     this.#yielding = yieldsFrom !== null;
     this.#source.filled = true;
-    this.#talking = false;
     this.#playback.play(frames, loop, onEnd);
   }
 
@@ -178,9 +174,8 @@ export class OutStream {
       return;
     }
     if (newest && this.#events.settles(now) && tsDistance(timestamp, this.#at.next) < samples) this.#source.number(packet);
-    // RFC 3551 §4.1: the marker is set on the first packet after silence and clear otherwise.
-    this.#write(packet, this.#format.audioType | (this.#talking ? 0 : 0x80), timestamp);
-    this.#talking = true;
+    // RFC 3551 §4.1: a stream that never pauses has no marker, whatever the source's had. FreeSWITCH throws away what it holds of a stream at a marker.
+    this.#write(packet, this.#format.audioType, timestamp);
     if (newest) {
       this.#moveTo((timestamp + samples) >>> 0);
       this.#due = now + samples / this.#perMs;
@@ -193,7 +188,6 @@ export class OutStream {
     this.#quietUntil = now + SILENT_SOURCE_MS;
     if (this.#yielding) return;
     this.#yielding = true;
-    this.#talking = false;
   }
 
   #moveTo(timestamp: number): void {
@@ -260,8 +254,7 @@ export class OutStream {
     const said = this.live?.next(now, played === null) ?? null;
     const recorded = played ?? said;
     if (recorded === null) this.silent += 1;
-    this.#emit(this.#format.audioType | (recorded !== null && !this.#talking ? 0x80 : 0), this.#at.next, recorded ?? this.#silence);
-    this.#talking = recorded !== null;
+    this.#emit(this.#format.audioType, this.#at.next, recorded ?? this.#silence);
     this.#moveTo((this.#at.next + this.#frame) >>> 0);
   }
 
