@@ -208,3 +208,16 @@ export function clicksIn(samples: Int16Array, rate: number, level = 5000): numbe
   });
   return found;
 }
+
+/** When clicks begin, in milliseconds of performance.now(), in Opus packets with the times at which they came or went. */
+export function clicksOfPackets(packets: readonly { readonly at: number; readonly payload: Uint8Array }[]): number[] {
+  const decoder = makeDecoder('opus', 16_000);
+  const found: number[] = [];
+  for (const { at, payload } of packets) {
+    const pcm = decoder.decode(payload);
+    const first = pcm.findIndex((sample) => Math.abs(sample) >= 3000);
+    if (first >= 0 && at - (found.at(-1) ?? -Infinity) > 200) found.push(at + first / 16);
+  }
+  decoder.close();
+  return found;
+}
