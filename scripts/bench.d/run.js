@@ -7,9 +7,10 @@ import { listeners } from './listeners.js';
 import { writePage } from './page.js';
 import { soak } from './soak.js';
 import { Bench, handles } from './tools.js';
+import { voice } from './voice.js';
 
 const quick = process.argv.includes('--quick');
-const PARTS = ['signalling', 'media', 'capacity', 'soak', 'listeners'];
+const PARTS = ['signalling', 'media', 'capacity', 'soak', 'listeners', 'voice'];
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : null;
 
 /** Raises the rate until calls fail or set-up takes longer than 200 ms at p99; gives the last that held. */
@@ -92,6 +93,7 @@ if (wanted('signalling')) result.signalling = await signalling();
 if (wanted('media')) result.media = await media();
 if (only === 'soak') result.soak = await soak(number('--calls', 100), number('--minutes', 60));
 if (only === 'listeners') result.listeners = await listeners(number('--rounds', quick ? 2 : 6));
+if (only === 'voice') result.voice = await voice(number('--calls', quick ? 10 : 100), number('--agents', quick ? 5 : 50), quick ? 5 : 20);
 if (only === 'capacity') result.capacity = await capacity(quick);
 if (against !== null) result.compare = await compare(against, quick ? 2 : number('--rounds', 8));
 if (process.argv.includes('--write')) writePage(result);

@@ -81,7 +81,7 @@ export class Bench {
       meta: { ca: `${certs}/ca.pem`, address: '127.0.0.1', port: this.metaPort, sources: ['127.0.0.1'], mediaTimeout: 0 },
       media: { ports: `${firstPort}-${firstPort + 11_999}` },
       numbers: { [number]: { password, maxConcurrentCalls: 100_000 } },
-      peers: { pbx: { uri: `sip:127.0.0.1:${peerPort}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], codecs: [this.codec], maxConcurrentCalls: 100_000, health: { interval: 0 } } },
+      peers: { pbx: this.pbx(peerPort) },
       routes: [{ name: 'all', number, to: [{ peer: 'pbx', user: '6001' }] }],
       limits: { maxCalls: 100_000 }, http: { listen: null }, cdr: { file: join(dir, `cdr-${peerPort}.jsonl`) }, log: { level: 'error' },
       ...this.overlay({ certs, peerPort }),
@@ -99,6 +99,11 @@ export class Bench {
       media: this.media ? 'light' : 'none', cert: `${certs}/meta.pem`, key: `${certs}/meta.key`,
     };
     this.engines = childrenOf(this.service.pid);
+  }
+
+  /** sipp as a peer. */
+  pbx(port) {
+    return { uri: `sip:127.0.0.1:${port}`, sources: ['127.0.0.2'], pstn: 'none', users: ['6001'], codecs: [this.codec], maxConcurrentCalls: 100_000, health: { interval: 0 } };
   }
 
   async figures(command = 'figures') {
