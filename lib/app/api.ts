@@ -72,6 +72,7 @@ export function apiSources(state: State, { context, router, settings }: Calls, o
       number, environment, keying, permission, calls: { now: table.onNumber(number), most: maxConcurrentCalls }, newCalls: { used: context.limits.newCalls(number), most: newCallsPerDay },
       settings: mutable(settings.found(number)),
     })),
+    aliases: (after, limit, full) => state.aliases.list(after, limit).map(({ alias, user }) => ({ alias, user: full ? user : maskUser(user) })),
     permission: async (number, user, { full, ask }): Promise<PermissionView | null> => {
       const config = state.rules.config.numbers[number];
       if (config === undefined) return null;

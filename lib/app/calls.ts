@@ -126,7 +126,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
   });
   const context: CallContext = {
     rules: () => state.rules,
-    media, table, log, dialogs, userNames, authenticator, registrar, agents,
+    media, table, log, dialogs, userNames, aliases: state.aliases, authenticator, registrar, agents,
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger }),
     permissions, recordings,

@@ -1,6 +1,7 @@
 import { DialogIndex } from '../call/features/dialogIndex.js';
 import type { CallRules } from '../call/context.js';
 import { CallHistory } from '../call/history.js';
+import { Aliases, mostAliases } from '../call/aliases.js';
 import { CallTable } from '../call/table.js';
 import { UserNames } from '../call/userNames.js';
 import { Guard } from '../registrar/guard.js';
@@ -22,6 +23,8 @@ const mostVoicemails = 10_000;
 const mostPairs = 100_000;
 /** Which names are one user is known for so long after a call; numbers are given to others some time. */
 const knownNameMs = 90 * 24 * 3600 * 1000;
+/** An alias is never given to another. */
+const knownAliasMs = 1000 * 365 * 24 * 3600 * 1000;
 
 /** What needs no network: the rules, what is written, what is remembered, and who is on the telephone. */
 export interface State {
@@ -32,6 +35,8 @@ export interface State {
   readonly dialogs: DialogIndex;
   readonly history: CallHistory;
   readonly userNames: UserNames;
+  /** Digits of users without a number. */
+  readonly aliases: Aliases;
   /** A line for each pair of number and user (lib/graph/permission). */
   readonly permissions: Remembered;
   /** A line for each voicemail that Meta has told of. */
@@ -51,11 +56,13 @@ export async function openState({ config, log, undo }: Start, rules: CallRules):
   const names = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
   const permissions = new Remembered({ prefix: 'g', capacity: mostPairs, lifetime: knownPermissionMs, now: Date.now });
   const voicemails = new Remembered({ prefix: 'v', capacity: mostVoicemails, lifetime: knownVoicemailMs, now: Date.now });
-  const files = await openFiles(config, log, [places, names, permissions, voicemails], undo);
+  const aliases = new Remembered({ prefix: 'a', capacity: mostAliases, lifetime: knownAliasMs, now: Date.now });
+  const files = await openFiles(config, log, [places, names, permissions, voicemails, aliases], undo);
   const table = new CallTable();
   const knownPlaces = new KnownPlaces(places);
   const state: State = {
-    rules, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), places: knownPlaces, permissions, voicemails,
+    rules, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), aliases: new Aliases(aliases),
+    places: knownPlaces, permissions, voicemails,
     guard: new Guard(() => state.rules.config.limits.ban, knownPlaces), news: new News(config, table, () => state.rules.config, log),
   };
   table.watch({ added: (call) => files.live.begin(call), removed: (call) => state.history.ended(call) });

@@ -61,6 +61,7 @@ const table: Readonly<Record<Termination['by'], Readonly<Record<string, string>>
     'caller.noNumber': 'list the numbers it may call from',
     'caller.number': 'list it, or correct From and P-Asserted-Identity at the PBX',
     'caller.country': 'policy.businessInitiatedBlocked, if Meta has changed that',
+    'callee.alias': 'aliases are listed by GET /v1/aliases; with state: memory they are known only from the user\'s first call after a start',
     'callee.impossible': 'dial the international form, or set peers.*.country',
     'callee.whatsapp': 'nothing: no WhatsApp to WhatsApp calls',
     'origin.isup': 'do not send such calls here',

@@ -8,6 +8,7 @@ import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from '.
 import { headerFacts, wholeBody } from '../sip/drachtio.js';
 import { parseReason, quotedString, requires } from '../sip/headers.js';
 import { withUser } from '../routing/index.js';
+import { parseUri } from '../sip/uri.js';
 import { parseNameAddr } from '../sip/uri.js';
 import { Bridge, chooseMusic } from './bridge.js';
 import { beginCall, noEngine, overload } from './admission.js';
@@ -123,7 +124,9 @@ class BusinessInitiatedCall {
       call.end(termination);
       return null;
     };
-    const facts = { peer: this.#peerName, uri: this.#req.uri, headers: headerFacts(this.#req), body: wholeBody(this.#req) };
+    const dialled = this.#dialled();
+    if (dialled === null) return end(ended.byPolicy({ code: 'callee.alias', rule: 'callee.alias', status: 404, text: 'the alias that was dialled is nobody\'s' }));
+    const facts = { peer: this.#peerName, ...dialled, headers: headerFacts(this.#req), body: wholeBody(this.#req) };
     const verdict = judgeCaller(facts);
     this.#context.onVerdict(call, facts, verdict);
     call.facts.rule = verdict.rule;
@@ -147,6 +150,15 @@ class BusinessInitiatedCall {
     const mute = noEngine(this.#context);
     if (mute !== null) return end(mute);
     return { number, user, numberConfig, places };
+  }
+
+  /** The Request-URI, with the user whose alias it names, before policy reads that as a telephone number; null: the alias is nobody's. */
+  #dialled(): { readonly uri: string; readonly alias?: string } | null {
+    const { uri } = this.#req;
+    const digits = parseUri(uri)?.user ?? '';
+    if (this.#peer.bsuid === 'keep' || !this.#context.aliases.isAlias(digits)) return { uri };
+    const user = this.#context.aliases.userOf(digits);
+    return user === null ? null : { uri: withUser(uri, user), alias: digits };
   }
 
   #account(): WantedPlaces['account'] {

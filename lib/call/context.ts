@@ -16,6 +16,7 @@ import type { AgentThread } from '../voice/agents/thread.js';
 import type { Queues } from '../voice/queue/queues.js';
 import type { Message } from '../voice/voicemail.js';
 import type { JudgedFacts } from './watch/auditRecord.js';
+import type { Aliases } from './aliases.js';
 import type { Call } from './call.js';
 import type { DialogIndex } from './features/dialogIndex.js';
 import type { CallRecordings } from './recording.js';
@@ -82,6 +83,8 @@ export interface Hunting extends Judging, PeerReach, PeerMedia {
   /** Peer dialogs that can be picked up. */
   readonly dialogs: DialogIndex;
   readonly pickStack: () => SipStack;
+  /** Digits of users without a number, for peers that know no others. */
+  readonly aliases: Aliases;
   /** Opens sockets of voice agents. */
   readonly agents: Pick<AgentThread, 'dial'>;
   /** Null: nothing is recorded. */

@@ -66,6 +66,7 @@ export const peerSchema = {
   codecs: listOf('Codecs in order of preference.', is.oneOf('opus', 'PCMU', 'PCMA', 'G722'), ['PCMU', 'PCMA'], { min: 1 }),
   srtp: leaf('none: plain RTP; sdes: RTP/SAVP, nothing else; optional: SRTP where the peer offers or takes a key, else plain RTP (RFC 8643).', is.oneOf('none', 'sdes', 'optional'), 'none'),
   webrtc: leaf('true: ICE and DTLS-SRTP, as browsers speak it; with register for the phones that came by WebSocket, the others as srtp says. Needs media.engine: embedded.', is.bool, false),
+  bsuid: leaf('How users without a number are shown to it as callers. keep: by their id (GB.1349…); digits: by an alias of 14 digits, 999…, which it may call to reach them.', is.oneOf('keep', 'digits'), 'keep'),
   dtmf: leaf('Digits as telephone events (RFC 4733) or by INFO.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
   nat: leaf(
     'It is behind NAT: its plain media may come from any port of the address that its SDP says or that its SIP comes from. With register always so. Else what comes from elsewhere '

@@ -18,9 +18,9 @@ export function openLegs({ media, peers }: Pick<Config, 'media' | 'peers'>): Ope
   if (media.engine === 'rtpengine' && !media.rtpengine.spawn) return [];
   const [key, { peers: address }] = media.engine === 'embedded' ? ['media', media.interface] as const : ['media.rtpengine', media.rtpengine.interface] as const;
   if (!Object.values(mediaInterface(address)).some(isPublic)) return [];
-  return Object.entries(peers).filter(([, { srtp, webrtc, websocket }]) => srtp === 'none' && !webrtc && websocket === null).map(([name, { register, nat }]) => ({
+  return Object.entries(peers).filter(([, { srtp, webrtc, register, websocket }]) => srtp === 'none' && (register || !webrtc) && websocket === null).map(([name, { register, nat, webrtc }]) => ({
     path: `peers.${name}.srtp`,
-    message: `is none while ${key}.interface.peers (${address}) is on the Internet: anybody on the way hears it, and ${register || nat
+    message: `is none${webrtc ? ', for the phones that do not come by WebSocket,' : ''} while ${key}.interface.peers (${address}) is on the Internet: anybody on the way hears it, and ${register || nat
       ? 'somebody who guesses its port can keep a call mute' : 'somebody who forges its address is heard'}: write sdes, or give peers an address that only they reach`,
   }));
 }

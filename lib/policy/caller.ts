@@ -173,8 +173,8 @@ function originParams({ mentioned, uri }: Asked): string | null {
 }
 
 /** Where the call has been before: the peer's own numbers and users, and the callee (RFC 7044 §6.1), do not mean the telephone network. */
-function diverted({ policy, mentioned, peer, callee }: Asked, header: string): string | null {
-  const known = (user: string): boolean => peer !== null && (ownNumber(peer, user) !== null || findUser(peer.users, user) !== null || isCallee(peer, callee, user));
+function diverted({ policy, facts, mentioned, peer, callee }: Asked, header: string): string | null {
+  const known = (user: string): boolean => peer !== null && (ownNumber(peer, user) !== null || findUser(peer.users, user) !== null || isCallee(peer, callee, user) || user === facts.alias);
   return firstOf(mentioned(header), (mention) => pstnMention(policy, mention, known));
 }
 

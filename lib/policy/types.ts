@@ -70,6 +70,8 @@ export interface CallerFacts {
   readonly uri: string;
   readonly headers: HeaderFacts;
   readonly body: string;
+  /** Digits that were dialled for the user of `uri`, who has no number (`peers.*.bsuid`). */
+  readonly alias?: string;
 }
 
 /** The verdict on a business-initiated call; an allowed one says who calls whom. */

@@ -9,6 +9,7 @@ import { hangUp } from '../../sip/inDialog.js';
 import { OutboundInvite, type InviteOutcome } from '../../sip/invite.js';
 import { foundNobody } from '../../sip/options.js';
 import { withTimeout } from '../../util/withTimeout.js';
+import type { Aliases } from '../aliases.js';
 import type { Call } from '../call.js';
 import type { Hunting } from '../context.js';
 import { capabilities } from '../peer/capabilities.js';
@@ -75,6 +76,12 @@ type Refused = Extract<InviteOutcome, { kind: 'refused' }>;
 export const completedElsewhere = formatReason('SIP', 200, 'Call completed elsewhere');
 const noAnswer = formatReason('SIP', 408, 'No answer');
 
+/** How a peer that knows digits only sees a user who has none; whom it is, X-WA-User-Id says as ever. */
+function faceFor({ from, headers }: Pick<HuntPlan, 'from' | 'headers'>, { bsuid }: PeerConfig, user: string | null, aliases: Aliases): Pick<HuntPlan, 'from' | 'headers'> {
+  const alias = bsuid === 'keep' || user === null ? null : aliases.of(user);
+  return alias === null || user === null ? { from, headers } : { from: from.replace(`<sip:${user}@`, `<sip:${alias}@`), headers: { 'X-WA-User-Id': user, ...headers } };
+}
+
 /** One INVITE to one target, with its media leg and its place: sent, waited for, and what its end means for the hunt. */
 export class TargetInvite {
   readonly #hunt: HuntOfTarget;
@@ -119,10 +126,11 @@ export class TargetInvite {
     const { call, context, plan, pending } = this.#hunt;
     const { target, peer, rule, destination, group } = this.#to;
     const credentials = configuredCredentials(peer.auth);
+    const { from, headers } = faceFor(plan, peer, call.facts.user, context.aliases);
     const invite: OutboundInvite = new OutboundInvite(context.pickStack(), {
-      uri: destination.uri, from: plan.from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
+      uri: destination.uri, from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
       contact: ourContact(encodeURIComponent(call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),
-      headers: { ...plan.headers, ...destination.headers, ...capabilities, ...askForTimer(peer.sessionExpires, credentials !== null) },
+      headers: { ...headers, ...destination.headers, ...capabilities, ...askForTimer(peer.sessionExpires, credentials !== null) },
       sdp: offer,
       credentials,
       onProvisional: (response) => {

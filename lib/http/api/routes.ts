@@ -174,6 +174,14 @@ function numbers(sources: ApiSources): ApiRoute[] {
       answers: { 200: { what: 'The numbers.', schema: form.NumberList } },
       handle: () => ({ status: 200, body: { numbers: sources.numbers() } }),
     }),
+    route({
+      method: 'GET', path: '/v1/aliases', summary: 'Aliases of users without a number, by which peers with bsuid: digits know them.', scope: 'read', query: form.AliasQuery,
+      answers: { 200: { what: 'The aliases, in order.', schema: form.AliasList } },
+      handle: ({ query: { limit = '100', cursor = '' }, full }) => {
+        const aliases = sources.aliases(cursor, Number(limit), full);
+        return { status: 200, body: { aliases, next: aliases.length < Number(limit) ? null : aliases.at(-1)?.alias ?? null } };
+      },
+    }),
     permission('GET', '/v1/numbers/{number}/permissions/{user}', 'Whether the user may be called: what is known, else what Meta says.'),
     permission('POST', '/v1/numbers/{number}/permissions/{user}/request', 'Asks the user for permission, where there is none and they may be asked.'),
   ];

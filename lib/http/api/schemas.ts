@@ -99,6 +99,16 @@ export const RecordBody = Type.Object({
   action: Type.Union(['start', 'pause', 'resume', 'stop'].map((word) => Type.Literal(word as 'start' | 'pause' | 'resume' | 'stop'))),
 }, strict);
 
+export const AliasQuery = Type.Object({
+  limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]{0,2}|1000)$', default: '100', description: 'aliases at most: a whole number from 1 to 1000' })),
+  cursor: Type.Optional(Type.String({ pattern: '^999[0-9]{11}$', description: '`next` of the page before' })),
+}, strict);
+
+export const AliasList = Type.Object({
+  aliases: Type.Array(Type.Object({ alias: Type.String({ description: '14 digits that begin with 999', examples: ['99912345678901'] }), user: shownUser }, strict)),
+  next: orNull(Type.String({ description: 'cursor of the next page; null: there is none' })),
+}, strict);
+
 export const NumberList = Type.Object({
   numbers: Type.Array(Type.Object({
     number: e164,
@@ -146,5 +156,6 @@ export type CallView = Static<typeof Call>;
 export type CallDetailView = Static<typeof CallDetail>;
 export type RecentView = Static<typeof RecentList>['calls'][number];
 export type MessageView = Static<typeof MessageList>['messages'][number];
+export type AliasView = Static<typeof AliasList>['aliases'][number];
 export type NumberView = Static<typeof NumberList>['numbers'][number];
 export type PermissionView = Static<typeof Permission>;

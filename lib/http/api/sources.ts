@@ -2,7 +2,7 @@ import type { CallControl, Ordered } from '../../call/control.js';
 import type { CallOrder } from '../../call/ordered.js';
 import type { EventBus } from '../../observe/events.js';
 import type { RecordsSource } from './records.js';
-import type { CallDetailView, CallView, MessageView, NumberView, PermissionView, RecentView } from './schemas.js';
+import type { AliasView, CallDetailView, CallView, MessageView, NumberView, PermissionView, RecentView } from './schemas.js';
 
 /** What the API asks of the service. `full`: users' numbers are shown. */
 export interface ApiSources {
@@ -33,6 +33,8 @@ export interface ApiSources {
   /** The path of a sound file below api.sounds; null: there is none of that name. */
   sound(file: string): Promise<string | null>;
   numbers(): NumberView[];
+  /** Aliases of users without a number, in order, those behind `after`. */
+  aliases(after: string, limit: number, full: boolean): AliasView[];
   /** Null: no such number. `ask`: the user is asked, where they may be. */
   permission(number: string, user: string, options: { readonly full: boolean; readonly ask: boolean }): Promise<PermissionView | null>;
 }

@@ -40,4 +40,10 @@ routes: [{ name: main, number: "+447700900001", to: [{ peer: pbx, user: "6001" }
   t.match(openLegs(config('10.0.0.4!203.0.113.4', 'nat: true')), [{ path: 'peers.pbx.srtp', message: /guesses its port/ }]);
   t.same(openLegs(config('203.0.113.4', 'srtp: sdes')), []);
   t.same(openLegs(config('10.0.0.4', '')), []);
+  const browsers = config('203.0.113.4', '');
+  const { pbx } = browsers.peers;
+  const withKeys = (more: object): ReturnType<typeof openLegs> => openLegs({ ...browsers, peers: { agents: { ...pbx!, webrtc: true, ...more } } });
+  t.same(withKeys({}), [], 'a gateway of browsers has DTLS');
+  t.match(withKeys({ register: true }), [{ path: 'peers.agents.srtp', message: /^is none, for the phones that do not come by WebSocket, while/ }]);
+  t.same(withKeys({ register: true, srtp: 'sdes' }), []);
 });
