@@ -22,6 +22,8 @@ import { HealthMonitor } from '../routing/healthMonitor.js';
 import { DigestServer } from '../sip/digestServer.js';
 import { RateWindows } from '../state/index.js';
 import { Queues } from '../voice/queue/queues.js';
+import { Rests } from '../call/hunt/rests.js';
+import { Lookups } from '../voice/lookup.js';
 import type { CertificateWatch } from './certificate.js';
 import { metaContactHost, metaProxy } from './embedded.js';
 import { figuresOf } from './figures.js';
@@ -126,7 +128,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
   });
   const context: CallContext = {
     rules: () => state.rules,
-    media, table, log, dialogs, userNames, aliases: state.aliases, authenticator, registrar, agents,
+    media, table, log, dialogs, userNames, aliases: state.aliases, rests: new Rests(() => performance.now()), lookups: new Lookups(log.child({ part: 'lookup' }), () => performance.now()), authenticator, registrar, agents,
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger }),
     permissions, recordings,

@@ -13,12 +13,14 @@ import type { SipStack } from '../sip/drachtio.js';
 import type { Source } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import type { AgentThread } from '../voice/agents/thread.js';
+import type { Lookups } from '../voice/lookup.js';
 import type { Queues } from '../voice/queue/queues.js';
 import type { Message } from '../voice/voicemail.js';
 import type { JudgedFacts } from './watch/auditRecord.js';
 import type { Aliases } from './aliases.js';
 import type { Call } from './call.js';
 import type { DialogIndex } from './features/dialogIndex.js';
+import type { Rests } from './hunt/rests.js';
 import type { CallRecordings } from './recording.js';
 import type { BusinessLimits } from './limits.js';
 import type { Located } from './peer/locate.js';
@@ -85,6 +87,8 @@ export interface Hunting extends Judging, PeerReach, PeerMedia {
   readonly pickStack: () => SipStack;
   /** Digits of users without a number, for peers that know no others. */
   readonly aliases: Aliases;
+  /** Who has asked to be left alone for a while. */
+  readonly rests: Rests;
   /** Opens sockets of voice agents. */
   readonly agents: Pick<AgentThread, 'dial'>;
   /** Null: nothing is recorded. */
@@ -111,6 +115,8 @@ export interface UserInitiated extends Beginning, Hunting, MetaReach {
   /** Challenges Meta. */
   readonly digest: DigestServer;
   readonly queues: Queues;
+  /** Asks whom a route's calls are to ring. */
+  readonly lookups: Lookups;
   /** A message was left and is written. */
   readonly onMessage: (message: Message) => void;
 }

@@ -3,7 +3,7 @@ import { requestSchema, settingsSchema } from './schemaGraph.js';
 import { recordSchema } from './schemaRecording.js';
 import { about, leaf, listOf, optional, required, secret, tableOf, type Group } from './schemaForm.js';
 import { socketSchema, teeSchema } from './schemaSocket.js';
-import { destinationSchema, insteadKeys, ringKeys } from './schemaVoice.js';
+import { destinationSchema, insteadKeys, lookupSchema, ringKeys } from './schemaVoice.js';
 import { stopOns } from './types.js';
 
 const digestCredentials = {
@@ -121,6 +121,7 @@ export const routeSchema = {
   to: ringKeys.to,
   ...insteadKeys,
   unanswered: optional('Where a call goes that nobody took, neither of to nor of a key of a menu, once: e.g. { voicemail: sales }; null: it ends.', destinationSchema),
+  lookup: optional('Asks a program by HTTP whom of to each call rings, and in which order, e.g. { url: "https://crm.example.net/route" }; null: all of to, as it stands.', lookupSchema),
   strategy: ringKeys.strategy,
   stopOn: listOf(
     "A person's answers that stand, so that no further target is tried: busy (486, 600), declined (603); []: none. A 603 that no person sent (Reason: Q.850 cause 0, 16, 19, 102, "

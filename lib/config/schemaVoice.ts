@@ -3,6 +3,14 @@ import { about, leaf, listOf, optional, required, rowsOf, tableOf, type Group } 
 
 const target = { peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser) } satisfies Group;
 
+/** `routes[].lookup`. */
+export const lookupSchema = {
+  url: required('Where the call is POSTed as JSON; the answer {"targets":[{"peer","user"}]} is rung in its order.', is.webAddress, { example: 'https://crm.example.net/route' }),
+  authorization: leaf('Authorization header of the request, e.g. "Bearer ${LOOKUP_TOKEN}"; null: none.', is.orNull(is.headerValue), null, { secret: true, sensitive: true }),
+  timeout: leaf('Seconds that it may take; then, and after any other failure, to is rung as it stands, and for 5 s nothing more is asked.', is.integer(1, 10), 2),
+  cache: leaf('Seconds for which an answer counts for the same user, number and payload; 0: each call asks.', is.integer(0, 86_400), 0),
+} satisfies Group;
+
 /** Who is rung. */
 export const ringKeys = {
   to: rowsOf('Targets, in order.', target, { example: '[{ peer: pbx, user: "6001" }]' }),

@@ -23,13 +23,24 @@ export async function runFlow(line: Line, decision: Found): Promise<void> {
       next = await goTo(line, next, decision);
       continue;
     }
-    const failed: Termination | null = await ring(line, next);
+    const failed: Termination | null = await ring(line, next === decision.destination && decision.hours?.open !== false ? await lookedUp(line, next) : next);
     if (failed === null) return;
     if (unanswered === null) return nobody(line, failed);
     call.log.info({ ended: failed }, 'nobody took the call: it goes to unanswered');
     next = unanswered;
     unanswered = null;
   }
+}
+
+/** The targets of the route in the order that its look-up gives, those that it names; as they stand where there is none, or it fails. */
+async function lookedUp({ call, context, route }: Line, ring: Extract<Destination, { kind: 'ring' }>): Promise<Extract<Destination, { kind: 'ring' }>> {
+  const { number, user, wacid, payload } = call.facts;
+  if (route.lookup === null || number === null || user === null) return ring;
+  const abort = new AbortController();
+  const release = call.own(() => { abort.abort(); });
+  const to = await context.lookups.ask(route.lookup, { route: route.name, number, user, wacid, payload, targets: ring.to }, abort.signal);
+  release();
+  return to === null ? ring : { ...ring, to };
 }
 
 /** @returns where the call goes next; null: it is over */

@@ -1,4 +1,5 @@
 // What a call is given to work with, for unit tests: the real rules and tables, and stand-ins for the SIP stack and the registrar.
+import { Rests } from '../../lib/call/hunt/rests.js';
 import { Aliases } from '../../lib/call/aliases.js';
 import { Remembered } from '../../lib/state/index.js';
 import { pino } from 'pino';
@@ -36,7 +37,7 @@ export async function fakeContext(config: Config, more: Partial<CallContext> = {
   const devices = new Map<string, readonly Binding[]>();
   const heard: (readonly [string, string | null])[] = [];
   const known: Partial<CallContext> = {
-    rules: () => rules, table, log, dialogs: new DialogIndex(), pickStack: () => stack.stack, aliases: new Aliases(new Remembered({ prefix: 'a', capacity: 10, lifetime: 1e12, now: Date.now })), metaProxy: () => null, onVerdict: () => undefined,
+    rules: () => rules, table, log, dialogs: new DialogIndex(), pickStack: () => stack.stack, aliases: new Aliases(new Remembered({ prefix: 'a', capacity: 10, lifetime: 1e12, now: Date.now })), metaProxy: () => null, rests: new Rests(() => performance.now()), onVerdict: () => undefined,
     locate: (target, peer) => locate({ out: (name) => out.get(name) ?? null, contacts: (_peer, user) => devices.get(user) ?? [] }, target, peer, config.domain),
     heardPeer: (peer, failure) => { heard.push([peer, failure]); },
     askAgain: () => () => false,

@@ -133,6 +133,8 @@ export class Hunt {
     if (peer === undefined) return lost(ended.fault(`peer ${target.peer} is not configured`), true);
     const located = this.#context.locate(target, peer);
     if (!located.reachable) return untried(target, lost(ended.nobodyThere(located.why), true));
+    const rests = lastResort ? null : this.#context.rests.of(target.peer, target.user);
+    if (rests !== null) return untried(target, { ...lost(ended.nobodyThere(rests), true), passedOver: true });
     if (located.out !== null && !lastResort) return untried(target, { ...lost(ended.nobodyThere(located.out), true), passedOver: true });
     const group = new Set<OutboundInvite>();
     this.#call.standing.set(target, this.#facts(asked));

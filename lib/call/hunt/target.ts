@@ -182,6 +182,7 @@ export class TargetInvite {
     const timer = new SessionTimer();
     timer.agreed(dialog.res);
     const result: Won = { target, rule, config: peer, dialog, leg: this.#leg, place: this.#place, timer, offeredIn: null };
+    hunt.context.rests.back(target.peer, target.user);
     hunt.answered(result);
     return { won: true, result };
   }
@@ -217,6 +218,7 @@ export class TargetInvite {
     if (status === 401 || status === 407 || (status === 403 && authenticated)) {
       call.log.error({ peer: target.peer }, `peer ${target.peer} refused our credentials: set or correct peers.${target.peer}.auth`);
     }
+    context.rests.heard(target.peer, target.user, status, response);
     const refusal = peerRefusal(status, reason, response);
     // RFC 3261 §16.7 step 5: a 6xx is the user's answer on all devices, where it is an answer of theirs.
     const everywhere = status >= 600 && (refusal.reason === 'declined' || refusal.reason === 'busy');

@@ -55,6 +55,7 @@ export function fullDocument(): Tree {
     maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
   } });
   setAt(tree, 'voicemail', { sales: { greeting: 'sales.wav', directory: 'messages', maxSeconds: 120, silence: 6 } });
+  setAt(tree, 'routes[0].lookup', { url: 'https://crm.example.net/route', authorization: 'Bearer ${HEP_PASSWORD}', timeout: 2, cache: 60 });
   tree['domains'] = { 'sbc.example.org': { tls: { cert: 'c.pem', key: 'k.pem' } } };
   setAt(tree, 'numbers.+447700900001.domain', 'sbc.example.org');
   setAt(tree, 'http.hosts', ['sbc.example.net']);
