@@ -67,6 +67,8 @@ export const peerSchema = {
   srtp: leaf('none: plain RTP; sdes: RTP/SAVP, nothing else; optional: SRTP where the peer offers or takes a key, else plain RTP (RFC 8643).', is.oneOf('none', 'sdes', 'optional'), 'none'),
   webrtc: leaf('true: ICE and DTLS-SRTP, as browsers speak it; with register for the phones that came by WebSocket, the others as srtp says. Needs media.engine: embedded.', is.bool, false),
   bsuid: leaf('How users without a number are shown to it as callers. keep: by their id (GB.1349…); digits: by an alias of 14 digits, 999…, which it may call to reach them.', is.oneOf('keep', 'digits'), 'keep'),
+  userToUser: leaf('true: Meta\'s id of the call and the payload of the button or link stand in User-to-User too (RFC 7433), as JSON in hex, for PBXs that hand no X-WA headers on.', is.bool, false),
+  historyInfo: leaf('true: the number that was called, and those who did not take the call or had it before, stand in History-Info (RFC 7044), for its statistics.', is.bool, false),
   dtmf: leaf('Digits as telephone events (RFC 4733) or by INFO.', is.oneOf('rfc4733', 'info'), 'rfc4733'),
   nat: leaf(
     'It is behind NAT: its plain media may come from any port of the address that its SDP says or that its SIP comes from. With register always so. Else what comes from elsewhere '

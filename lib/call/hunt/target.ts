@@ -9,7 +9,6 @@ import { hangUp } from '../../sip/inDialog.js';
 import { OutboundInvite, type InviteOutcome } from '../../sip/invite.js';
 import { foundNobody } from '../../sip/options.js';
 import { withTimeout } from '../../util/withTimeout.js';
-import type { Aliases } from '../aliases.js';
 import type { Call } from '../call.js';
 import type { Hunting } from '../context.js';
 import { capabilities } from '../peer/capabilities.js';
@@ -21,6 +20,7 @@ import { tellOf } from '../peer/tellOf.js';
 import type { Place } from '../table.js';
 import { ended } from '../termination.js';
 import { watchMessage } from '../watch/leaks.js';
+import { faceFor } from './face.js';
 import { lost, maySeekFurther, type Attempt as AnyAttempt } from './attempt.js';
 import { silenceOf } from './lastResort.js';
 import type { HuntPlan, Won } from './plan.js';
@@ -76,12 +76,6 @@ type Refused = Extract<InviteOutcome, { kind: 'refused' }>;
 export const completedElsewhere = formatReason('SIP', 200, 'Call completed elsewhere');
 const noAnswer = formatReason('SIP', 408, 'No answer');
 
-/** How a peer that knows digits only sees a user who has none; whom it is, X-WA-User-Id says as ever. */
-function faceFor({ from, headers }: Pick<HuntPlan, 'from' | 'headers'>, { bsuid }: PeerConfig, user: string | null, aliases: Aliases): Pick<HuntPlan, 'from' | 'headers'> {
-  const alias = bsuid === 'keep' || user === null ? null : aliases.of(user);
-  return alias === null || user === null ? { from, headers } : { from: from.replace(`<sip:${user}@`, `<sip:${alias}@`), headers: { 'X-WA-User-Id': user, ...headers } };
-}
-
 /** One INVITE to one target, with its media leg and its place: sent, waited for, and what its end means for the hunt. */
 export class TargetInvite {
   readonly #hunt: HuntOfTarget;
@@ -126,7 +120,7 @@ export class TargetInvite {
     const { call, context, plan, pending } = this.#hunt;
     const { target, peer, rule, destination, group } = this.#to;
     const credentials = configuredCredentials(peer.auth);
-    const { from, headers } = faceFor(plan, peer, call.facts.user, context.aliases);
+    const { from, headers } = faceFor(plan, target, { call, config: context.rules().config, aliases: context.aliases });
     const invite: OutboundInvite = new OutboundInvite(context.pickStack(), {
       uri: destination.uri, from, to: destination.to, ...(destination.proxy === null ? {} : { proxy: destination.proxy }),
       contact: ourContact(encodeURIComponent(call.facts.number ?? 'wa').replace('%2B', '+'), destination.transport),

@@ -47,6 +47,11 @@ export class Try {
     return this.#rangAt !== null;
   }
 
+  /** What became of it is known. */
+  get over(): boolean {
+    return this.#end !== null;
+  }
+
   /** The first end counts. */
   redirected(status: number, text: string): void {
     this.#end ??= { status, reason: 'redirected', text, ringSeconds: this.#ringSeconds() };
