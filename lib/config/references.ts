@@ -2,7 +2,7 @@ import type { Config, HoursConfig, PeerConfig } from './types.js';
 import { isLoopbackListen } from './checks.js';
 import { overlap, readHolidays, readWeek } from './hours.js';
 import { checkDomains, isKnownByCertificate } from './domains.js';
-import { sharedListens } from './sharedListens.js';
+import { metaAtOurs, sharedListens } from './sharedListens.js';
 import { unknown } from './suggest.js';
 import { checkDestinations } from './voiceReferences.js';
 
@@ -15,6 +15,8 @@ export function checkReferences(config: Config, report: Report): void {
   checkMedia(config, report);
   checkPages(config, report);
   for (const { path, message } of sharedListens(config)) report(path, message);
+  const looped = metaAtOurs(config);
+  if (looped !== null) report(looped.path, looped.message);
   checkPhone(config, report);
   checkGraph(config, report);
   checkSettings(config, report);

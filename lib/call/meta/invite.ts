@@ -66,8 +66,10 @@ export async function inviteMeta(context: BusinessInitiated, call: Call, { numbe
     context.userNames.learn(user, userId, parentUserId);
     return outcome.dialog;
   }
-  if (outcome.kind === 'failed') call.end(ended.metaUnreachable(`Meta could not be reached: ${outcome.error.message}`));
-  else call.end(refusal(call, { number, user, host }, outcome));
+  if (outcome.kind === 'failed') {
+    const { message } = outcome.error;
+    call.end(ended.metaUnreachable(`Meta could not be reached: ${message}${message.includes('request to myself') ? `: this service listens at ${config.meta.address ?? host}:${config.meta.port} itself (meta.port)` : ''}`));
+  } else call.end(refusal(call, { number, user, host }, outcome));
   return null;
 }
 

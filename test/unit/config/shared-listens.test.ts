@@ -39,3 +39,19 @@ t.test('an address of TCP is listened on once', async (t) => {
     [{ sip: { listen: ['udp:127.0.0.1:8080'] } }, []], [{ sip: { listen: ['tcp:0.0.0.0:8080'] }, http: { listen: '[::1]:8080' } }, []],
   ] as const) t.same(faults(more), wanted, JSON.stringify(more));
 });
+
+t.test('Meta is not where this service listens itself', async (t) => {
+  const meta = (address: string | null, port: number, listen: string, more: object = {}): object => ({ meta: { address, port, sources: ['127.0.0.1'], ...more }, sip: { listen: [listen], tls: { cert: 'a', key: 'b' } } });
+  for (const [more, wanted] of [
+    [meta('127.0.0.1', 5061, 'tls:127.0.0.1:5061'), /^meta\.port is 5061, where sip\.listen\[0\] listens at meta\.address \(127\.0\.0\.1\)/],
+    [meta('127.0.0.1', 5061, 'tls:0.0.0.0:5061'), /^meta\.port /], [meta('::1', 5061, 'tls:[::]:5061'), /^meta\.port /], [meta('10.0.0.4', 7000, 'tls:10.0.0.4:7000'), /^meta\.port is 7000/],
+    [meta(null, 5061, 'tls:10.0.0.4:5061', { host: '10.0.0.4' }), /^meta\.port is 5061, where sip\.listen\[0\] listens at meta\.host/],
+    // These get along.
+    [meta('127.0.0.1', 5062, 'tls:127.0.0.1:5061'), null], [meta('127.0.0.2', 5061, 'tls:127.0.0.1:5061'), null], [meta('127.0.0.1', 5061, 'udp:127.0.0.1:5061'), null],
+    [meta(null, 5061, 'tls:0.0.0.0:5061'), null], [meta('203.0.113.9', 5061, 'tls:0.0.0.0:5061'), null],
+  ] as const) {
+    const found = faults(more).filter((line) => !line.startsWith('sip.'));
+    if (wanted === null) t.same(found, [], JSON.stringify(more));
+    else t.match(found, [wanted], JSON.stringify(more));
+  }
+});
