@@ -36,7 +36,7 @@ export function apiSources(state: State, { context, router, settings }: Calls, o
     ...own,
     place: async (order) => {
       const { peers, numbers } = state.rules.config;
-      const none = (status: number, code: string, text: string): Awaited<ReturnType<ApiSources['place']>> => ({ id: '', refused: { status, code, text } });
+      const none = (status: number, code: string, text: string): Awaited<ReturnType<ApiSources['place']>> => ({ id: null, refused: { status, code, text } });
       if (router.draining) return none(503, 'draining', 'the service is stopping');
       if (!Object.hasOwn(numbers, order.number)) return none(404, 'number.unknown', 'no such number is in the configuration');
       if (!Object.hasOwn(peers, order.peer)) return none(404, 'peer.unknown', `no peer is called ${order.peer}`);
@@ -166,12 +166,13 @@ function triesOf(tries: Finished['record']['tries']): CallDetailView['legs'] {
 }
 
 /** Below the folder also when names in it are links. */
-async function soundBelow(folder: string | null, file: string): Promise<string | null> {
-  if (folder === null) return null;
+async function soundBelow(folder: string | null, file: string): ReturnType<ApiSources['sound']> {
+  if (folder === null) return { missing: 'api.sounds, the folder of such files, is not set in the configuration' };
+  const missing = { missing: 'no such file is in the folder of api.sounds' };
   try {
     const [root, path] = await Promise.all([realpath(folder), realpath(join(folder, file))]);
-    return path.startsWith(root + sep) && (await stat(path)).isFile() ? path : null;
+    return path.startsWith(root + sep) && (await stat(path)).isFile() ? { path } : missing;
   } catch {
-    return null;
+    return missing;
   }
 }

@@ -41,8 +41,9 @@ const ringTimeout = 45;
  * does not begin, which its record says too; null: somebody will be rung.
  */
 export async function placeOrder(context: BusinessInitiated, order: CallOrder): Promise<{ readonly call: Call; readonly refused: Termination | null }> {
-  const { peer, reference } = order;
-  const call = beginCall(context, 'business-initiated', { peer, reference });
+  const { number, user, peer, peerUser, reference } = order;
+  // What was asked stands in its events and its record, whatever becomes of it.
+  const call = beginCall(context, 'business-initiated', { number, user, peer, target: peerUser, reference });
   const admitted = await judged(context, call, order);
   if (admitted === null || call.over) return { call, refused: call.termination };
   call.runs(new OrderedCall(context, call, order, admitted).run());
@@ -84,8 +85,7 @@ function admit(context: BusinessInitiated, call: Call, { number, user, peer: nam
   if (!verdict.allow) return deny(verdict);
   // A user of a peer that is named as the number would have another one chosen for it.
   if (verdict.number !== number) return deny({ code: 'caller.number', rule: 'caller.number', status: 403, text: `peer ${name} may not call as ${number} (mayCall)` });
-  Object.assign(call.facts, { number, user: verdict.user, target: peerUser });
-  call.introduce();
+  call.facts.user = verdict.user;
   const [peer, numberConfig] = [config.peers[name], config.numbers[number]];
   if (peer === undefined || numberConfig === undefined) return end(ended.fault(`${name} or ${number} is not configured`));
   const target: TargetFacts = { origin: 'order', number, route: null, peer: name, by: name, uri: withUser(peer.uri, peerUser) };

@@ -9,7 +9,7 @@ export type Direction = 'user-initiated' | 'business-initiated';
 /** The user was given from one peer user to another, or was to be. */
 export interface TransferRecord {
   readonly kind: 'blind' | 'attended' | 'pickup' | 'ordered';
-  /** Name of the peer that asked for it; of one ordered by the API, that had the call. */
+  /** Name of the peer that asked for it; of one ordered by the API: api. */
   readonly by: string;
   /** user@peer; null when policy refused it. */
   readonly to: string | null;

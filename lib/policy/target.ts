@@ -67,7 +67,7 @@ const rules: readonly Rule[] = [
   // RFC 3261 §26.2.2: sips asks for TLS on every hop; the call would leave by the peer's configured URI.
   { code: 'target.sips', status: 416, objects: ({ uri, peer }) => (uri.scheme !== 'sips' || peer === null || peer.tls ? null : `a sips: URI, and peer ${peer.name} is not reached over TLS`) },
   { code: 'target.otherPeer', status: 403, objects: ({ peer, facts }) => (facts.peer === null || facts.peer === peer?.name ? null : `the URI leads to peer ${peer?.name}, not to ${facts.peer}`) },
-  { code: 'target.number', status: 403, objects: ({ user, onNet }) => (readsAsNumber(user) && onNet === null ? `user ${user} reads as a telephone number and is not listed as an on-net user` : null) },
+  { code: 'target.number', status: 403, objects: ({ user, peer, onNet }) => (readsAsNumber(user) && onNet === null ? `user ${user} of peer ${peer?.name} reads as a telephone number and is not listed as an on-net user` : null) },
   { code: 'target.user', status: 403, objects: ({ user, peer, onNet }) => (onNet !== null ? null : user === '' ? 'the URI names no user' : `user ${user} is not in users of peer ${peer?.name}`) },
   { code: 'route.target', status: 403, objects: ({ policy, facts, peer, onNet }) => {
     if (facts.origin !== 'route' && facts.origin !== 'failover') return null;

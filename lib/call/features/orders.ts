@@ -71,7 +71,7 @@ export class Orders implements CallControl {
     const verdict = context.rules().judgeTarget(facts);
     context.onVerdict(call, facts, verdict);
     if (!verdict.allow) {
-      call.sentOn({ kind: 'ordered', by, to: null, status: verdict.status });
+      call.sentOn({ kind: 'ordered', by: 'api', to: null, status: verdict.status });
       return refused(403, verdict.code, verdict.text);
     }
     const order = { uri: facts.uri, replaces: null, mustReplace: false, referredBy: null, quiet: true };

@@ -145,7 +145,7 @@ export class Transfer {
       ...(referredBy === null ? {} : { 'Referred-By': referredBy }),
     });
     const status = 'won' in result ? 200 : result.failed.status;
-    call.sentOn({ kind: this.#order.kind, by: this.#transferor.party.peer, to: `${this.#target.user}@${this.#target.peer}`, status });
+    call.sentOn({ kind: this.#order.kind, by: this.#order.kind === 'ordered' ? 'api' : this.#transferor.party.peer, to: `${this.#target.user}@${this.#target.peer}`, status });
     call.log.info({ from: this.#transferor.party, to: { peer: this.#target.peer, user: this.#target.user }, status }, 'transfer');
     if ('failed' in result) return this.#fail(result.failed);
     this.#bridge.connect(this.#bridge.adopt(result.won));

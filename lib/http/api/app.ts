@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { printable, printableJson } from '../../observe/printable.js';
+import { complaintOf } from './complaint.js';
 import { ApiError } from './error.js';
 import { JsonText, type ApiRequest, type ApiRoute } from './route.js';
 import type { ApiToken, Scope } from './tokens.js';
@@ -10,7 +11,7 @@ const headers = {
 };
 
 /** How a request is checked: what is not described is refused, and nothing is taken for what it is not. */
-export const strictChecks = { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true, allErrors: false } } as const;
+export const strictChecks = { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true, allErrors: false, verbose: true } } as const;
 
 /** A path that no route can be looked up for is refused in our words too: it is not said back, and no hook is asked. */
 export function frameworkErrors(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
@@ -42,7 +43,12 @@ export function serve(app: FastifyInstance, routes: readonly ApiRoute[], keeper:
   app.setErrorHandler((error, _request, reply) => {
     if (refuse(reply, error) === 500) keeper.fault(error);
   });
-  app.setNotFoundHandler((_request, reply) => void refuse(reply, new ApiError(404, 'path.unknown', 'no such path: see /v1/openapi.json')));
+  app.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(routes, request.url);
+    if (methods.length === 0) return void refuse(reply, new ApiError(404, 'path.unknown', 'no such path: see /v1/openapi.json'));
+    // RFC 9110 §15.5.6.
+    refuse(reply.header('Allow', methods.join(', ')), new ApiError(405, 'method.unknown', `this path takes ${methods.join(' and ')}`));
+  });
   app.addHook('onSend', async (_request, reply) => { reply.headers(headers); });
   // Before a body is read, and for paths that are none too: who has no token learns nothing.
   app.addHook('onRequest', async (request) => {
@@ -90,20 +96,30 @@ function isEmpty(body: unknown): boolean {
 
 /** Every refusal has one form, whoever made it. Gives its status. */
 function refuse(reply: FastifyReply, error: unknown): number {
-  const { status, code, message } = error instanceof ApiError ? error : ofFastify(error);
+  const { status, code, message, call = null } = error instanceof ApiError ? error : ofFastify(error);
   if (status === 401) reply.header('WWW-Authenticate', `Bearer realm="wa-b2bua"${code === 'token.unknown' ? ', error="invalid_token"' : ''}`);
   if (status === 429 || status === 503) reply.header('Retry-After', status === 429 ? '60' : '5');
-  void reply.code(status).type('application/json; charset=utf-8').send(`${printableJson(JSON.stringify({ error: { code, message } }))}\n`);
+  void reply.code(status).type('application/json; charset=utf-8').send(`${printableJson(JSON.stringify({ error: { code, message, ...(call === null ? {} : { call }) } }))}\n`);
   return status;
 }
 
-function ofFastify(error: unknown): { readonly status: number; readonly code: string; readonly message: string } {
-  const { statusCode, message, validation } = error as { statusCode?: number; message?: string; validation?: unknown };
-  if (validation !== undefined) return { status: 400, code: 'request.invalid', message: message ?? '' };
+function ofFastify(error: unknown): { readonly status: number; readonly code: string; readonly message: string; readonly call?: null } {
+  const { statusCode, message, validation, validationContext = '' } = error as { statusCode?: number; message?: string; validation?: Parameters<typeof complaintOf>[0]; validationContext?: string };
+  if (validation !== undefined) return { status: 400, code: 'request.invalid', message: complaintOf(validation, validationContext) };
   if (statusCode === 413) return { status: 413, code: 'body.tooLarge', message: 'the body is too large' };
   if (statusCode === 415) return { status: 415, code: 'body.type', message: 'a body is application/json' };
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return { status: statusCode, code: 'request.invalid', message: message ?? '' };
   return { status: 500, code: 'fault', message: 'a fault of ours' };
+}
+
+/** What the path of this URL may be asked by. */
+function methodsAt(routes: readonly ApiRoute[], url: string): string[] {
+  const parts = url.replace(/[?;#].*$/, '').split('/');
+  const isAt = (path: string): boolean => {
+    const own = path.split('/');
+    return own.length === parts.length && own.every((part, i) => (part.startsWith('{') ? parts[i] !== '' : part === parts[i]));
+  };
+  return [...new Set(routes.filter(({ path }) => isAt(path)).map(({ method }) => method))];
 }
 
 /** /v1/calls/{id} → /v1/calls/:id */

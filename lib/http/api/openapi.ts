@@ -5,7 +5,7 @@ import { Event, Refusal } from './schemas.js';
 /** What may be refused on every route, by status. */
 const refusals: Readonly<Record<number, string>> = {
   400: 'The request is not as described here.', 401: 'No token, or one that is not in api.tokens.', 403: 'The token has not the scope, or policy refuses; `code` is what `wa-b2bua route` shows.',
-  404: 'There is no such thing.', 409: 'Not now.', 413: 'The body is too large.', 414: 'The path is too long.', 415: 'The body is no application/json.', 429: 'Too many wrong tokens.', 503: 'Not now: `code` says why.',
+  404: 'There is no such thing.', 405: 'The path is asked by other methods, which Allow names.', 409: 'Not now.', 413: 'The body is too large.', 414: 'The path is too long.', 415: 'The body is no application/json.', 429: 'Too many wrong tokens.', 503: 'Not now: `code` says why.',
 };
 
 /** The API as OpenAPI 3.1, from the routes that are served. */

@@ -33,7 +33,7 @@ const time = (description: string) => Type.Optional(Type.String({
 const RecordsQuery = Type.Object({
   from: time('calls that began then or later'),
   to: time('calls that began before'),
-  number: Type.Optional(Type.String({ pattern: '^\\+[1-9][0-9]{6,14}$', description: 'business number; its + is %2B in a query' })),
+  number: Type.Optional(Type.String({ pattern: '^\\+[1-9][0-9]{6,14}$', description: 'business number, E.164 with + (%2B in a query)', examples: ['%2B447700900001'] })),
   user: Type.Optional(Type.String({ pattern: '^[+A-Za-z0-9.* ()-]{1,160}$', description: 'WhatsApp user in full, as +447700900101 (its + is %2B in a query) or a BSUID: found in masked records too, by a keyed hash; or a mask as the records have it' })),
   peer: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$' })),
   reason: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.-]{1,64}( [A-Za-z0-9_.-]{1,64})?$', description: 'why the call ended, as busy; or by whom and why, as "peer busy"' })),

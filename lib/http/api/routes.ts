@@ -39,7 +39,7 @@ export function routesOf(sources: ApiSources, streams: EventStreams, document: (
 }
 
 function placing(sources: ApiSources): ApiRoute {
-  const placed = new Idempotency<{ readonly id: string }>(Date.now);
+  const known = new Idempotency<{ readonly id: string }>(Date.now);
   return route({
     method: 'POST', path: '/v1/calls', summary: 'Click-to-call: rings one side, then the other, and joins them. Answered before anybody is rung.', scope: 'calls',
     headers: form.OrderHeaders, body: form.OrderBody,
@@ -47,12 +47,12 @@ function placing(sources: ApiSources): ApiRoute {
     handle: async ({ body, token, header }) => {
       const { first = 'peer', reference = null, record = null, ...rest } = body;
       const place = async (): Promise<{ readonly id: string }> => {
-        const { id, refused } = await sources.place({ ...rest, first, reference, record });
-        if (refused !== null) throw new ApiError(refused.status, refused.code, refused.text);
-        return { id };
+        const placed = await sources.place({ ...rest, first, reference, record });
+        if (placed.refused !== null) throw new ApiError(placed.refused.status, placed.refused.code, placed.refused.text, placed.id);
+        return { id: placed.id };
       };
       const key = header('idempotency-key') ?? null;
-      const { id } = key === null ? await place() : await placed.once(`${token.name} ${key}`, JSON.stringify([rest.number, rest.user, rest.peer, rest.peerUser, first, reference, record]), place);
+      const { id } = key === null ? await place() : await known.once(`${token.name} ${key}`, JSON.stringify([rest.number, rest.user, rest.peer, rest.peerUser, first, reference, record]), place);
       return { status: 201, body: { id }, headers: { Location: `/v1/calls/${id}` } };
     },
   });
@@ -133,9 +133,9 @@ function steeringCalls(sources: ApiSources): ApiRoute[] {
     route({
       method: 'POST', path: '/v1/calls/{id}/play', summary: 'Plays a sound file to the user, in place of whatever else they would hear.', scope: 'calls', params: form.CallPath, body: form.PlayBody, answers: orders,
       handle: async ({ params: { id }, body: { file, loop = false } }) => {
-        const path = await sources.sound(file);
-        if (path === null) throw new ApiError(404, 'sound.unknown', 'no such file is in api.sounds');
-        given(id, (control) => control.play(path, loop));
+        const found = await sources.sound(file);
+        if ('missing' in found) throw new ApiError(404, 'sound.unknown', found.missing);
+        given(id, (control) => control.play(found.path, loop));
         return { status: 204 };
       },
     }),

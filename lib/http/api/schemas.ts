@@ -12,7 +12,7 @@ const user = Type.String({ pattern: '^(\\+[1-9][0-9]{6,14}|[A-Z]{2}\\.(ENT\\.)?[
 const peer = Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$', description: 'name of a peer in the configuration', examples: ['pbx'] });
 const peerUser = Type.String({ pattern: "^[A-Za-z0-9\\-_.!~*'()&=+$]{1,128}$", description: 'user at that peer', examples: ['6001'] });
 const time = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' });
-const callId = Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', description: 'id of a call, as in its record and in every log line' });
+const callId = Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', description: 'id of a call, as in its record and in every log line', examples: ['4e6a3f1c-0d7e-4f0e-9b38-8c1f6f2a7d10'] });
 
 const callFields = {
   id: callId,
@@ -80,9 +80,9 @@ export const OrderBody = Type.Object({
   number: e164, user, peer, peerUser,
   first: Type.Optional(Type.Union([Type.Literal('peer'), Type.Literal('user')], { default: 'peer', description: 'who is rung first' })),
   record: Type.Optional(Type.Boolean({ description: 'recorded from the answer on, or not at all; left out: as the calls of the peer are (peers.*.record)' })),
-  reference: Type.Optional(Type.String({ pattern: '^[\\x20-\\x7e]{1,128}$', description: 'what you call it by: in its events and its record' })),
+  reference: Type.Optional(Type.String({ pattern: '^[\\x20-\\x7e]{1,128}$', description: 'what you call it by, up to 128 printable characters: in its events and its record', examples: ['ticket-4711'] })),
 }, strict);
-export const OrderHeaders = Type.Object({ 'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$', description: 'the same key and body, within 24 hours: the same call' })) });
+export const OrderHeaders = Type.Object({ 'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$', description: 'up to 255 printable characters without a space; the same key and body, within 24 hours: the same call' })) });
 export const OrderPlaced = Type.Object({ id: callId });
 
 export const TransferBody = Type.Object({ peer, user: peerUser }, strict);
@@ -91,7 +91,7 @@ export const PlayBody = Type.Object({
   loop: Type.Optional(Type.Boolean({ default: false })),
 }, strict);
 export const DigitsBody = Type.Object({
-  digits: Type.String({ pattern: '^[0-9*#A-D]{1,32}$' }),
+  digits: Type.String({ pattern: '^[0-9*#A-D]{1,32}$', description: 'up to 32 of 0-9, *, #, A-D', examples: ['12#'] }),
   side: Type.Optional(Type.Union([Type.Literal('peer'), Type.Literal('user')], { default: 'peer', description: 'who hears them' })),
 }, strict);
 
@@ -133,7 +133,7 @@ export const Permission = Type.Object({
   fault: orNull(Type.String({ description: 'why Meta could not be asked, or did not take the request' })),
 }, { title: 'Permission' });
 
-export const Refusal = Type.Object({ error: Type.Object({ code: Type.String(), message: Type.String() }) }, { title: 'Error' });
+export const Refusal = Type.Object({ error: Type.Object({ code: Type.String(), message: Type.String(), call: Type.Optional(callId) }) }, { title: 'Error' });
 
 /** One event as it stands in `data:` of a stream, and in the body of a webhook. */
 export const Event = Type.Object({

@@ -4,6 +4,9 @@ import type { EventBus } from '../../observe/events.js';
 import type { RecordsSource } from './records.js';
 import type { AliasView, CallDetailView, CallView, MessageView, NumberView, PermissionView, RecentView } from './schemas.js';
 
+/** A call that was placed, or that was refused; `id` null: so early that it has no record. */
+type Placed = { readonly id: string; readonly refused: null } | { readonly id: string | null; readonly refused: { readonly status: number; readonly code: string; readonly text: string } };
+
 /** What the API asks of the service. `full`: users' numbers are shown. */
 export interface ApiSources {
   readonly version: string;
@@ -11,7 +14,7 @@ export interface ApiSources {
   /** Null: none are written. */
   readonly records: RecordsSource | null;
   /** Places a call, or says why not. Resolves before anybody is rung. */
-  place(order: CallOrder): Promise<{ readonly id: string; readonly refused: { readonly status: number; readonly code: string; readonly text: string } | null }>;
+  place(order: CallOrder): Promise<Placed>;
   calls(full: boolean): CallView[];
   /** A call that is up, or was lately; null: unknown. */
   call(id: string, full: boolean): Promise<CallDetailView | null>;
@@ -30,8 +33,8 @@ export interface ApiSources {
   hangUp(id: string): boolean;
   /** Carries an order out on a call that is up; null: unknown. */
   order(id: string, give: (control: CallControl) => Ordered): Ordered | null;
-  /** The path of a sound file below api.sounds; null: there is none of that name. */
-  sound(file: string): Promise<string | null>;
+  /** The path of a sound file below api.sounds; or why there is none. */
+  sound(file: string): Promise<{ readonly path: string } | { readonly missing: string }>;
   numbers(): NumberView[];
   /** Aliases of users without a number, in order, those behind `after`. */
   aliases(after: string, limit: number, full: boolean): AliasView[];

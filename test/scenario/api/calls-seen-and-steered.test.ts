@@ -86,6 +86,7 @@ t.test('hold, play, stop, digits, transfer, hang up: as ordered, heard by both s
   t.equal(events.told.filter(({ type }) => type === 'call.held').length, 1);
 
   t.equal(await order('play', { file: 'offer.wav' }), 'sound.unknown', 'there is no folder of sounds');
+  t.match((await token.post(`/v1/calls/${call}/play`, { file: 'offer.wav' })).body.error.message, /api\.sounds.* is not set/);
   t.equal(await order('dtmf', { digits: '12#', side: 'user' }), 204);
   t.equal(await order('dtmf', { digits: '34' }), 204, 'to the peer, which has agreed on events');
   // As long as three digits last.
@@ -95,9 +96,9 @@ t.test('hold, play, stop, digits, transfer, hang up: as ordered, heard by both s
   t.equal(await order('transfer', { peer: 'other', user: '7001' }), 'transfer.right', 'pbx may send nobody there (mayTransferTo)');
   t.equal(await order('transfer', { peer: 'pbx', user: '+447911123456' }), 'target.number', 'a telephone number is no target');
   t.equal(await order('transfer', { peer: 'pbx', user: '6002' }), 202);
-  t.match((await events.when(({ type }) => type === 'call.transferred')).data, { kind: 'ordered', by: 'pbx', to: '6002@pbx', status: 200 });
+  t.match((await events.when(({ type }) => type === 'call.transferred')).data, { kind: 'ordered', by: 'api', to: '6002@pbx', status: 200 });
   const refused = events.told.filter(({ type }) => type === 'call.transferFailed');
-  t.same(refused.map(({ data }) => [data.kind, data.to, data.status]), [['ordered', null, 403], ['ordered', null, 403]]);
+  t.same(refused.map(({ data }) => [data.kind, data.by, data.to, data.status]), [['ordered', 'api', null, 403], ['ordered', 'api', null, 403]]);
   t.match((await all.get(`/v1/calls/${call}`)).body, { peerUser: '6002', state: 'answered' });
 
   await pause(700);

@@ -190,6 +190,19 @@ t.test('what policy, limits and permission forbid is refused before anything rin
   t.same(records.map(({ termination: { reason } }) => reason).slice(0, 2), ['permission.none', 'target.number'], 'each that got as far as policy has its record');
 });
 
+t.test('a refusal loses nothing of what was asked: in the answer the id of the call, in its events and among the recent calls number, user and agent', async (t) => {
+  const { all, reader, events } = await scene(t, 'tone', {}, { mayCall: [] });
+  const { status, body } = await all.post('/v1/calls', order);
+  t.match([status, body], [403, { error: { code: 'caller.noNumber', message: 'peer pbx may use no business number (mayCall)' } }]);
+  const { call } = body.error;
+  const { data } = await events.when(({ type, call: of }) => type === 'call.ended' && of === call);
+  t.match(data, { number, user, peer: 'pbx', target: '6001', reference: 'ticket-4711', by: 'policy', reason: 'caller.noNumber' });
+  t.match(events.told.find(({ type }) => type === 'call.created'), { call, data: { number, user, peer: 'pbx' } });
+  t.match((await all.get('/v1/recent')).body.calls, [{ id: call, number, user, peer: 'pbx', peerUser: '6001' }]);
+  t.match((await reader.get(`/v1/calls/${call}`)).body, { id: call, number, user: '+4477******01', peerUser: '6001' });
+  t.match((await all.post('/v1/calls', { ...order, number: other })).body.error, { code: 'number.unknown', call: undefined }, 'what does not get so far has none');
+});
+
 t.test('one call for each pair; what a limit refuses counts nowhere; a full peer is busy', async (t) => {
   const { stage, all, events } = await scene(t, 'tone', { numbers: { [number]: { newCallsPerDay: 2 } } }, { maxConcurrentCalls: 1 });
   await stage.answerAsMeta({ behaviour: 'tone' });

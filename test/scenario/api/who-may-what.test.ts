@@ -81,10 +81,14 @@ t.test('bodies that are too large, broken or say more than is asked; methods and
     t.equal(await refused({ peer: 'pbx', user }), '400 request.invalid', JSON.stringify(user));
   }
   for (const peer of ['constructor', '__proto__', 'toString']) t.match(await refused({ peer, user: '6001' }), /^4/, peer);
-  for (const [method, at] of [['PUT', '/v1/calls'], ['PATCH', `/v1/calls/${none}`], ['GET', '/v1/calls/1'], ['GET', '/v1/calls/%00'], ['GET', '/v1/calls/..%2f..%2fetc%2fpasswd'], ['GET', `/v1/calls/${none}/ladder/x`], ['GET', '/v2/calls'], ['OPTIONS', '/v1/calls']] as const) {
+  for (const [method, at] of [['PUT', '/v1/nothing'], ['PATCH', '/v1/calls/'], ['GET', '/v1/calls/1'], ['GET', '/v1/calls/%00'], ['GET', '/v1/calls/..%2f..%2fetc%2fpasswd'], ['GET', `/v1/calls/${none}/ladder/x`], ['GET', '/v2/calls'], ['OPTIONS', '/v1']] as const) {
     const answer = await all.ask(method, at);
     t.ok(answer.status === 404 || answer.status === 400, `${method} ${at}: ${answer.status}`);
     t.equal(typeof answer.body.error.code, 'string');
+  }
+  for (const [method, at, allow] of [['PUT', '/v1/calls', 'POST, GET'], ['OPTIONS', '/v1/calls?x=1', 'POST, GET'], ['PATCH', `/v1/calls/${none}`, 'GET, DELETE'], ['GET', `/v1/calls/${none}/hold`, 'POST'], ['DELETE', '/v1/recent', 'GET']] as const) {
+    const answer = await all.ask(method, at);
+    t.match([answer.status, answer.headers.get('allow'), answer.body], [405, allow, { error: { code: 'method.unknown' } }], `${method} ${at}`);
   }
   for (const at of ['/v1/calls/%zz', `/v1/calls/${'a'.repeat(300)}`, `/v1/numbers/${'%2B'.repeat(200)}/permissions/x`]) {
     const response = await fetch(`http://${stage.running.service.api}${at}`);
@@ -107,6 +111,28 @@ t.test('bodies that are too large, broken or say more than is asked; methods and
   t.match(await raw(`GET /v1/calls HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n${auth}\r\n\r\n0\r\n\r\nGET /v1/numbers HTTP/1.1\r\n\r\n`), /^HTTP\/1\.1 400 /, 'smuggling');
   t.equal((await all.get('/v1/calls')).status, 200, 'and it serves on');
   t.equal(stage.running.service.table.size, 0);
+});
+
+t.test('what is wrong with a request is named, and what is wanted is said', async (t) => {
+  const good = { number, user: '+447700900101', peer: 'pbx', peerUser: '6001' };
+  const e164 = 'E.164 with +, such as +447700900001';
+  for (const [method, at, body, wanted] of [
+    ['POST', '/v1/calls', { ...good, from: 1 }, 'body has a key that is not described: from'],
+    ['POST', '/v1/calls', { number, user: good.user, peer: 'pbx' }, 'body must have peerUser'],
+    ['POST', '/v1/calls', { ...good, number: '447700900001' }, `number of body is not as described: ${e164}`],
+    ['POST', '/v1/calls', { ...good, user: '0447700900101' }, 'user of body is not as described: WhatsApp user: E.164 with +, or a BSUID, such as +447700900101'],
+    ['POST', '/v1/calls', { ...good, first: 'agent' }, 'first of body must be "peer" or "user"'],
+    ['POST', '/v1/calls', { ...good, record: 1 }, 'record of body must be boolean'],
+    ['POST', '/v1/calls', undefined, 'the body must be a JSON object'],
+    ['POST', `/v1/calls/${none}/dtmf`, { digits: 'abc' }, 'digits of body is not as described: up to 32 of 0-9, *, #, A-D, such as 12#'],
+    ['GET', '/v1/calls/4711', undefined, 'id of the path is not as described: id of a call, as in its record and in every log line, such as 4e6a3f1c-0d7e-4f0e-9b38-8c1f6f2a7d10'],
+    ['GET', '/v1/numbers/447700900001/permissions/x', undefined, `number of the path is not as described: ${e164}`],
+    ['GET', '/v1/events?kind=x', undefined, 'the query has a key that is not described: kind'],
+  ] as const) {
+    const answer = await all.ask(method, at, body);
+    t.match([answer.status, answer.body], [400, { error: { code: 'request.invalid' } }], `${method} ${at}`);
+    t.equal(answer.body.error.message, wanted);
+  }
 });
 
 t.test('who guesses is slowed, and on this machine, where a proxy may be, nobody else is kept out', async (t) => {
@@ -156,7 +182,7 @@ t.test('a head that is never finished, and a hundred idle connections, keep nobo
   for (const socket of idle) socket.destroy();
   // A HEAD is no GET here.
   const head = await new Promise<number>((resolve) => { request({ host, port, path: '/v1/calls', method: 'HEAD', headers: { authorization: `Bearer ${tokens.all}` } }, (response) => resolve(response.statusCode ?? 0)).end(); });
-  t.equal(head, 404);
+  t.equal(head, 405);
 });
 
 t.test('beyond loopback the configuration must have TLS, and tokens everywhere', async (t) => {

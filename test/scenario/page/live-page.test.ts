@@ -99,7 +99,7 @@ t.test('calls up, ended and failed: each view shows what the service says, and f
   await page.getByRole('row').filter({ hasText: masked }).getByText('user hangup 200').waitFor();
   await page.getByLabel('Business number').fill('nonsense');
   await page.getByRole('button', { name: 'Search' }).click();
-  await page.getByText(/must match pattern/).waitFor();
+  await page.getByText(/number of the query is not as described: business number, E\.164 with \+/).waitFor();
 
   t.ok(await page.evaluate('globalThis.stays'), 'never loaded anew');
   t.same(complaints.filter((text) => !/status of 400/.test(text)), []);
