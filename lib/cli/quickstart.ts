@@ -19,7 +19,7 @@ const MOST_SECONDS = 180;
 export function registerQuickstartCommand(program: Command): void {
   program.command('quickstart').description('place four calls on loopback: starts the service and stand-ins of Meta and of a PBX, shows each call, stops everything')
     .option('--full', 'instead: a number is set up at Meta, a user asked for permission, called and calling, with webhooks: seven steps')
-    .option('--stay', 'leave everything running after the calls, and say what to try').option('--dir <dir>', 'put the files into this folder and leave them there; default: a temporary one')
+    .option('--stay', 'leave everything running after the calls, with the API, and say what to try').option('--dir <dir>', 'put the files into this folder and leave them there; default: a temporary one')
     .action(async ({ full, stay, dir }: { full?: boolean; stay?: boolean; dir?: string }) => {
       const interruption = interrupted();
       const place = openPlace(dir);
@@ -27,7 +27,7 @@ export function registerQuickstartCommand(program: Command): void {
       let status = 1;
       try {
         say(`wa-b2bua ${readVersion()} on Node.js ${process.version}: ${full === true ? 'a number from nothing to calls' : 'four calls'} on loopback; nothing leaves this machine. Its configuration:\n`);
-        const shown = withTimeout((full === true ? demonstrateAll : demonstrate)(place, ending), 1000 * MOST_SECONDS, () => { throw new Error(`the demonstration has taken longer than ${MOST_SECONDS} s`); });
+        const shown = withTimeout((full === true ? demonstrateAll : demonstrate)(place, ending, stay === true), 1000 * MOST_SECONDS, () => { throw new Error(`the demonstration has taken longer than ${MOST_SECONDS} s`); });
         const stage = await Promise.race([shown, interruption]);
         if (stage === INTERRUPTED) status = INTERRUPTED;
         else if (stage !== null) {

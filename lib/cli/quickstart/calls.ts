@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BusinessCallReport, PeerCallReport, SimulatedGraph, SimulatedMeta } from '../../simulator/index.js';
 import { withTimeout } from '../../util/withTimeout.js';
 import type { RunningService } from './command.js';
-import { domain, password, type Place } from './place.js';
+import { domain, password, type ApiKey, type Place } from './place.js';
 import { heading, judgeBusinessCall, judgeUserCall, say, showCall, verdict, type NamedRecord, type Outcome } from './show.js';
 
 /** The WhatsApp user whom the PBX calls. */
@@ -27,6 +27,8 @@ export interface Stage {
   readonly meta: SimulatedMeta;
   /** Meta's Graph API, where it is played. */
   readonly graph: SimulatedGraph | null;
+  /** Null: it is not served. */
+  readonly api: ApiKey | null;
 }
 
 /** A number that calls or is called, and the line above what is shown. */

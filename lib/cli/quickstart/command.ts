@@ -22,6 +22,8 @@ export interface RunningService {
   readonly tls: string;
   readonly udp: string;
   readonly http: string;
+  /** Process id. */
+  readonly pid: number;
   /** Lines of its log so far, one JSON object each. */
   readonly log: readonly string[];
   /** Rejects when it ends without having been asked to. */
@@ -66,7 +68,7 @@ export async function startRun(config: string, ending: (() => Promise<void>)[]):
   });
   const { listening, http } = await Promise.race([ready, lost]);
   const listener = (transport: string): string => listening.find((point) => point.startsWith(`${transport}:`))?.slice(transport.length + 1) ?? '';
-  return { tls: listener('tls'), udp: listener('udp'), http, log, lost };
+  return { tls: listener('tls'), udp: listener('udp'), http, pid: child.pid ?? 0, log, lost };
 }
 
 interface Ready { readonly listening: readonly string[]; readonly http: string }

@@ -18,9 +18,9 @@ type Given = Omit<FullConfiguration, 'graph'>;
 
 /**
  * Starts everything, adding to `ending` how each of it is ended, and goes through the steps, each of which is to work. Gives what then runs, null when a
- * step did not.
+ * step did not. `stay`: it is to run on, with the API.
  */
-export async function demonstrateAll(place: Place, ending: Ending): Promise<Stage | null> {
+export async function demonstrateAll(place: Place, ending: Ending, stay: boolean): Promise<Stage | null> {
   const standIns = await needStandIns();
   const webhookPort = await freePort();
   const full: Given = { id: '100000000000001', waba: '100000000000002', app: '100000000000009', token: 'EAAdemoToken', appSecret: 'demo-app-secret', verifyToken: 'demo-verify-token', webhookPort };
@@ -28,7 +28,7 @@ export async function demonstrateAll(place: Place, ending: Ending): Promise<Stag
     numbers: [{ number, id: full.id, waba: full.waba }], tokens: { [full.token]: full.app }, subscribed: false, webhooks: { url: `http://127.0.0.1:${webhookPort}/meta`, secret: full.appSecret },
   });
   ending.push(() => graph.close());
-  const checked = await openPbx(place, standIns, ending, { ...full, graph: graph.url });
+  const checked = await openPbx(place, standIns, ending, stay, { ...full, graph: graph.url });
   if (checked === null || !await setUp(place, graph, ending)) return failed();
   const stage = await startBoth(place, standIns, ending, { ...checked, graph });
   say(`               Meta's Graph API on ${graph.url}`);
