@@ -19,6 +19,7 @@ import { openPages } from './pages.js';
 import { compileRules, warnOfFixedKeys } from './rules.js';
 import { openSip, type Sip } from './sip.js';
 import type { Start } from './start.js';
+import { openTraces } from './traces.js';
 import { openState, type State } from './state.js';
 import type { Undo } from './undo.js';
 import { openWebhooks } from './webhooks.js';
@@ -94,6 +95,7 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
   const webhooks = await openWebhooks(start, state, calls);
   const api = await openApi(start, state, calls);
   openHooks(start, state, calls);
+  openTraces(start, state, calls);
 
   let closing: Promise<void> | null = null;
   let reloading: Promise<void> = Promise.resolve();

@@ -66,6 +66,7 @@ export const fixedKeys: readonly { readonly key: string; readonly read: (config:
   { key: 'numbers: the first with keying: dtls', read: ({ media, numbers }) => media.engine === 'freeswitch' && media.webrtc === 'rtpengine' && Object.values(numbers).some(({ keying }) => keying === 'dtls') },
   { key: 'webhooks', read: ({ webhooks }) => webhooks },
   { key: 'hep', read: ({ hep }) => hep },
+  { key: 'traces', read: ({ traces }) => traces },
   { key: 'http.listen', read: ({ http }) => http.listen },
   { key: 'api.listen', read: ({ api }) => api.listen },
   { key: 'api.tls', read: ({ api }) => api.tls },

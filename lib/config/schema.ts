@@ -7,6 +7,7 @@ import { hepSchema } from './schemaHep.js';
 import { graphSchema, hoursSchema, webhookSchema } from './schemaGraph.js';
 import { about, leaf, listOf, optional, required, rowsOf, tableOf, valuesOf, type Group } from './schemaForm.js';
 import { controlServer, domainSchema, sipSchema } from './schemaSip.js';
+import { tracesSchema } from './schemaTraces.js';
 import { menuSchema, queueSchema, voicemailSchema } from './schemaVoice.js';
 import { leakSigns } from './types.js';
 
@@ -100,6 +101,7 @@ export const schema = {
   api: apiSchema,
   events: eventsSchema,
   hep: optional('A HEP server (Homer) that is told of every SIP message and of the media of each call, e.g. { server: "udp:10.0.0.9:9060", id: 2001 }; null: none is.', hepSchema),
+  traces: optional('An OpenTelemetry collector that gets each call as a trace, e.g. { otlp: "http://127.0.0.1:4318/v1/traces" }; null: none does.', tracesSchema),
   recording: optional('Recordings of calls, of routes and peers that have record, e.g. { directory: /var/spool/wa-b2bua/recordings }; null: no call is recorded.', recordingSchema),
   cdr: cdrSchema,
   state: leaf('Where daily counts are kept: memory, or file:PATH, which outlives the process (one process a file); a relative PATH is below the folder of this file.', is.stateStore, 'memory', { file: { behind: 'file:' } }),

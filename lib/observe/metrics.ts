@@ -65,6 +65,7 @@ export class Metrics {
   readonly #webhooks: Counter<'outcome'>;
   readonly #forwards: Counter<'outcome'>;
   readonly #eventWebhooks: Counter<'outcome'>;
+  readonly #traces: Counter<'outcome'>;
   readonly #missed: Counter<'number' | 'reached'>;
   readonly #warnings: Counter<'number' | 'type'>;
   readonly #types = new Set<string>();
@@ -113,7 +114,8 @@ export class Metrics {
     }
     for (const outcome of webhookOutcomes) this.#webhooks.inc({ outcome }, 0);
     for (const outcome of forwardOutcomes) this.#forwards.inc({ outcome }, 0);
-    for (const outcome of deliveryOutcomes) this.#eventWebhooks.inc({ outcome }, 0);
+    this.#traces = new Counter({ name: 'wab_trace_posts_total', help: 'Requests with traces to traces.otlp, by what came of them', labelNames: ['outcome'], registers });
+    for (const outcome of deliveryOutcomes) { this.#eventWebhooks.inc({ outcome }, 0); this.#traces.inc({ outcome }, 0); }
     new Gauge({ name: 'wab_build_info', help: 'Always 1; the version is a label', labelNames: ['version', 'node'], registers }).set({ version: sources.version, node: process.version }, 1);
     new Gauge({
       name: 'wab_certificate_expires_seconds', help: 'Seconds until the first of the certificates that Meta sees ends; negative afterwards', registers,
@@ -216,6 +218,10 @@ export class Metrics {
 
   forwarded(outcome: string): void {
     this.#forwards.inc({ outcome });
+  }
+
+  tracesPosted(outcome: DeliveryOutcome): void {
+    this.#traces.inc({ outcome });
   }
 
   eventPosted(outcome: DeliveryOutcome): void {

@@ -36,6 +36,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'routes[0].tee', { websocket: 'wss://listen.example.net/call', dialect: 'raw', sampleRate: 16_000, headers: { 'X-Key': 'k' }, tls: { verify: true, ca: 'ca.pem', clientCert: 'c.pem', clientKey: 'k.pem' } });
   setAt(tree, 'graph', { url: 'https://graph.facebook.com', version: 'v25.0', token: '${WA_TOKEN}', timeout: 2, whenDown: 'allow', waba: '100000000000002', appId: '100000000000009', verifyEvery: 3600 });
   setAt(tree, 'webhooks', { listen: '127.0.0.1:8443', path: '/meta', appSecret: ['${WA_APP_SECRET}'], verifyToken: '${WA_VERIFY}', tls: { cert: 'c.pem', key: 'k.pem' }, forward: ['https://crm.example.net/meta'], voicemail: '/var/spool/wa-b2bua' });
+  setAt(tree, 'traces', { otlp: 'http://127.0.0.1:4318/v1/traces', authorization: 'Bearer ${HEP_PASSWORD}', service: 'wa-b2bua' });
   setAt(tree, 'hep', { server: 'udp:10.0.0.9:9060', id: 2001, password: '${HEP_PASSWORD}', ca: 'hep.pem' });
   setAt(tree, 'recording', { directory: 'recordings', format: 'ogg', keepDays: 90, keepFree: 200, upload: { url: 'https://store.example.net/{name}', presign: null, authorization: 'Bearer ${HEP_PASSWORD}', keepLocal: true } });
   setAt(tree, 'peers.pbx.record', { announce: 'recorded.wav', on: 'order', pauseKey: '*' });
