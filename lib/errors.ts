@@ -27,6 +27,7 @@ export const errorTable = {
   FILE_UNREADABLE: { ...fault, text: 'a file cannot be read' },
   FILE_UNWRITABLE: { ...fault, text: 'a file cannot be written' },
   FILE_IN_USE: { ...fault, text: 'a file is in use by another process' },
+  STATE_UNUSABLE: { ...fault, text: 'the Redis of the state cannot be used' },
   GRAPH_REFUSED: { ...fault, text: "Meta's Graph API refuses" },
   GRAPH_UNAVAILABLE: { ...fault, text: "Meta's Graph API gives no answer that can be used" },
   CERTIFICATE_UNUSABLE: { ...fault, text: 'a certificate or its key cannot be used' },

@@ -12,6 +12,7 @@ import type { HttpServer } from '../http/listener.js';
 import { maskUser, maskUsers } from '../observe/redact.js';
 import type { Calls } from './calls.js';
 import type { Start } from './start.js';
+import { sharedKeys } from '../call/sharedPlaces.js';
 import type { State } from './state.js';
 
 /** The API; null where none is wanted. @throws WabError PORT_IN_USE, ADDRESS_UNUSABLE or CERTIFICATE_UNUSABLE */
@@ -30,6 +31,7 @@ export async function openApi({ config, version, log, faults, undo }: Start, sta
 /** What the API and the live page are asked for. */
 export function apiSources(state: State, { context, router, settings }: Calls, own: Pick<ApiSources, 'version' | 'bus' | 'records'>): ApiSources {
   const { table, history } = state;
+  const shared = state.shared?.limits ?? null;
   const business = (): ReadonlySet<string> => new Set(Object.keys(state.rules.config.numbers));
   const isOver = (id: string): boolean => (history.finished(id) ?? history.ending(id)) !== null;
   return {
@@ -69,7 +71,7 @@ export function apiSources(state: State, { context, router, settings }: Calls, o
     },
     sound: (file) => soundBelow(state.rules.config.api.sounds, file),
     numbers: () => Object.entries(state.rules.config.numbers).map(([number, { environment, keying, permission, maxConcurrentCalls, newCallsPerDay }]): NumberView => ({
-      number, environment, keying, permission, calls: { now: table.onNumber(number), most: maxConcurrentCalls }, newCalls: { used: context.limits.newCalls(number), most: newCallsPerDay },
+      number, environment, keying, permission, calls: { now: shared?.total('places', sharedKeys.number(number)) ?? table.onNumber(number), most: maxConcurrentCalls }, newCalls: { used: shared?.total('events', sharedKeys.newCalls(number)) ?? context.limits.newCalls(number), most: newCallsPerDay },
       settings: mutable(settings.found(number)),
     })),
     aliases: (after, limit, full) => state.aliases.list(after, limit).map(({ alias, user }) => ({ alias, user: full ? user : maskUser(user) })),

@@ -70,6 +70,7 @@ export interface CallParts {
  */
 export async function openCalls({ config, version, log, faults, undo }: Start, state: State, sip: Sip, { media, certificate, hep, caught }: CallParts): Promise<Calls> {
   const { files, table, dialogs, guard, history, userNames, news } = state;
+  const shared = state.shared?.limits ?? null;
   const { connections, embedded, registrar, authenticator } = sip;
   const health = new HealthMonitor({
     peers: () => state.rules.config.peers, ask: (uri, timeout, peer) => askPeer(peer, timeout, () => sip.ask(uri, null, {}, timeout)),
@@ -96,6 +97,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     queues: () => queues.figures(state.rules.config.queues),
     pickUpRates: () => records?.pickUpRates() ?? {},
     recordings: () => recordings?.figures ?? nothingRecorded,
+    shared: () => (shared === null ? null : { up: shared.state === 'up', nodes: shared.nodes.length }),
     peers: () => health.status(), agents: () => agents.figures(), numberDrift: () => settings.drift(),
     registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),
   });
@@ -128,9 +130,9 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
   });
   const context: CallContext = {
     rules: () => state.rules,
-    media, table, log, dialogs, userNames, aliases: state.aliases, rests: new Rests(() => performance.now()), lookups: new Lookups(log.child({ part: 'lookup' }), () => performance.now()), authenticator, registrar, agents,
+    media, table, log, dialogs, shared, userNames, aliases: state.aliases, rests: new Rests(() => performance.now()), lookups: new Lookups(log.child({ part: 'lookup' }), () => performance.now()), authenticator, registrar, agents,
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
-    limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger }),
+    limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger, shared }),
     permissions, recordings,
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
     heardPeer: (peer, failure) => health.heard(peer, failure),

@@ -45,7 +45,7 @@ export async function openFiles(config: Config, log: Logger, beside: readonly St
     (error) => log.error({ err: error.message }, `the audit log ${path} cannot be written; its lines wait`)));
   undo.push(() => audit.close());
 
-  const state = stateFile(config.state);
+  const state = stateFile(config.state.url);
   if (state !== null) await locked('state', state, undo);
   const live = new LiveCalls(Date.now);
   const parts = state !== null && config.cdr.file !== null ? [...beside, live] : beside;

@@ -18,7 +18,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
   const { bus } = state.news;
   if (listen === null || bus === null) return null;
   const part = log.child({ part: 'pages' });
-  const { table, history, guard } = state;
+  const { table, history, guard, shared } = state;
   const { connections, registrar } = sip;
   const { router, metrics, health, queues } = calls;
   const http = await startHttp({
@@ -26,7 +26,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
     onFault: (error) => faults.fault('a request to the pages', error),
     phone: config.http.phone ? (host) => phonePlace(config, sip.embedded?.listening ?? [], host) : null,
   }, {
-    notReady: () => (router.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : null),
+    notReady: () => (router.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : shared?.limits.state === 'starting' ? 'Redis was not reached yet' : null),
     metrics: () => metrics.text(),
     calls: () => table.all().map(({ id, state, direction, facts: { number, peer }, startedAt }) => ({
       id, state, direction, number, peer, seconds: Math.round((Date.now() - startedAt) / 1000),
@@ -38,6 +38,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
     status: () => ({
       version, sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()),
       queues: queues.figures(state.rules.config.queues), calls: table.size,
+      state: shared === null ? null : { redis: shared.place, state: shared.limits.state, nodes: shared.limits.nodes },
     }),
   }, apiSources(state, calls, { version, bus, records: calls.records }));
   undo.push(() => http.close());

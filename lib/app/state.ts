@@ -4,11 +4,13 @@ import { CallHistory } from '../call/history.js';
 import { Aliases, mostAliases } from '../call/aliases.js';
 import { CallTable } from '../call/table.js';
 import { UserNames } from '../call/userNames.js';
+import type { Config } from '../config/types.js';
 import { Guard } from '../registrar/guard.js';
 import { KnownPlaces } from '../registrar/knownPlaces.js';
 import { Remembered } from '../state/index.js';
 import { News } from './events.js';
 import { openFiles, type Files } from './files.js';
+import { openShared, type SharedState } from './shared.js';
 import type { Start } from './start.js';
 
 /** An account is known where it has shown its password for so long; a phone may be off over a holiday. */
@@ -43,6 +45,8 @@ export interface State {
   readonly voicemails: Remembered;
   readonly places: KnownPlaces;
   readonly guard: Guard;
+  /** What all nodes keep together; null: there is this one alone. */
+  readonly shared: SharedState | null;
   /** What happens, for those outside. */
   readonly news: News;
 }
@@ -51,7 +55,8 @@ export interface State {
  * The first step of the start.
  * @throws WabError CONFIG_INVALID with every path to the telephone network, or why a file cannot be used
  */
-export async function openState({ config, log, undo }: Start, rules: CallRules): Promise<State> {
+export async function openState(start: Start, rules: CallRules): Promise<State> {
+  const { config, log, undo } = start;
   const places = new Remembered({ prefix: 'k', capacity: 200_000, lifetime: knownPlaceMs, now: Date.now });
   const names = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
   const permissions = new Remembered({ prefix: 'g', capacity: mostPairs, lifetime: knownPermissionMs, now: Date.now });
@@ -60,11 +65,14 @@ export async function openState({ config, log, undo }: Start, rules: CallRules):
   const files = await openFiles(config, log, [places, names, permissions, voicemails, aliases], undo);
   const table = new CallTable();
   const knownPlaces = new KnownPlaces(places);
+  let inForce = (): Config => rules.config;
+  const shared = await openShared(start, () => inForce());
   const state: State = {
-    rules, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), aliases: new Aliases(aliases),
+    rules, shared, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), aliases: new Aliases(aliases),
     places: knownPlaces, permissions, voicemails,
     guard: new Guard(() => state.rules.config.limits.ban, knownPlaces), news: new News(config, table, () => state.rules.config, log),
   };
+  inForce = () => state.rules.config;
   table.watch({ added: (call) => files.live.begin(call), removed: (call) => state.history.ended(call) });
   return state;
 }

@@ -19,7 +19,7 @@ import type { BusinessInitiated } from './context.js';
 import type { Caller } from './peer/identify.js';
 import { ourContact } from './peer/locate.js';
 import { mediaProfile } from './peer/mediaProfile.js';
-import { inviteMeta, storeCall, takeMeta, type Admitted } from './meta/invite.js';
+import { inviteMeta, shareWithAll, storeCall, takeMeta, type Admitted } from './meta/invite.js';
 import { isPermitted, permissionHeaders } from './permission.js';
 import { retrySoon } from './peer/negotiation.js';
 import { expireOn, refuseOnEnd, warningOf } from './refuse.js';
@@ -91,6 +91,7 @@ class BusinessInitiatedCall {
     expireOn(call, this.#req, this.#res, ended.peerExpired());
     const { number, user, numberConfig, places } = admitted;
     if (numberConfig.permission !== 'off' && !await isPermitted(this.#context, call, number, user)) return;
+    if (places.share !== null && !await shareWithAll(call, places.share)) return;
 
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });

@@ -23,6 +23,7 @@ import type { DialogIndex } from './features/dialogIndex.js';
 import type { Rests } from './hunt/rests.js';
 import type { CallRecordings } from './recording.js';
 import type { BusinessLimits } from './limits.js';
+import type { Shared } from './sharedPlaces.js';
 import type { Located } from './peer/locate.js';
 import type { CallRecord } from './record.js';
 import type { CallTable } from './table.js';
@@ -82,6 +83,8 @@ export interface PeerMedia {
 /** Calling peers: a route's targets, and those of transfers. */
 export interface Hunting extends Judging, PeerReach, PeerMedia {
   readonly table: CallTable;
+  /** What all nodes keep together. */
+  readonly shared: Shared;
   /** Peer dialogs that can be picked up. */
   readonly dialogs: DialogIndex;
   readonly pickStack: () => SipStack;
@@ -98,6 +101,7 @@ export interface Hunting extends Judging, PeerReach, PeerMedia {
 /** A peer takes a call over that another has. */
 export interface PickingUp extends Judging, PeerMedia {
   readonly table: CallTable;
+  readonly shared: Shared;
   readonly dialogs: DialogIndex;
   readonly log: Logger;
 }

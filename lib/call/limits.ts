@@ -3,8 +3,11 @@ import { pairLimits } from '../config/types.js';
 import type { PermissionLedger } from '../graph/permission/ledger.js';
 import type { DailyCounters, RateWindows } from '../state/index.js';
 import type { Call } from './call.js';
+import { limitRefusals } from './limitRefusals.js';
+import { sharedKeys, type Shared } from './sharedPlaces.js';
+import { SharedTake, sharedWants } from './sharedTake.js';
 import type { CallTable, Place } from './table.js';
-import { ended, type Termination } from './termination.js';
+import type { Termination } from './termination.js';
 import type { UserNames } from './userNames.js';
 
 /** A business-initiated call that wants to begin. */
@@ -29,6 +32,8 @@ export type Places =
     readonly peerPlace: Place;
     /** Meta has answered: the call counts against the pair's daily limit from now on. */
     readonly connected: () => void;
+    /** Takes the same of all nodes: to be called before anything is done. Gives why not; null: it has it. */
+    readonly share: (() => Promise<Termination | null>) | null;
   };
 
 /**
@@ -42,13 +47,15 @@ export class BusinessLimits {
   readonly #rates: RateWindows;
   readonly #names: UserNames;
   readonly #ledger: Pick<PermissionLedger, 'callsPerDay'>;
+  readonly #shared: Shared;
 
-  constructor(parts: { readonly table: CallTable; readonly daily: DailyCounters; /** Of one second. */ readonly rates: RateWindows; readonly names: UserNames; readonly ledger: Pick<PermissionLedger, 'callsPerDay'> }) {
+  constructor(parts: { readonly table: CallTable; readonly daily: DailyCounters; /** Of one second. */ readonly rates: RateWindows; readonly names: UserNames; readonly ledger: Pick<PermissionLedger, 'callsPerDay'>; readonly shared: Shared }) {
     this.#table = parts.table;
     this.#daily = parts.daily;
     this.#rates = parts.rates;
     this.#names = parts.names;
     this.#ledger = parts.ledger;
+    this.#shared = parts.shared;
   }
 
   /** 403 where trying again soon cannot help, 503 with Retry-After where it can (RFC 3261 §21.4.4, §21.5.4). */
@@ -68,7 +75,9 @@ export class BusinessLimits {
     const counted = [newCalls(number), ...(account === null ? [] : [accountCalls(account.user)])].map((key) => this.#daily.add(key));
     // Meta counts connected calls alone; one that a killed process leaves behind may have been.
     const ofPair = this.#daily.add(pairCalls(number, this.#names.keyOf(user)));
+    const shared = this.#shared === null ? null : new SharedTake(this.#shared, sharedWants(wanted, this.#names.all(user), this.#perPair(wanted)));
     call.own((termination) => {
+      shared?.over(termination, call.leftAt === null);
       ofPair.undo();
       for (const place of places) place?.release();
       // Meta counts what reached it; an outage must not use up the day.
@@ -78,10 +87,18 @@ export class BusinessLimits {
       if (nothingSent || termination.by === 'meta' || termination.by === 'user') pair?.release();
     });
     // Where Meta has the call and did not end it, it is the pair's until our BYE or CANCEL is through.
-    void call.ended.then(() => pair?.release());
+    void call.ended.then(() => {
+      pair?.release();
+      shared?.letGo();
+    });
     return {
-      refused: null, store: async () => void await Promise.all([...counted, ofPair].map((one) => one.store())), peerPlace: peerPlace ?? { release: () => undefined },
+      refused: null, store: async () => void await Promise.all([...counted, ofPair].map((one) => one.store())), peerPlace: { release: () => {
+        peerPlace?.release();
+        shared?.give(sharedKeys.peer(peer));
+      } },
+      share: shared === null ? null : () => shared.take(),
       connected: () => {
+        shared?.connected();
         ofPair.undo();
         void this.#daily.add(pairCalls(number, this.#names.keyOf(user))).store();
       },
@@ -93,32 +110,34 @@ export class BusinessLimits {
     return this.#daily.count(newCalls(number));
   }
 
-  #objection({ peer, peerConfig, number, numberConfig, user, account }: WantedPlaces): Extract<Termination, { by: 'policy' }> | null {
-    const ofNumber = (key: string): string => `numbers."${number}".${key}`;
-    const { pairLimit, newCallsPerDay, maxConcurrentCalls, callsPerSecond } = numberConfig;
-    const perPair = this.#ledger.callsPerDay(number, user) ?? pairLimits[pairLimit];
+  #objection(wanted: WantedPlaces): Extract<Termination, { by: 'policy' }> | null {
+    const { peer, peerConfig, number, numberConfig, user, account } = wanted;
+    const perPair = this.#perPair(wanted);
+    const refuse = limitRefusals(wanted, perPair);
     const names = this.#names.all(user);
-    const busy = (code: string, rule: string, text: string): ReturnType<typeof ended.byPolicy> => ended.byPolicy({ code, rule, status: 503, text });
 
     // Its call is counted for the day already.
-    if (names.some((name) => this.#table.onPair(number, name) > 0)) return busy('limit.pair', 'one call for each pair', 'this user is in a call with this number already');
+    if (names.some((name) => this.#table.onPair(number, name) > 0)) return refuse.pair();
     const pairFree = this.#daily.freeAt(names.map((name) => pairCalls(number, name)), perPair);
-    if (pairFree !== null) return ended.byPolicy({ code: 'limit.pairDaily', rule: ofNumber('pairLimit'), status: 403, text: `${perPair} connected calls to this user in 24 h; the next after ${time(pairFree)}` });
-    const numberFree = this.#daily.freeAt(newCalls(number), newCallsPerDay);
-    if (numberFree !== null) return ended.byPolicy({ code: 'limit.numberDaily', rule: ofNumber('newCallsPerDay'), status: 403, text: `${newCallsPerDay} new calls in 24 h; the next after ${time(numberFree)}` });
-
+    if (pairFree !== null) return refuse.pairDaily(pairFree);
+    const numberFree = this.#daily.freeAt(newCalls(number), numberConfig.newCallsPerDay);
+    if (numberFree !== null) return refuse.numberDaily(numberFree);
     const perDay = account?.config.callsPerDay ?? null;
     const accountFree = account === null || perDay === null ? null : this.#daily.freeAt(accountCalls(account.user), perDay);
-    const ofAccount = (key: string): string => `peers.${peer}.accounts.${account?.user}.${key}`;
-    if (accountFree !== null) return ended.byPolicy({ code: 'limit.accountDaily', rule: ofAccount('callsPerDay'), status: 403, text: `${account?.user} has placed ${perDay} calls in 24 h; the next after ${time(accountFree)}` });
+    if (accountFree !== null) return refuse.accountDaily(accountFree);
 
-    if (this.#table.onNumber(number) >= maxConcurrentCalls) return ended.numberFull(number, maxConcurrentCalls);
-    if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return ended.peerFull(peer, peerConfig.maxConcurrentCalls);
+    if (this.#table.onNumber(number) >= numberConfig.maxConcurrentCalls) return refuse.number();
+    if (this.#table.onPeer(peer) >= peerConfig.maxConcurrentCalls) return refuse.peer();
     const atOnce = account?.config.maxConcurrentCalls ?? null;
-    if (account !== null && atOnce !== null && this.#table.onAccount(account.user) >= atOnce) return busy('limit.account', ofAccount('maxConcurrentCalls'), `${account.user} has ${atOnce} calls of its own already`);
-    if (!this.#rates.free(`peer ${peer}`, peerConfig.callsPerSecond)) return busy('limit.peerRate', `peers.${peer}.callsPerSecond`, `peer ${peer} began ${peerConfig.callsPerSecond} calls within a second`);
-    if (!this.#rates.free(`number ${number}`, callsPerSecond)) return busy('limit.numberRate', ofNumber('callsPerSecond'), `${number} began ${callsPerSecond} calls within a second`);
+    if (account !== null && atOnce !== null && this.#table.onAccount(account.user) >= atOnce) return refuse.account();
+    if (!this.#rates.free(`peer ${peer}`, peerConfig.callsPerSecond)) return refuse.peerRate();
+    if (!this.#rates.free(`number ${number}`, numberConfig.callsPerSecond)) return refuse.numberRate();
     return null;
+  }
+
+  /** Connected calls to a user in 24 h. */
+  #perPair({ number, user, numberConfig }: WantedPlaces): number {
+    return this.#ledger.callsPerDay(number, user) ?? pairLimits[numberConfig.pairLimit];
   }
 }
 
@@ -128,4 +147,3 @@ export const newCallsOf = (daily: Pick<DailyCounters, 'count'>, number: string):
 const newCalls = (number: string): string => `n ${number}`;
 const accountCalls = (user: string): string => `a ${user}`;
 const pairCalls = (number: string, user: string): string => `p ${number} ${user}`;
-const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16)}Z`;

@@ -13,7 +13,7 @@ import type { Call } from './call.js';
 import type { BusinessInitiated } from './context.js';
 import { Hunt } from './hunt/hunt.js';
 import type { Won } from './hunt/plan.js';
-import { inviteMeta, storeCall, takeMeta, type Admitted } from './meta/invite.js';
+import { inviteMeta, shareWithAll, storeCall, takeMeta, type Admitted } from './meta/invite.js';
 import type { RecordManner } from './recording.js';
 import { isPermitted } from './permission.js';
 import { ended, reasonOf, type Denied, type Termination } from './termination.js';
@@ -54,7 +54,9 @@ export async function placeOrder(context: BusinessInitiated, order: CallOrder): 
 async function judged(context: BusinessInitiated, call: Call, order: CallOrder): Promise<AdmittedOrder | null> {
   try {
     const admitted = admit(context, call, order);
-    return admitted !== null && await isPermitted(context, call, admitted.number, admitted.user) ? admitted : null;
+    if (admitted === null || !await isPermitted(context, call, admitted.number, admitted.user)) return null;
+    const { share } = admitted.places;
+    return share === null || await shareWithAll(call, share) ? admitted : null;
   } catch (error) {
     call.log.error({ err: error }, 'an order failed for a reason of our own');
     call.end(ended.fault((error as Error).message));

@@ -16,6 +16,7 @@ import type { UserInitiated } from './context.js';
 import { attachMetaDialog } from './meta/dialog.js';
 import { readMetaRequest, type MetaRequest } from './meta/request.js';
 import { expireOn, refuseOnEnd } from './refuse.js';
+import { sharedKeys, takeShared } from './sharedPlaces.js';
 import { ended, statusForMeta, type Termination } from './termination.js';
 import { teeCall } from '../voice/agents/tee.js';
 import { refusal, runFlow } from '../voice/flow.js';
@@ -103,6 +104,7 @@ class UserInitiatedCall {
     const admitted = this.#admit(called);
     if (admitted === null) return;
     const { decision, number } = admitted;
+    if (this.#context.shared !== null && !await this.#share(this.#context.shared, number)) return;
     expireOn(call, this.#req, this.#res, ended.metaExpired());
     call.state = 'routing';
     call.facts.route = decision.route;
@@ -171,6 +173,17 @@ class UserInitiatedCall {
     if (mute !== null) return end(mute);
     const decision = selectRoute({ number: number.name, user: this.#request.user, payload: this.#request.payload, time: Date.now() });
     return decision.found ? { decision, number } : deny('route.none', 404, 'no route takes this call');
+  }
+
+  /** What this node has given, of all nodes too. False: the call has ended. */
+  async #share(shared: NonNullable<UserInitiated['shared']>, { name, config: { maxConcurrentCalls } }: CalledNumber): Promise<boolean> {
+    const call = this.#call;
+    const [place, pair] = [sharedKeys.number(name), sharedKeys.pair(name, this.#context.userNames.keyOf(this.#request.user))];
+    const full = (): Termination => ended.numberFull(name, maxConcurrentCalls);
+    const taken = await takeShared(shared, [{ keys: [place], limit: maxConcurrentCalls, window: null, refuse: full }, { keys: [pair], limit: Infinity, window: null, refuse: full }]);
+    if (taken.refused === null) call.own(() => taken.lease.give(place, pair));
+    else call.end(taken.refused);
+    return !call.over;
   }
 
   /** Resolves when the user's side is there to hear: on a dtls number keys are agreed after the answer. At the latest after 1.5 s. */

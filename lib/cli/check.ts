@@ -14,6 +14,7 @@ import { countryWarnings } from '../policy/warnings.js';
 import { judgeRates } from '../records/rateCard.js';
 import { forgeablePeers } from '../sip/forgeable.js';
 import { routingFaults } from '../routing/index.js';
+import { judgeState } from '../state/shared/judgeState.js';
 import { routeWarnings } from '../routing/warnings.js';
 
 interface Place { readonly path: string; readonly line: number | null; readonly message: string }
@@ -66,6 +67,7 @@ async function judgeFiles(config: Config): Promise<readonly Judgement[]> {
   const shown = server === 'embedded' && tls.cert !== null && tls.key !== null && listen.some((socket) => socket.startsWith('tls:'));
   const all = await Promise.all([
     shown ? judgeCertificate(config, Date.now()) : [], judgeCa(config), judgeHttpTls(config), judgeSounds(config), judgeSocketFiles(config), judgeRecords(config), judgeRates(config.cdr),
+    judgeState(config),
   ]);
   return [...all.flat(), ...judgePasswords(config)];
 }

@@ -61,7 +61,7 @@ function openPlace({ config: path, number, user }: Options): Place {
   if (config.graph === null) throw new WabError('CONFIG_INVALID', 'graph is missing: its token is needed to ask Meta');
   const read = readDialled(user, null);
   if ('problem' in read) throw new Error(`--user: ${read.problem}: give a number with + and country code, or a BSUID`);
-  return { number, id: own.id, user: read.user, client: graphClient(config.graph), own, state: config.state };
+  return { number, id: own.id, user: read.user, client: graphClient(config.graph), own, state: config.state.url };
 }
 
 async function show({ number, id, user, client }: Place): Promise<Shown> {
@@ -128,7 +128,7 @@ function printFault(fault: Fault | null): string[] {
 
 /** Says what is left out, where there is a file that a service may have. */
 function stateNote(state: string, what: string): string[] {
-  return state === 'memory' ? [] : ['', `${what} in ${state.replace(/^file:/, '')}: not read here.`];
+  return state === 'memory' ? [] : ['', `${what} in ${state.startsWith('file:') ? state.slice(5) : 'Redis'}: not read here.`];
 }
 
 function more(action: PermissionAction | null): string {

@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { isTypeFilter } from './eventTypes.js';
 import { splitHostPort, splitListen } from '../util/hostPort.js';
+import { readRedisUrl } from '../util/redisUrl.js';
 import { readDays, readSpan } from './hours.js';
 
 /** Names the type of what a check passes or a key holds; there is no such property at run time. */
@@ -200,8 +201,9 @@ export const templateName: Check<string> = text('the name of a template: small l
 export const language: Check<string> = text('a language such as en or pt_BR', (v) => /^[a-z]{2,3}(?:_[A-Z]{2})?$/.test(v));
 /** RE2-like pattern; its syntax is judged by policy and routing, which own the engine. */
 export const pattern: Check<string> = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
-/** redis:// is a name set aside for several nodes that share their counts; it is refused until it works. */
-export const stateStore: Check<string> = text('memory or file:PATH', (v) => v === 'memory' || /^file:./.test(v));
+export const stateStore: Check<string> = text('memory, file:PATH, or redis://HOST:PORT/DB (rediss, redis+sentinel, redis+cluster)', (v) => v === 'memory' || /^file:./.test(v) || readRedisUrl(v) !== null);
+/** Names a node in keys, log and metrics. */
+export const nodeName: Check<string> = text('letters, digits, dots, dashes and underscores, at most 64', (v) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(v));
 
 export const bool: Check<boolean> = (value) => (typeof value === 'boolean' ? null : 'must be true or false');
 

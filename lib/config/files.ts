@@ -64,7 +64,7 @@ export async function judgeSocketFiles({ peers, routes }: WithFiles): Promise<re
 
 /** Files that are written: they, or where they are to come to be. */
 export async function judgeRecords({ cdr, policy, state, webhooks, recording, voicemail }: WithFiles): Promise<readonly Judgement[]> {
-  const records = [['cdr.file', cdr.file], ['cdr.index', cdr.file === null ? null : cdr.index], ['policy.audit', policy.audit], ['state', stateFile(state)], ['webhooks.voicemail', webhooks?.voicemail ?? null],
+  const records = [['cdr.file', cdr.file], ['cdr.index', cdr.file === null ? null : cdr.index], ['policy.audit', policy.audit], ['state', stateFile(state.url)], ['webhooks.voicemail', webhooks?.voicemail ?? null],
     ...Object.entries(voicemail).map(([name, { directory }]) => [`voicemail.${name}.directory`, directory] as const)] as const;
   const recordings = recording === null ? [] : [judgeRecordings(recording)];
   return Promise.all([...records.flatMap(([key, file]) => (file === null ? [] : [judgeRecord(key, file)])), ...recordings]);

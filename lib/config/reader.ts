@@ -74,6 +74,7 @@ export class Reader {
       const value = first && isLeaf(first) ? this.#leaf(node, first, path) : faulty;
       return value === faulty ? values : Object.fromEntries(Object.keys(group).map((key) => [key, value]));
     }
+    if (this.#single(node, group, path, values)) return values;
     const pairs = this.#pairs(node, path);
     if (pairs === null) return values;
     for (const [key, value] of pairs) {
@@ -85,6 +86,15 @@ export class Reader {
       if (isLeaf(child) && child.required && !pairs.has(key)) this.fault(join(path, key), 'is required', this.lines.get(path) ?? null);
     }
     return values;
+  }
+
+  /** A value that stands for one key of the group. */
+  #single(node: unknown, group: Group, path: string, into: Values): boolean {
+    const key = group[about]?.itemKey;
+    const child = key === undefined ? undefined : group[key];
+    if (key === undefined || child === undefined || !isScalar(node) || node.value === null) return false;
+    this.#child(node, child, path, key, into);
+    return true;
   }
 
   #child(node: unknown, child: Group | Leaf, path: string, key: string, into: Values): void {

@@ -104,7 +104,19 @@ export const schema = {
   traces: optional('An OpenTelemetry collector that gets each call as a trace, e.g. { otlp: "http://127.0.0.1:4318/v1/traces" }; null: none does.', tracesSchema),
   recording: optional('Recordings of calls, of routes and peers that have record, e.g. { directory: /var/spool/wa-b2bua/recordings }; null: no call is recorded.', recordingSchema),
   cdr: cdrSchema,
-  state: leaf('Where daily counts are kept: memory, or file:PATH, which outlives the process (one process a file); a relative PATH is below the folder of this file.', is.stateStore, 'memory', { file: { behind: 'file:' } }),
+  state: {
+    [about]: { doc: 'Where what outlives a call is kept, and what several nodes share (docs/guides/cluster.md). A single value stands for url.', itemKey: 'url' },
+    url: leaf(
+      'memory; file:PATH, which outlives the process (one process a file; a relative PATH is below the folder of this file); or a Redis, by which several nodes keep the limits together: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// with TLS, '
+      + 'redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB, redis+cluster://HOST:PORT,HOST:PORT.', is.stateStore, 'memory', { secret: true, file: { behind: 'file:' } },
+    ),
+    gone: leaf('What becomes of new calls while Redis is gone: share (each node takes its part of each limit: the limit divided by the nodes seen last) or refuse (503).', is.oneOf('share', 'refuse'), 'share'),
+  },
+  node: {
+    [about]: { doc: 'This node among those that share a state.' },
+    name: leaf("Its name, another one for each node; null: the host's name.", is.orNull(is.nodeName), null),
+    address: leaf('Where other nodes reach it; null: its first listener towards peers that is no wildcard.', is.orNull(is.publicHost), null),
+  },
   log: {
     level: leaf('Least level that is written.', is.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info'),
     fullNumbers: leaf("Show users' numbers in full; else each log line has them masked (the middle hidden).", is.bool, false),

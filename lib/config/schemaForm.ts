@@ -40,6 +40,8 @@ export interface About {
   readonly doc: string;
   /** A single value is good for all keys of the group. */
   readonly shorthand?: boolean;
+  /** A single value stands for this key alone. */
+  readonly itemKey?: string;
 }
 
 export interface Group { readonly [key: string]: Group | Leaf; readonly [about]?: About }

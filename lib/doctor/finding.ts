@@ -1,6 +1,6 @@
 /** What the doctor found at one place. */
 export interface Finding {
-  /** certificate, dns, meta, listen, drachtio, freeswitch, rtpengine, media, peer, file, number or sources. */
+  /** certificate, dns, meta, listen, drachtio, freeswitch, rtpengine, media, peer, file, state, number or sources. */
   readonly check: string;
   /** 'fail': calls will not work; 'warn': it may be meant so; 'ok'. */
   readonly level: 'ok' | 'warn' | 'fail';

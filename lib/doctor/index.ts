@@ -6,6 +6,7 @@ import type { Findings } from './finding.js';
 import { examineNumbers, examineSources } from './graph.js';
 import { examineListeners, examineMeta, examineNames } from './network.js';
 import { examinePeers } from './peers.js';
+import { examineState } from './state.js';
 
 export type { Finding, Findings } from './finding.js';
 
@@ -13,6 +14,7 @@ export type { Finding, Findings } from './finding.js';
 export async function examine(config: Config): Promise<Findings> {
   const all = [
     examineCertificate(config, Date.now()), examineNames(config), examineMeta(config), examineListeners(config), examineEngines(config), examinePeers(config), examineFiles(config),
+    examineState(config),
     examineNumbers(config), examineSources(config, Date.now()),
   ];
   return (await Promise.all(all)).flat();

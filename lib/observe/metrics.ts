@@ -48,6 +48,8 @@ export interface MetricSources {
   numberDrift(): Readonly<Record<string, number>>;
   /** Recordings that go on, and those that wait for their upload; since the start: by what came of them, their seconds, packets that the recorder was too late for, uploads by what came of them. */
   recordings(): { readonly active: number; readonly waiting: number; readonly outcomes: Figures; readonly seconds: number; readonly lost: number; readonly uploads: Figures };
+  /** Whether the limits are kept together with other nodes, and how many those are, this one among them; null: there is this one alone. */
+  shared(): { readonly up: boolean; readonly nodes: number } | null;
   /** Devices registered, by peer; REGISTERs by what came of them; bans that are on. */
   registrar(): { readonly devices: Readonly<Record<string, number>>; readonly results: Readonly<Record<string, number>>; readonly bans: number };
 }
@@ -166,6 +168,8 @@ export class Metrics {
     counter('wab_recording_packets_lost_total', 'Packets that the recorder was too late for', () => sources.recordings().lost);
     gauge('wab_recording_uploads_waiting', 'Recordings that are to be uploaded', () => sources.recordings().waiting);
     counters('wab_recording_uploads_total', 'Uploads of recordings, by what came of them', 'outcome', () => sources.recordings().uploads);
+    gauge('wab_state_up', '0 while Redis does not keep the limits of all nodes; 1 with one node alone', () => Number(sources.shared()?.up ?? true));
+    gauge('wab_state_nodes', 'Nodes that keep the limits together, this one among them', () => sources.shared()?.nodes ?? 1);
     gauge('wab_bans', 'Addresses and users banned now', () => sources.registrar().bans);
 
     function gauge(name: string, help: string, read: () => number): void {

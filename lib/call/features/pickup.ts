@@ -19,6 +19,7 @@ import { warningOfError } from '../refuse.js';
 import { parseReplaces, type Replaces } from './replaces.js';
 import { SessionTimer } from '../peer/sessionTimer.js';
 import { ended } from '../termination.js';
+import { sharePeer } from '../sharedPlaces.js';
 import type { Place } from '../table.js';
 
 type Refusal = { readonly status: number; readonly why: string; readonly reason?: string };
@@ -102,7 +103,13 @@ interface Pickup extends Arrived {
 async function answer(context: PickingUp, { known, media, replaces, caller, admitted, req, res, stack, timer, headers, cancelled }: Pickup): Promise<void> {
   const { call } = known;
   const { name: peerName, config } = caller;
-  const { user, uri, rule, place, facts } = admitted;
+  const { user, uri, rule, facts } = admitted;
+  const place = context.shared === null ? admitted.place : await sharePeer(context.shared, admitted.place, peerName, config.maxConcurrentCalls);
+  if ('reason' in place) {
+    call.sentOn({ kind: 'pickup', by: peerName, to: null, status: place.status });
+    if (!res.finalResponseSent) res.send(place.status, { headers: { Reason: formatReason('SIP', place.status, place.text), 'Retry-After': '5' } });
+    return;
+  }
   const leg = media.addPeerLeg(mediaProfile(context, config, { from: req.source_address, transport: req.protocol }));
   const giveUp = async (): Promise<void> => {
     place.release();

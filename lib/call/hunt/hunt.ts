@@ -8,6 +8,7 @@ import type { Call } from '../call.js';
 import type { Hunting } from '../context.js';
 import { addressAt } from '../peer/locate.js';
 import { mediaProfile } from '../peer/mediaProfile.js';
+import { sharePeer } from '../sharedPlaces.js';
 import { ended, type Termination } from '../termination.js';
 import { best, firstWon, lost, redirectedTo, type Lost } from './attempt.js';
 import type { HuntPlan, Won } from './plan.js';
@@ -155,8 +156,15 @@ export class Hunt {
 
   async #placed(to: Invited, begun: Try): Promise<Attempt> {
     const { target, peer } = to;
-    const place = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
-    if (place === null) return lost(ended.peerFull(target.peer, peer.maxConcurrentCalls), true);
+    const own = this.#context.table.takePeer(target.peer, peer.maxConcurrentCalls);
+    if (own === null) return lost(ended.peerFull(target.peer, peer.maxConcurrentCalls), true);
+    const { shared } = this.#context;
+    const place = shared === null ? own : await sharePeer(shared, own, target.peer, peer.maxConcurrentCalls);
+    if ('reason' in place) return lost(place, true);
+    if (shared !== null && this.#stopped !== null) {
+      place.release();
+      return lost(ended.unwanted(), false);
+    }
     if (peer.websocket !== null) return new TargetSocket(this.#asSeenByTargets, to, begun, { media: this.#media, place, url: peer.websocket }).run();
     const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, { from: addressAt(to.destination), transport: to.destination.transport }));
     let keep = false;

@@ -19,6 +19,13 @@ export interface Admitted { readonly number: string; readonly user: string; read
 /** And whose INVITE may leave. */
 interface Ready extends Admitted { readonly offer: string; readonly ring?: () => void }
 
+/** Takes of all nodes what this one has allowed. False: the call has ended. */
+export async function shareWithAll(call: Call, share: NonNullable<Admitted['places']['share']>): Promise<boolean> {
+  const refused = await share();
+  if (refused !== null) call.end(refused);
+  return !call.over;
+}
+
 /** Resolves when the call would count whatever becomes of this process: before it leaves, as a process that is killed does not see it end. */
 export async function storeCall({ permissions }: Pick<BusinessInitiated, 'permissions'>, { number, user, numberConfig, places }: Admitted): Promise<void> {
   await (numberConfig.permission === 'off' ? places.store() : Promise.all([places.store(), permissions.ledger.callBegins(number, user)]));

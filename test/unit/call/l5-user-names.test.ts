@@ -56,7 +56,7 @@ interface Rig {
 async function rig(): Promise<Rig> {
   const table = new CallTable();
   const names = new UserNames(remembered());
-  const limits = new BusinessLimits({ table, daily: await DailyCounters.open({ file: null, now: () => 0, log }), rates: new RateWindows(1000, () => 0), names, ledger: { callsPerDay: () => null } });
+  const limits = new BusinessLimits({ table, daily: await DailyCounters.open({ file: null, now: () => 0, log }), rates: new RateWindows(1000, () => 0), names, ledger: { callsPerDay: () => null }, shared: null });
   const live: Call[] = [];
   const take = (to: string, account?: Partial<AccountConfig> & { user?: string }, sent = true) => {
     const call = new Call({ direction: 'business-initiated', startedAt: 0, log, showUser: (text) => text, onEnded: () => undefined });

@@ -22,6 +22,7 @@ const table: Record<ErrorCode, Expected> = {
   FILE_UNREADABLE: stopsTheStart,
   FILE_UNWRITABLE: stopsTheStart,
   FILE_IN_USE: stopsTheStart,
+  STATE_UNUSABLE: stopsTheStart,
   GRAPH_REFUSED: stopsTheStart,
   GRAPH_UNAVAILABLE: stopsTheStart,
   CERTIFICATE_UNUSABLE: stopsTheStart,

@@ -51,11 +51,11 @@ t.test('so are certificates, sounds, records and the state; words that are no pa
   const at = (name: string): string => join(dir, name);
   t.match(load(), {
     sip: { tls: { cert: at('c.pem'), key: at('k.pem') } }, meta: { ca: at('ca.pem') }, hep: { ca: at('../hep.pem') }, media: { music: at('m.ogg') }, cdr: { file: at('log/cdr.jsonl') },
-    policy: { audit: at('audit.log') }, state: `file:${at('state')}`, peers: { pbx: { music: at('p.wav') } }, routes: [{ music: at('r.wav'), downMessage: at('d.wav') }, { music: 'none' }],
+    policy: { audit: at('audit.log') }, state: { url: `file:${at('state')}` }, peers: { pbx: { music: at('p.wav') } }, routes: [{ music: at('r.wav'), downMessage: at('d.wav') }, { music: 'none' }],
     queues: { q: { music: 'none' }, other: { music: at('q.wav') } },
   });
-  t.match(file(t, { state: 'file:/var/lib/state', cdr: { file: './cdr.jsonl' } }).load(), { state: 'file:/var/lib/state', cdr: { file: './cdr.jsonl' } }, 'the default is below the folder that the service is started in');
-  t.match(file(t, { state: 'memory', cdr: {} }).load(), { state: 'memory', cdr: { file: './cdr.jsonl' } });
+  t.match(file(t, { state: 'file:/var/lib/state', cdr: { file: './cdr.jsonl' } }).load(), { state: { url: 'file:/var/lib/state' }, cdr: { file: './cdr.jsonl' } }, 'the default is below the folder that the service is started in');
+  t.match(file(t, { state: 'memory', cdr: {} }).load(), { state: { url: 'memory' }, cdr: { file: './cdr.jsonl' } });
   const { out } = await check(file(t, { media: { music: 'nowhere.wav' }, routes: [{ name: 'q', number, queue: 'q' }], queues: { q: { to: [{ peer: 'pbx', user: '6001' }], music: 'none.wav' } } }).path);
   t.match(out, new RegExp(`media\\.music: warning: .*${at('nowhere.wav')}: ENOENT`), 'check opens each');
   t.match(out, new RegExp(`queues\\.q\\.music: warning: .*${at('none.wav')}: ENOENT`));

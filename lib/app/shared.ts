@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Config } from '../config/types.js';
+import { WabError } from '../errors.js';
+import { sharedKeys } from '../call/sharedPlaces.js';
+import { SharedLimits, type StoreState } from '../state/shared/limits.js';
+import { after } from '../util/after.js';
+import { deferred } from '../util/deferred.js';
+import { withTimeout } from '../util/withTimeout.js';
+import { readRedisUrl, shownPlace } from '../util/redisUrl.js';
+import type { Start } from './start.js';
+
+/** Milliseconds: a lease without renewal; between renewals; between attempts while Redis is gone; for which nodes are waited for when it has lost its memory; for an answer. */
+const leaseMs = 5000;
+const renewMs = 1000;
+const againMs = 250;
+const settleMs = 3000;
+const patienceMs = 500;
+/** How long the start waits for Redis. */
+const startMs = 5000;
+const dayMs = 86_400_000;
+
+/** What nodes share by Redis. */
+export interface SharedState {
+  readonly limits: SharedLimits;
+  /** Of Redis, for people; without its password. */
+  readonly place: string;
+}
+
+/**
+ * Joins the nodes that share a Redis; null where there is this one alone, which loads nothing of it. One that is not reached does not stop the start: calls wait for it.
+ * @throws WabError STATE_UNUSABLE with what Redis says to the password, or its version
+ */
+export async function openShared({ config, log, undo }: Start, rules: () => Config): Promise<SharedState | null> {
+  const redisPlace = readRedisUrl(config.state.url);
+  if (redisPlace === null) return null;
+  const part = log.child({ part: 'state' });
+  const place = shownPlace(redisPlace);
+  const [{ connectRedis }, { RedisStore }, { judgeRedis }] = await Promise.all([import('../state/shared/connect.js'), import('../state/shared/redisStore.js'), import('../state/shared/judge.js')]);
+  const found = await judgeRedis(redisPlace);
+  if (found.kind === 'unusable') throw new WabError('STATE_UNUSABLE', `${place}: ${found.why}`);
+  const redis = connectRedis(redisPlace);
+  redis.on('error', (error: Error) => part.debug({ err: error.message }, 'the connection to Redis has failed'));
+  void redis.connect().catch(() => undefined);
+  const instance = randomBytes(5).toString('hex');
+  const up = deferred<void>();
+  const limits = new SharedLimits({
+    store: new RedisStore({ redis, instance, lease: leaseMs, settle: settleMs, patience: patienceMs }), name: config.node.name ?? nameOfHost(), instance, gone: config.state.gone, lease: leaseMs,
+    now: () => performance.now(), watched: () => watchedOf(rules()),
+    onState: (state, why) => {
+      if (state === 'up') up.resolve();
+      tell(state, why);
+    },
+    onTwin: (name) => part.error({ node: name }, `another process is node ${name}, too: give each its own node.name; this one goes on under another name`),
+  });
+  let told: string | null = null;
+  const tell = (state: StoreState, why: string): void => {
+    // Of a start that takes its time once.
+    if (told === state) return;
+    told = state;
+    if (state === 'up') part.info({ redis: place, node: config.node.name ?? nameOfHost(), nodes: limits.nodes }, 'Redis keeps the limits of all nodes');
+    else if (state === 'settling') part.warn({ redis: place }, 'Redis is back without its memory: nodes give it theirs');
+    else part.error({ redis: place, err: why, gone: config.state.gone }, state === 'starting' ? 'Redis is not reached: no call is taken before it is' : config.state.gone === 'share' ? 'Redis is gone: this node takes its part of each limit' : 'Redis is gone: new calls are refused');
+  };
+  let timer: NodeJS.Timeout | null = null;
+  let closed = false;
+  const beat = async (): Promise<void> => {
+    await limits.beat();
+    if (!closed) timer = after(limits.state === 'up' ? renewMs : againMs, () => void beat());
+  };
+  undo.push(async () => {
+    closed = true;
+    if (timer !== null) clearTimeout(timer);
+    await limits.leave();
+    redis.disconnect();
+  });
+  void beat();
+  await withTimeout(up.promise, startMs, () => undefined);
+  return { limits, place };
+}
+
+function nameOfHost(): string {
+  return hostname().replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 64);
+}
+
+/** What /metrics and the API show of all nodes, and what a node must know of the others to go on alone. */
+function watchedOf({ numbers, peers }: Config): { readonly places: readonly string[]; readonly events: readonly { readonly key: string; readonly window: number }[] } {
+  return {
+    places: [...Object.keys(numbers).map(sharedKeys.number), ...Object.keys(peers).map(sharedKeys.peer)],
+    events: Object.keys(numbers).map((number) => ({ key: sharedKeys.newCalls(number), window: dayMs })),
+  };
+}
