@@ -169,11 +169,11 @@ export class SharedLimits {
     }
     if (this.#left) return void await store.leave(node);
     owed.paid();
-    const before = this.#run;
-    this.#run = run;
     this.#node = node;
     this.#validUntil = sent + lease;
-    if (before !== null && before !== run) await this.#refill(node);
+    // Known only when it has everything: what fails on the way is begun anew.
+    if (this.#run !== null && this.#run !== run) await this.#refill(node);
+    this.#run = run;
     const reply = await store.renew({ node, ...this.#options.watched() });
     if (node === this.#node && reply.kind === 'renewed') this.#heard(reply);
     this.#flush();
