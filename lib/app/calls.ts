@@ -129,7 +129,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     await turn();
   });
   const context: CallContext = {
-    rules: () => state.rules,
+    rules: () => state.rules, certifies: embedded !== null,
     media, table, log, dialogs, shared, userNames, aliases: state.aliases, rests: new Rests(() => performance.now()), lookups: new Lookups(log.child({ part: 'lookup' }), () => performance.now()), authenticator, registrar, agents,
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger, shared }),

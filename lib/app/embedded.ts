@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { domainOf, isKnownByCertificate, tlsPeers } from '../config/domains.js';
+import { domainOf, isKnownByCertificate, isKnownByDigest, tlsPeers } from '../config/domains.js';
 import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
@@ -79,7 +79,7 @@ function limitsOf(limits: SipLimitsConfig): GivenLimits {
 export function sourcesOf({ meta, peers }: Pick<Config, 'meta' | 'peers'>): SourceRules {
   const certified = tlsPeers(peers).filter(({ name }) => { const peer = peers[name]; return peer !== undefined && isKnownByCertificate(peer); });
   const all = Object.values(peers);
-  const guests = all.filter(({ register, digest, sources }) => register || (digest !== null && sources.length === 0))
+  const guests = all.filter((peer) => peer.register || isKnownByDigest(peer))
     .flatMap(({ sources }) => (sources.length > 0 ? sources : ['0.0.0.0/0', '::/0']));
   return {
     // Meta speaks TLS only (META-SIP §3). Users who register are known by what they know, never by their address.

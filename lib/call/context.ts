@@ -146,6 +146,8 @@ export interface Identifying {
 /** All of it: what the router hands on, to each what it needs. */
 export interface CallContext extends UserInitiated, BusinessInitiated, Identifying {
   readonly registrar: Registrar;
+  /** The SIP server that was started says, in X-WAB-Certified-As, whom a certificate makes known, and lets nobody else say it. */
+  readonly certifies: boolean;
   /** A request was refused because nobody known sent it. `protocol`: 'udp' is nobody's fault, as the address may be forged. */
   readonly onStranger: (address: string, protocol: string) => void;
 }

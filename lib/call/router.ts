@@ -50,9 +50,9 @@ export class CallRouter {
   /** A request outside any dialog. Never throws. */
   take(req: SipRequest, res: SipResponse, stack: SipStack): void {
     try {
-      const { config, judgeSource } = this.#context.rules();
       // drachtio-server hands on whatever stands there.
-      const source = judgeSource(req.source_address, req.protocol, config.sip.server === 'embedded' ? req.get('X-WAB-Certified-As') ?? null : null);
+      const certified = this.#context.certifies ? req.get('X-WAB-Certified-As') ?? null : null;
+      const source = this.#context.rules().judgeSource(req.source_address, req.protocol, certified);
       const arrival = { req, res, stack, source, tagged: tagOf(req.get('To')) !== null };
       this.#gates.some((gate) => gate(arrival));
     } catch (error) {

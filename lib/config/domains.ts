@@ -37,6 +37,11 @@ export function isKnownByCertificate({ tls, register, websocket, transports }: P
   return tls.ca !== null && !register && websocket === null && transports.includes('tls');
 }
 
+/** Whether its password alone, from anywhere, makes a peer known: what it has besides is asked for too. */
+export function isKnownByDigest(peer: Pick<Config['peers'][string], 'digest' | 'sources' | 'tls' | 'register' | 'websocket' | 'transports'>): boolean {
+  return peer.digest !== null && peer.sources.length === 0 && !peer.register && !isKnownByCertificate(peer);
+}
+
 /** Faults between names, certificates and peers by TLS. */
 export function checkDomains(config: Config, report: Report): void {
   const { domain, domains, numbers, sip } = config;

@@ -29,6 +29,8 @@ export type Source = { readonly kind: 'meta' } | { readonly kind: 'peer'; readon
 export interface SourceRules {
   readonly metaSources: readonly string[];
   readonly peers: Readonly<Record<string, { readonly sources: readonly string[]; readonly transports: readonly string[] }>>;
+  /** Peers that a certificate can make known. */
+  readonly certified?: readonly string[];
 }
 
 /**
@@ -42,7 +44,7 @@ export function sourceJudge(rules: SourceRules): (address: string, protocol: str
     const transport = protocol.toLowerCase();
     // Meta speaks TLS only (META-SIP §3).
     if (transport === 'tls' && isMeta(address)) return { kind: 'meta' };
-    if (certified !== null && Object.hasOwn(rules.peers, certified)) return { kind: 'peer', peer: certified };
+    if (certified !== null && rules.certified?.includes(certified) === true) return { kind: 'peer', peer: certified };
     const found = peers.find(({ transports, matches }) => transports.includes(transport) && matches(address));
     return found === undefined ? { kind: 'stranger' } : { kind: 'peer', peer: found.peer };
   };

@@ -1,3 +1,4 @@
+import { isKnownByDigest } from '../../config/domains.js';
 import type { PeerConfig } from '../../config/types.js';
 import type { SipRequest, SipResponse } from '../../sip/drachtio.js';
 import type { Source } from '../../sip/source.js';
@@ -26,14 +27,14 @@ interface Candidate {
 
 /**
  * Which peer a request is from: by source address, by digest, or by both when the peer has both; a registered device by digest.
- * Strangers are challenged only where a peer without sources exists that could be behind any address.
+ * Strangers are challenged only where a peer without sources and without tls.ca exists that could be behind any address.
  */
 export function identifyPeer({ rules, authenticator, registrar }: Identifying, source: Source, req: SipRequest, res: SipResponse): PeerIdentity {
   const address = req.source_address;
   // A device that registered from this very socket is that device, whoever else may call from its address.
   const byAddress = source.kind === 'peer' && registrar.peerAt(address, req.source_port) === null ? source.peer : null;
-  const trunks = Object.entries(rules().config.peers).flatMap(([name, { digest, sources, register }]) =>
-    (digest !== null && (byAddress === null ? sources.length === 0 && !register : name === byAddress) ? [{ name, digest }] : []));
+  const trunks = Object.entries(rules().config.peers).flatMap(([name, peer]) =>
+    (peer.digest !== null && (byAddress === null ? isKnownByDigest(peer) : name === byAddress) ? [{ name, digest: peer.digest }] : []));
   const devices = byAddress === null && registrar.serves(address);
   if (trunks.length === 0 && !devices) {
     return byAddress === null ? { known: false, answered: false, why: 'neither meta.sources nor any peers[].sources match' } : { known: true, peer: byAddress, account: null };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { stringify } from 'yaml';
 import { sourcesOf, metaContactHost, tlsWithOf } from '../../../lib/app/embedded.js';
+import { compileRules } from '../../../lib/app/rules.js';
 import { issueLeaf, makeCa } from '../../../lib/cli/quickstart/certificates.js';
 import { judgeCa, judgeCertificate, judgeHttpTls } from '../../../lib/config/certificate.js';
 import { ConfigFaults } from '../../../lib/config/faults.js';
@@ -39,11 +40,15 @@ t.test('a peer with a CA may call without sources, and its certificate says who 
   t.same(unasked, config.meta.sources);
   t.same(Object.keys(tlsWithOf(config)), ['sbc.example.com', 'sbc2.example.com']);
   t.match(tlsWithOf(config)['sbc2.example.com'], { verify: true, ca: '/etc/wab/ca.pem', cert: '/etc/wab/own.pem', key: '/etc/wab/own.key' });
-  const judge = sourceJudge({ metaSources: ['192.0.2.0/24'], peers: config.peers });
+  const judge = sourceJudge({ metaSources: ['192.0.2.0/24'], peers: config.peers, certified: ['sbc'] });
   t.same(judge('198.51.100.1', 'tls', 'sbc'), { kind: 'peer', peer: 'sbc' });
   t.same(judge('10.0.0.7', 'tls', 'sbc'), { kind: 'peer', peer: 'sbc' }, 'it proves more than an address');
   t.same(judge('192.0.2.1', 'tls', 'sbc'), { kind: 'meta' });
-  t.same(judge('198.51.100.1', 'tls', 'nobody'), { kind: 'stranger' });
+  for (const name of ['nobody', 'pbx']) t.same(judge('198.51.100.1', 'tls', name), { kind: 'stranger' }, 'only who is known so');
+  const { judgeSource } = await compileRules(config);
+  t.same(['sbc', 'pbx'].map((name) => judgeSource('198.51.100.1', 'tls', name).kind), ['peer', 'stranger']);
+  const both = parse(tree({ sbc: { ...sbc, mayCall: [number], digest: { username: 'sbc', password: 'p' } } }));
+  t.same(sourcesOf(both).guests, [], 'with digest: its password alone, from anywhere, is not enough');
 });
 
 t.test('what does not go together', async (t) => {
