@@ -45,22 +45,36 @@ function issuerOf(certificate: PeerCertificate): PeerCertificate | undefined {
   return (certificate as { issuerCertificate?: PeerCertificate }).issuerCertificate;
 }
 
+/** When what `knownAs` says of it may become another, ms: the first date of the certificates after `now`. */
+export function holdsUntil(clients: readonly KnownClient[], shown: Shown, now: number): number {
+  const dates = [...shown, ...clients.flatMap(({ cas }) => cas)].flatMap(({ validFrom, validTo }) => [Date.parse(validFrom), Date.parse(validTo)]);
+  return Math.min(...dates.filter((date) => date > now), Infinity);
+}
+
 /** The names of the rules that hold for it at `now`, ms. */
 export function knownAs(clients: readonly KnownClient[], shown: Shown, now: number): readonly string[] {
   return clients.filter(({ hosts, cas }) => hosts.some((host) => names(shown[0], host)) && leadsTo(shown, cas, now)).map(({ name }) => name);
 }
 
 /**
- * RFC 5922 §7.1, §7.2: a DNS name, or a URI of the scheme sip that is the host alone, compared whole: no wildcards. An address where the
- * operator knows the far end by one.
+ * RFC 5922 §7.1, §7.2: a host of its sip: URIs, or, where it has none, a DNS name; compared whole: no wildcards. An address where the operator
+ * knows the far end by one.
  */
 function names(leaf: X509Certificate | undefined, given: string): boolean {
   if (leaf === undefined) return false;
-  const host = unbracketed(given);
+  const host = unbracketed(given).toLowerCase();
+  const hosts = sipHosts(leaf);
+  if (hosts.includes(host)) return true;
   if (isIP(host) !== 0) return leaf.checkIP(host) !== undefined;
-  const uri = `sip:${host.toLowerCase()}`;
-  return leaf.checkHost(host, { subject: 'never', wildcards: false }) !== undefined
-    || (leaf.subjectAltName ?? '').split(', ').some((entry) => entry.startsWith('URI:') && entry.slice(4).toLowerCase() === uri);
+  return hosts.length === 0 && leaf.checkHost(host, { subject: 'never', wildcards: false }) !== undefined;
+}
+
+/** Hosts of its sip: URIs without user, in lower case and without brackets. Node.js quotes what could be taken for another entry: no such is a host. */
+function sipHosts({ subjectAltName = '' }: X509Certificate): readonly string[] {
+  return (subjectAltName.match(/(?:[^",]|"(?:[^"\\]|\\.)*")+/g) ?? []).flatMap((entry) => {
+    const [, host] = /^\s*URI:sip:(\[[0-9a-f:.]+\]|[^:;?@[\]"/\s]+)(?::\d+)?(?:[;?][^@"]*)?$/i.exec(entry) ?? [];
+    return host === undefined ? [] : [unbracketed(host).toLowerCase()];
+  });
 }
 
 /**

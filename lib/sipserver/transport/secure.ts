@@ -3,7 +3,7 @@ import { constants } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { Guard } from '../../util/guard.js';
-import { knownAs, readClients } from './clients.js';
+import { holdsUntil, knownAs, readClients } from './clients.js';
 import type { ClientRule, KnownClient, Shown } from './clients.js';
 import { readPair, Watched } from './identity.js';
 import type { IdentityFiles, Pem } from './identity.js';
@@ -25,9 +25,14 @@ export interface SecureUser {
 /** Our certificates: of those who ask for no name, or for one that is not among `domains`; and how often the files are looked at, ms. */
 interface Identities { readonly tls?: IdentityFiles | undefined; readonly domains?: Readonly<Record<string, IdentityFiles>> | undefined; readonly certificateInterval?: number | undefined }
 
+/** Whom a certificate makes known by these rules, and from when until when that holds, ms. */
+interface Found { readonly clients: readonly KnownClient[]; readonly names: readonly string[]; readonly from: number; readonly until: number }
+
 export class ServerTls {
   private contexts: Readonly<Record<Asking, Map<string, SecureContext>>> = { plain: new Map(), asking: new Map() };
   private clients: Watched<readonly KnownClient[]> | undefined;
+  /** What was found of each connection: signatures are not verified for each message. */
+  private readonly found = new WeakMap<Shown, Found>();
   private rules: readonly ClientRule[] = [];
   private closed = false;
 
@@ -89,7 +94,14 @@ export class ServerTls {
 
   /** Names of those who are known by what they have shown. */
   knownAs(shown: Shown): readonly string[] {
-    return this.clients === undefined ? [] : knownAs(this.clients.value, shown, Date.now());
+    if (this.clients === undefined) return [];
+    const { value: clients } = this.clients;
+    const now = Date.now();
+    const found = this.found.get(shown);
+    if (found?.clients === clients && found.from <= now && now < found.until) return found.names;
+    const names = knownAs(clients, shown, now);
+    this.found.set(shown, { clients, names, from: now, until: holdsUntil(clients, shown, now) });
+    return names;
   }
 
   close(): void {

@@ -1,6 +1,8 @@
 // Certificates by the name that is asked for, and peers that are known by the certificate they show (RFC 5922).
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -151,4 +153,43 @@ t.test('a peer that asks for a certificate is shown ours, and judged by its own 
   t.equal(seen.at(-1), 'DNS:newer.example.net');
   stack.server.setTlsWith({ localhost: { verify: false, ...shown } });
   t.equal(await ask(), 200, 'not judged where the operator says so');
+});
+
+/** By OpenSSL, which writes any name into a certificate; `names` as in its configuration. */
+async function issued(dir: string, name: string, names: readonly string[]): Promise<LeafFiles> {
+  const [cert, key, csr, ext] = ['pem', 'key', 'csr', 'ext'].map((end) => join(dir, `${name}.${end}`)) as [string, string, string, string];
+  await writeFile(ext, `subjectAltName=@names\n[names]\n${names.map((one, i) => one.replace('=', `.${i}=`)).join('\n')}\n`);
+  execFileSync('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x', '-keyout', key, '-out', csr], { stdio: 'pipe' });
+  execFileSync('openssl', ['x509', '-req', '-in', csr, '-CA', join(dir, 'ca.pem'), '-CAkey', join(dir, 'ca.key'), '-set_serial', '7', '-days', '2', '-extfile', ext, '-out', cert], { stdio: 'pipe' });
+  return { cert, key };
+}
+
+t.test('names of a certificate are those of RFC 5922, and no entry is taken for two', async (t) => {
+  const [ours, theirs] = [await authority(t), await authority(t)];
+  const stack = await start(t, {
+    listen: ['tls:127.0.0.1:0'], tls: ours.leaf('a', 'a.example.net'),
+    sources: { known: [], guests: [], unasked: [], clients: [{ name: 'sbc', hosts: ['sbc.example.org'], ca: theirs.ca }] },
+  });
+  answering(stack);
+  for (const [what, names, is] of [
+    ['uri', ['URI=sip:SBC.example.org'], '200'], ['uri-with-port', ['URI=sip:sbc.example.org:5061'], '200'], ['dns', ['DNS=sbc.example.org'], '200'], ['other-scheme', ['DNS=sbc.example.org', 'URI=https://www.example.org'], '200'],
+    ['dns-beside-uri', ['DNS=sbc.example.org', 'URI=sip:www.example.org'], 'closed'], ['user', ['URI=sip:x@sbc.example.org'], 'closed'],
+    ['injected-dns', ['DNS=x.example.org\\, URI:sip:sbc.example.org'], 'closed'], ['injected-uri', ['URI=https://x.example.org/a\\, URI:sip:sbc.example.org'], 'closed'],
+    ['injected-behind-a-quote', ['URI=https://x.example.org/\\"\\, URI:sip:sbc.example.org'], 'closed'], ['injected-between', ['URI=https://x.example.org/\\, URI:sip:sbc.example.org\\, DNS:x'], 'closed'],
+  ] as const) t.equal(await options(await client(t, stack.port('tls'), { shows: await issued(theirs.dir, what, names) })), is, what);
+});
+
+t.test('signatures are verified once for a connection', async (t) => {
+  const [ours, theirs] = [await authority(t), await authority(t)];
+  const stack = await start(t, {
+    listen: ['tls:127.0.0.1:0'], tls: ours.leaf('a', 'a.example.net'),
+    sources: { known: [], guests: [], unasked: [], clients: [{ name: 'sbc', hosts: ['sbc.example.org'], ca: theirs.ca }] },
+  });
+  const known = answering(stack);
+  const socket = await client(t, stack.port('tls'), { shows: theirs.leaf('right', 'sbc.example.org') });
+  t.equal(await options(socket), '200');
+  const calls = t.capture(X509Certificate.prototype, 'verify', X509Certificate.prototype.verify);
+  for (let i = 0; i < 5; i++) t.equal(await options(socket), '200');
+  t.equal(calls().length, 0);
+  t.same(known, ['sbc', 'sbc', 'sbc', 'sbc', 'sbc', 'sbc']);
 });
