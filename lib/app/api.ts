@@ -7,7 +7,7 @@ import { placeOrder } from '../call/ordered.js';
 import { ended, type Termination } from '../call/termination.js';
 import type { CallDetailView, CallView, NumberView, PermissionView, RecentView } from '../http/api/schemas.js';
 import { startApi } from '../http/api/server.js';
-import type { ApiSources } from '../http/api/sources.js';
+import type { ApiSources, Drainer } from '../http/api/sources.js';
 import type { HttpServer } from '../http/listener.js';
 import { maskUser, maskUsers } from '../observe/redact.js';
 import type { Calls } from './calls.js';
@@ -16,12 +16,12 @@ import { sharedKeys } from '../call/sharedPlaces.js';
 import type { State } from './state.js';
 
 /** The API; null where none is wanted. @throws WabError PORT_IN_USE, ADDRESS_UNUSABLE or CERTIFICATE_UNUSABLE */
-export async function openApi({ config, version, log, faults, undo }: Start, state: State, calls: Calls): Promise<HttpServer | null> {
+export async function openApi({ config, version, log, faults, undo }: Start, state: State, calls: Calls, drainer: Drainer): Promise<HttpServer | null> {
   const { listen, tls } = config.api;
   const { bus } = state.news;
   if (listen === null || bus === null) return null;
   const part = log.child({ part: 'api' });
-  const sources = apiSources(state, calls, { version, bus, records: calls.records });
+  const sources = apiSources(state, calls, { version, bus, records: calls.records, drainer });
   const server = await startApi({ listen, tls, tokens: () => state.rules.config.api.tokens, log: part, onFault: (error) => faults.fault('a request to the API', error) }, sources);
   undo.push(() => server.close());
   part.info({ address: server.address }, 'the API is served');
@@ -29,7 +29,7 @@ export async function openApi({ config, version, log, faults, undo }: Start, sta
 }
 
 /** What the API and the live page are asked for. */
-export function apiSources(state: State, { context, router, settings }: Calls, own: Pick<ApiSources, 'version' | 'bus' | 'records'>): ApiSources {
+export function apiSources(state: State, { context, router, settings }: Calls, own: Pick<ApiSources, 'version' | 'bus' | 'records' | 'drainer'>): ApiSources {
   const { table, history } = state;
   const shared = state.shared?.limits ?? null;
   const business = (): ReadonlySet<string> => new Set(Object.keys(state.rules.config.numbers));
@@ -39,7 +39,7 @@ export function apiSources(state: State, { context, router, settings }: Calls, o
     place: async (order) => {
       const { peers, numbers } = state.rules.config;
       const none = (status: number, code: string, text: string): Awaited<ReturnType<ApiSources['place']>> => ({ id: null, refused: { status, code, text } });
-      if (router.draining) return none(503, 'draining', 'the service is stopping');
+      if (router.drain.refusing) return none(503, 'draining', 'the service is stopping');
       if (!Object.hasOwn(numbers, order.number)) return none(404, 'number.unknown', 'no such number is in the configuration');
       if (!Object.hasOwn(peers, order.peer)) return none(404, 'peer.unknown', `no peer is called ${order.peer}`);
       if (order.record === true && (context.recordings === null || peers[order.peer]?.record === null)) return none(409, 'recording.off', `calls of peer ${order.peer} are not recorded (peers.${order.peer}.record)`);

@@ -13,6 +13,7 @@ import { openApi } from './api.js';
 import { openCalls, type Calls } from './calls.js';
 import { checkCertificate, watchCertificate } from './certificate.js';
 import { sourcesOf, tlsWithOf } from './embedded.js';
+import { drainerOf, drainTimes } from './drainer.js';
 import { openHooks } from './eventHooks.js';
 import { openHep } from './hep.js';
 import { openPages } from './pages.js';
@@ -42,7 +43,7 @@ export interface Service {
    * Rejects with WabError CONFIG_INVALID when it has a path to the telephone network; the old rules stay in force.
    */
   reload(config: Config): Promise<void>;
-  /** No new calls; resolves when the last has ended, or was ended at the deadline. */
+  /** No new calls after limits.drainDelay; resolves when the last has ended, or was ended at the deadline. Cannot be called off. */
   drain(): Promise<void>;
   /** Ends everything. May be called twice. */
   close(): Promise<void>;
@@ -54,6 +55,8 @@ export interface ServiceParts {
   readonly media?: MediaEngine;
   /** Exceptions that nobody caught, since the start. */
   readonly faults?: () => number;
+  /** Ends the process, after a drain by the API that asked for it; left out: nobody can be asked. */
+  readonly stop?: () => void;
 }
 
 /**
@@ -91,9 +94,10 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
   undo.push(() => media.close());
   await media.start();
   const calls = await openCalls(start, state, sip, { media, certificate, hep, caught: () => caught + (parts.faults?.() ?? 0) + media.faults });
-  const http = await openPages(start, state, sip, media, calls);
+  const drainer = drainerOf(state, calls.router.drain, parts.stop ?? null);
+  const http = await openPages(start, state, { sip, media }, calls, drainer);
   const webhooks = await openWebhooks(start, state, calls);
-  const api = await openApi(start, state, calls);
+  const api = await openApi(start, state, calls, drainer);
   openHooks(start, state, calls);
   openTraces(start, state, calls);
 
@@ -108,7 +112,7 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
     ladder: (id) => state.history.ladder(id),
     // One reload after another, whatever became of the one before.
     reload: (next) => (reloading = reloading.catch(() => undefined).then(() => reload(next, { state, sip, media, calls }, log))),
-    drain: () => calls.router.drain(state.rules.config.limits.drain),
+    drain: () => calls.router.drain.stop(drainTimes(state.rules.config)),
     close: () => (closing ??= close(state, calls, undo)),
   };
 }
@@ -134,7 +138,7 @@ async function reload(next: Config, { state, sip, media, calls }: Running, log: 
 
 async function close({ table }: State, { router }: Calls, undo: Undo): Promise<void> {
   // The last BYEs may take a second, in which nobody would end what has just begun.
-  router.refuse();
+  router.drain.refuse();
   const live = table.all();
   router.endAll(ended.drained());
   await settled(live);

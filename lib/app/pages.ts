@@ -3,6 +3,7 @@ import type { Config } from '../config/types.js';
 import type { HttpAccess } from '../http/access.js';
 import type { HttpServer } from '../http/listener.js';
 import type { PhonePlace } from '../http/phoneFiles.js';
+import type { Drainer } from '../http/api/sources.js';
 import { startHttp } from '../http/server.js';
 import { hostPort, splitListen } from '../util/hostPort.js';
 import { apiSources } from './api.js';
@@ -12,8 +13,11 @@ import type { Sip } from './sip.js';
 import type { Start } from './start.js';
 import type { State } from './state.js';
 
+/** What carries calls. */
+interface Engines { readonly sip: Sip; readonly media: MediaEngine }
+
 /** The HTTP pages; null where none are wanted. @throws WabError PORT_IN_USE */
-export async function openPages({ config, version, log, faults, undo }: Start, state: State, sip: Sip, media: MediaEngine, calls: Calls): Promise<HttpServer | null> {
+export async function openPages({ config, version, log, faults, undo }: Start, state: State, { sip, media }: Engines, calls: Calls, drainer: Drainer): Promise<HttpServer | null> {
   const { listen } = config.http;
   const { bus } = state.news;
   if (listen === null || bus === null) return null;
@@ -26,7 +30,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
     onFault: (error) => faults.fault('a request to the pages', error),
     phone: config.http.phone ? (host) => phonePlace(config, sip.embedded?.listening ?? [], host) : null,
   }, {
-    notReady: () => (router.draining ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : shared?.limits.state === 'starting' ? 'Redis was not reached yet' : null),
+    notReady: () => (router.drain.going ? 'draining' : !connections.healthy ? 'no SIP server is connected' : !media.healthy ? 'no media engine is up' : shared?.limits.state === 'starting' ? 'Redis was not reached yet' : null),
     metrics: () => metrics.text(),
     calls: () => table.all().map(({ id, state, direction, facts: { number, peer }, startedAt }) => ({
       id, state, direction, number, peer, seconds: Math.round((Date.now() - startedAt) / 1000),
@@ -40,7 +44,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
       queues: queues.figures(state.rules.config.queues), calls: table.size,
       state: shared === null ? null : { redis: shared.place, state: shared.limits.state, nodes: shared.limits.nodes },
     }),
-  }, apiSources(state, calls, { version, bus, records: calls.records }));
+  }, apiSources(state, calls, { version, bus, records: calls.records, drainer }));
   undo.push(() => http.close());
   return http;
 }

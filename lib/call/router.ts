@@ -5,11 +5,11 @@ import type { Source } from '../sip/source.js';
 import { takeBusinessInitiated } from './businessInitiated.js';
 import { allowOfPeers, capabilities, demandsTooMuch } from './peer/capabilities.js';
 import type { CallContext } from './context.js';
+import { Drain } from './drain.js';
 import { identifyPeer, type Caller } from './peer/identify.js';
 import { takePickup } from './features/pickup.js';
-import { ended, type Termination } from './termination.js';
+import type { Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
-import { after } from '../util/after.js';
 
 /** A request outside any dialog, and who sent it. */
 interface Arrival {
@@ -37,14 +37,11 @@ export class CallRouter {
     (arrival) => this.#fromMeta(arrival),
     (arrival) => this.#fromPeer(arrival),
   ];
-  #draining = false;
+  readonly drain: Drain;
 
   constructor(context: CallContext) {
     this.#context = context;
-  }
-
-  get draining(): boolean {
-    return this.#draining;
+    this.drain = new Drain(context.table, context.log);
   }
 
   /** A request outside any dialog. Never throws. */
@@ -59,22 +56,6 @@ export class CallRouter {
       this.#context.log.error({ err: error, method: req.method, source: req.source_address }, 'a request could not be handled');
       if (!res.finalResponseSent) res.send(500);
     }
-  }
-
-  /** Takes no further calls. */
-  refuse(): void {
-    this.#draining = true;
-  }
-
-  /** Stops taking calls; resolves when those in progress have ended, at the latest after `seconds`, when they are ended. */
-  async drain(seconds: number): Promise<void> {
-    this.refuse();
-    const calls = this.#context.table.all();
-    if (calls.length === 0) return;
-    this.#context.log.info({ calls: calls.length, seconds }, 'draining: no new calls; waiting for these to end');
-    const deadline = after(seconds * 1000, () => this.endAll(ended.drained()));
-    await Promise.all(calls.map((call) => call.ended));
-    clearTimeout(deadline);
   }
 
   endAll(termination: Termination): void {
@@ -110,7 +91,7 @@ export class CallRouter {
       return true;
     }
     // What is said of extensions is true towards peers only: Meta gets none of them (META-SIP §1.2).
-    res.send(this.#draining ? 503 : 200, { headers: { ...(source.kind === 'meta' ? { Allow: allowOfPeers } : capabilities), Accept: 'application/sdp' } });
+    res.send(this.drain.going ? 503 : 200, { headers: { ...(source.kind === 'meta' ? { Allow: allowOfPeers } : capabilities), Accept: 'application/sdp' } });
     return true;
   }
 
@@ -123,8 +104,8 @@ export class CallRouter {
   }
 
   #whileDraining({ res }: Arrival): boolean {
-    if (this.#draining) res.send(503, { headers: { 'Retry-After': '30' } });
-    return this.#draining;
+    if (this.drain.refusing) res.send(503, { headers: { 'Retry-After': '30' } });
+    return this.drain.refusing;
   }
 
   /** Stops nothing. */

@@ -3,6 +3,7 @@ import { readVersion } from '../config/version.js';
 import { registerAuditCommand } from './audit.js';
 import { registerCheckCommand } from './check.js';
 import { registerDoctorCommand } from './doctor.js';
+import { registerDrainCommand } from './drain.js';
 import { registerPermissionCommand } from './permission.js';
 import { registerProvisionCommand } from './provision.js';
 import { registerQuickstartCommand } from './quickstart.js';
@@ -24,6 +25,7 @@ export async function createProgram({ standIns }: { readonly standIns: boolean }
     .showHelpAfterError();
   registerQuickstartCommand(program);
   registerRunCommand(program);
+  registerDrainCommand(program);
   registerCheckCommand(program);
   registerRouteCommand(program);
   registerProvisionCommand(program);

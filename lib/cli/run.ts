@@ -22,7 +22,7 @@ export function registerRunCommand(program: Command): void {
       // SIGTERM is how the service is asked to drain, by whomever.
       const faults = new ProcessFaults(log, () => { process.exitCode = 1; process.kill(process.pid, 'SIGTERM'); });
       for (const { path: key, line, message } of readAgain(path).warnings) log.warn({ key, line }, `${path}: ${key} ${message}`);
-      const service = await startService(config, log, { faults: () => faults.count });
+      const service = await startService(config, log, { faults: () => faults.count, stop: () => process.kill(process.pid, 'SIGTERM') });
       faults.listen();
       process.stdout.write(`${JSON.stringify({ ready: true, version: readVersion(), listening: service.listening, sip: config.sip.server, media: config.media.engine, http: service.http, webhooks: service.webhooks, api: service.api })}\n`);
 

@@ -123,7 +123,8 @@ export const schema = {
   },
   limits: {
     maxCalls: leaf('Calls in all; over it new ones get 503.', is.integer(1, 1_000_000), 2000),
-    drain: leaf('Seconds a drain waits for calls to end by themselves.', is.integer(0, 86_400), 30),
+    drain: leaf('Seconds a drain waits for calls to end by themselves, once it takes no new ones.', is.integer(0, 86_400), 30),
+    drainDelay: leaf('Seconds at the beginning of a drain in which new calls are still taken, while balancers and peers learn from /ready and OPTIONS to send them elsewhere.', is.integer(0, 3600), 0),
     ban: {
       [about]: { doc: 'Wrong passwords, and unknown callers over TCP and TLS, are slowed, then met with silence.' },
       after: leaf('Faults in a row that lead to a ban; 0: no bans.', is.integer(0, 1000), 10),

@@ -23,7 +23,7 @@ export const apiSchema = {
     name: required('Who has it.', is.name),
     token: secret('The token.', { check: is.bearerToken }),
     scopes: listOf(
-      "What it is good for: read (the pages; everything that the API shows, with users' numbers masked), calls (place, steer and end calls), numbers (ask users for permission), users (users' numbers in full).",
+      "What it is good for: read (the pages; everything that the API shows, with users' numbers masked), calls (place, steer and end calls), numbers (ask users for permission), users (users' numbers in full), admin (take the service out of use).",
       is.oneOf(...apiScopes), ['read'], { min: 1 },
     ),
   }),

@@ -80,7 +80,7 @@ export type Transport = (typeof transports)[number];
 export const phoneTransports = [...transports, 'ws', 'wss'] as const;
 
 /** What a token is good for: read: every page; the others are for the API. */
-export const apiScopes = ['read', 'calls', 'numbers', 'users'] as const;
+export const apiScopes = ['read', 'calls', 'numbers', 'users', 'admin'] as const;
 
 /** Meta's limit of connected business-initiated calls per business/user pair and 24 h, by the date it began. META-SIP.md §9. */
 export const pairLimits: Readonly<Record<NumberConfig['pairLimit'], number>> = Object.freeze({ launch: 5, october2025: 10, december2025: 100 });

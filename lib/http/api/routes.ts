@@ -3,6 +3,7 @@ import type { CallControl, Ordered } from '../../call/control.js';
 import { isTypeFilter } from '../../config/eventTypes.js';
 import { ApiError } from './error.js';
 import { route, type Answers, type ApiReply, type ApiRoute } from './route.js';
+import { drainRoutes } from './drain.js';
 import { recordRoutes } from './records.js';
 import * as form from './schemas.js';
 import type { ApiSources } from './sources.js';
@@ -21,7 +22,7 @@ export function routesOf(sources: ApiSources, streams: EventStreams, document: (
       answers: { 200: { what: 'OpenAPI 3.1.', schema: Type.Object({}) } },
       handle: () => ({ status: 200, body: document() }),
     }),
-    placing(sources), ...readingCalls(sources), ...steeringCalls(sources), ...numbers(sources), ...recordRoutes(() => sources.records),
+    placing(sources), ...readingCalls(sources), ...steeringCalls(sources), ...numbers(sources), ...recordRoutes(() => sources.records), ...drainRoutes(sources.drainer),
     route({
       method: 'GET', path: '/v1/events', summary: 'What happens, as Server-Sent Events, for as long as the connection lasts.', scope: 'read',
       query: form.EventQuery,

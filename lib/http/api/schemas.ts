@@ -159,3 +159,18 @@ export type MessageView = Static<typeof MessageList>['messages'][number];
 export type AliasView = Static<typeof AliasList>['aliases'][number];
 export type NumberView = Static<typeof NumberList>['numbers'][number];
 export type PermissionView = Static<typeof Permission>;
+
+export const DrainBody = Type.Union([Type.Null(), Type.Object({
+  delay: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600, description: 'seconds in which new calls are still taken; left out: limits.drainDelay' })),
+  seconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400, description: 'seconds after that in which calls may end by themselves; left out: limits.drain' })),
+  exit: Type.Optional(Type.Boolean({ description: 'the process ends once no call is up; left out: it stays' })),
+}, strict)]);
+
+export const Drain = Type.Object({
+  state: Type.Union((['taking', 'leaving', 'draining', 'drained'] as const).map((state) => Type.Literal(state)), { description: 'taking: calls are taken; leaving: they still are, and should go elsewhere; draining: no new ones; drained: none is up any more' }),
+  calls: Type.Integer({ description: 'that are up' }),
+  since: orNull(time),
+  endsAt: orNull(Type.String({ format: 'date-time', description: 'when the calls that are left are ended' })),
+}, { title: 'Drain' });
+
+export type DrainView = Static<typeof Drain>;

@@ -2,7 +2,16 @@ import type { CallControl, Ordered } from '../../call/control.js';
 import type { CallOrder } from '../../call/ordered.js';
 import type { EventBus } from '../../observe/events.js';
 import type { RecordsSource } from './records.js';
-import type { AliasView, CallDetailView, CallView, MessageView, NumberView, PermissionView, RecentView } from './schemas.js';
+import type { AliasView, CallDetailView, CallView, DrainView, MessageView, NumberView, PermissionView, RecentView } from './schemas.js';
+
+/** Takes the service out of use, and into use again. */
+export interface Drainer {
+  status(): DrainView;
+  /** In seconds; null: as the configuration says. `exit`: the process ends once no call is up. */
+  begin(wanted: { readonly delay: number | null; readonly seconds: number | null; readonly exit: boolean }): DrainView;
+  /** Null: the process is about to end. */
+  callOff(): DrainView | null;
+}
 
 /** A call that was placed, or that was refused; `id` null: so early that it has no record. */
 type Placed = { readonly id: string; readonly refused: null } | { readonly id: string | null; readonly refused: { readonly status: number; readonly code: string; readonly text: string } };
@@ -13,6 +22,7 @@ export interface ApiSources {
   readonly bus: EventBus;
   /** Null: none are written. */
   readonly records: RecordsSource | null;
+  readonly drainer: Drainer;
   /** Places a call, or says why not. Resolves before anybody is rung. */
   place(order: CallOrder): Promise<Placed>;
   calls(full: boolean): CallView[];

@@ -4,7 +4,7 @@ import { placeOf } from '../../util/place.js';
 import { matching, shownToken } from '../access.js';
 import { ApiError } from './error.js';
 
-export type Scope = 'read' | 'calls' | 'numbers' | 'users';
+export type Scope = 'read' | 'calls' | 'numbers' | 'users' | 'admin';
 
 /** Somebody who may use the API. */
 export interface ApiToken {
