@@ -12,7 +12,7 @@ import { withTimeout } from '../util/withTimeout.js';
 import { openApi } from './api.js';
 import { openCalls, type Calls } from './calls.js';
 import { checkCertificate, watchCertificate } from './certificate.js';
-import { sourcesOf, tlsWithOf } from './embedded.js';
+import { addressesOf, sourcesOf, tlsWithOf } from './embedded.js';
 import { drainerOf, drainTimes } from './drainer.js';
 import { openHooks } from './eventHooks.js';
 import { openHep } from './hep.js';
@@ -126,6 +126,7 @@ async function reload(next: Config, { state, sip, media, calls }: Running, log: 
   state.rules = compiled;
   sip.embedded?.setSources(sourcesOf(next));
   sip.embedded?.setTlsWith(tlsWithOf(next));
+  sip.embedded?.setNodes(addressesOf(next.nodes));
   media.reload?.(next.media);
   sip.registrar.reload();
   calls.health.reload();

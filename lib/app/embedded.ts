@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { domainOf, isKnownByCertificate, isKnownByDigest, tlsPeers } from '../config/domains.js';
 import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
 import type { SipServerAddress } from '../sip/connections.js';
-import { startSipServer, startSipServerThread, type GivenLimits, type SipServer, type SourceRules, type TlsRule } from '../sipserver/index.js';
+import { startSipServer, startSipServerThread, type GivenLimits, type NodeRules, type SipServer, type SourceRules, type TlsRule } from '../sipserver/index.js';
 import { defaultSipPort, hostPort, splitHostPort, splitListen } from '../util/hostPort.js';
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
@@ -35,6 +36,7 @@ export async function startEmbedded(
       [config.meta.host]: { address: config.meta.address, port: config.meta.port, ca: config.meta.ca, advertise: config.sip.advertise.meta ?? config.domain },
     },
     reserved: { hosts: [config.meta.host, ...metaHosts], networks: config.meta.sources },
+    nodes: nodesOf(config),
     followContacts: false,
     limits: limitsOf(config.sip.limits),
     ...(config.sip.scanners[0] === 'default' ? {} : { scanners: config.sip.scanners }),
@@ -63,6 +65,16 @@ function startError({ sip }: Config, error: unknown): unknown {
 /** Names of Meta's beside the one that is called: they stand in its Record-Route (META-SIP §1). */
 const metaHosts = ['meta.vc', 'fbinfra.net'];
 
+/** Undefined: this is the only node. */
+function nodesOf({ nodes }: Config): NodeRules | undefined {
+  return nodes === null ? undefined : { name: nodes.name ?? hostname(), secret: nodes.secret, addresses: addressesOf(nodes) };
+}
+
+/** Where the nodes are. */
+export function addressesOf(nodes: Config['nodes']): NodeRules['addresses'] {
+  return Object.fromEntries(Object.entries(nodes?.addresses ?? {}).flatMap(([name, address]) => (address === undefined ? [] : [[name, address] as const])));
+}
+
 /** The file's limits in the server's units. */
 function limitsOf(limits: SipLimitsConfig): GivenLimits {
   const { handshakeTimeout, connectTimeout, firstMessageTimeout, messageTimeout, idleTimeout, strangers: { idleTimeout: strangersIdle, ...strangers }, ...rest } = limits;
@@ -76,14 +88,16 @@ function limitsOf(limits: SipLimitsConfig): GivenLimits {
  * Who is known to the embedded server by address and transport: Meta and the peers, as `sourceJudge` has it. A phone, and a trunk that has only a
  * password, may be behind any address from which it may come; where there are none of these, nobody else is answered.
  */
-export function sourcesOf({ meta, peers }: Pick<Config, 'meta' | 'peers'>): SourceRules {
+export function sourcesOf({ meta, peers, nodes }: Pick<Config, 'meta' | 'peers' | 'nodes'>): SourceRules {
   const certified = tlsPeers(peers).filter(({ name }) => { const peer = peers[name]; return peer !== undefined && isKnownByCertificate(peer); });
   const all = Object.values(peers);
   const guests = all.filter((peer) => peer.register || isKnownByDigest(peer))
     .flatMap(({ sources }) => (sources.length > 0 ? sources : ['0.0.0.0/0', '::/0']));
   return {
     // Meta speaks TLS only (META-SIP §3). Users who register are known by what they know, never by their address.
-    known: [{ networks: meta.sources, protocols: ['tls'] }, ...all.filter(({ register }) => !register).map(({ sources, transports }) => ({ networks: sources, protocols: transports }))],
+    known: [{ networks: meta.sources, protocols: ['tls'] }, ...all.filter(({ register }) => !register).map(({ sources, transports }) => ({ networks: sources, protocols: transports })),
+      // They hand requests on; what they would ask for themselves is a stranger's all the same.
+      ...Object.values(addressesOf(nodes)).flatMap((address) => { const place = splitListen(address, ['tcp', 'udp']); return place === null ? [] : [{ networks: [place.host], protocols: [place.transport] }]; })],
     guests: [...new Set(guests)],
     clients: certified.flatMap(({ name, hosts, tls: { ca } }) => (ca === null ? [] : [{ name, hosts, ca }])),
     // META-SIP §3: Meta is asked for no certificate.

@@ -85,6 +85,13 @@ export const listenAddress: Check<string> = text('transport:address:port with tl
   const point = splitListen(v, ['udp', 'tcp', 'tls', 'wss', 'ws']);
   return point !== null && isAddress(point.host);
 });
+/** A node among several, in tags of SIP too. */
+export const nodesName: Check<string> = text('letters, digits, dots, dashes and underscores, at most 64', (v) => /^[\w.-]{1,64}$/.test(v));
+/** Where a node is reached by the others. */
+export const nodeAddress: Check<string> = text('tcp:address:port or udp:address:port', (v) => {
+  const point = splitListen(v, ['tcp', 'udp']);
+  return point !== null && point.port > 0 && isAddress(point.host);
+});
 /** A server by transport and place. */
 export const hepServer: Check<string> = text('udp:host:port, tcp:host:port or tls:host:port', (v) => {
   const point = splitListen(v, ['udp', 'tcp', 'tls']);

@@ -28,5 +28,6 @@ export type { LocalClient, LocalConnection } from './protocol/channel.js';
 export type { SipServer, SipServerOptions, SipServerStats, WireMessage } from './server.js';
 export { DEFAULT_LIMITS } from './transport/index.js';
 export type { GivenLimits, Protocol, SipLimits, SourceRules, StrangerLimits } from './transport/index.js';
+export type { NodeRules } from './nodes/index.js';
 export type { Timers } from './transaction/index.js';
 export type { TargetRule, TlsRule } from './locate/index.js';

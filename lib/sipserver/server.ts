@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { isLoopback, isWildcard, Network, Presence, SystemNameService } from './locate/index.js';
 import type { Hop, NameService, TargetRule, TlsRule } from './locate/index.js';
+import type { NodeRules } from './nodes/index.js';
 import { parseUri } from './parser/index.js';
 import { Engine } from './protocol/engine.js';
 import type { LocalClient, LocalConnection } from './protocol/channel.js';
@@ -61,6 +62,10 @@ export interface SipServerOptions {
   onUnknown?: (address: string, protocol: Protocol) => void;
   /** A connection by which somebody registered has closed: the user part of the URI in the Path that its REGISTERs were given. */
   onFlowGone?: (token: string) => void;
+  /**
+   * Several nodes behind one address: our tags name us, and a request of another node's dialog is handed to that node. Left out: this is the only one.
+   */
+  nodes?: NodeRules;
   /** How long calls of a drachtio client that is gone wait for one to come back, ms (default 32 s); then they are hung up. */
   orphanTime?: number;
   /**
@@ -98,6 +103,8 @@ export interface SipServer {
   setSources(rules: SourceRules): void;
   /** New TLS connections of ours are opened as this says. */
   setTlsWith(rules: Readonly<Record<string, TlsRule>>): void;
+  /** Where the nodes are from now on. */
+  setNodes(addresses: NodeRules['addresses']): void;
   /** Credentials were verified in a request from this connection, or UDP address and port: for so many seconds its holder is served in full. */
   authenticated(protocol: Protocol, address: string, port: number, seconds: number): void;
   /** Closes every socket and forgets every call, without a word to the peers. May be called twice. */
@@ -148,7 +155,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       local: transports.points.map((p) => `${p.protocol}/${hostPort(p.local)}`),
     }),
     connection: (id) => transports.connection(id), flowGone: (token) => { onFlowGone?.(token); },
-    isSelf: (hop) => isOurs(transports, hop), reserved,
+    isSelf: (hop) => isOurs(transports, hop), reserved, nodes: o.nodes,
     isOurHost: (uri) => isOurHost(transports, uri, advertised),
   });
   const layer: TransactionLayer = new TransactionLayer({
@@ -194,9 +201,10 @@ function running(listening: string[], bound: SipServer['admin'], { transports, l
       connections: transports.connections, acceptedConnections: transports.admission.open, handshakesInProgress: transports.admission.handshaking.known + transports.admission.handshaking.strangers,
       strangersConnections: transports.admission.strangers, strangersTransactions: layer.guestCount, authenticatedUdp: transports.sources.authenticatedSize,
       serverTransactions: layer.serverCount, clientTransactions: layer.clientCount, dialogs: engine.legs.size, refusedDialogs: engine.policy.refusedDialogs, refusedBusy: engine.policy.refusedBusy,
-      requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, registeredFlows: engine.flows.size, clients: engine.sessions.size,
+      requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, ...engine.nodes.counts, registeredFlows: engine.flows.size, clients: engine.sessions.size,
     }),
     setSources: (rules) => { transports.setSources(rules); },
+    setNodes: (addresses) => { engine.nodes.setAddresses(addresses); },
     setTlsWith: (rules) => { engine.network.tls = lowerKeys(rules); },
     authenticated: (protocol, address, port, seconds) => {
       transports.authenticated(protocol, { address, port }, seconds);

@@ -30,6 +30,7 @@ export type ToThread =
   | { kind: 'judged'; address: string; allowed: boolean }
   | { kind: 'sources'; rules: SourceRules }
   | { kind: 'tlsWith'; rules: Readonly<Record<string, TlsRule>> }
+  | { kind: 'nodes'; addresses: Readonly<Record<string, string>> }
   | { kind: 'authenticated'; protocol: Protocol; address: string; port: number; seconds: number }
   | { kind: 'close' };
 
@@ -58,6 +59,7 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
     stats: () => thread.stats(),
     setSources: (rules) => { thread.setSources(rules); },
     setTlsWith: (rules) => { thread.setTlsWith(rules); },
+    setNodes: (addresses) => { thread.setNodes(addresses); },
     authenticated: (protocol, address, port, seconds) => { thread.post({ kind: 'authenticated', protocol, address, port, seconds }); },
     close: () => thread.close(),
   };
@@ -125,6 +127,12 @@ class ServerThread {
     new Sources(rules);
     this.options = { ...this.options, sources: rules };
     this.post({ kind: 'sources', rules });
+  }
+
+  setNodes(addresses: Readonly<Record<string, string>>): void {
+    const { nodes } = this.options;
+    if (nodes !== undefined) this.options = { ...this.options, nodes: { ...nodes, addresses } };
+    this.post({ kind: 'nodes', addresses });
   }
 
   setTlsWith(rules: Readonly<Record<string, TlsRule>>): void {

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { parseCSeq, parseUri, SipMessage, uriToString } from '../parser/index.js';
 import type { Presented } from '../locate/index.js';
-import { randomToken } from '../transaction/index.js';
 import { takeBody, usable, withTag } from './headers.js';
 
 /** Requests that carry our Contact if the client gives none. */
@@ -12,14 +11,14 @@ export const WITH_CONTACT: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE',
 const LEADING: ReadonlySet<string> = new Set(['from', 'to', 'call-id', 'cseq', 'max-forwards']);
 
 /** A request outside a dialog, from what the client gave (RFC 3261 §8.1.1): its From tag, Call-ID and CSeq stand if it has them. */
-export function compose(given: SipMessage, presented: Presented, contact: string): SipMessage | undefined {
+export function compose(given: SipMessage, presented: Presented, contact: string, tag: string): SipMessage | undefined {
   const { method } = given;
   const m = SipMessage.request(method, given.uri);
   const headers = usable(given, presented);
   const value = (key: string): string | undefined => headers.find((h) => h.key === key)?.value;
   const seq = parseCSeq(value('cseq') ?? '')?.seq ?? 1 + Math.floor(Math.random() * 0xffff);
   m.add('Max-Forwards', value('max-forwards') ?? '70');
-  m.add('From', withTag(value('from') ?? contact.replace(/;transport=[a-z]+/, ''), randomToken()));
+  m.add('From', withTag(value('from') ?? contact.replace(/;transport=[a-z]+/, ''), tag));
   m.add('To', value('to') ?? `<${addressOf(given.uri)}>`);
   m.add('Call-ID', value('call-id') ?? randomUUID());
   m.add('CSeq', `${seq} ${method}`);

@@ -6,6 +6,7 @@ import type { Guard } from '../transport/index.js';
 import type { Cdr } from './cdr.js';
 import type { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
+import type { Nodes } from './nodes.js';
 import type { Policy } from './policy.js';
 import type { Sessions } from './sessions.js';
 import type { FlowTokens } from './tokens.js';
@@ -29,6 +30,7 @@ export interface Context {
   readonly timers: Timers;
   readonly guard: Guard;
   readonly log: Log;
+  readonly nodes: Nodes;
   /** Ends a leg by a BYE of our own and tells its client (drachtio calls such a request unsolicited). */
   hangUp(leg: Leg, reason: string, cdr: 'session-expired' | 'system-initiated-termination' | 'system-error-initiated-termination'): void;
   /** Starts, replaces or stops the session timer of a leg (RFC 4028). */

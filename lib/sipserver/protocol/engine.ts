@@ -16,6 +16,7 @@ import type { Context, Log } from './context.js';
 import type { EngineOptions } from './engineOptions.js';
 import { RegisteredFlows } from './flows.js';
 import type { Leg } from './leg.js';
+import { Nodes } from './nodes.js';
 import type { Policy } from './policy.js';
 import { CLIENT_GONE } from './outgoing.js';
 import { parseProxyRequest, Proxying } from './proxying.js';
@@ -46,6 +47,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   readonly timers: Timers;
   readonly guard: Guard;
   readonly log: Log;
+  readonly nodes: Nodes;
   readonly uas: Uas;
   readonly uac: Uac;
   readonly proxying: Proxying;
@@ -63,6 +65,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     this.guard = options.guard;
     this.flows = new RegisteredFlows(options.followContacts);
     this.tokens = new FlowTokens(options.connection, options.isOurHost, (token) => { options.flowGone(token); });
+    this.nodes = new Nodes(this, options.nodes);
     this.uac = new Uac(this, options.isSelf, new Targets(options.reserved, options.isSelf));
     this.proxying = new Proxying(this, options.isOurHost);
     this.uas = new Uas(this, { proxied: (tx) => this.proxying.relay(tx), subscribed: (notify) => this.uac.subscribed(notify), subscribing: (notify) => this.uac.subscribing(notify) });
@@ -92,8 +95,16 @@ export class Engine implements TransactionUser, SessionOwner, Context {
     if (!this.uas.ack(ack, flow)) this.network.spawn(this.proxying.relayAck(ack));
   }
 
-  stray(): void {
-    // A response nobody waits for any more: a late 2xx whose INVITE is long over (RFC 3261 §18.1.2).
+  nameNode(tag: string): string {
+    return this.nodes.named(tag);
+  }
+
+  elsewhere(request: SipMessage, flow: Flow): boolean {
+    return this.nodes.request(request, flow);
+  }
+
+  stray(response: SipMessage): boolean {
+    return this.nodes.response(response);
   }
 
   welcome(request: SipMessage): boolean {
@@ -167,8 +178,6 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   sessionFault(session: Session, error: Error): void {
     this.log.warn({ client: session.id, error: error.message }, 'drachtio client connection');
   }
-
-  // For the parts.
 
   hangUp(leg: Leg, reason: string, cdr: CdrReason): void {
     if (leg.ended) return;

@@ -4,6 +4,7 @@ import type { Timers } from '../transaction/index.js';
 import type { Flow, Guard } from '../transport/index.js';
 import type { Log } from './context.js';
 import type { Policy } from './policy.js';
+import type { NodeRules } from '../nodes/index.js';
 import type { Reserved } from './targets.js';
 
 export interface EngineOptions {
@@ -29,4 +30,6 @@ export interface EngineOptions {
   followContacts: boolean;
   /** How long calls of a client that is gone wait for a client, ms. */
   orphanTime: number;
+  /** Several nodes stand behind one address; undefined: this is the only one. */
+  nodes: NodeRules | undefined;
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { parseCSeq, responseTo, SipMessage, tagOf } from '../parser/index.js';
 import { ReliableProvisionals } from '../dialog/index.js';
 import type { Presented } from '../locate/index.js';
-import { lifetime, randomToken } from '../transaction/index.js';
+import { lifetime } from '../transaction/index.js';
 import type { ServerTransaction, ServerTransactionUser } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
@@ -26,7 +26,7 @@ export interface IncomingOwner {
 export class Incoming implements ServerTransactionUser {
   /** drachtio's transaction id. */
   readonly id = randomUUID();
-  localTag = randomToken();
+  localTag: string;
   /** The dialog it came in, or has begun. */
   leg: Leg | undefined;
   presented: Presented = { host: '', port: 0 };
@@ -37,6 +37,7 @@ export class Incoming implements ServerTransactionUser {
   /** `within`: the request came inside an existing dialog. */
   constructor(private readonly owner: IncomingOwner, readonly tx: ServerTransaction, public session: Session, readonly within: boolean) {
     tx.user = this;
+    this.localTag = owner.context.nodes.newTag();
     // A client that never answers must not leave the transaction here for ever (drachtio gives it 64 s for an INVITE).
     const patience = tx.invite ? 2 * lifetime(owner.context.timers) : lifetime(owner.context.timers);
     this.timer = owner.context.guard.after(patience, 'request under way', () => { this.refuse(500, 'Application Did Not Answer'); });

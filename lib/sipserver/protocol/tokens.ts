@@ -7,6 +7,8 @@ import { transportParam } from '../transport/index.js';
 import type { Flow } from '../transport/index.js';
 import { hopOf } from './nat.js';
 
+const TOKEN = /^([\w-]+)\.([\w-]{22})$/;
+
 /**
  * A token is the flow and a MAC over it, so nothing is stored here and nobody can make one up. A connection is named by its number, which is
  * never given twice; a UDP flow by its addresses. Tokens of an earlier run of the server are not taken.
@@ -27,10 +29,7 @@ export class FlowTokens {
    */
   path(register: SipMessage, flow: Flow, at: Presented): string | undefined {
     if (register.method !== 'REGISTER' || register.list('via').length !== 1) return undefined;
-    const { remote, local } = flow;
-    const name = flow.protocol === 'udp' ? `${remote.address} ${remote.port} ${local.address} ${local.port}` : String(flow.id);
-    const text = Buffer.from(name).toString('base64url');
-    const token = `${text}.${this.mac(text).toString('base64url')}`;
+    const token = this.name(flow);
     if (flow.protocol !== 'udp' && !this.named.has(flow)) {
       this.named.add(flow);
       flow.addUser({ flowClosed: () => { this.gone(token); } });
@@ -38,12 +37,25 @@ export class FlowTokens {
     return `<sip:${token}@${at.host}:${at.port}${transportParam(flow.protocol)};lr;ob>`;
   }
 
+  /** A token of a flow. */
+  name(flow: Flow): string {
+    const { remote, local } = flow;
+    const name = flow.protocol === 'udp' ? `${remote.address} ${remote.port} ${local.address} ${local.port}` : String(flow.id);
+    const text = Buffer.from(name).toString('base64url');
+    return `${text}.${this.mac(text).toString('base64url')}`;
+  }
+
   /** The hop that such a URI names; 'gone' when its connection is, or the token is not ours; undefined for any other URI. */
   find(uri: string): Hop | 'gone' | undefined {
     const parsed = parseUri(uri);
-    const token = /^([\w-]+)\.([\w-]{22})$/.exec(parsed?.user ?? '');
-    if (parsed === undefined || token?.[1] === undefined || uriParam(parsed, 'ob') === undefined) return undefined;
-    if (!timingSafeEqual(Buffer.from(token[2] ?? '', 'base64url'), this.mac(token[1]))) return this.isOurHost(uri) ? 'gone' : undefined;
+    if (parsed === undefined || !TOKEN.test(parsed.user ?? '') || uriParam(parsed, 'ob') === undefined) return undefined;
+    return this.hop(parsed.user ?? '') ?? (this.isOurHost(uri) ? 'gone' : undefined);
+  }
+
+  /** The hop that a token names; 'gone' when its connection is; undefined: it is not ours. */
+  hop(text: string): Hop | 'gone' | undefined {
+    const token = TOKEN.exec(text);
+    if (token?.[1] === undefined || !timingSafeEqual(Buffer.from(token[2] ?? '', 'base64url'), this.mac(token[1]))) return undefined;
     const [address = '', port, from = '', fromPort] = Buffer.from(token[1], 'base64url').toString().split(' ');
     if (port !== undefined) {
       return { protocol: 'udp', address, port: Number(port), host: address, explicit: true, from: { address: from, port: Number(fromPort) } };

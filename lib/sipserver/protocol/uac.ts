@@ -235,7 +235,7 @@ export class Uac implements OutgoingOwner {
   /** `problem`: it will not be sent. */
   private async dispatch(order: Order, given: SipMessage, { hops, presented, protocol }: Way, problem?: { status: 430 | 503; reason: string }): Promise<void> {
     const contact = contactOf(presented, protocol);
-    const request = compose(given, presented, contact);
+    const request = compose(given, presented, contact, this.context.nodes.newTag());
     if (request === undefined) {
       order.refuse('missing content-type');
       return;

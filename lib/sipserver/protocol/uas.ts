@@ -162,7 +162,7 @@ export class Uas implements IncomingOwner {
       return false;
     }
     leg.remoteSeq = seq;
-    if (tx.flow.protocol !== 'udp' && (leg.own === undefined || leg.own.closed || leg.own.remote.address === tx.flow.remote.address)) leg.own = tx.flow;
+    if (tx.flow.protocol !== 'udp' && !this.context.nodes.handed(tx.request) && (leg.own === undefined || leg.own.closed || leg.own.remote.address === tx.flow.remote.address)) leg.own = tx.flow;
     return true;
   }
 

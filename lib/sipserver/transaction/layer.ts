@@ -140,7 +140,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
   }
 
   tagFor(request: SipMessage): string {
-    return this.tags.of(request);
+    return this.options.user.nameNode(this.tags.of(request));
   }
 
   open(request: SipMessage, flow: Flow, guest: boolean): ServerTransaction | undefined {
@@ -192,9 +192,9 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
       tx.receive(response, flow);
       return;
     }
+    if (this.options.user.stray(response, flow)) return;
     this.counters.strayResponses++;
-    if (isKnown(flow)) this.options.user.stray(response, flow);
-    else turnAway(flow);
+    if (!isKnown(flow)) turnAway(flow);
   }
 
   private receiveRequest(request: SipMessage, parseFault: Fault | undefined, flow: Flow, bytes: Buffer): void {
@@ -205,6 +205,7 @@ export class TransactionLayer implements ServerOwner, ClientOwner, DoorOwner {
       if (!isKnown(flow)) turnAway(flow);
       return;
     }
+    if (fault === undefined && this.options.user.elsewhere(request, flow)) return;
     const way = this.wayOf(request, fault, flow);
     if (way === 'ours') this.belongs(flow, bytes);
     stampVia(request, flow);

@@ -10,8 +10,12 @@ export interface TransactionUser {
   request(tx: ServerTransaction): void;
   /** An ACK of a 2xx. */
   ack(ack: SipMessage, flow: Flow): void;
-  /** A response that no transaction waits for. */
-  stray(response: SipMessage, flow: Flow): void;
+  /** A response that no transaction waits for; true: it was for somebody all the same. */
+  stray(response: SipMessage, flow: Flow): boolean;
+  /** True for a request of a dialog that another node holds, and has been handed to. */
+  elsewhere(request: SipMessage, flow: Flow): boolean;
+  /** A tag that names this node too, where there are several. */
+  nameNode(tag: string): string;
   /** False drops a request without an answer (scanners). Asked before a transaction is made. */
   welcome(request: SipMessage, flow: Flow): boolean;
   /** True for a request inside a dialog of ours: whoever sent it knows both tags. */

@@ -8,7 +8,7 @@ import type { Config } from '../../../lib/config/types.js';
 export type Tree = { [key: string]: unknown };
 
 export const env = {
-  WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', METRICS_TOKEN: 'metrics-token-0123456789', EVENT_SECRET: 'event-secret', ESL_SECRET: 'esl-secret', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6',
+  WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', METRICS_TOKEN: 'metrics-token-0123456789', NODE_SECRET: 'node-secret-0123456789', EVENT_SECRET: 'event-secret', ESL_SECRET: 'esl-secret', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6',
   WA_TOKEN: 'EAAtoken', WA_APP_SECRET: 'app-secret', WA_VERIFY: 'verify', HEP_PASSWORD: 'h', PHONE_6001: 'p1', PHONE_6002: 'p2', AGENT_TOKEN: 'agent', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
 };
 
@@ -65,6 +65,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'api.listen', '127.0.0.1:8081');
   setAt(tree, 'api.sounds', 'sounds');
   setAt(tree, 'api.tls', { cert: 'c.pem', key: 'k.pem' });
+  setAt(tree, 'nodes', { name: 'a', secret: '${NODE_SECRET}', addresses: { a: 'tcp:10.0.0.4:5060' } });
   setAt(tree, 'api.tokens', [{ name: 'prometheus', token: '${METRICS_TOKEN}', scopes: ['read'] }]);
   setAt(tree, 'policy.carriers', ['carrier.example', '198.51.100.0/24']);
   setAt(tree, 'policy.leaks', { forwarded181: 'enforce' });

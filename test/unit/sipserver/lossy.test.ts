@@ -82,7 +82,7 @@ function run(loss: number, count: number, method: 'INVITE' | 'OPTIONS', status: 
       if (method === 'INVITE' && status < 300) acceptedInvites.set(id, new AcceptedInvite(1, tx, TIMERS, guard, () => { unacknowledged++; }));
     },
     ack(ack) { acceptedInvites.get(ack.get('call-id') ?? '')?.stop(); },
-    stray() { /* late ones */ },
+    stray: () => false, elsewhere: () => false, nameNode: (tag) => tag,
     welcome: () => true,
     belongs: () => false,
     knowsCall: () => false,

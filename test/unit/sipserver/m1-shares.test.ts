@@ -8,7 +8,7 @@ function rig(options: Partial<LayerOptions> = {}, belongs: () => boolean = () =>
   const open: ServerTransaction[] = [];
   const layer = new TransactionLayer({
     timers: DEFAULT_TIMERS, guard: new Guard(() => undefined, (place, error) => { t.fail(`${place}: ${error.message}`); }), maxTransactions: 80, maxHeaders: 100, maxGuests: 10, question: () => true, udp: () => undefined,
-    user: { request: (tx) => { open.push(tx); }, ack() { /* none */ }, stray() { /* none */ }, welcome: () => true, belongs, knowsCall: () => false, ready: () => true }, ...options,
+    user: { request: (tx) => { open.push(tx); }, ack() { /* none */ }, stray: () => false, elsewhere: () => false, nameNode: (tag) => tag, welcome: () => true, belongs, knowsCall: () => false, ready: () => true }, ...options,
   });
   return {
     open,

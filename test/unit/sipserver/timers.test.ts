@@ -29,7 +29,7 @@ const guard = new Guard(() => { /* none */ }, (place, error) => { t.fail(`${plac
 function layer(request?: (tx: ServerTransaction) => void): TransactionLayer {
   return new TransactionLayer({
     timers: DEFAULT_TIMERS, guard, maxTransactions: 100, maxHeaders: 100, maxGuests: 10, question: () => true, udp: () => undefined,
-    user: { request: (tx) => request?.(tx), ack() { /* not here */ }, stray() { /* not here */ }, welcome: () => true, belongs: () => false, knowsCall: () => false, ready: () => true },
+    user: { request: (tx) => request?.(tx), ack() { /* not here */ }, stray: () => false, elsewhere: () => false, nameNode: (tag) => tag, welcome: () => true, belongs: () => false, knowsCall: () => false, ready: () => true },
   });
 }
 

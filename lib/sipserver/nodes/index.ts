@@ -1,0 +1,3 @@
+export { HandOn } from './handOn.js';
+export { NodeNames } from './names.js';
+export type { NodeRules } from './names.js';
