@@ -12,6 +12,7 @@ import type { PeerConnection } from './peer/connection.js';
 import { unrecorded, type RecordControl, type RecordManner } from './recording.js';
 import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
 import { ended, type Termination } from './termination.js';
+import { deferred } from '../util/deferred.js';
 import { Orders } from './features/orders.js';
 import { takeAgentTransfer, takeRefer, type Transfer } from './features/transfer.js';
 import { AgentDialog, type AgentDialogUser } from '../voice/agents/dialog.js';
@@ -53,6 +54,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   #current: PeerConnection | null = null;
   #first: PeerConnection | null = null;
   #transfer: Transfer | null = null;
+  /** Who wants to know that this one is lost. */
+  #heir: { readonly of: PeerConnection; readonly lost: (why: Termination) => void } | null = null;
   /** Whoever is there hears ringing. */
   #rings = false;
 
@@ -146,7 +149,27 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   gone(from: PeerConnection, why: Termination): void {
     // A transferor may leave before the target has answered (RFC 5589 §6.1): the transfer goes on without them.
     // Who was rung first, by an order, and leaves while the user rings, has given up.
-    if (from === this.#current && this.#transfer === null) this.call.end(this.#userRings && why.reason === 'hangup' ? ended.peerGaveUp(null) : why);
+    if (from !== this.#current || this.#transfer !== null) return;
+    if (this.#heir?.of === from && why.reason === 'peerGone' && !this.call.over) {
+      this.#current = null;
+      this.#orders.resumed();
+      return this.#heir.lost(why);
+    }
+    this.call.end(this.#userRings && why.reason === 'hangup' ? ended.peerGaveUp(null) : why);
+  }
+
+  /**
+   * Resolves when this one is gone without having hung up, while the user talked with it: the user is there, and whoever asked takes them on, or ends the
+   * call. Null: it has ended otherwise.
+   */
+  lossOf(connection: PeerConnection): Promise<Termination | null> {
+    const { promise, resolve } = deferred<Termination | null>();
+    const heir = this.#heir = { of: connection, lost: resolve };
+    connection.onEnd(() => queueMicrotask(() => {
+      if (this.#heir === heir) this.#heir = null;
+      resolve(null);
+    }));
+    return promise;
   }
 
   pressed(from: PeerConnection, digit: string): void {

@@ -8,10 +8,11 @@ export type Direction = 'user-initiated' | 'business-initiated';
 
 /** The user was given from one peer user to another, or was to be. */
 export interface TransferRecord {
-  readonly kind: 'blind' | 'attended' | 'pickup' | 'ordered';
-  /** Name of the peer that asked for it; of one ordered by the API: api. */
+  /** failover: the voice agent that had the call was lost. */
+  readonly kind: 'blind' | 'attended' | 'pickup' | 'ordered' | 'failover';
+  /** Name of the peer that asked for it, or whose voice agent was lost; of one ordered by the API: api. */
   readonly by: string;
-  /** user@peer; null when policy refused it. */
+  /** user@peer; null when policy refused it, or nobody took it. */
   readonly to: string | null;
   /** 200, or why it failed. */
   readonly status: number;

@@ -4,7 +4,7 @@ import { ended, type Termination } from '../call/termination.js';
 import type { Line } from './line.js';
 import { runMenu } from './menu.js';
 import { waitInQueue } from './queue/wait.js';
-import { announce, ring } from './ring.js';
+import { announce, ring, type LostAgent } from './ring.js';
 import { takeMessage } from './voicemail.js';
 
 /** Places that one call goes through; more are menus that lead round and round. */
@@ -17,18 +17,33 @@ export async function runFlow(line: Line, decision: Found): Promise<void> {
   const { call } = line;
   let next: Destination | null = decision.destination;
   let unanswered = decision.unanswered;
+  let lost: LostAgent | null = null;
   for (let places = 0; next !== null && !call.over; places += 1) {
     if (places === mostPlaces) return call.end(ended.noChoice(`${mostPlaces} places in a row`));
     if (next.kind !== 'ring') {
       next = await goTo(line, next, decision);
       continue;
     }
-    const failed: Termination | null = await ring(line, next === decision.destination && decision.hours?.open !== false ? await lookedUp(line, next) : next);
-    if (failed === null) return;
-    if (unanswered === null) return nobody(line, failed);
+    const isRoutes = next === decision.destination && decision.hours?.open !== false;
+    const rung = await ring(line, isRoutes ? await lookedUp(line, next) : next, lost);
+    if (rung === null) return;
+    if ('lost' in rung) {
+      lost = rung.lost;
+      // What was pressed was meant for the agent.
+      line.keys.forget();
+      call.log.warn({ peer: lost.peer, why: lost.why.text }, `the voice agent of peer ${lost.peer} is lost: the call goes on to the next target`);
+      if (lost.rest.length > 0) {
+        next = { ...next, to: lost.rest };
+        continue;
+      }
+    }
+    const failed: Termination = 'failed' in rung ? rung.failed : rung.lost.why;
+    if (lost !== null) call.sentOn({ kind: 'failover', by: lost.peer, to: null, status: failed.status });
+    if (unanswered === null) return lost === null ? nobody(line, failed) : call.end(lost.why);
     call.log.info({ ended: failed }, 'nobody took the call: it goes to unanswered');
     next = unanswered;
     unanswered = null;
+    lost = null;
   }
 }
 

@@ -18,7 +18,7 @@ import { withTimeout } from '../../util/withTimeout.js';
 const parting = 2000;
 
 /** What a transfer is to do, and how it came about. */
-interface TransferOrder extends ReferOrder { readonly kind: Exclude<TransferRecord['kind'], 'pickup'> }
+interface TransferOrder extends ReferOrder { readonly kind: Exclude<TransferRecord['kind'], 'pickup' | 'failover'> }
 
 /** Who is told how far a transfer is. */
 type Informed = Pick<ReferSubscription, 'progress' | 'end'>;

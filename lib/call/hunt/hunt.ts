@@ -195,7 +195,7 @@ export class Hunt {
 
   /** A call that fails has been somewhere too. Its record names the target that it went to last; that of a transfer names who has the call. */
   #tellCall({ peer, user }: RouteTarget, rule: string, callId: string): void {
-    if (this.#plan.origin !== 'route' && this.#plan.origin !== 'order') return;
+    if (this.#plan.origin === 'refer' || this.#plan.origin === 'replaces') return;
     Object.assign(this.#call.facts, { peer, target: user, rule, peerCallId: callId });
     this.#call.news();
   }

@@ -25,6 +25,8 @@ const stage = await openStage({
     routes: [
       { name: 'raw', number, payload: '^raw', to: to('raw'), tee: { websocket: full.url } }, { name: 'twilio', number, payload: '^twilio', to: to('twilio'), tee: { websocket: listener.url, dialect: 'raw' } },
       { name: 'hunt', number, payload: '^hunt', to: to('full', 'mute', 'jambonz'), ringTimeout: 1 }, { name: 'all', number, payload: '^all', to: [{ peer: 'pbx', user: '6009' }, ...to('raw')], strategy: 'ring-all' },
+      { name: 'next', number, payload: '^next', to: to('raw', 'full', 'pbx') }, { name: 'out', number, payload: '^out', to: to('raw'), unanswered: { to: to('other') } },
+      { name: 'nobody', number, payload: '^nobody', to: to('raw', 'full'), transferSound: 'ringback' },
       { name: 'main', number, to: to('full', 'pbx') },
     ],
   },
@@ -182,6 +184,36 @@ t.test('a socket that is lost is opened again and the call goes on; where it can
   assertQuietLeg(t, user.report());
 });
 
+for (const [payload, wanted, peer] of [
+  ['next', { peer: 'pbx', target: '6001', transfers: [{ kind: 'failover', by: 'raw', to: '6001@pbx', status: 200 }], tries: [{ peer: 'raw', status: 200 }, { peer: 'full', status: 503 }, { peer: 'pbx', status: 200 }] }, 'pbx'],
+  ['out', { peer: 'other', transfers: [{ kind: 'failover', by: 'raw', to: null, status: 408 }] }, 'other'],
+  ['nobody', { termination: { by: 'us', reason: 'peerGone', status: 408 }, transfers: [{ kind: 'failover', by: 'raw', to: null, status: 503 }] }, null],
+] as const) {
+  t.test(`${payload}: an agent that is lost for good is followed by the next target, then by unanswered; else the call ends`, async (t) => {
+    const events = await api.events();
+    const { user, there } = await talk(raw, payload);
+    await user.press('7');
+    await until(() => there.report().digits === '7', 'a digit for the agent');
+    raw.behaviour = { ...raw.behaviour, refuse: 503 };
+    await pause(1100);
+    t.match((await api.post(`/v1/calls/${stage.running.service.table.all()[0]!.id}/hold`)).status, 204);
+    there.socket.terminate();
+    if (peer === null) await until(() => user.ended, 'the end');
+    else {
+      const taken = await stage.peers[peer]!.nextCall();
+      await hears(taken, 'tone');
+      t.equal(stage.running.service.table.onPeer('raw'), 0, 'no place is kept');
+      await user.hangUp();
+    }
+    raw.behaviour = { ...raw.behaviour, refuse: undefined };
+    t.match(await recordOf(stage, user), wanted);
+    await events.when(({ type, data }) => type === (payload === 'next' ? 'call.transferred' : 'call.transferFailed') && JSON.stringify(data).includes('failover'));
+    events.close();
+    assertQuietLeg(t, user.report());
+    t.ok(user.report().audio!.maxGapMs < 300 + user.report().pacerLateMs, `longest gap ${user.report().audio?.maxGapMs} ms`);
+  });
+}
+
 t.test('click-to-call with an agent: its socket is open before the user is rung, and it is told of the call when they answer', async (t) => {
   const meta = await stage.answerAsMeta({ behaviour: 'tone,ring=0.5' });
   const coming = raw.next();
@@ -204,8 +236,8 @@ t.test('click-to-call with an agent: its socket is open before the user is rung,
 t.test('what is counted', async (t) => {
   const page = await fetch(`http://${stage.running.service.http}/metrics`).then((answer) => answer.text());
   t.match(page, /wab_agent_sockets\{peer="raw"\} 0/);
-  t.match(page, /wab_agent_refused_total\{peer="full"\} 2/);
+  t.match(page, /wab_agent_refused_total\{peer="full"\} 4/);
   t.match(page, /wab_agent_refused_total\{peer="tee:raw"\} 2/, 'a tee that fails hurts no call');
-  t.match(page, /wab_agent_lost_total\{peer="raw"\} 2/);
+  t.match(page, /wab_agent_lost_total\{peer="raw"\} 5/);
   t.match(page, /wab_agent_reopened_total\{peer="raw"\} 1/);
 });
