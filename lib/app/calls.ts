@@ -10,6 +10,7 @@ import { tellLedger } from '../call/permission.js';
 import { locate } from '../call/peer/locate.js';
 import type { CallRecord } from '../call/record.js';
 import { CallRouter } from '../call/router.js';
+import { placeOrder } from '../call/ordered.js';
 import { ended } from '../call/termination.js';
 import type { GraphClient } from '../graph/client.js';
 import type { PermissionLedger } from '../graph/permission/ledger.js';
@@ -18,9 +19,11 @@ import type { LineWriter } from '../observe/lineWriter.js';
 import { Metrics } from '../observe/metrics.js';
 import { openSinks } from '../records/sinks/index.js';
 import { keepAlive } from '../registrar/keepAlive.js';
+import { isOpen } from '../routing/index.js';
 import { HealthMonitor } from '../routing/healthMonitor.js';
 import { DigestServer } from '../sip/digestServer.js';
 import { RateWindows } from '../state/index.js';
+import { CallBacks } from '../voice/queue/callBacks.js';
 import { Queues } from '../voice/queue/queues.js';
 import { Rests } from '../call/hunt/rests.js';
 import { Lookups } from '../voice/lookup.js';
@@ -48,6 +51,7 @@ export interface Calls {
   readonly health: HealthMonitor;
   readonly metrics: Metrics;
   readonly queues: Queues;
+  readonly callBacks: CallBacks;
   readonly permissions: Permissions;
   readonly told: ToldCalls | null;
   readonly graph: () => GraphClient | null;
@@ -128,6 +132,12 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     // Records that waited for their wacid are written before the sinks end.
     await turn();
   });
+  const callBacks = new CallBacks({
+    config: () => state.rules.config, queues, store: state.callBacks, gate: permissions.gate, log: log.child({ part: 'callBacks' }), now: Date.now,
+    place: async (order) => (router.draining ? null : placeOrder(context, order)), open: (route) => isOpen(state.rules.config, route, Date.now()),
+    news: (what, callBack, call, why) => news.callBack(what, callBack, call, why),
+  });
+  undo.push(async () => callBacks.close());
   const context: CallContext = {
     rules: () => state.rules, certifies: embedded !== null,
     media, table, log, dialogs, shared, userNames, aliases: state.aliases, rests: new Rests(() => performance.now()), lookups: new Lookups(log.child({ part: 'lookup' }), () => performance.now()), authenticator, registrar, agents,
@@ -147,14 +157,14 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
       files.audit.write(record);
       call.log.debug(record, 'policy');
     },
-    queues, onMessage: (message) => news.message(message),
+    queues, callBacks, onMessage: (message) => news.message(message),
     keyUser: (user) => files.userKey?.(user) ?? null,
     onEnded: (call, record) => {
       history.recorded(call, record);
       finish(call, record, { hep, cdr, metrics, live: files.live, ledger: permissions.ledger, told });
     },
   };
-  const router = new CallRouter(context);
+  const router: CallRouter = new CallRouter(context);
   connections.on('down', (address, stack) => {
     for (const call of table.all()) {
       if (call.isOn(stack)) faults.run('end of a call', () => call.end(ended.sipLost(address)));
@@ -167,9 +177,10 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
   });
   health.reload();
   settings.start();
+  callBacks.start();
   const pinging = keepAlive({ registrar, ask: (to, timeout) => sip.ask(to.uri, to.proxy, to.headers, timeout) });
   undo.push(() => pinging.close());
-  return { context, router, health, metrics, queues, permissions, told, graph, settings, records };
+  return { context, router, health, metrics, queues, callBacks, permissions, told, graph, settings, records };
 }
 
 interface Ends {

@@ -6,6 +6,7 @@ import type { Permission } from '../graph/permission/pair.js';
 import { EventBus, type EventData } from '../observe/events.js';
 import type { Sidecar } from '../voice/recording/sidecar.js';
 import type { Logger } from '../observe/logger.js';
+import type { CallBack } from '../voice/queue/callBacks.js';
 import type { Message } from '../voice/voicemail.js';
 
 /** Events that are kept for listeners that come back: some minutes of a busy service, some megabytes. The live page looks anew, and needs few. */
@@ -64,6 +65,11 @@ export class News {
   /** A message that a user left here. */
   message({ number, user, wacid, ...message }: Message): void {
     this.bus?.tell('voicemail.recorded', null, { number, user, wacid, ...message });
+  }
+
+  /** A user who has left a queue is to be called back; has been; or will not be, and why. `call`: by which they came; of `done`, by which they were called. */
+  callBack(what: 'kept' | 'done' | 'dropped', { number, user, queue, tries }: CallBack, call: string, why: string | null): void {
+    this.bus?.tell(`callBack.${what}`, call, { number, user, queue, tries, why });
   }
 
   number(number: string, news: EventData): void {

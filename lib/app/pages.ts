@@ -24,7 +24,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
   const part = log.child({ part: 'pages' });
   const { table, history, guard, shared } = state;
   const { connections, registrar } = sip;
-  const { router, metrics, health, queues } = calls;
+  const { router, metrics, health, queues, callBacks } = calls;
   const http = await startHttp({
     listen, access: pageAccess(listen, () => state.rules.config), tokens: () => state.rules.config.api.tokens, onWrongToken: (from) => part.warn({ from }, 'a wrong token was shown'),
     onFault: (error) => faults.fault('a request to the pages', error),
@@ -41,7 +41,7 @@ export async function openPages({ config, version, log, faults, undo }: Start, s
     media: async (id) => await table.get(id)?.media?.stats().catch(() => null) ?? null,
     status: () => ({
       version, sip: connections.status(), media: media.status(), peers: health.status(), registrations: registrar.status(), bans: guard.list(Date.now()),
-      queues: queues.figures(state.rules.config.queues), calls: table.size,
+      queues: queues.figures(state.rules.config.queues).map((one) => ({ ...one, callBacks: callBacks.waiting(one.queue) })), calls: table.size,
       state: shared === null ? null : { redis: shared.place, state: shared.limits.state, nodes: shared.limits.nodes },
     }),
   }, apiSources(state, calls, { version, bus, records: calls.records, drainer }));

@@ -21,6 +21,9 @@ const knownPermissionMs = 90 * 24 * 3600 * 1000;
 const knownVoicemailMs = 10 * 24 * 3600 * 1000;
 /** Voicemails that are known to have been told of. */
 const mostVoicemails = 10_000;
+/** Users who are to be called back are given up before (queues.*.callBack.keepHours); and so many of them are kept. */
+const knownCallBackMs = 8 * 24 * 3600 * 1000;
+const mostCallBacks = 10_000;
 /** Pairs of number and user; the one without news for longest goes first. */
 const mostPairs = 100_000;
 /** Which names are one user is known for so long after a call; numbers are given to others some time. */
@@ -43,6 +46,8 @@ export interface State {
   readonly permissions: Remembered;
   /** A line for each voicemail that Meta has told of. */
   readonly voicemails: Remembered;
+  /** A line for each user who is to be called back (lib/voice/queue). */
+  readonly callBacks: Remembered;
   readonly places: KnownPlaces;
   readonly guard: Guard;
   /** What all nodes keep together; null: there is this one alone. */
@@ -62,14 +67,15 @@ export async function openState(start: Start, rules: CallRules): Promise<State> 
   const permissions = new Remembered({ prefix: 'g', capacity: mostPairs, lifetime: knownPermissionMs, now: Date.now });
   const voicemails = new Remembered({ prefix: 'v', capacity: mostVoicemails, lifetime: knownVoicemailMs, now: Date.now });
   const aliases = new Remembered({ prefix: 'a', capacity: mostAliases, lifetime: knownAliasMs, now: Date.now });
-  const files = await openFiles(config, log, [places, names, permissions, voicemails, aliases], undo);
+  const callBacks = new Remembered({ prefix: 'b', capacity: mostCallBacks, lifetime: knownCallBackMs, now: Date.now });
+  const files = await openFiles(config, log, [places, names, permissions, voicemails, aliases, callBacks], undo);
   const table = new CallTable();
   const knownPlaces = new KnownPlaces(places);
   let inForce = (): Config => rules.config;
   const shared = await openShared(start, () => inForce());
   const state: State = {
     rules, shared, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), aliases: new Aliases(aliases),
-    places: knownPlaces, permissions, voicemails,
+    places: knownPlaces, permissions, voicemails, callBacks,
     guard: new Guard(() => state.rules.config.limits.ban, knownPlaces), news: new News(config, table, () => state.rules.config, log),
   };
   inForce = () => state.rules.config;

@@ -111,6 +111,7 @@ const table: Readonly<Record<Termination['by'], Readonly<Record<string, string>>
     restarted: 'the log of what ended it',
     noChoice: 'if often, listen to the prompts',
     queueFull: 'raise it, or say where they go',
+    callBack: 'nothing',
     waitedTooLong: 'look at who should have answered',
     stateGone: 'start Redis; see cluster',
     fault: 'the log has it in full; report it',

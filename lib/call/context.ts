@@ -14,6 +14,7 @@ import type { Source } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import type { AgentThread } from '../voice/agents/thread.js';
 import type { Lookups } from '../voice/lookup.js';
+import type { CallBacks } from '../voice/queue/callBacks.js';
 import type { Queues } from '../voice/queue/queues.js';
 import type { Message } from '../voice/voicemail.js';
 import type { JudgedFacts } from './watch/auditRecord.js';
@@ -121,6 +122,7 @@ export interface UserInitiated extends Beginning, Hunting, MetaReach {
   readonly queues: Queues;
   /** Asks whom a route's calls are to ring. */
   readonly lookups: Lookups;
+  readonly callBacks: CallBacks;
   /** A message was left and is written. */
   readonly onMessage: (message: Message) => void;
 }

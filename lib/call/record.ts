@@ -29,7 +29,7 @@ export interface MenuStep {
 export interface QueueRecord {
   readonly queue: string;
   readonly waitMs: number;
-  readonly left: 'answered' | 'hungUp' | 'key' | 'late' | 'full';
+  readonly left: 'answered' | 'hungUp' | 'key' | 'late' | 'full' | 'callBack';
 }
 
 /** The user has come to a voicemail. */

@@ -20,7 +20,7 @@ type UserReason = 'hangup' | 'cancelled';
 type PeerReason = 'hangup' | 'cancelled' | 'expired' | 'declined' | 'busy' | 'noAnswer' | 'unreachable' | 'refused' | 'badSdp';
 type OurReason =
   | 'hangup' | 'mediaTimeout' | 'peerSilent' | 'peerUnsecured' | 'peerGone' | 'fingerprint' | 'mediaLost' | 'mediaUnavailable' | 'badSdp' | 'drained' | 'overload' | 'noAck' | 'sessionExpired' | 'sipLost'
-  | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'closed' | 'turnedAway' | 'announced' | 'noChoice' | 'queueFull' | 'waitedTooLong' | 'messageTaken' | 'stateGone' | 'fault';
+  | 'ringTimeout' | 'metaUnreachable' | 'nobodyThere' | 'restarted' | 'closed' | 'turnedAway' | 'announced' | 'noChoice' | 'queueFull' | 'waitedTooLong' | 'messageTaken' | 'callBack' | 'stateGone' | 'fault';
 
 interface ByUser extends End { readonly by: 'user'; readonly reason: UserReason }
 interface ByPeer extends End { readonly by: 'peer'; readonly reason: PeerReason }
@@ -55,7 +55,7 @@ export const results: {
   us: {
     hangup: 'success', mediaTimeout: 'indeterminate', peerSilent: 'upstream', peerUnsecured: 'upstream', peerGone: 'upstream', fingerprint: 'upstream', mediaLost: 'server', mediaUnavailable: 'server', badSdp: 'client', drained: 'server', overload: 'server',
     noAck: 'indeterminate', sessionExpired: 'upstream', sipLost: 'server', ringTimeout: 'success', metaUnreachable: 'upstream', nobodyThere: 'upstream', restarted: 'server', closed: 'success', turnedAway: 'success',
-    announced: 'success', noChoice: 'success', queueFull: 'success', waitedTooLong: 'success', messageTaken: 'success', stateGone: 'server', fault: 'server',
+    announced: 'success', noChoice: 'success', queueFull: 'success', waitedTooLong: 'success', messageTaken: 'success', callBack: 'success', stateGone: 'server', fault: 'server',
   },
 };
 
@@ -132,6 +132,7 @@ export const ended = {
   queueFull: (queue: string, limit: number) => us('queueFull', 486, `${limit} calls wait in queue ${queue} already`),
   waitedTooLong: (queue: string, seconds: number) => us('waitedTooLong', 480, `nobody of queue ${queue} was free within ${seconds} s`),
   messageTaken: (box: string) => us('messageTaken', 200, `the user has left a message in voicemail ${box}`),
+  callBack: (queue: string) => us('callBack', 200, `the user will be called back by queue ${queue}`),
   /** Several nodes keep the limits together, and cannot. */
   stateGone: () => us('stateGone', 503, 'the limits cannot be kept: Redis is gone'),
   noTarget: () => us('fault', 480, 'the route names no target'),

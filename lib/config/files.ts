@@ -38,8 +38,9 @@ function prompts(config: WithFiles): readonly Sound[] {
   return [
     ...new Map(played.map((sound) => [sound[0], sound])).values(),
     ...Object.entries(menus).flatMap(([name, { prompt, wrong }]): Sound[] => [[`menus.${name}.prompt`, `prompt of menu ${name}`, prompt], [`menus.${name}.wrong`, `wrong of menu ${name}`, wrong]]),
-    ...Object.entries(queues).flatMap(([name, { music, announce: { file, places } }]): Sound[] => [
+    ...Object.entries(queues).flatMap(([name, { music, callBack, announce: { file, places } }]): Sound[] => [
       [`queues.${name}.music`, `music of queue ${name}`, music], [`queues.${name}.announce.file`, `announcement of queue ${name}`, file],
+      [`queues.${name}.callBack.confirm`, `callBack.confirm of queue ${name}`, callBack?.confirm ?? null], [`queues.${name}.callBack.refused`, `callBack.refused of queue ${name}`, callBack?.refused ?? null],
       ...places.map((place, i): Sound => [`queues.${name}.announce.places[${i}]`, `place ${i + 1} of queue ${name}`, place]),
     ]),
     ...Object.entries(voicemail).map(([name, { greeting }]): Sound => [`voicemail.${name}.greeting`, `greeting of voicemail ${name}`, greeting]),

@@ -25,7 +25,10 @@ export function checkDestinations(config: Config, report: Report): void {
     else if (keys.length > 1) report(path, `leads to several places at once: ${keys.join(', ')}; one of them`);
     else checkNames(config, path, place, report);
   }
-  for (const [name, { to }] of Object.entries(config.queues)) checkTargets(config, `queues.${name}`, to, report);
+  for (const [name, queue] of Object.entries(config.queues)) {
+    checkTargets(config, `queues.${name}`, queue.to, report);
+    checkCallBack(config, `queues.${name}.callBack`, queue, report);
+  }
   config.routes.forEach(({ hours, closed }, i) => {
     if (hours !== null && !Object.hasOwn(config.hours, hours)) report(`routes[${i}].hours`, unknown('hours', hours, Object.keys(config.hours)));
     if (hours === null && closed !== null) report(`routes[${i}]`, 'has closed and no hours: closed is never used');
@@ -33,6 +36,13 @@ export function checkDestinations(config: Config, report: Report): void {
   for (const [name, { keys, repeat }] of Object.entries(config.menus)) {
     if (repeat !== null && Object.hasOwn(keys, repeat)) report(`menus.${name}.repeat`, `key ${repeat} leads somewhere already`);
   }
+}
+
+function checkCallBack({ peers }: Config, path: string, { callBack, keys, to }: Config['queues'][string], report: Report): void {
+  if (callBack === null) return;
+  if (Object.hasOwn(keys, callBack.key)) report(`${path}.key`, `key ${callBack.key} leads somewhere already`);
+  const mute = new Set(to.map(({ peer }) => peer).filter((name) => peers[name]?.mayCall.length === 0));
+  for (const name of mute) report(path, `peer ${name} takes calls of this queue and may call nobody back: give peers.${name}.mayCall the number`);
 }
 
 function checkNames(config: Config, path: string, place: DestinationInFile, report: Report): void {

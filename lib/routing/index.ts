@@ -59,6 +59,14 @@ export function routingFaults(config: Config): { readonly path: string; readonly
   });
 }
 
+/** Whether the route of this name is within its hours at that time; one that is not there is not. */
+export function isOpen({ routes, hours }: Pick<Config, 'routes' | 'hours'>, name: string, time: number): boolean {
+  const route = routes.find((one) => one.name === name);
+  if (route === undefined) return false;
+  const named = route.hours === null ? undefined : hours[route.hours];
+  return route.hours === null || named === undefined || compileHours(route.hours, named)(time).open;
+}
+
 /** The first route that fits, and why the others did not. Pure. */
 export function selectRoute(routing: CompiledRouting, request: RouteRequest): RouteDecision {
   const considered: { route: string; matched: boolean; why: string }[] = [];

@@ -52,9 +52,9 @@ export class Listener {
 
   close(): void { this.#abort.abort(); }
 
-  /** The first event for which this holds, of those that came and are to come within ten seconds. */
-  async when(holds: (event: Told) => boolean, what = 'an event'): Promise<Told> {
-    const until = Date.now() + 10_000;
+  /** The first event for which this holds, of those that came and are to come within `ms`. */
+  async when(holds: (event: Told) => boolean, what = 'an event', ms = 10_000): Promise<Told> {
+    const until = Date.now() + ms;
     for (;;) {
       const found = this.told.find(holds);
       if (found !== undefined) return found;

@@ -34,6 +34,7 @@ export function systemView({ news }) {
       { head: 'Longest', number: true, cell: ({ longestMs }) => figure(longestMs === null ? null : Math.round(longestMs / 1000), ' s') },
       { head: 'Free', number: true, cell: ({ free }) => figure(free) },
       { head: 'Busy', number: true, cell: ({ busy }) => figure(busy) },
+      { head: 'To call back', number: true, cell: ({ callBacks }) => figure(callBacks) },
     ],
   });
   const devices = table({

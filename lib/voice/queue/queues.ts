@@ -40,6 +40,8 @@ interface Waiter {
   readonly queue: string;
   readonly config: QueueConfig;
   readonly joinedAt: number;
+  /** A user waits on the telephone; else to be called back. */
+  readonly here: boolean;
   /** Who is rung for it; null: nobody is. */
   agent: Agent | null;
   offer: ReturnType<typeof deferred<Agent | null>>;
@@ -66,11 +68,20 @@ export class Queues {
 
   /** Takes a place at the end; null: too many wait already. */
   join(queue: string, config: QueueConfig): Ticket | null {
-    if (this.#in(queue).length >= config.maxLength) {
+    if (this.#here(queue).length >= config.maxLength) {
       this.#onLeft(queue, 'full', 0);
       return null;
     }
-    const waiter: Waiter = { queue, config, joinedAt: this.#now(), agent: null, offer: deferred() };
+    return this.#join(queue, config, true);
+  }
+
+  /** The same for a user who is to be called back: nobody waits on the telephone, so that it is no call of the queue's and finds it never full. */
+  joinForCallBack(queue: string, config: QueueConfig): Ticket {
+    return this.#join(queue, config, false);
+  }
+
+  #join(queue: string, config: QueueConfig, here: boolean): Ticket {
+    const waiter: Waiter = { queue, config, here, joinedAt: this.#now(), agent: null, offer: deferred() };
     this.#waiters.push(waiter);
     this.#assign();
     const place = (): number => this.#in(queue).indexOf(waiter) + 1;
@@ -88,7 +99,7 @@ export class Queues {
   figures(configured: Readonly<Record<string, QueueConfig>>): QueueFigures[] {
     const all = new Map([...Object.entries(configured), ...this.#waiters.filter(({ queue }) => !Object.hasOwn(configured, queue)).map(({ queue, config }) => [queue, config] as const)]);
     return [...all].map(([queue, { to }]) => {
-      const waiting = this.#in(queue);
+      const waiting = this.#here(queue);
       const busy = to.filter((agent) => this.#agents.get(nameOf(agent))?.busy === true).length;
       const longestMs = waiting[0] === undefined ? null : Math.round(this.#now() - waiting[0].joinedAt);
       return { queue, waiting: waiting.length, longestMs, free: to.filter((agent) => this.#isFree(agent)).length, busy };
@@ -102,6 +113,10 @@ export class Queues {
 
   #in(queue: string): Waiter[] {
     return this.#waiters.filter((waiter) => waiter.queue === queue);
+  }
+
+  #here(queue: string): Waiter[] {
+    return this.#in(queue).filter(({ here }) => here);
   }
 
   #standing(agent: Agent): Standing {
@@ -196,7 +211,7 @@ export class Queues {
     const at = this.#waiters.indexOf(waiter);
     if (at < 0) return;
     this.#waiters.splice(at, 1);
-    this.#onLeft(waiter.queue, left, this.#now() - waiter.joinedAt);
+    if (waiter.here) this.#onLeft(waiter.queue, left, this.#now() - waiter.joinedAt);
     waiter.offer.resolve(null);
   }
 

@@ -83,6 +83,12 @@ class Waiting {
       const exit = keys[outcome.key];
       return exit === undefined ? null : destinationOf(exit);
     }
+    if (outcome.left === 'callBack') {
+      const confirm = this.#queue.callBack?.confirm ?? null;
+      if (confirm !== null) await say(this.#line, confirm, `callBack.confirm of queue ${this.#name}`);
+      call.end(ended.callBack(this.#name));
+      return null;
+    }
     return leave(this.#line, otherwise, () => call.end(ended.waitedTooLong(this.#name, maxWait)));
   }
 
@@ -170,13 +176,41 @@ class Waiting {
     for (;;) {
       const key = await this.#line.keys.next(this.#end.promise);
       if (key === null || this.#over) return;
-      if (Object.hasOwn(this.#queue.keys, key)) return this.#finish({ left: 'key', key }, leftTheQueue);
+      if (key === this.#queue.callBack?.key) await this.#callBack(this.#queue.callBack.refused);
+      else if (Object.hasOwn(this.#queue.keys, key)) return this.#finish({ left: 'key', key }, leftTheQueue);
     }
+  }
+
+  /** The user wants to be called back, and will be where they have permitted calls; else they wait on. */
+  async #callBack(refused: string | null): Promise<void> {
+    const { call, context, route } = this.#line;
+    const { number, user } = call.facts;
+    const permitted = number !== null && user !== null && await context.callBacks.permits(number, user);
+    if (this.#over) return;
+    if (permitted) {
+      context.callBacks.keep({ number, user, queue: this.#name, route: route.name, call: call.id }, call.ended);
+      return this.#finish({ left: 'callBack' }, leftTheQueue);
+    }
+    call.log.info({ queue: this.#name }, 'the user wants to be called back, and has not permitted calls');
+    if (refused !== null) await this.#speak([refused], `callBack.refused of queue ${this.#name}`);
+  }
+
+  /** Instead of the music. */
+  async #speak(sounds: readonly string[], what: string): Promise<void> {
+    if (this.#speaking) return;
+    this.#speaking = true;
+    this.#line.bridge.comfort.end('queue');
+    for (const sound of sounds) {
+      await say(this.#line, sound, what);
+      if (this.#over) return;
+    }
+    this.#music();
+    this.#speaking = false;
   }
 
   /** Tells the place in line now and then. */
   async #announce(): Promise<void> {
-    const { call, bridge } = this.#line;
+    const { call } = this.#line;
     const { every, places, file } = this.#queue.announce;
     for (;;) {
       const pause = wait(call, every * 1000);
@@ -184,14 +218,8 @@ class Waiting {
       pause.close();
       if (this.#over) return;
       const sounds = [places[this.#ticket.place - 1], file].flatMap((sound) => sound ?? []);
-      this.#speaking = sounds.length > 0;
-      if (this.#speaking) bridge.comfort.end('queue');
-      for (const sound of sounds) {
-        await say(this.#line, sound, `announce of queue ${this.#name}`);
-        if (this.#over) return;
-      }
-      if (this.#speaking) this.#music();
-      this.#speaking = false;
+      if (sounds.length > 0) await this.#speak(sounds, `announce of queue ${this.#name}`);
+      if (this.#over) return;
     }
   }
 }

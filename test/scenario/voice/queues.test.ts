@@ -1,10 +1,67 @@
 // Users who wait in queues, as they and the phones see it; the same on every media engine.
 import t from 'tap';
+import { ApiClient, apiKeys, tokens } from '../../helpers/apiClient.js';
 import { number } from '../../helpers/service.js';
+import { pause } from '../harness.js';
 import { assertQuietLeg, recordOf, until } from '../pbx/steps.js';
 import { agentTone, ended, heard, hearsTone, listener, prompts, sounds, voiceStage } from './rig.js';
 
-interface Figures { queues: { queue: string; waiting: number; longestMs: number | null; free: number; busy: number }[] }
+interface Figures { queues: { queue: string; waiting: number; longestMs: number | null; free: number; busy: number; callBacks: number }[] }
+
+t.test('by key a user is let go and called back when it is their turn: the agent first, then the user; who does not take it is rung again, and then no more', async (t) => {
+  const { file } = await sounds(t, { announcement: 400, music: 5000 });
+  const stage = await voiceStage(t, {
+    api: apiKeys,
+    queues: { support: { to: [{ peer: 'pbx', user: '6001' }], music: file('music'), callBack: { key: '5', confirm: file('announcement'), pause: 10, tries: 2 } } },
+    routes: [{ name: 'main', number, queue: 'support' }],
+  }, { peers: { pbx: { answer: { source: 'tone' }, tones: [agentTone, agentTone], config: { mayCall: [number] } } } });
+  const events = await new ApiClient(stage.running.service.api, tokens.all).events();
+  t.teardown(() => events.close());
+  const callBacks = async (): Promise<number | undefined> => ((await (await fetch(`http://${stage.running.service.http}/status`)).json()) as Figures).queues[0]?.callBacks;
+  const meta = await stage.answerAsMeta({ behaviour: 'tone,ring=0.3' });
+  const wants = async (last: number): Promise<ReturnType<typeof listener>> => {
+    const user = listener(stage, { from: `+4477009001${last}` });
+    t.equal(await user.place(), 200);
+    await hearsTone(user, prompts.music);
+    await user.press('25', 80);
+    await ended(user);
+    t.equal(heard(user).at(-1), prompts.announcement);
+    t.match(await recordOf(stage, user), { queue: [{ queue: 'support', left: 'callBack' }], termination: { by: 'us', reason: 'callBack', status: 200 } });
+    assertQuietLeg(t, user.report());
+    return user;
+  };
+
+  const first = listener(stage, { from: '+447700900110' });
+  t.equal(await first.place(), 200);
+  await hearsTone(first, agentTone);
+  await wants(11);
+  t.equal(await callBacks(), 1);
+  t.match(await events.when(({ type }) => type === 'callBack.kept'), { data: { number, user: '+447700900111', queue: 'support', tries: 0 } });
+  t.equal(meta.reports.length, 0, 'nobody is free');
+  await first.hangUp();
+  await events.when(({ type, data }) => type === 'call.answered' && data.leg === 'meta' && data.direction === 'business-initiated', 'the user is called back');
+  await pause(700);
+  t.equal(stage.running.service.table.onPeer('pbx'), 1);
+  await stage.peers.pbx!.liveCalls[0]!.bye();
+  const done = await events.when(({ type }) => type === 'callBack.done');
+  t.match(done, { data: { user: '+447700900111', tries: 1 } });
+  t.equal(await callBacks(), 0);
+  const record = (await stage.running.records(3)).find(({ direction }) => direction === 'business-initiated');
+  t.match(record, { id: done.call, number, peer: 'pbx', target: '6001', reference: 'callBack:support', termination: { by: 'peer', reason: 'hangup' } });
+  t.ok(meta.reports[0]?.audio?.toneHeard, 'the user heard the agent');
+  t.same(meta.reports[0]?.violations, []);
+
+  meta.behaviour = 'declined';
+  const busy = listener(stage, { from: '+447700900110' });
+  t.equal(await busy.place(), 200);
+  await hearsTone(busy, agentTone);
+  await wants(12);
+  await busy.hangUp();
+  t.match(await events.when(({ type }) => type === 'callBack.dropped', 'it is given up', 40_000), { data: { user: '+447700900112', tries: 2, why: 'the user was rung 2 times' } });
+  t.equal(await callBacks(), 0);
+  t.equal((await stage.running.records(7)).filter(({ reference, termination }) => reference === 'callBack:support' && termination.reason === 'declined').length, 2);
+  await until(() => stage.running.service.table.size === 0, 'no call is left');
+});
 
 t.test('who waits: music, places, a hang-up, a key, a free phone, too long, too many', async (t) => {
   const { file } = await sounds(t, { place1: 400, place2: 400, announcement: 400, closed: 400, music: 5000 });

@@ -53,7 +53,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'menus', { main: { prompt: 'menu.wav', timeout: 5, tries: 3, wrong: 'wrong.wav', repeat: '*', keys: { 1: ringing() }, otherwise: ringing() } });
   setAt(tree, 'queues', { support: {
     to: [{ peer: 'pbx', user: '6001' }], strategy: 'order', ringTimeout: 20, rest: 15, music: 'wait.wav', announce: { every: 30, places: ['first.wav'], file: 'soon.wav' }, keys: { 1: ringing() },
-    maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
+    callBack: { key: '5', confirm: null, refused: null, tries: 3, pause: 300, keepHours: 24 }, maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
   } });
   setAt(tree, 'voicemail', { sales: { greeting: 'sales.wav', directory: 'messages', maxSeconds: 120, silence: 6 } });
   setAt(tree, 'routes[0].lookup', { url: 'https://crm.example.net/route', authorization: 'Bearer ${HEP_PASSWORD}', timeout: 2, cache: 60 });

@@ -24,7 +24,7 @@ const peer: Record<ReasonOf<'peer'>, true> = {
 };
 const us: Record<ReasonOf<'us'>, true> = {
   hangup: true, mediaTimeout: true, peerSilent: true, peerUnsecured: true,
-  peerGone: true, fingerprint: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
+  callBack: true, peerGone: true, fingerprint: true, mediaLost: true, mediaUnavailable: true, badSdp: true, drained: true, overload: true, noAck: true, sessionExpired: true, sipLost: true, ringTimeout: true,
   metaUnreachable: true, nobodyThere: true, restarted: true, closed: true, turnedAway: true, announced: true, noChoice: true, queueFull: true, waitedTooLong: true, messageTaken: true, stateGone: true, fault: true,
 };
 const meta: Record<MetaRefusal, true> = {

@@ -4,7 +4,7 @@ import { waitInQueue } from '../../../lib/voice/queue/wait.js';
 import type { Line } from '../../../lib/voice/line.js';
 import type { QueueConfig } from '../../../lib/config/types.js';
 
-const config = { to: [{ peer: 'pbx', user: '6101' }], strategy: 'order', maxLength: 5, maxWait: 0, rest: 5, keys: {}, otherwise: null, full: null, music: null, announce: { every: 0, places: [], file: null } } as unknown as QueueConfig;
+const config = { to: [{ peer: 'pbx', user: '6101' }], strategy: 'order', maxLength: 5, maxWait: 0, rest: 5, callBack: null, keys: {}, otherwise: null, full: null, music: null, announce: { every: 0, places: [], file: null } } as unknown as QueueConfig;
 
 /** As much of a call as a queue sees of one that Meta does not get an answer for. */
 function lineOf(queues: Queues, accept: () => Promise<boolean>): Line {

@@ -5,7 +5,7 @@ import { Queues, type Agent, type Ticket } from '../../../lib/voice/queue/queues
 const a: Agent = { peer: 'pbx', user: '6001' };
 const b: Agent = { peer: 'pbx', user: '6002' };
 const queueOf = (more: Partial<QueueConfig> = {}): QueueConfig => ({
-  to: [a, b], strategy: 'longest-idle', ringTimeout: 20, rest: 10, music: null, announce: { every: 0, places: [], file: null }, keys: {}, maxWait: 0, otherwise: null, maxLength: 3, full: null, ...more,
+  to: [a, b], strategy: 'longest-idle', ringTimeout: 20, rest: 10, music: null, announce: { every: 0, places: [], file: null }, callBack: null, keys: {}, maxWait: 0, otherwise: null, maxLength: 3, full: null, ...more,
 });
 
 /** Queues on a clock of the test's. */
