@@ -10,11 +10,15 @@ import { withTimeout } from '../util/withTimeout.js';
 import { readRedisUrl, shownPlace } from '../util/redisUrl.js';
 import type { Start } from './start.js';
 
-/** Milliseconds: a lease without renewal; between renewals; between attempts while Redis is gone; for which nodes are waited for when it has lost its memory; for an answer. */
+/**
+ * Milliseconds: a lease without renewal; between renewals; between attempts while Redis is gone; for which nodes are waited for when it
+ * has lost its memory, and those that nobody has seen yet; for an answer.
+ */
 const leaseMs = 5000;
 const renewMs = 1000;
 const againMs = 250;
 const settleMs = 3000;
+const lingerMs = 1000;
 const patienceMs = 500;
 /** How long the start waits for Redis. */
 const startMs = 5000;
@@ -45,7 +49,8 @@ export async function openShared({ config, log, undo }: Start, rules: () => Conf
   const instance = randomBytes(5).toString('hex');
   const up = deferred<void>();
   const limits = new SharedLimits({
-    store: new RedisStore({ redis, instance, lease: leaseMs, settle: settleMs, patience: patienceMs }), name: config.node.name ?? nameOfHost(), instance, gone: config.state.gone, lease: leaseMs,
+    store: new RedisStore({ redis, instance, lease: leaseMs, settle: settleMs, linger: lingerMs, patience: patienceMs }),
+    name: config.node.name ?? nameOfHost(), instance, gone: config.state.gone, lease: leaseMs,
     now: () => performance.now(), watched: () => watchedOf(rules()),
     onState: (state, why) => {
       if (state === 'up') up.resolve();

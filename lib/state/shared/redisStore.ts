@@ -28,6 +28,8 @@ export interface RedisStoreOptions {
   /** Milliseconds: of a lease without renewal; for which nodes are waited for when the server has lost its memory; for an answer. */
   readonly lease: number;
   readonly settle: number;
+  /** For nodes that nobody has seen yet. */
+  readonly linger: number;
   readonly patience: number;
 }
 
@@ -41,8 +43,8 @@ export class RedisStore implements SharedStore {
   }
 
   register({ node, previous, ...rest }: Registration): Promise<Registered> {
-    const { instance, lease, settle } = this.#options;
-    return this.#run('register', { ...node, ...(previous === null ? {} : { previous }), instance, lease, settle, ...rest }, registered);
+    const { instance, lease, settle, linger } = this.#options;
+    return this.#run('register', { ...node, ...(previous === null ? {} : { previous }), instance, lease, settle, linger, ...rest }, registered);
   }
 
   renew({ node, places, events }: Renewal): Promise<Renewed> {

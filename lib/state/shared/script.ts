@@ -6,7 +6,7 @@
  * PREFIX:held:NODE EPOCH   hash: key → places of its calls, and @ → process of the server; gone when the lease is, and with it all that the node held
  * PREFIX:events:KEY     sorted set: events by their time
  * PREFIX:run            the process of the server that the leases are of
- * PREFIX:settling       hash: node → 1 while it is waited for, as it may have calls that this server knows nothing of
+ * PREFIX:settling       hash: node → 1 while it is waited for, as it may have calls that this server knows nothing of; * → 1 for those whom nobody has named, or >TIME until when
  *
  * The clock is the server's alone.
  */
@@ -41,7 +41,7 @@ end
 
 local function settling()
   for _, waited in ipairs(redis.call('HVALS', SETTLING)) do
-    if waited == '1' then return true end
+    if waited == '1' or (string.sub(waited, 1, 1) == '>' and tonumber(string.sub(waited, 2)) > now) then return true end
   end
   return false
 end
@@ -83,7 +83,8 @@ local function register()
     end
     redis.call('HSET', SETTLING, a.name, refills and 1 or 0)
     if redis.call('PTTL', SETTLING) < 0 then redis.call('PEXPIRE', SETTLING, a.settle) end
-    if not fresh then redis.call('HDEL', SETTLING, '*') end
+    -- Who came just before the memory was lost, and whom nobody has seen, is waited for a little.
+    if not fresh and redis.call('HGET', SETTLING, '*') == '1' then redis.call('HSET', SETTLING, '*', '>' .. (now + a.linger)) end
     if not settling() then redis.call('DEL', SETTLING) end
   end
   if a.previous then redis.call('DEL', heldKey(a.name, a.previous)) end

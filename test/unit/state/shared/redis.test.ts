@@ -28,7 +28,7 @@ async function node(t: Test, url: string, name: string, { gone = 'share', ahead 
   const waiting = new Set<{ state: StoreState; resolve: () => void }>();
   const instance = `i${instances += 1}`;
   const limits = new SharedLimits({
-    store: new RedisStore({ redis, instance, lease: 2000, settle: 1200, patience: 300 }), name, instance, gone, lease: 2000, now: () => performance.now() + ahead,
+    store: new RedisStore({ redis, instance, lease: 2000, settle: 1200, linger: 500, patience: 300 }), name, instance, gone, lease: 2000, now: () => performance.now() + ahead,
     watched: () => ({ places: ['c'], events: [{ key: 'd', window: day }] }),
     onState: (state) => { for (const one of waiting) if (one.state === state) one.resolve(); }, onTwin: () => undefined,
   });
