@@ -134,7 +134,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
   });
   const callBacks = new CallBacks({
     config: () => state.rules.config, queues, store: state.callBacks, gate: permissions.gate, log: log.child({ part: 'callBacks' }), now: Date.now,
-    place: async (order) => (router.draining ? null : placeOrder(context, order)), open: (route) => isOpen(state.rules.config, route, Date.now()),
+    place: async (order) => (router.drain.refusing ? null : placeOrder(context, order)), open: (route) => isOpen(state.rules.config, route, Date.now()),
     news: (what, callBack, call, why) => news.callBack(what, callBack, call, why),
   });
   undo.push(async () => callBacks.close());
