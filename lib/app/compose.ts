@@ -126,7 +126,7 @@ async function reload(next: Config, { state, sip, media, calls }: Running, log: 
   state.rules = compiled;
   sip.embedded?.setSources(sourcesOf(next));
   sip.embedded?.setTlsWith(tlsWithOf(next));
-  sip.embedded?.setNodes(addressesOf(next.nodes));
+  sip.embedded?.setNodes(addressesOf(next.node));
   media.reload?.(next.media);
   sip.registrar.reload();
   calls.health.reload();

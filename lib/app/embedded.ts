@@ -66,13 +66,13 @@ function startError({ sip }: Config, error: unknown): unknown {
 const metaHosts = ['meta.vc', 'fbinfra.net'];
 
 /** Undefined: this is the only node. */
-function nodesOf({ nodes }: Config): NodeRules | undefined {
-  return nodes === null ? undefined : { name: nodes.name ?? hostname(), secret: nodes.secret, addresses: addressesOf(nodes) };
+function nodesOf({ node }: Config): NodeRules | undefined {
+  return node.secret === null ? undefined : { name: node.name ?? hostname(), secret: node.secret, addresses: addressesOf(node) };
 }
 
 /** Where the nodes are. */
-export function addressesOf(nodes: Config['nodes']): NodeRules['addresses'] {
-  return Object.fromEntries(Object.entries(nodes?.addresses ?? {}).flatMap(([name, address]) => (address === undefined ? [] : [[name, address] as const])));
+export function addressesOf({ addresses }: Config['node']): NodeRules['addresses'] {
+  return Object.fromEntries(Object.entries(addresses).flatMap(([name, address]) => (address === undefined ? [] : [[name, address] as const])));
 }
 
 /** The file's limits in the server's units. */
@@ -88,7 +88,7 @@ function limitsOf(limits: SipLimitsConfig): GivenLimits {
  * Who is known to the embedded server by address and transport: Meta and the peers, as `sourceJudge` has it. A phone, and a trunk that has only a
  * password, may be behind any address from which it may come; where there are none of these, nobody else is answered.
  */
-export function sourcesOf({ meta, peers, nodes }: Pick<Config, 'meta' | 'peers' | 'nodes'>): SourceRules {
+export function sourcesOf({ meta, peers, node }: Pick<Config, 'meta' | 'peers' | 'node'>): SourceRules {
   const certified = tlsPeers(peers).filter(({ name }) => { const peer = peers[name]; return peer !== undefined && isKnownByCertificate(peer); });
   const all = Object.values(peers);
   const guests = all.filter((peer) => peer.register || isKnownByDigest(peer))
@@ -97,7 +97,7 @@ export function sourcesOf({ meta, peers, nodes }: Pick<Config, 'meta' | 'peers' 
     // Meta speaks TLS only (META-SIP §3). Users who register are known by what they know, never by their address.
     known: [{ networks: meta.sources, protocols: ['tls'] }, ...all.filter(({ register }) => !register).map(({ sources, transports }) => ({ networks: sources, protocols: transports })),
       // They hand requests on; what they would ask for themselves is a stranger's all the same.
-      ...Object.values(addressesOf(nodes)).flatMap((address) => { const place = splitListen(address, ['tcp', 'udp']); return place === null ? [] : [{ networks: [place.host], protocols: [place.transport] }]; })],
+      ...Object.values(addressesOf(node)).flatMap((address) => { const place = splitListen(address, ['tcp', 'udp']); return place === null ? [] : [{ networks: [place.host], protocols: [place.transport] }]; })],
     guests: [...new Set(guests)],
     clients: certified.flatMap(({ name, hosts, tls: { ca } }) => (ca === null ? [] : [{ name, hosts, ca }])),
     // META-SIP §3: Meta is asked for no certificate.

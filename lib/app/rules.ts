@@ -80,7 +80,7 @@ export const fixedKeys: readonly { readonly key: string; readonly read: (config:
   { key: 'cdr', read: ({ cdr: { fullNumbers: _, ...rest } }) => rest, except: 'cdr.fullNumbers' },
   { key: 'policy.audit', read: ({ policy }) => policy.audit },
   { key: 'state', read: ({ state }) => state },
-  { key: 'node', read: ({ node }) => node },
+  { key: 'node', read: ({ node: { addresses: _, ...rest } }) => rest, except: 'node.addresses' },
   { key: 'log', read: ({ log: { level, fullNumbers } }) => ({ level, fullNumbers }) },
 ];
 

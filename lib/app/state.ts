@@ -21,7 +21,7 @@ const knownPermissionMs = 90 * 24 * 3600 * 1000;
 const knownVoicemailMs = 10 * 24 * 3600 * 1000;
 /** Voicemails that are known to have been told of. */
 const mostVoicemails = 10_000;
-/** Users who are to be called back are given up before (queues.*.callBack.keepHours); and so many of them are kept. */
+/** Users who are to be called back are given up before (queues.*.callBack.keepFor); and so many of them are kept. */
 const knownCallBackMs = 8 * 24 * 3600 * 1000;
 const mostCallBacks = 10_000;
 /** Pairs of number and user; the one without news for longest goes first. */

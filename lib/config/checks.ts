@@ -85,8 +85,6 @@ export const listenAddress: Check<string> = text('transport:address:port with tl
   const point = splitListen(v, ['udp', 'tcp', 'tls', 'wss', 'ws']);
   return point !== null && isAddress(point.host);
 });
-/** A node among several, in tags of SIP too. */
-export const nodesName: Check<string> = text('letters, digits, dots, dashes and underscores, at most 64', (v) => /^[\w.-]{1,64}$/.test(v));
 /** Where a node is reached by the others. */
 export const nodeAddress: Check<string> = text('tcp:address:port or udp:address:port', (v) => {
   const point = splitListen(v, ['tcp', 'udp']);
@@ -210,6 +208,7 @@ export const language: Check<string> = text('a language such as en or pt_BR', (v
 export const pattern: Check<string> = text('a pattern of at most 512 characters', (v) => v !== '' && v.length <= 512);
 export const stateStore: Check<string> = text('memory, file:PATH, or redis://HOST:PORT/DB (rediss, redis+sentinel, redis+cluster)', (v) => v === 'memory' || /^file:./.test(v) || readRedisUrl(v) !== null);
 /** Names a node in keys, log and metrics. */
+/** A node among several, in tags of SIP too. */
 export const nodeName: Check<string> = text('letters, digits, dots, dashes and underscores, at most 64', (v) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(v));
 
 export const bool: Check<boolean> = (value) => (typeof value === 'boolean' ? null : 'must be true or false');

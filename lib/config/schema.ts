@@ -4,7 +4,7 @@ import { apiSchema, eventsSchema } from './schemaApi.js';
 import { cdrSchema } from './schemaCdr.js';
 import { recordingSchema } from './schemaRecording.js';
 import { hepSchema } from './schemaHep.js';
-import { nodesSchema } from './schemaNodes.js';
+import { nodeSchema } from './schemaNode.js';
 import { graphSchema, hoursSchema, webhookSchema } from './schemaGraph.js';
 import { about, leaf, listOf, optional, required, rowsOf, tableOf, valuesOf, type Group } from './schemaForm.js';
 import { controlServer, domainSchema, sipSchema } from './schemaSip.js';
@@ -73,7 +73,6 @@ export const schema = {
     ),
     music: leaf('Sound file (WAV or Ogg Opus) for hold and queues; a relative path is below the folder of this file; null: the shipped one.', is.orNull(is.nonEmpty), null, { file: true }),
   },
-  nodes: optional('Several nodes behind one address: a request of a call that another node has is handed to it (docs/guides/cluster.md), e.g. { name: a, secret: "${NODE_SECRET}", addresses: { a: "tcp:10.0.0.4:5060", b: "tcp:10.0.0.5:5060" } }; null: this is the only one.', nodesSchema),
   graph: optional('Meta\'s Graph API, which is asked for what SIP does not say, e.g. { token: "${WA_TOKEN}" }; null: nothing is asked of it.', graphSchema),
   hours: tableOf('Opening hours by name.', is.name, hoursSchema, { example: 'office' }),
   numbers: tableOf('Your business numbers, in quotes.', is.e164, numberSchema, { required: true, min: 1, example: '"+447700900001"' }),
@@ -114,11 +113,7 @@ export const schema = {
     ),
     gone: leaf('What becomes of new calls while Redis is gone: share (each node takes its part of each limit: the limit divided by the nodes seen last) or refuse (503).', is.oneOf('share', 'refuse'), 'share'),
   },
-  node: {
-    [about]: { doc: 'This node among those that share a state.' },
-    name: leaf("Its name, another one for each node; null: the host's name.", is.orNull(is.nodeName), null),
-    address: leaf('Where other nodes reach it; null: its first listener towards peers that is no wildcard.', is.orNull(is.publicHost), null),
-  },
+  node: nodeSchema,
   log: {
     level: leaf('Least level that is written.', is.oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info'),
     fullNumbers: leaf("Show users' numbers in full; else each log line has them masked (the middle hidden).", is.bool, false),

@@ -60,7 +60,7 @@ export const queueSchema = {
     refused: leaf('Sound file for a user who has not permitted calls (numbers.*.permission), and waits on; a relative path likewise; null: none.', is.orNull(is.nonEmpty), null, { file: true }),
     tries: leaf('Calls to the user that are tried, at most.', is.integer(1, 10), 3),
     pause: leaf('Seconds before the next try, and before somebody else is rung where nobody of the queue answers; within hours of the route only.', is.integer(10, 86_400), 300),
-    keepHours: leaf('Hours after which it is given up.', is.integer(1, 168), 24),
+    keepFor: leaf('Seconds after which it is given up.', is.integer(600, 604_800), 86_400),
   }),
   keys: tableOf('Keys by which a user leaves the queue, and where they lead, e.g. { "1": { voicemail: sales } }', is.key, destinationSchema),
   maxWait: leaf('Seconds that a user waits before otherwise; 0: without end.', is.integer(0, 86_400), 600),

@@ -8,7 +8,6 @@ import type { Remembered } from '../../state/index.js';
 import { after } from '../../util/after.js';
 import type { Agent, Queues, Ticket } from './queues.js';
 
-const HOUR_MS = 3_600_000;
 /** How often it is looked whether the route is open again, and the service takes orders, in milliseconds. */
 const LOOK_MS = 60_000;
 
@@ -125,7 +124,7 @@ export class CallBacks {
     const queue = Object.hasOwn(configured, callBack.queue) ? configured[callBack.queue] : undefined;
     const manner = queue?.callBack ?? null;
     if (queue === undefined || manner === null) return this.#drop(key, callBack, `queue ${callBack.queue} calls nobody back any more`);
-    if (now() - callBack.at > manner.keepHours * HOUR_MS) return this.#drop(key, callBack, `not reached within ${manner.keepHours} h`);
+    if (now() - callBack.at > manner.keepFor * 1000) return this.#drop(key, callBack, `not reached within ${manner.keepFor} s`);
     if (callBack.due > now()) return callBack.due - now();
     if (!open(callBack.route)) return LOOK_MS;
     const ticket = queues.joinForCallBack(callBack.queue, queue);

@@ -28,7 +28,7 @@ export async function openCluster(t: Test, limits: Record<string, number> = {}) 
       ...config,
       sip: { ...config['sip'], listen: [`tls:127.0.0.1:${tlsPort}`, 'udp:127.0.0.1:0', places[name]] }, cdr: { file: cdr }, http: { listen: `127.0.0.1:${httpPort}` },
       media: { ...config['media'], ports: await mediaPorts() }, limits,
-      nodes: { name, secret: 'the-nodes-only-0123456789', addresses: places },
+      node: { name, secret: 'the-nodes-only-0123456789', addresses: places },
       api: { listen: `127.0.0.1:${apis[name]}`, tokens: [{ name: 'ops', token: 'admin-0123456789abcdef', scopes: ['read', 'admin'] }] },
     }));
     return { name, file, cdr, tls: `127.0.0.1:${tlsPort}`, http: `127.0.0.1:${httpPort}`, command: new Command('run', '-c', file), records: (count) => waitForLines(cdr, count) };

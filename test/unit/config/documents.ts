@@ -53,7 +53,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'menus', { main: { prompt: 'menu.wav', timeout: 5, tries: 3, wrong: 'wrong.wav', repeat: '*', keys: { 1: ringing() }, otherwise: ringing() } });
   setAt(tree, 'queues', { support: {
     to: [{ peer: 'pbx', user: '6001' }], strategy: 'order', ringTimeout: 20, rest: 15, music: 'wait.wav', announce: { every: 30, places: ['first.wav'], file: 'soon.wav' }, keys: { 1: ringing() },
-    callBack: { key: '5', confirm: null, refused: null, tries: 3, pause: 300, keepHours: 24 }, maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
+    callBack: { key: '5', confirm: null, refused: null, tries: 3, pause: 300, keepFor: 86_400 }, maxWait: 600, otherwise: ringing(), maxLength: 100, full: ringing(),
   } });
   setAt(tree, 'voicemail', { sales: { greeting: 'sales.wav', directory: 'messages', maxSeconds: 120, silence: 6 } });
   setAt(tree, 'routes[0].lookup', { url: 'https://crm.example.net/route', authorization: 'Bearer ${HEP_PASSWORD}', timeout: 2, cache: 60 });
@@ -65,7 +65,7 @@ export function fullDocument(): Tree {
   setAt(tree, 'api.listen', '127.0.0.1:8081');
   setAt(tree, 'api.sounds', 'sounds');
   setAt(tree, 'api.tls', { cert: 'c.pem', key: 'k.pem' });
-  setAt(tree, 'nodes', { name: 'a', secret: '${NODE_SECRET}', addresses: { a: 'tcp:10.0.0.4:5060' } });
+  setAt(tree, 'node', { name: 'a', secret: '${NODE_SECRET}', addresses: { a: 'tcp:10.0.0.4:5060' } });
   setAt(tree, 'api.tokens', [{ name: 'prometheus', token: '${METRICS_TOKEN}', scopes: ['read'] }]);
   setAt(tree, 'policy.carriers', ['carrier.example', '198.51.100.0/24']);
   setAt(tree, 'policy.leaks', { forwarded181: 'enforce' });

@@ -9,7 +9,7 @@ interface Key { readonly path: string; readonly kind: 'scalar' | 'list' | 'group
 
 /** Every key path of the schema, lists and tables entered at the one entry the full document has. */
 function keysOf(group: Group, path: string): Key[] {
-  const entries: Record<string, string> = { 'nodes.addresses': 'a', domains: 'sbc.example.org', numbers: '+447700900001', peers: 'pbx', 'peers.pbx.accounts': '6001', 'policy.leaks': 'forwarded181', hours: 'office', 'hours.office.week': 'fri', menus: 'main', 'menus.main.keys': '1', queues: 'support', 'queues.support.keys': '1', voicemail: 'sales',
+  const entries: Record<string, string> = { 'node.addresses': 'a', domains: 'sbc.example.org', numbers: '+447700900001', peers: 'pbx', 'peers.pbx.accounts': '6001', 'policy.leaks': 'forwarded181', hours: 'office', 'hours.office.week': 'fri', menus: 'main', 'menus.main.keys': '1', queues: 'support', 'queues.support.keys': '1', voicemail: 'sales',
     'numbers.+447700900001.settings.userParams': 'tgrp', 'peers.pbx.headers': 'X-Key', 'routes[0].tee.headers': 'X-Key',
   };
   return Object.entries(group).flatMap(([key, child]): Key[] => {
@@ -89,7 +89,7 @@ t.test('a scalar that is out of its range', (t) => {
 /** Free text and keys that may be null. */
 function allowed(path: string, value: unknown): boolean {
   if (value === null && path.startsWith('node.')) return true;
-  if (value === null) return /^(nodes\.name$|sip\.(advertise|tls)\.|meta\.(ca|address|sourcesFile)$|(^|\.)music$|policy\.audit|http\.(listen|phoneServer)|api\.(listen|sounds)$|cdr\.(file|index|rates|sinks\[0\]\.(http|authorization|syslog)))|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.record\.(announce|pauseKey)$|^recording\.upload\.(presign|authorization)$|^(routes|menus|queues|voicemail)\b.*\.(hours|menu|queue|voicemail|play|status|wrong|repeat|file|greeting|confirm|refused)$|\.auth\.|\.id$|\.passwordFile$|^numbers\..*\.domain$|\.lookup\.authorization$|\.settings\.(callback|hours|icon)$|^graph\.(waba|appId)$|\.permissionRequest\.|webhooks\.voicemail|hep\.(password|ca)|^traces\.authorization$|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$|(bot|tee)\.(sampleRate|tls\.ca)$/.test(path);
+  if (value === null) return /^(sip\.(advertise|tls)\.|meta\.(ca|address|sourcesFile)$|(^|\.)music$|policy\.audit|http\.(listen|phoneServer)|api\.(listen|sounds)$|cdr\.(file|index|rates|sinks\[0\]\.(http|authorization|syslog)))|^media\.(rtpengine\.)?(interface\.(meta|peers)|ports)$|(^|\.)music$|\.country$|\.payload$|\.downMessage$|\.record\.(announce|pauseKey)$|^recording\.upload\.(presign|authorization)$|^(routes|menus|queues|voicemail)\b.*\.(hours|menu|queue|voicemail|play|status|wrong|repeat|file|greeting|confirm|refused)$|\.auth\.|\.id$|\.passwordFile$|^numbers\..*\.domain$|\.lookup\.authorization$|\.settings\.(callback|hours|icon)$|^graph\.(waba|appId)$|\.permissionRequest\.|webhooks\.voicemail|hep\.(password|ca)|^traces\.authorization$|\.accounts\.6001\.(maxConcurrentCalls|callsPerDay)$|(bot|tee)\.(sampleRate|tls\.ca)$/.test(path);
   return typeof value === 'string' && value !== ''
     && /(secret|password|username|[cC]ert|[kK]ey|ca|program|music|downMessage|announce|recording\.directory|prompt|play|wrong|greeting|confirm|refused|directory|places\[0\]|pstn|audit|file|sourcesFile|users\[0\]|payload|permissionRequest\.text|appSecret\[0\]|verifyToken|voicemail|sounds|cdr\.index|rates)$/.test(path);
 }

@@ -83,7 +83,7 @@ t.test('what the process before has kept is gone on with; one of no use, or that
   t.same([told, callBacks.waiting('support')], [['done'], 0]);
 });
 
-t.test('outside the hours of its route nobody is rung; behind keepHours it is given up', async (t) => {
+t.test('outside the hours of its route nobody is rung; behind keepFor it is given up', async (t) => {
   const store = storeOf();
   void store.set('closed', JSON.stringify({ ...wanted, at: noon, tries: 0, due: 0 }));
   const closed = open(t, { store, now: Date.parse('2026-11-30T18:00:00Z') });
