@@ -22,7 +22,7 @@ export function routesOf(sources: ApiSources, streams: EventStreams, document: (
       answers: { 200: { what: 'OpenAPI 3.1.', schema: Type.Object({}) } },
       handle: () => ({ status: 200, body: document() }),
     }),
-    placing(sources), ...readingCalls(sources), ...steeringCalls(sources), ...numbers(sources), ...recordRoutes(() => sources.records), ...drainRoutes(sources.drainer),
+    placing(sources), ...readingCalls(sources), ...steeringCalls(sources), ...numbers(sources), ...recordRoutes(() => sources.records), ...drainRoutes(() => sources.drainer),
     route({
       method: 'GET', path: '/v1/events', summary: 'What happens, as Server-Sent Events, for as long as the connection lasts.', scope: 'read',
       query: form.EventQuery,

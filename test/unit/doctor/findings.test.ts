@@ -70,7 +70,7 @@ t.test('dns', async (t) => {
   one(t, await named(nat, { meta: { address: '127.0.0.1' } }), /^warn sbc\.example\.net is 203\.0\.113\.4: no address of this machine → right only if something in front/);
   t.same(troubles(await named(nat, { meta: { address: '127.0.0.1' }, media: { rtpengine: { interface: '10.0.0.4!203.0.113.4' } } })), [], 'the public address of ours');
   const findings = await examineNames(configOf({ domain: 'no-such-host.invalid', meta: { host: 'neither.invalid' } }));
-  t.match(troubles(findings), [/^fail no-such-host\.invalid does not resolve: .* → give domain an A or AAAA record/, /^fail neither\.invalid does not resolve: .* → correct meta\.host/]);
+  t.match(troubles(findings), [/^fail no-such-host\.invalid does not resolve: .* → give it an A or AAAA record/, /^fail neither\.invalid does not resolve: .* → correct meta\.host/]);
 });
 
 t.test('the way to Meta', async (t) => {

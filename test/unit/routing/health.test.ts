@@ -32,6 +32,7 @@ function watch(t: { teardown(action: () => void): void }, peers: Record<string, 
   const tree = fullDocument();
   setAt(tree, 'peers', Object.fromEntries(Object.entries(peers).map(([name, peer]) => [name, { uri: `sip:${name}.example`, ...peer }])));
   setAt(tree, 'routes', []);
+  setAt(tree, 'queues', {});
   const config = { current: parseConfig(stringify(tree), { env, path: 'test' }).peers };
   const log: string[] = [];
   const asked: string[] = [];

@@ -6,6 +6,7 @@ import { fullDocument, parseTree, setAt } from '../config/documents.js';
 
 function warned(listen: string[], peer: Record<string, unknown>): string[] {
   const tree = fullDocument();
+  setAt(tree, 'queues', {});
   setAt(tree, 'sip.listen', listen);
   for (const [key, value] of Object.entries({ digest: null, sources: ['198.51.100.7'], transports: ['udp'], ...peer })) setAt(tree, `peers.pbx.${key}`, value);
   return forgeablePeers(parseTree(tree)).map(({ path }) => path);
@@ -28,6 +29,7 @@ t.test('who cannot', async (t) => {
 
 t.test('doctor says it, too', async (t) => {
   const tree = fullDocument();
+  setAt(tree, 'queues', {});
   setAt(tree, 'sip.listen', ['tls:0.0.0.0:5061', 'udp:203.0.113.4:5060']);
   // Nobody is there: one that is asked would be waited for.
   for (const [key, value] of Object.entries({ digest: null, sources: ['198.51.100.7'], transports: ['udp'], pstn: 'other' })) setAt(tree, `peers.pbx.${key}`, value);

@@ -14,11 +14,11 @@ const OPTIONS = Buffer.from('OPTIONS sip:h SIP/2.0\r\nCall-ID: 1\r\nContent-Leng
 function open(message: () => void): { transports: Transports; troubles: string[]; socket: () => Socket } {
   const troubles: string[] = [];
   const transports = new Transports({ handlers: { message, trouble(what, error) { troubles.push(`${what}: ${error.message}`); } } });
-  const inside = transports as unknown as { udpPoints: { socket: Socket }[] };
+  const inside = transports as unknown as { udpPoints: { points: { socket: Socket }[] } };
   return {
     transports, troubles,
     socket: () => {
-      const point = inside.udpPoints[0];
+      const point = inside.udpPoints.points[0];
       if (point === undefined) throw new Error('no UDP point');
       return point.socket;
     },

@@ -43,7 +43,7 @@ t.test('keys of an agent that do not go together are named; its secrets are in n
     [{ ...agent, headers: { Host: 'x' } }, /the key must be the name of a header field/], [{ ...agent, headers: { 'X-A': 'a\nb' } }, /must be printable/], [{ ...agent, tls: { clientCert: 'c.pem' } }, /clientCert and clientKey go together/],
     [{ ...agent, headers: { authorization: 'Bearer x' }, auth: { username: 'a', password: 'b' } }, /one of the two/],
     [{ ...agent, websocket: 'ws://198.51.100.7/' }, /^peers\.bot\.websocket has no TLS/], [{ ...agent, websocket: 'ws://[2001:db8::7]:9000/' }, /^peers\.bot\.websocket has no TLS/],
-    [{ ...pbx, headers: { 'X-A': 'b' } }, /^peers\.bot\.headers needs websocket/], [{ ...pbx, tls: { verify: false } }, /^peers\.bot\.tls needs websocket/], [{ pstn: 'none' }, /^peers\.bot\.uri is required/],
+    [{ ...pbx, headers: { 'X-A': 'b' } }, /^peers\.bot\.headers needs websocket/], [{ pstn: 'none' }, /^peers\.bot\.uri is required/],
   ];
   for (const [bot, wanted] of rows) {
     const faults = faultsOf(bot);
