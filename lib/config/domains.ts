@@ -24,9 +24,13 @@ export interface TlsPeer {
 
 /** Peers whose `tls` says something for SIP. */
 export function tlsPeers(peers: Config['peers']): readonly TlsPeer[] {
+  return sipPeers(peers).filter(({ tls: { verify, ca, clientCert, clientKey } }) => !verify || ca !== null || clientCert !== null || clientKey !== null);
+}
+
+/** Peers that have an address of their own. */
+function sipPeers(peers: Config['peers']): readonly TlsPeer[] {
   return Object.entries(peers).flatMap(([name, { uri, hosts, tls, register, websocket }]) => {
-    const { verify, ca, clientCert, clientKey } = tls;
-    if (register || websocket !== null || (verify && ca === null && clientCert === null && clientKey === null)) return [];
+    if (register || websocket !== null) return [];
     const [, host = ''] = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)/.exec(uri) ?? [];
     return [{ name, tls, hosts: [...new Set([host, ...hosts].filter((one) => one !== '').map((one) => unbracketed(one).toLowerCase()))] }];
   });
@@ -56,11 +60,17 @@ export function checkDomains(config: Config, report: Report): void {
   checkTlsPeers(config, report);
 }
 
-function checkTlsPeers({ peers, sip }: Config, report: Report): void {
+function checkTlsPeers({ peers, sip, meta }: Config, report: Report): void {
   const byHost = new Map<string, TlsPeer>();
-  for (const peer of tlsPeers(peers)) {
+  const all = tlsPeers(peers);
+  const plain = sipPeers(peers).filter(({ name }) => !all.some((peer) => peer.name === name));
+  for (const peer of all) {
     const at = `peers.${peer.name}.tls`;
     if (sip.server !== 'embedded') report(at, 'needs sip.server: embedded: how drachtio-server speaks TLS, its own configuration says');
+    // What a peer's tls says holds for its hosts, whoever else is there.
+    if (peer.hosts.includes(meta.host.toLowerCase())) report(at, `would hold for Meta, as ${peer.name} is ${meta.host} too: give the peer its own host`);
+    const beside = plain.find(({ name, hosts: [host = ''] }) => peer.hosts.includes(host) && isCalledByTls(peers, name));
+    if (beside !== undefined) report(at, `would hold for peer ${beside.name} as well, which is ${beside.hosts[0]} too: give both the same, or one of them another host`);
     for (const host of peer.hosts) {
       const other = byHost.get(host);
       if (other !== undefined && JSON.stringify(other.tls) !== JSON.stringify(peer.tls)) report(at, `is another than that of peer ${other.name}, which is ${host} too`);
@@ -68,6 +78,10 @@ function checkTlsPeers({ peers, sip }: Config, report: Report): void {
       byHost.set(host, peer);
     }
   }
+}
+
+function isCalledByTls(peers: Config['peers'], name: string): boolean {
+  return /;transport=tls(?:;|$)/i.test(peers[name]?.uri ?? '');
 }
 
 function isCertified(peers: Config['peers'], { name }: TlsPeer): boolean {

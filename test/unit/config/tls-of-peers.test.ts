@@ -55,6 +55,9 @@ t.test('what does not go together', async (t) => {
   const one = (from: object): string => faults(from).join('\n');
   t.match(one(tree({ sbc: { ...sbc, tls: {}, mayCall: [number] } })), /needs sources, digest, tls\.ca or register/);
   t.match(one(tree({ sbc: { ...sbc, tls: { clientCert: 'a' } } })), /clientCert and clientKey go together/);
+  const loose = { ...sbc, tls: { verify: false } };
+  t.match(one(tree({ a: loose, b: { uri: 'sip:sbc.example.com:5071;transport=tls', pstn: 'none' } })), /peers\.a\.tls would hold for peer b as well, which is sbc\.example\.com too/);
+  t.match(one(tree({ a: { ...loose, hosts: ['WA.meta.vc'] } })), /peers\.a\.tls would hold for Meta, as a is wa\.meta\.vc too/);
   t.match(one(tree({ a: sbc, b: { ...sbc, tls: { ca: 'other.pem' } } })), /peers\.b\.tls is another than that of peer a, which is sbc\.example\.com too/);
   t.match(one(tree({ a: sbc, b: { ...sbc, uri: 'sip:sbc.example.com:5071;transport=tls' } })), /peers\.b\.tls\.ca makes peer a known by the same certificates/);
   t.same(faults(tree({ a: sbc, b: { ...sbc, uri: 'sip:sbc3.example.com;transport=tls' } })), [], 'one CA, two names');
