@@ -34,6 +34,7 @@ export class ServerTls {
   /** What was found of each connection: signatures are not verified for each message. */
   private readonly found = new WeakMap<Shown, Found>();
   private rules: readonly ClientRule[] = [];
+  private inForce: readonly ClientRule[] = [];
   private closed = false;
 
   private constructor(private readonly main: Watched<Pem>, private readonly named: ReadonlyMap<string, Watched<Pem>>, private readonly interval: number,
@@ -67,10 +68,12 @@ export class ServerTls {
     }
   }
 
-  /** Known by their certificates from now on, connections that are up too. Files that do not load are told of, and the old rules stay. */
+  /**
+   * Known by their certificates from now on, connections that are up too. Where a file does not load that is told, and of the old rules those that stand as
+   * they were go on; the same rules given again are tried again.
+   */
   setClients(rules: readonly ClientRule[]): void {
-    if (JSON.stringify(rules) === JSON.stringify(this.rules)) return;
-    this.guard.spawn('rules of certificates', this.take(rules).catch((error: unknown) => { this.user.trouble('rules of certificates do not load, the old ones stay', asError(error)); }));
+    if (JSON.stringify(rules) !== JSON.stringify(this.rules)) this.guard.spawn('rules of certificates', this.change(rules));
   }
 
   /** Whether anybody is known by a certificate. */
@@ -114,6 +117,17 @@ export class ServerTls {
     return how === 'plain' ? SECURE : { ...ASKING, ca: this.clients?.value.map(({ pem }) => pem) ?? [] };
   }
 
+  private async change(rules: readonly ClientRule[]): Promise<void> {
+    try {
+      await this.take(rules);
+    } catch (error) {
+      this.user.trouble('rules of certificates do not load: nobody new is known, and who stands as before still is', asError(error));
+      if (this.rules !== rules) return;
+      const wanted = new Set(rules.map((rule) => JSON.stringify(rule)));
+      await this.take(this.inForce.filter((rule) => wanted.has(JSON.stringify(rule))));
+    }
+  }
+
   private async take(rules: readonly ClientRule[]): Promise<void> {
     this.rules = rules;
     const loaded = await Watched.load({
@@ -129,6 +143,7 @@ export class ServerTls {
     }
     this.clients?.close();
     this.clients = loaded;
+    this.inForce = rules;
     this.renew(false);
   }
 
