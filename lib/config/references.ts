@@ -37,8 +37,11 @@ export function checkReferences(config: Config, report: Report): void {
   checkDestinations(config, report);
 }
 
-function checkSip({ sip }: Config, report: Report): void {
+function checkSip({ sip, node }: Config, report: Report): void {
   if (sip.server === 'drachtio' && sip.drachtio.length === 0) report('sip.drachtio', 'must name a server when sip.server is drachtio');
+  if (node.secret !== null && sip.server !== 'embedded') report('node.secret', 'needs sip.server: embedded: which node gets a request, the proxy before drachtio-server decides');
+  if (node.secret === null && Object.keys(node.addresses).length > 0) report('node', 'has addresses and no secret: without it nobody is believed');
+  if (node.secret !== null && Object.keys(node.addresses).length === 0) report('node', 'has a secret and no addresses: where are the other nodes?');
   if (sip.server !== 'embedded') return;
   for (const file of ['cert', 'key'] as const) {
     if (sip.tls[file] === null && sip.listen.some((socket) => /^(?:tls|wss):/.test(socket))) {

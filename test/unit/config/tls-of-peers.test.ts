@@ -100,3 +100,12 @@ t.test('every file is looked at, by its key', async (t) => {
   t.match(await bad({ sbc: { ...good, tls: { ca: main!.key, clientCert: org!.cert, clientKey: main!.key } } }, {}), [/^peers\.sbc\.tls\.ca .* holds no certificate/, /^peers\.sbc\.tls\.clientKey .* is not the key/]);
   t.match(await bad({ sbc: { ...good, tls: { ca: join(dir, 'gone.pem') } } }, {}), [/^peers\.sbc\.tls\.ca .* cannot be read/]);
 });
+
+t.test('a node among several needs the secret, the addresses and our own SIP server', async (t) => {
+  const one = (more: object): string => faults(tree({ pbx: { ...sbc, tls: {} } }, more)).join('\n');
+  const node = { name: 'a', secret: 'the-nodes-only-0123456789', addresses: { a: 'tcp:10.0.0.4:5060' } };
+  t.equal(one({ node }), '');
+  t.match(one({ node: { ...node, secret: null } }), /^node has addresses and no secret/);
+  t.match(one({ node: { ...node, addresses: {} } }), /^node has a secret and no addresses/);
+  t.match(one({ node, sip: { server: 'drachtio', drachtio: [{ host: '127.0.0.1', secret: 'x' }] } }), /^node\.secret needs sip\.server: embedded/);
+});
