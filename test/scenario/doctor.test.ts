@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:tls';
 import t from 'tap';
 import { stringify } from 'yaml';
 import { parseConfig } from '../../lib/config/load.js';
@@ -11,11 +15,14 @@ t.test('the doctor at the bedside of a running service: nothing fails but the na
   t.teardown(() => stage.close());
   const { service, certificates, dir, log } = stage.running;
   const engine = log.map((line) => JSON.parse(line) as { msg: string; engine?: string }).find(({ msg }) => msg === 'rtpengine runs')!.engine!;
+  // Somebody whose certificate is in order, for Meta.
+  const somebody = createServer({ cert: readFileSync(certificates.cert), key: readFileSync(certificates.key) }, (socket) => { socket.on('error', () => undefined).resume(); }).listen(0, '127.0.0.1');
+  await once(somebody, 'listening');
+  t.teardown(() => somebody.close());
   const config = parseConfig(stringify({
     domain,
     sip: { listen: service.listening, tls: { cert: certificates.cert, key: certificates.key } },
-    // Somebody whose certificate is in order, for Meta.
-    meta: { host: domain, port: stage.running.tls.port, ca: certificates.ca, address: '127.0.0.1' },
+    meta: { host: domain, port: (somebody.address() as AddressInfo).port, ca: certificates.ca, address: '127.0.0.1' },
     media: { engine: 'rtpengine', rtpengine: { spawn: false, control: [engine] } },
     numbers: { [number]: { password } },
     peers: { pbx: { uri: stage.peers.pbx!.uri, pstn: 'none', users: ['6001'] } },
