@@ -32,3 +32,21 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   });
   return { page, complaints };
 }
+
+/** The strongest frequency that a page hears now in its element `heard`, Hz; 0: nothing. */
+export const hears = (page: Page): Promise<number> => page.evaluate(async () => {
+  // Runs in the page, whose names the compiler does not know.
+  const { document, AudioContext, AnalyserNode } = globalThis as unknown as Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+  const stream = document.getElementById('heard').srcObject;
+  if (stream === null) return 0;
+  const context = new AudioContext();
+  const analyser = new AnalyserNode(context, { fftSize: 4096 });
+  context.createMediaStreamSource(stream).connect(analyser);
+  await new Promise((done) => { setTimeout(done, 300); });
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(bins);
+  const loudest = bins.reduce((best: number, value: number, at: number) => (value > bins[best]! ? at : best), 0);
+  const hertz = bins[loudest]! > -70 ? loudest * context.sampleRate / analyser.fftSize : 0;
+  await context.close();
+  return hertz;
+});

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import t from 'tap';
-import { noBrowser } from '../helpers/browser.js';
+import { hears, noBrowser } from '../helpers/browser.js';
 import { engines } from '../helpers/engines.js';
 import { noOtherNetwork, OtherNetwork } from '../helpers/netns.js';
 import { domain, number } from '../helpers/service.js';
@@ -31,24 +31,6 @@ async function freePortOn(address: string): Promise<number> {
   await new Promise((resolve) => { server.close(resolve); });
   return port;
 }
-
-/** The strongest frequency that a page hears now, Hz; 0: nothing. */
-const hears = (page: Page): Promise<number> => page.evaluate(async () => {
-  // Runs in the page, whose names the compiler does not know.
-  const { document, AudioContext, AnalyserNode } = globalThis as unknown as Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
-  const stream = document.getElementById('heard').srcObject;
-  if (stream === null) return 0;
-  const context = new AudioContext();
-  const analyser = new AnalyserNode(context, { fftSize: 4096 });
-  context.createMediaStreamSource(stream).connect(analyser);
-  await new Promise((done) => { setTimeout(done, 300); });
-  const bins = new Float32Array(analyser.frequencyBinCount);
-  analyser.getFloatFrequencyData(bins);
-  const loudest = bins.reduce((best: number, value: number, at: number) => (value > bins[best]! ? at : best), 0);
-  const hertz = bins[loudest]! > -70 ? loudest * context.sampleRate / analyser.fftSize : 0;
-  await context.close();
-  return hertz;
-});
 
 t.test('two agents in Chromium', { skip, timeout: 240_000 }, async (t) => {
   const network = new OtherNetwork();
