@@ -34,7 +34,7 @@ export function registerGraph(simulate: Command): void {
         templates: (flags.template ?? []).map((name) => name.replace(':', ' ')), webhooks: webhooks === undefined ? undefined : { url: webhooks, secret: flags.secret },
       });
       say({ ready: true, url: graph.url });
-      graph.onRequest = ({ method, path, status }) => say({ request: `${method} ${path}`, status });
+      graph.onRequest = ({ method, path, status, error }) => say({ request: `${method} ${path}`, status, ...(error === null ? {} : { error }) });
       const input = createInterface({ input: process.stdin });
       input.on('line', (line) => {
         if (line.trim() !== '') say({ order: line.trim(), ...obey(graph, numbers[0] ?? '', line.trim().split(/\s+/)) });

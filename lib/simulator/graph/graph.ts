@@ -8,7 +8,7 @@ import { HONEST, parseGraphBehaviour, type GraphBehaviour } from './behaviour.js
 import { GraphCalls } from './calls.js';
 import { Control } from './control.js';
 import { Pages } from './pages.js';
-import { isFields } from './reading.js';
+import { fields, isFields } from './reading.js';
 import type { StandInNumber } from './number.js';
 import { Replies } from './replies.js';
 import { userNamed, type StandInUser } from './users.js';
@@ -21,8 +21,8 @@ export interface GraphOptions extends WorldOptions {
   readonly behaviour?: string | Partial<GraphBehaviour> | undefined;
 }
 
-/** A request that was made, without what it had to be made with. */
-export interface GraphRequest { readonly method: string; readonly path: string; readonly body: string; readonly status: number }
+/** A request that was made, without what it had to be made with. `error`: Meta's code and title where it was refused: "(#138009) …"; null: it was not. */
+export interface GraphRequest { readonly method: string; readonly path: string; readonly body: string; readonly status: number; readonly error: string | null }
 
 /** Bytes of a request's body. */
 const MOST_BODY = 20_000_000;
@@ -47,6 +47,7 @@ export class SimulatedGraph {
   readonly #control: Control;
   readonly #server: Server;
   #left = Infinity;
+  #answering = 0;
 
   constructor(options: GraphOptions) {
     this.world = new World(options);
@@ -55,7 +56,16 @@ export class SimulatedGraph {
     this.#pages = new Pages(this.world, this.replies);
     this.#control = new Control(this);
     this.behave(options.behaviour ?? {});
-    this.#server = createServer((request, response) => { void this.#serve(request, response).catch(() => response.destroy()); });
+    this.#server = createServer((request, response) => {
+      this.#answering += 1;
+      response.once('close', () => { this.#answering -= 1; });
+      void this.#serve(request, response).catch(() => response.destroy());
+    });
+  }
+
+  /** Requests that have come and are not answered yet. */
+  get answering(): number {
+    return this.#answering;
   }
 
   /** Changes how it behaves from now on. */
@@ -118,7 +128,7 @@ export class SimulatedGraph {
     const honest = async (known: string): Promise<Answer> => (/^v\d+\.\d$/.test(first)
       ? this.#pages.answer({ method, path: rest, query: url.searchParams, body, app: known, origin: this.url }) : refuse(100, 'Unknown path components'));
     const answer = fault === 'token' || app === undefined ? refuse(190) : fault === 'down' || fault === 'rate' ? refuse(fault === 'down' ? 2 : 4) : await honest(app);
-    const made = { method, path: `${url.pathname}${url.search}`, body: body.toString('utf8'), status: answer.status };
+    const made = { method, path: `${url.pathname}${url.search}`, body: body.toString('utf8'), status: answer.status, error: errorIn(answer) };
     this.requests.push(made);
     if (this.requests.length > 10_000) this.requests.shift();
     this.onRequest(made);
@@ -164,6 +174,11 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
     parts.push(part as Buffer);
   }
   return Buffer.concat(parts);
+}
+
+function errorIn({ body }: Answer): string | null {
+  const { message } = fields(fields(body)['error']);
+  return typeof message === 'string' ? message : null;
 }
 
 /** The same answer as Meta's pages write it elsewhere: ids as numbers, numbers as text; with keys that nobody knows yet. */
