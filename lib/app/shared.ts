@@ -3,11 +3,12 @@ import { hostname } from 'node:os';
 import type { Config } from '../config/types.js';
 import { WabError } from '../errors.js';
 import { sharedKeys } from '../call/sharedPlaces.js';
-import { SharedLimits, type StoreState } from '../state/shared/limits.js';
+import { SharedLimits } from '../state/shared/limits.js';
 import { after } from '../util/after.js';
 import { deferred } from '../util/deferred.js';
 import { withTimeout } from '../util/withTimeout.js';
 import { readRedisUrl, shownPlace } from '../util/redisUrl.js';
+import { SharedNews } from './sharedNews.js';
 import type { Start } from './start.js';
 
 /**
@@ -20,8 +21,9 @@ const againMs = 250;
 const settleMs = 3000;
 const lingerMs = 1000;
 const patienceMs = 500;
-/** How long the start waits for Redis. */
+/** How long the start waits for Redis; and for a connection to it. */
 const startMs = 5000;
+const connectMs = 1000;
 const dayMs = 86_400_000;
 
 /** What nodes share by Redis. */
@@ -44,29 +46,27 @@ export async function openShared({ config, log, undo }: Start, rules: () => Conf
   const found = await judgeRedis(redisPlace);
   if (found.kind === 'unusable') throw new WabError('STATE_UNUSABLE', `${place}: ${found.why}`);
   const redis = connectRedis(redisPlace);
-  redis.on('error', (error: Error) => part.debug({ err: error.message }, 'the connection to Redis has failed'));
-  void redis.connect().catch(() => undefined);
+  const node = config.node.name ?? nameOfHost();
+  const news = new SharedNews({ log: part, place, node, gone: config.state.gone, nodes: () => limits.nodes, now: () => performance.now() });
+  redis.on('error', (error: Error) => {
+    news.failed(error);
+    part.debug({ err: error.message }, 'the connection to Redis has failed');
+  });
+  redis.on('ready', () => news.connected());
+  // What is asked of a connection that is being made fails.
+  await withTimeout(redis.connect().catch(() => undefined), connectMs, () => undefined);
   const instance = randomBytes(5).toString('hex');
   const up = deferred<void>();
   const limits = new SharedLimits({
     store: new RedisStore({ redis, instance, lease: leaseMs, settle: settleMs, linger: lingerMs, patience: patienceMs }),
-    name: config.node.name ?? nameOfHost(), instance, gone: config.state.gone, lease: leaseMs,
+    name: node, instance, gone: config.state.gone, lease: leaseMs,
     now: () => performance.now(), watched: () => watchedOf(rules()),
     onState: (state, why) => {
       if (state === 'up') up.resolve();
-      tell(state, why);
+      news.tell(state, why);
     },
     onTwin: (name) => part.error({ node: name }, `another process is node ${name}, too: give each its own node.name; this one goes on under another name`),
   });
-  let told: string | null = null;
-  const tell = (state: StoreState, why: string): void => {
-    // Of a start that takes its time once.
-    if (told === state) return;
-    told = state;
-    if (state === 'up') part.info({ redis: place, node: config.node.name ?? nameOfHost(), nodes: limits.nodes }, 'Redis keeps the limits of all nodes');
-    else if (state === 'settling') part.warn({ redis: place }, 'Redis is back without its memory: nodes give it theirs');
-    else part.error({ redis: place, err: why, gone: config.state.gone }, state === 'starting' ? 'Redis is not reached: no call is taken before it is' : config.state.gone === 'share' ? 'Redis is gone: this node takes its part of each limit' : 'Redis is gone: new calls are refused');
-  };
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   const beat = async (): Promise<void> => {

@@ -14,16 +14,17 @@ export interface RedisServer {
   start(): Promise<void>;
 }
 
-export async function startRedis(t: Test, more: readonly string[] = []): Promise<RedisServer> {
+/** `more`: further options; with `sentinel` it is a Sentinel by that file, which is there when it says `ready`. */
+export async function startRedis(t: Test, more: readonly string[] = [], sentinel: { readonly file: string; readonly ready: RegExp } | null = null): Promise<RedisServer> {
   const port = await freePort();
   let child: ChildProcess | null = null;
   const start = async (): Promise<void> => {
-    const server = child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const server = child = spawn('redis-server', sentinel === null ? ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more] : [sentinel.file, '--sentinel', ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise<void>((resolve, reject) => {
       let heard = '';
       server.stdout.on('data', (data: Buffer) => {
         heard += data.toString();
-        if (/Ready to accept connections/.test(heard)) resolve();
+        if ((sentinel?.ready ?? /Ready to accept connections/).test(heard)) resolve();
       });
       server.once('exit', () => reject(new Error(`redis-server has ended: ${heard}`)));
     });

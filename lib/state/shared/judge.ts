@@ -20,6 +20,8 @@ export async function judgeRedis(place: RedisPlace): Promise<RedisJudgement> {
     const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? '0';
     const [major = 0, minor = 0] = version.split('.').map(Number);
     if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) return { kind: 'unusable', why: `version ${version} is too old: ${oldest.join('.')} is wanted` };
+    // Any node of a cluster may answer this. A replica may be the primary in a moment: no reason to end a start.
+    if (place.kind !== 'cluster' && /^role:slave/m.test(info)) return { kind: 'away', why: 'a replica answers, which takes no writes: name the primary, or its Sentinels (redis+sentinel://)' };
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
     const bounded = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) > 0;
     return bounded && policy !== 'noeviction' ? { kind: 'poor', why: `maxmemory-policy is ${policy}: it throws counts away when memory is short; noeviction is wanted` } : { kind: 'good', version };

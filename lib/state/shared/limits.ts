@@ -213,7 +213,7 @@ export class SharedLimits {
     if (this.#state === 'up' && state !== 'up') this.#others.lost();
     const changed = this.#state !== state;
     this.#state = state;
-    if (changed || state === 'starting') this.#options.onState(state, why);
+    if (changed || state !== 'up') this.#options.onState(state, why);
   }
 
   #own(kind: 'places' | 'events', key: string): number {
