@@ -15,6 +15,8 @@ const MOST_CALLS = 200;
 const ATTEMPT = 10_000;
 /** Milliseconds before each further attempt; then what it carried is given up: a trace is no record. */
 const PAUSES = [1000, 5000, 30_000];
+/** Steps, and events, of one call that are told: who holds it a thousand times is not worth a request of its own. */
+const mostSteps = 100;
 /** Requests, and bytes of them, that wait for a collector. */
 const maxWaiting = 500;
 const maxWaitingBytes = 16_000_000;
@@ -26,7 +28,9 @@ export function openTraces({ config: { traces }, version, log, undo }: Start, { 
   if (traces === null) return;
   const part = log.child({ part: 'traces' });
   const deliveries = new Deliveries(traces.otlp, {
-    attemptMs: ATTEMPT, pausesMs: PAUSES, lifetimeMs: null, restMs: 1000, most: { letters: maxWaiting, bytes: maxWaitingBytes, atOnce: 2 }, onOutcome: (outcome) => metrics.tracesPosted(outcome),
+    attemptMs: ATTEMPT, pausesMs: PAUSES, lifetimeMs: null, restMs: 1000, most: { letters: maxWaiting, bytes: maxWaitingBytes, atOnce: 2 },
+    // OTLP/HTTP: what is refused so is refused for good; all else may be tried again.
+    isFinal: (status) => status >= 400 && status < 500 && status !== 408 && status !== 429, onOutcome: (outcome) => metrics.tracesPosted(outcome),
     onTrouble: (why) => {
       if (why === null) part.info({ url: shownUrl(traces.otlp) }, 'traces are taken by the collector again');
       else part.warn({ url: shownUrl(traces.otlp), why }, 'traces cannot be delivered to the collector (traces.otlp); some are lost where that lasts, calls are not touched');
@@ -67,6 +71,7 @@ class Course {
   readonly #steps: { name: string; from: number; to: number | null; attributes: Step['attributes'] }[] = [];
   readonly #moments: { name: string; at: number; attributes: Step['attributes'] }[] = [];
   #from = 0;
+  #leftOut = 0;
 
   /** The trace, when that was the end. `now`: milliseconds since 1970. */
   take(what: Happening, now: number): CallTrace | null {
@@ -93,6 +98,7 @@ class Course {
         break;
       case 'transferred':
       case 'transferFailed':
+        if (this.#isFull(this.#moments)) break;
         this.#moments.push({ name: what.type, at: now, attributes: { 'wab.kind': what.transfer.kind, 'wab.by': what.transfer.by, 'wab.status': what.transfer.status } });
         break;
       case 'dtmf':
@@ -105,7 +111,14 @@ class Course {
   }
 
   #begin(name: string, from: number, attributes: Step['attributes'] = {}): void {
-    this.#steps.push({ name, from, to: null, attributes });
+    if (!this.#isFull(this.#steps)) this.#steps.push({ name, from, to: null, attributes });
+  }
+
+  /** Counts what is left out. */
+  #isFull({ length }: readonly unknown[]): boolean {
+    const full = length >= mostSteps;
+    if (full) this.#leftOut += 1;
+    return full;
   }
 
   #end(now: number, name: string): void {
@@ -120,7 +133,7 @@ class Course {
       attributes: {
         'wab.call': record.id, 'wab.direction': record.direction, 'wab.number': record.number, 'wab.user': record.user === null ? null : maskUser(record.user), 'wab.route': record.route,
         'wab.peer': record.peer, 'wab.account': record.account, 'wab.country': record.country, 'wab.reference': record.reference, 'wab.by': by, 'wab.reason': reason, 'wab.result': result,
-        'wab.status': status, 'wab.setup_ms': record.setupMs, 'wab.duration_ms': record.durationMs, 'wab.tries': record.tries.length, 'wab.mos': record.media?.meta.mos ?? null,
+        'wab.status': status, 'wab.setup_ms': record.setupMs, 'wab.duration_ms': record.durationMs, 'wab.tries': record.tries.length, 'wab.mos': record.media?.meta.mos ?? null, 'wab.left_out': this.#leftOut === 0 ? null : this.#leftOut,
       },
     };
   }

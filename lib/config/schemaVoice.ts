@@ -7,7 +7,7 @@ const target = { peer: required('Name of a peer.', is.name), user: required('Use
 export const lookupSchema = {
   url: required('Where the call is POSTed as JSON; the answer {"targets":[{"peer","user"}]} is rung in its order.', is.webAddress, { example: 'https://crm.example.net/route' }),
   authorization: leaf('Authorization header of the request, e.g. "Bearer ${LOOKUP_TOKEN}"; null: none.', is.orNull(is.headerValue), null, { secret: true, sensitive: true }),
-  timeout: leaf('Seconds that it may take; then, and after any other failure, to is rung as it stands, and for 5 s nothing more is asked.', is.integer(1, 10), 2),
+  timeout: leaf('Seconds that it may take. Then, and after any other failure, to is rung as it stands; where the server is late, cannot be reached or answers 5xx or 429, nothing more is asked for 5 s.', is.integer(1, 10), 2),
   cache: leaf('Seconds for which an answer counts for the same user, number and payload; 0: each call asks.', is.integer(0, 86_400), 0),
 } satisfies Group;
 

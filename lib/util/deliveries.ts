@@ -22,6 +22,8 @@ export interface DeliveriesOptions {
   readonly most: { readonly letters: number; readonly bytes: number; readonly atOnce: number };
   /** Milliseconds between attempts while nothing gets through at all; 0: as ever. */
   readonly restMs: number;
+  /** Whether a letter that is answered with this status is given up at once; left out: none is. */
+  readonly isFinal?: (status: number) => boolean;
   readonly onOutcome: (outcome: DeliveryOutcome) => void;
   /** Why it does not get through, once for each kind of trouble and minute; null: it does again. */
   readonly onTrouble: (why: string | null) => void;
@@ -141,10 +143,11 @@ export class Deliveries {
     const [first] = lane.kept;
     if (first === undefined) return;
     this.#underWay += 1;
-    const why = await this.#post(first.letter);
+    const { why, final } = await this.#post(first.letter);
     this.#underWay -= 1;
     if (this.#closed.signal.aborted) return;
     if (why === null) this.#taken(lane);
+    else if (final) this.#refused(lane, why);
     else this.#failed(lane, first, why);
     this.#work();
     if (this.#rests) this.#rested();
@@ -168,6 +171,13 @@ export class Deliveries {
       other.timer = null;
       this.#due.push(other);
     }
+  }
+
+  /** It is there, and will never take this one. */
+  #refused(lane: Lane, why: string): void {
+    this.#failures = 0;
+    this.#tell(why);
+    this.#done(lane, 'failed');
   }
 
   #failed(lane: Lane, { since }: Kept, why: string): void {
@@ -205,18 +215,18 @@ export class Deliveries {
     this.#options.onOutcome(outcome);
   }
 
-  /** Null when any 2xx came, else why not. */
-  async #post({ body, headers }: Letter): Promise<string | null> {
-    const { attemptMs } = this.#options;
+  /** `why` is null when any 2xx came, else why not. */
+  async #post({ body, headers }: Letter): Promise<{ readonly why: string | null; readonly final: boolean }> {
+    const { attemptMs, isFinal } = this.#options;
     try {
       const response = await fetch(this.url, {
         method: 'POST', body: new Uint8Array(body), redirect: 'manual', signal: AbortSignal.any([this.#closed.signal, AbortSignal.timeout(attemptMs)]), headers: { 'user-agent': 'wa-b2bua', ...headers },
       });
       await response.body?.cancel();
-      return response.ok ? null : `it answers ${response.status}`;
+      return response.ok ? { why: null, final: false } : { why: `it answers ${response.status}`, final: isFinal?.(response.status) ?? false };
     } catch (error) {
       const { name, cause } = error as Error;
-      return name === 'TimeoutError' ? `no answer within ${attemptMs / 1000} s` : (cause as NodeJS.ErrnoException | undefined)?.code ?? (error as Error).message;
+      return { why: name === 'TimeoutError' ? `no answer within ${attemptMs / 1000} s` : (cause as NodeJS.ErrnoException | undefined)?.code ?? (error as Error).message, final: false };
     }
   }
 

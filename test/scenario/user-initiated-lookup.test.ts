@@ -85,11 +85,14 @@ t.test('policy decides who may be rung: a lie rings nobody else', async (t) => {
 });
 
 t.test('a server that is slow, wrong or gone costs its time-out at most, then the route rings as it stands', async (t) => {
-  for (const [what, answer] of [
-    ['never answers', () => undefined], ['500', (_: unknown, response: ServerResponse) => { response.writeHead(500).end(); }], ['no JSON', (_: unknown, response: ServerResponse) => { response.end('<html>'); }],
-    ['another form', (_: unknown, response: ServerResponse) => { response.end('{"targets":["6003"]}'); }], ['too long', (_: unknown, response: ServerResponse) => { response.end(targets(...Array<string>(5000).fill('6003'))); }],
-    ['a redirection', (_: unknown, response: ServerResponse) => { response.writeHead(302, { location: '/elsewhere' }).end(); }],
-    ['drips', (_: unknown, response: ServerResponse) => { const drip = setInterval(() => { response.write(' '); }, 20); response.once('close', () => { clearInterval(drip); }); }],
+  for (const [what, asked, answer] of [
+    ['never answers', 1, () => undefined], ['500', 1, (_: unknown, response: ServerResponse) => { response.writeHead(500).end(); }], ['429', 1, (_: unknown, response: ServerResponse) => { response.writeHead(429).end(); }],
+    ['drips', 1, (_: unknown, response: ServerResponse) => { const drip = setInterval(() => { response.write(' '); }, 20); response.once('close', () => { clearInterval(drip); }); }],
+    ['a redirection', 1, (_: unknown, response: ServerResponse) => { response.writeHead(302, { location: '/elsewhere' }).end(); }],
+    // What it says to one call is no reason not to ask it for the next.
+    ['404', 2, (_: unknown, response: ServerResponse) => { response.writeHead(404).end(); }], ['no JSON', 2, (_: unknown, response: ServerResponse) => { response.end('<html>'); }],
+    ['another form', 2, (_: unknown, response: ServerResponse) => { response.end('{"targets":["6003"]}'); }], ['too long', 2, (_: unknown, response: ServerResponse) => { response.end(targets(...Array<string>(5000).fill('6003'))); }],
+    ['half a character', 2, (_: unknown, response: ServerResponse) => { response.end('{"targets":[{"peer":"pbx","user":"\\ud800"}]}'); }],
   ] as const) {
     await t.test(what, async (t) => {
       const rig = await open(t, { timeout: 1 });
@@ -97,9 +100,9 @@ t.test('a server that is slow, wrong or gone costs its time-out at most, then th
       t.equal(await rig.call(), 200);
       t.equal(await rig.call(), 200);
       t.same(rig.rung, ['6001', '6001']);
-      t.equal(rig.asked.length, 1, 'and is left alone for a while');
+      t.equal(rig.asked.length, asked, asked === 1 ? 'and is left alone for a while' : 'and is asked for the next call');
       const told = rig.stage.running.log.filter((line) => line.includes('the look-up of route main gives nothing'));
-      t.equal(told.length, 1);
+      t.equal(told.length, asked);
       t.notMatch(told[0], /hidden/);
     });
   }

@@ -1,4 +1,4 @@
-import type { Config } from '../../config/types.js';
+import type { Config, QueueConfig } from '../../config/types.js';
 import type { Call } from '../../call/call.js';
 import type { CallOrder } from '../../call/ordered.js';
 import type { Termination } from '../../call/termination.js';
@@ -10,6 +10,13 @@ import type { Agent, Queues, Ticket } from './queues.js';
 
 /** How often it is looked whether the route is open again, and the service takes orders, in milliseconds. */
 const LOOK_MS = 60_000;
+
+type Manner = NonNullable<QueueConfig['callBack']>;
+
+/** What no agent and no later hour will change: who is called, the number as which, its country. */
+function isForGood({ by, reason }: Termination): boolean {
+  return by === 'policy' && (/^(callee|number)\./.test(reason) || reason === 'caller.country');
+}
 
 /** A user who wants to be called back. */
 interface Wanted {
@@ -117,35 +124,46 @@ export class CallBacks {
 
   /** Gives the milliseconds until the next attempt; null: there is none. */
   async #attempt(key: string): Promise<number | null> {
-    const { config, now, open, queues, store } = this.#options;
+    const { now, open, queues, store } = this.#options;
     const callBack = this.#read(key);
     if (callBack === null) return null;
-    const { queues: configured } = config();
-    const queue = Object.hasOwn(configured, callBack.queue) ? configured[callBack.queue] : undefined;
-    const manner = queue?.callBack ?? null;
-    if (queue === undefined || manner === null) return this.#drop(key, callBack, `queue ${callBack.queue} calls nobody back any more`);
-    if (now() - callBack.at > manner.keepFor * 1000) return this.#drop(key, callBack, `not reached within ${manner.keepFor} s`);
+    const queue = this.#queue(callBack);
+    if (typeof queue === 'string') return this.#drop(key, callBack, queue);
+    const { manner } = queue;
     if (callBack.due > now()) return callBack.due - now();
     if (!open(callBack.route)) return LOOK_MS;
-    const ticket = queues.joinForCallBack(callBack.queue, queue);
+    const ticket = queues.joinForCallBack(callBack.queue, queue.config);
     this.#tickets.add(ticket);
-    let outcome: Outcome | null;
+    let outcome: Outcome | null = null;
     try {
       const agent = await ticket.agent();
-      outcome = agent === null || this.#closed ? null : await this.#call(callBack, agent, ticket);
+      if (agent === null || this.#closed) return LOOK_MS;
+      // It may have taken the night, or a reload, and the user may have asked once more: all is looked at again.
+      if (!open(callBack.route) || this.#read(key)?.call !== callBack.call || typeof this.#queue(callBack) === 'string') return 0;
+      // Counted before it rings: a process that dies meanwhile rings nobody once too often.
+      void store.set(key, JSON.stringify({ ...callBack, tries: callBack.tries + 1, due: now() + manner.pause * 1000 }));
+      outcome = await this.#call(key, callBack, agent, ticket);
     } finally {
       this.#tickets.delete(ticket);
       ticket.leave('hungUp');
       ticket.quiet();
     }
-    if (outcome === null) return LOOK_MS;
+    return this.#concluded(key, callBack, manner, outcome);
+  }
+
+  /** What comes of an attempt; null: no orders were taken. Gives what `#attempt` does. */
+  #concluded(key: string, callBack: CallBack, manner: Manner, outcome: Outcome | null): number | null {
+    const { now, store } = this.#options;
+    if (outcome?.kind === 'reached') this.#options.news('done', { ...callBack, tries: callBack.tries + 1 }, outcome.call, null);
+    const kept = this.#read(key);
     // The user has asked once more meanwhile.
-    if (this.#read(key)?.call !== callBack.call) return 0;
-    if (outcome.kind === 'reached') {
-      store.delete(key);
-      this.#options.news('done', { ...callBack, tries: callBack.tries + 1 }, outcome.call, null);
-      return null;
+    if (kept !== null && kept.call !== callBack.call) return 0;
+    if (outcome?.kind === 'reached') return null;
+    if (outcome === null) {
+      void store.set(key, JSON.stringify(callBack));
+      return LOOK_MS;
     }
+    if (outcome.kind === 'refused' && isForGood(outcome.why)) return this.#drop(key, callBack, outcome.why.text);
     const tries = callBack.tries + (outcome.kind === 'untaken' ? 1 : 0);
     const tried: CallBack = { ...callBack, tries, due: now() + manner.pause * 1000 };
     if (tries >= manner.tries) return this.#drop(key, tried, `the user was rung ${tries} times`);
@@ -153,8 +171,18 @@ export class CallBacks {
     return manner.pause * 1000;
   }
 
+  /** The queue that calls back, and how; a string: why it does not. */
+  #queue({ queue, at }: CallBack): { readonly config: QueueConfig; readonly manner: Manner } | string {
+    const { config, now } = this.#options;
+    const { queues } = config();
+    const found = Object.hasOwn(queues, queue) ? queues[queue] : undefined;
+    const manner = found?.callBack ?? null;
+    if (found === undefined || manner === null) return `queue ${queue} calls nobody back any more`;
+    return now() - at > manner.keepFor * 1000 ? `not reached within ${manner.keepFor} s` : { config: found, manner };
+  }
+
   /** Rings the agent, then the user, as any order; null: no orders are taken now. */
-  async #call({ number, user, queue }: CallBack, agent: Agent, ticket: Ticket): Promise<Outcome | null> {
+  async #call(key: string, { number, user, queue, call: from }: CallBack, agent: Agent, ticket: Ticket): Promise<Outcome | null> {
     const placed = await this.#options.place({ number, user, peer: agent.peer, peerUser: agent.user, first: 'peer', reference: `callBack:${queue}`, record: null });
     if (placed === null) return null;
     const { call, refused } = placed;
@@ -163,7 +191,12 @@ export class CallBacks {
       return { kind: 'refused', why: refused };
     }
     const taken: (() => void)[] = [];
-    const stop = call.observer.listen((what) => { if (what.type === 'answered' && what.leg === 'peer' && taken.length === 0) taken.push(ticket.answered(agent)); });
+    const stop = call.observer.listen((what) => {
+      if (what.type !== 'answered') return;
+      if (what.leg === 'peer' && taken.length === 0) taken.push(ticket.answered(agent));
+      // Who has been reached is not called again, whatever becomes of this process.
+      if (what.leg === 'meta' && this.#read(key)?.call === from) this.#options.store.delete(key);
+    });
     await call.ended;
     stop();
     if (taken.length === 0) {

@@ -175,3 +175,15 @@ t.test('at the end what can be delivered is, in order; who does not take it, or 
   await mute.all.finish(200);
   t.ok(performance.now() - then < 3000);
 });
+
+t.test('what will never be taken is tried once, where the caller knows that; the others go on', async (t) => {
+  const to = await receiver(t);
+  to.answer = (body) => (body === 'bad' ? 400 : 200);
+  const { all, outcomes, trouble } = deliveries(t, to.url, { isFinal: (status) => status === 400 });
+  all.send(letter('bad'), 'lane');
+  all.send(letter('good'), 'lane');
+  await until(() => outcomes.length === 2);
+  t.same([to.got, outcomes], [['bad', 'good'], ['failed', 'delivered']]);
+  t.same(trouble, ['it answers 400', null]);
+  t.same(all.held, { bytes: 0, count: 0 });
+});
