@@ -42,7 +42,8 @@ export function apiSources(state: State, { context, router, settings }: Calls, o
       if (router.drain.refusing) return none(503, 'draining', 'the service is stopping');
       if (!Object.hasOwn(numbers, order.number)) return none(404, 'number.unknown', 'no such number is in the configuration');
       if (!Object.hasOwn(peers, order.peer)) return none(404, 'peer.unknown', `no peer is called ${order.peer}`);
-      if (order.record === true && (context.recordings === null || peers[order.peer]?.record === null)) return none(409, 'recording.off', `calls of peer ${order.peer} are not recorded (peers.${order.peer}.record)`);
+      const { record = null, siprec = null } = peers[order.peer] ?? {};
+      if (order.record === true && siprec === null && (context.recordings === null || record === null)) return none(409, 'recording.off', `calls of peer ${order.peer} are not recorded (peers.${order.peer}.record or siprec)`);
       const { call, refused } = await placeOrder(context, order);
       return { id: call.id, refused: refused === null ? null : refusalOf(refused) };
     },

@@ -33,7 +33,7 @@ import { figuresOf } from './figures.js';
 import { graphAccess, openPermissions, type Permissions } from './permissions.js';
 import { judgeMediaPlaces } from './places.js';
 import { nothingRecorded } from '../voice/recording/service.js';
-import { openRecordings } from './recordings.js';
+import { openRecordings, openSiprec } from './recordings.js';
 import { openRecords, type RecordsAccess } from './records.js';
 import { SettingsWatch } from './settingsWatch.js';
 import { nonceLifetimeMs, strangerKnocked, type Sip } from './sip.js';
@@ -92,6 +92,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
   undo.push(() => settings.close());
   const records = await openRecords({ config, version, log, faults, undo }, state);
   const recordings = openRecordings({ config, version, log, faults, undo }, state);
+  const recorders = openSiprec({ config, version, log, faults, undo }, state);
   const queues = new Queues(() => performance.now(), (queue, left, waitMs) => metrics.leftQueue(queue, left, waitMs));
   undo.push(async () => queues.close());
   const metrics: Metrics = new Metrics({
@@ -100,7 +101,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     ...figuresOf({ config: () => state.rules.config, table, daily: files.daily, embedded }),
     queues: () => queues.figures(state.rules.config.queues),
     pickUpRates: () => records?.pickUpRates() ?? {},
-    recordings: () => recordings?.figures ?? nothingRecorded,
+    recordings: () => recordings?.figures ?? nothingRecorded, siprec: () => recorders.figures,
     shared: () => (shared === null ? null : { up: shared.state === 'up', nodes: shared.nodes.length }),
     peers: () => health.status(), agents: () => agents.figures(), numberDrift: () => settings.drift(),
     registrar: () => ({ devices: registrar.devices(), results: registrar.counts(), bans: guard.list(Date.now()).length }),
@@ -143,7 +144,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     media, table, log, dialogs, shared, userNames, aliases: state.aliases, rests: new Rests(() => performance.now()), lookups: new Lookups(log.child({ part: 'lookup' }), () => performance.now()), authenticator, registrar, agents,
     digest: new DigestServer({ realm: config.domain, algorithms: config.meta.challenge, nonceLifetime: nonceLifetimeMs, now: Date.now }),
     limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger, shared }),
-    permissions, recordings,
+    permissions, recordings, recorders,
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, state.rules, log),

@@ -62,6 +62,11 @@ export class News {
     this.bus?.tell('recording.failed', id, { direction, number, user, wacid, reference, file, why });
   }
 
+  /** A recorder has a call now, or has it no more; or none has it, and why. `to`: user@peer. */
+  siprec(what: 'started' | 'ended' | 'failed', { id, direction, facts: { number, user, wacid, reference } }: Call, told: { readonly recorder: string; readonly to: string | null; readonly seconds: number | null; readonly why: string | null }): void {
+    this.bus?.tell(`siprec.${what}`, id, { direction, number, user, wacid, reference, ...told });
+  }
+
   /** A message that a user left here. */
   message({ number, user, wacid, ...message }: Message): void {
     this.bus?.tell('voicemail.recorded', null, { number, user, wacid, ...message });

@@ -1,4 +1,5 @@
 import { RecordingService } from '../voice/recording/service.js';
+import { SiprecService } from '../voice/siprec/service.js';
 import type { Start } from './start.js';
 import type { State } from './state.js';
 
@@ -12,4 +13,13 @@ export function openRecordings({ config, log, faults, undo }: Start, state: Stat
   undo.push(() => service.close());
   faults.spawn('the folder of the recordings', service.start());
   return service;
+}
+
+/** Recorders of others. */
+export function openSiprec({ log }: Start, state: State): SiprecService {
+  return new SiprecService(log.child({ part: 'siprec' }), {
+    started: (call, recorder, to) => state.news.siprec('started', call, { recorder, to, seconds: null, why: null }),
+    ended: (call, recorder, told) => state.news.siprec('ended', call, { recorder, ...told }),
+    failed: (call, recorder, why) => state.news.siprec('failed', call, { recorder, to: null, seconds: null, why }),
+  });
 }

@@ -9,7 +9,8 @@ import type { Hunting } from './context.js';
 import type { Won, WonDialog } from './hunt/plan.js';
 import { watchDialog } from './watch/leaks.js';
 import type { PeerConnection } from './peer/connection.js';
-import { unrecorded, type RecordControl, type RecordManner } from './recording.js';
+import { Announcements } from './features/announcements.js';
+import { together, type RecordControl, type RecordManner, type SiprecManner } from './recording.js';
 import { PeerDialog, type PeerDialogUser } from './peer/dialog.js';
 import { ended, type Termination } from './termination.js';
 import { deferred } from '../util/deferred.js';
@@ -31,6 +32,8 @@ export interface Manner {
   readonly headers: SipHeaders;
   /** Null: such calls are not recorded. */
   readonly record: RecordManner | null;
+  /** Null: such calls are recorded by no recorder. */
+  readonly siprec: SiprecManner | null;
 }
 
 /** The word for music in the configuration: null is the one above it, "none" nothing of ours, else a file. */
@@ -49,6 +52,7 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   readonly media: MediaCall;
   readonly manner: Manner;
   readonly comfort: Comfort;
+  readonly announcements: Announcements;
   readonly recording: RecordControl;
   readonly #orders: Orders;
   #current: PeerConnection | null = null;
@@ -65,7 +69,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     this.media = media;
     this.manner = manner;
     this.comfort = new Comfort(media, call.log);
-    this.recording = context.recordings?.of(this, manner.record) ?? unrecorded;
+    this.announcements = new Announcements(this);
+    this.recording = together([context.recordings?.of(this, manner.record) ?? null, context.recorders.of(this, manner.siprec)]);
     this.#orders = call.control = new Orders(this);
     call.whenAnswered = () => this.recording.up();
     media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));

@@ -211,7 +211,7 @@ class BusinessInitiatedCall {
     const music = chooseMusic(this.#peer.music, config.media.music);
     const bridge = new Bridge(this.#call, this.#context, media, {
       route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music,
-      from: `<sip:${user ?? 'anonymous'}@${domainOf(config, number)}>`, headers: { 'X-WA-Number': number ?? '' }, record: this.#peer.record,
+      from: `<sip:${user ?? 'anonymous'}@${domainOf(config, number)}>`, headers: { 'X-WA-Number': number ?? '' }, record: this.#peer.record, siprec: this.#peer.siprec,
     });
     const caller = this.#call.facts.account ?? parseNameAddr(this.#req.get('From') ?? '')?.uri.user ?? '';
     bridge.connect(bridge.adopt({

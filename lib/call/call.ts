@@ -8,7 +8,7 @@ import { isGone } from './gone.js';
 import { ended, type Termination } from './termination.js';
 import type { CallControl } from './control.js';
 import type { Happening } from './happening.js';
-import type { RecordedFile } from './recording.js';
+import type { RecordedFile, SiprecRecord } from './recording.js';
 import type { Try } from './hunt/tries.js';
 import { deferred } from '../util/deferred.js';
 import { Observer } from '../util/observer.js';
@@ -34,6 +34,7 @@ export interface CallFacts extends VoiceFacts {
   reference: string | null;
   metaDuration: number | null;
   readonly recordings: RecordedFile[];
+  readonly siprec: SiprecRecord[];
   readonly transfers: TransferRecord[];
   readonly tries: Try[];
 }
@@ -56,7 +57,7 @@ export class Call {
   readonly facts: CallFacts = {
     number: null, user: null, wacid: null, metaCallId: null, peerCallId: null, route: null, peer: null, account: null,
     target: null, rule: null, payload: null, country: null, permission: null, reference: null, metaDuration: null, closed: null,
-    menu: [], queue: [], voicemail: null, recordings: [], transfers: [], tries: [],
+    menu: [], queue: [], voicemail: null, recordings: [], siprec: [], transfers: [], tries: [],
   };
   /** What policy allowed and the call lives by, by the leg it is about; judged again when the rules change. */
   readonly standing = new Map<object, TargetFacts | CallerFacts>();
@@ -283,7 +284,7 @@ export class Call {
       tries: facts.tries.map((one) => one.record()),
       setupMs: (this.answeredAt ?? endedAt) - this.startedAt,
       durationMs: this.answeredAt === null ? null : endedAt - this.answeredAt,
-      metaDuration: facts.metaDuration, recordings: [...facts.recordings], transfers: facts.transfers,
+      metaDuration: facts.metaDuration, recordings: [...facts.recordings], siprec: facts.siprec.map((one) => ({ ...one })), transfers: facts.transfers,
       media,
     };
   }

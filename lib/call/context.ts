@@ -22,7 +22,7 @@ import type { Aliases } from './aliases.js';
 import type { Call } from './call.js';
 import type { DialogIndex } from './features/dialogIndex.js';
 import type { Rests } from './hunt/rests.js';
-import type { CallRecordings } from './recording.js';
+import type { CallRecorders, CallRecordings } from './recording.js';
 import type { BusinessLimits } from './limits.js';
 import type { Shared } from './sharedPlaces.js';
 import type { Located } from './peer/locate.js';
@@ -97,6 +97,7 @@ export interface Hunting extends Judging, PeerReach, PeerMedia {
   readonly agents: Pick<AgentThread, 'dial'>;
   /** Null: nothing is recorded. */
   readonly recordings: CallRecordings | null;
+  readonly recorders: CallRecorders;
 }
 
 /** A peer takes a call over that another has. */

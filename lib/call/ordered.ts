@@ -65,8 +65,8 @@ async function judged(context: BusinessInitiated, call: Call, order: CallOrder):
 }
 
 /** How such a call is recorded. */
-function recordOf({ record }: PeerConfig, wanted: boolean | null): RecordManner | null {
-  return record === null || wanted === null ? record : { ...record, on: wanted ? 'answer' : 'order' };
+function recordOf<M extends RecordManner>(manner: M | null, wanted: boolean | null): M | null {
+  return manner === null || wanted === null ? manner : { ...manner, on: wanted ? 'answer' : 'order' };
 }
 
 interface AdmittedOrder extends Admitted { readonly target: TargetFacts; readonly peer: PeerConfig }
@@ -129,7 +129,8 @@ class OrderedCall {
     offer.catch(() => undefined);
     const music = chooseMusic(peer.music, config.media.music);
     const bridge = new Bridge(call, this.#context, media, {
-      route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music, from: `<sip:${user}@${domainOf(config, number)}>`, headers: { 'X-WA-Number': number }, record: recordOf(peer, this.#order.record),
+      route: null, ringTimeout: config.meta.ringTimeout, music, transferSound: music, from: `<sip:${user}@${domainOf(config, number)}>`, headers: { 'X-WA-Number': number }, record: recordOf(peer.record, this.#order.record),
+      siprec: recordOf(peer.siprec, this.#order.record),
     });
     const took = this.#order.first === 'peer' ? await this.#peerFirst(bridge, offer) : await this.#userFirst(bridge, offer);
     if (took && !call.over) call.log.info({ peer: this.#order.peer, user: this.#order.peerUser, setupMs: call.setupMs }, 'call answered');

@@ -1,6 +1,6 @@
 import type { PermissionRecord } from '../graph/permission/gate.js';
 import type { CallMediaStats } from '../media/types.js';
-import type { RecordedFile } from './recording.js';
+import type { RecordedFile, SiprecRecord } from './recording.js';
 import type { Termination } from './termination.js';
 import type { TryRecord } from './hunt/tries.js';
 
@@ -94,6 +94,8 @@ export interface CallRecord {
   readonly metaDuration: number | null;
   /** In their order. */
   readonly recordings: readonly RecordedFile[];
+  /** In their order. */
+  readonly siprec: readonly SiprecRecord[];
   /** In their order, refused and failed ones too. */
   readonly transfers: readonly TransferRecord[];
   readonly media: CallMediaStats | null;

@@ -40,11 +40,54 @@ export interface RecordControl {
 
 /** Who records calls. */
 export interface CallRecordings {
-  /** `manner` null: calls like this are not recorded. */
-  of(bridge: Bridge, manner: RecordManner | null): RecordControl;
+  /** `manner` null: calls like this are not recorded, and neither is this one. */
+  of(bridge: Bridge, manner: RecordManner | null): RecordControl | null;
 }
 
-const off: Ordered = { done: false, status: 409, code: 'recording.off', text: 'calls like this are not recorded: recording, and record of the route or the peer, are not in the configuration' };
+/** The same by a recorder of somebody else's. */
+export interface SiprecManner extends RecordManner {
+  /** Name of one of siprec. */
+  readonly recorder: string;
+}
 
-/** Where nothing is recorded. */
-export const unrecorded: RecordControl = { state: 'off', up: () => undefined, order: () => off, peerDigit: () => undefined };
+/** Has calls recorded by recorders of others. */
+export interface CallRecorders {
+  of(bridge: Bridge, manner: SiprecManner | null): RecordControl | null;
+}
+
+/** A recording session (RFC 7866), or a try of one, as the call's record has it. */
+export interface SiprecRecord {
+  /** Name of one of siprec. */
+  readonly recorder: string;
+  /** user@peer. */
+  readonly to: string;
+  /** Null: no INVITE was sent. */
+  readonly callId: string | null;
+  /** How long it lasted; null: it did not begin, or the process died. */
+  readonly seconds: number | null;
+  /** Why it did not begin, or ended before it was to; null: neither. */
+  readonly why: string | null;
+}
+
+const off: Ordered = { done: false, status: 409, code: 'recording.off', text: 'calls like this are not recorded: neither record (with recording) nor siprec of the route or the peer is in the configuration' };
+
+const unrecorded: RecordControl = { state: 'off', up: () => undefined, order: () => off, peerDigit: () => undefined };
+
+/** The most telling first: of what is paused somewhere, nothing is told. */
+const states: readonly RecordState[] = ['paused', 'on', 'announcing'];
+
+/** All who record one call as one: what is ordered is ordered of each of them. */
+export function together(all: readonly (RecordControl | null)[]): RecordControl {
+  const [one = unrecorded, ...others] = all.filter((control) => control !== null);
+  if (others.length === 0) return one;
+  const controls = [one, ...others];
+  return {
+    get state() { return states.find((state) => controls.some((control) => control.state === state)) ?? 'off'; },
+    up: () => { for (const control of controls) control.up(); },
+    order: (action) => {
+      const [first, ...rest] = controls.map((control) => control.order(action));
+      return rest.find(({ done }) => done) ?? first ?? off;
+    },
+    peerDigit: (digit, by) => { for (const control of controls) control.peerDigit(digit, by); },
+  };
+}

@@ -126,7 +126,7 @@ class UserInitiatedCall {
     const music = chooseMusic(route.music, config.media.music);
     const bridge = new Bridge(call, this.#context, media, {
       route: decision.route, ringTimeout: decision.ringTimeout, music, ...this.#face(number.name),
-      transferSound: route.transferSound === 'ringback' ? SHIPPED_RINGBACK : music, record: route.record,
+      transferSound: route.transferSound === 'ringback' ? SHIPPED_RINGBACK : music, record: route.record, siprec: route.siprec,
     });
     const accepting = (): boolean => this.#answering !== null;
     await runFlow({

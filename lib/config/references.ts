@@ -4,6 +4,7 @@ import { overlap, readHolidays, readWeek } from './hours.js';
 import { checkDomains, isKnownByCertificate } from './domains.js';
 import { metaAtOurs, sharedListens } from './sharedListens.js';
 import { unknown } from './suggest.js';
+import { checkSiprec } from './siprecReferences.js';
 import { checkDestinations } from './voiceReferences.js';
 
 type Report = (path: string, message: string) => void;
@@ -22,6 +23,7 @@ export function checkReferences(config: Config, report: Report): void {
   checkSettings(config, report);
   checkSinks(config, report);
   checkRecording(config, report);
+  checkSiprec(config, report);
   const numbers = Object.keys(config.numbers);
   const peers = Object.keys(config.peers);
   checkWebrtc(config, report);

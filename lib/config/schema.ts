@@ -2,7 +2,7 @@ import * as is from './checks.js';
 import { numberSchema, peerSchema, routeSchema } from './schemaCalls.js';
 import { apiSchema, eventsSchema } from './schemaApi.js';
 import { cdrSchema } from './schemaCdr.js';
-import { recordingSchema } from './schemaRecording.js';
+import { recordingSchema, siprecSchema } from './schemaRecording.js';
 import { hepSchema } from './schemaHep.js';
 import { nodeSchema } from './schemaNode.js';
 import { graphSchema, hoursSchema, webhookSchema } from './schemaGraph.js';
@@ -104,6 +104,7 @@ export const schema = {
   hep: optional('A HEP server (Homer) that is told of every SIP message and of the media of each call, e.g. { server: "udp:10.0.0.9:9060", id: 2001 }; null: none is.', hepSchema),
   traces: optional('An OpenTelemetry collector that gets each call as a trace, e.g. { otlp: "http://127.0.0.1:4318/v1/traces" }; null: none does.', tracesSchema),
   recording: optional('Recordings of calls, of routes and peers that have record, e.g. { directory: /var/spool/wa-b2bua/recordings }; null: no call is recorded.', recordingSchema),
+  siprec: tableOf('Recorders of others (SIPREC, RFC 7866) by name, for routes and peers that have siprec, e.g. { archive: { to: [{ peer: recorder, user: rec }] } }', is.name, siprecSchema),
   cdr: cdrSchema,
   state: {
     [about]: { doc: 'Where what outlives a call is kept, and what several nodes share (docs/guides/cluster.md). A single value stands for url.', itemKey: 'url' },

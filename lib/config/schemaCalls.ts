@@ -1,6 +1,6 @@
 import * as is from './checks.js';
 import { requestSchema, settingsSchema } from './schemaGraph.js';
-import { recordSchema } from './schemaRecording.js';
+import { recordSchema, siprecUseSchema } from './schemaRecording.js';
 import { about, leaf, listOf, optional, required, secret, tableOf, type Group } from './schemaForm.js';
 import { socketSchema, teeSchema } from './schemaSocket.js';
 import { destinationSchema, insteadKeys, lookupSchema, ringKeys } from './schemaVoice.js';
@@ -90,6 +90,7 @@ export const peerSchema = {
   sessionExpires: leaf('Seconds of the session timer we ask it for (RFC 4028); 0: none, though one it asks for is kept.', is.orZero(is.integer(90, 86_400)), 1800),
   music: leaf('Sound file (WAV or Ogg Opus) for hold in calls it places; a relative path is below the folder of this file; none: nothing of ours; null: media.music.', is.orNull(is.nonEmpty), null, { file: { but: 'none' } }),
   record: optional('Its business-initiated calls are recorded in recording.directory, e.g. { announce: recorded.wav }; null: they are not.', recordSchema),
+  siprec: optional('Its business-initiated calls are recorded by a recorder, e.g. { recorder: archive, announce: recorded.wav }; null: they are not.', siprecUseSchema),
   earlyMedia: leaf('Ring it with 183 and a tone (true) or with 180 (false).', is.bool, false),
   health: {
     [about]: { doc: 'Is it there? OPTIONS are sent to it, and calls that found nobody count too.' },
@@ -135,6 +136,7 @@ export const routeSchema = {
   music: leaf('Sound file (WAV or Ogg Opus) for hold and queue; a relative path is below the folder of this file; none: nothing of ours, so what the peer sends; null: media.music.', is.orNull(is.nonEmpty), null, { file: { but: 'none' } }),
   transferSound: leaf('What the user hears during a transfer.', is.oneOf('music', 'ringback'), 'music'),
   record: optional('Calls of this route are recorded in recording.directory, e.g. { announce: recorded.wav }; null: they are not.', recordSchema),
+  siprec: optional('Calls of this route are recorded by a recorder (SIPREC, RFC 7866), e.g. { recorder: archive, announce: recorded.wav }; null: they are not.', siprecUseSchema),
   downMessage: leaf('Sound file (WAV or Ogg Opus) for the user when every peer of the route is out; a relative path is below the folder of this file; null: 480. Not with unanswered.', is.orNull(is.nonEmpty), null, { file: true }),
   tee: optional('A copy of what both sides say, from the answer on, for a program that only listens, e.g. { websocket: "wss://listen.example.net/call", dialect: raw }; null: none.', teeSchema),
 } satisfies Group;

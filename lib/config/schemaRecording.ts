@@ -1,5 +1,5 @@
 import * as is from './checks.js';
-import { leaf, optional, required, type Group } from './schemaForm.js';
+import { leaf, optional, required, rowsOf, type Group } from './schemaForm.js';
 
 /** `recording`: where recordings of calls go. */
 export const recordingSchema = {
@@ -23,3 +23,14 @@ export const recordSchema = {
   on: leaf('answer: every call, from its answer on; order: where POST /v1/calls/{id}/record says so.', is.oneOf('answer', 'order'), 'answer'),
   pauseKey: leaf('Key of the telephone at the peer that pauses the recording, and lets it go on; the user hears it too; null: none does.', is.orNull(is.dtmfKey), null),
 } satisfies Group;
+
+/** Each entry of `siprec`. */
+export const siprecSchema = {
+  to: rowsOf('Recorders (SRS), the next where one does not answer or is lost, e.g. [{ peer: recorder, user: rec }]: peers with a uri and pstn: none; each call takes a place of maxConcurrentCalls.', {
+    peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser),
+  }, { required: true, min: 1 }),
+  answerWithin: leaf('Seconds that each may take to answer.', is.integer(1, 60), 10),
+} satisfies Group;
+
+/** `siprec` of a route and of a peer. */
+export const siprecUseSchema = { recorder: required('Name of one of siprec.', is.name), ...recordSchema } satisfies Group;

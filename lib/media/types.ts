@@ -73,6 +73,11 @@ export interface MediaCall extends EventEmitter<MediaCallEvents> {
   addAgentLeg(end: AgentEnd): PeerLeg;
   /** A copy of what both sides say, by a port, in frames of two channels: the user's, and what the user hears. Until the call is closed. It touches nothing of the call. */
   tee(end: AgentEnd): void;
+  /**
+   * Both again, as two streams to a recorder of whatever codec it takes, from when `set` says so until either ends. While nobody at the business listens
+   * both are silent. It touches nothing of the call. @throws WabError 'MEDIA_REFUSED' when the call is closed, 'MEDIA_UNAVAILABLE'.
+   */
+  fork(profile: ForkProfile): MediaFork;
   /** Which peer leg hears and is heard by the WhatsApp user; null: none. The Meta leg does not notice. */
   connect(leg: PeerLeg | null): void;
   /**
@@ -165,6 +170,17 @@ export interface PeerMediaProfile {
   readonly latch?: { readonly from: string | null };
   /** Why no media is sent to this address and port, in words; null, or left out: nothing speaks against it. */
   readonly refuses?: (address: string, port: number) => string | null;
+}
+
+/** What a recorder takes. */
+export type ForkProfile = Pick<PeerMediaProfile, 'codecs' | 'srtp' | 'refuses'>;
+
+/** Two streams to a recorder, as its one description has them: label 1 what the user says, label 2 what the user hears. */
+export interface MediaFork extends Pick<PeerLeg, 'flow' | 'offer' | 'takeAnswer' | 'answer'> {
+  /** shut: no packet leaves; open: what is said; paused: silence, and nobody else who listens hears anything either. */
+  set(state: 'shut' | 'open' | 'paused'): void;
+  /** May be called twice. */
+  close(): void;
 }
 
 /** Where a voice agent's audio goes and comes from. */

@@ -47,6 +47,7 @@ export interface MetricSources {
   /** Number → settings at Meta that differ from the configuration. */
   numberDrift(): Readonly<Record<string, number>>;
   /** Recordings that go on, and those that wait for their upload; since the start: by what came of them, their seconds, packets that the recorder was too late for, uploads by what came of them. */
+  siprec(): { readonly active: number; readonly outcomes: Figures };
   recordings(): { readonly active: number; readonly waiting: number; readonly outcomes: Figures; readonly seconds: number; readonly lost: number; readonly uploads: Figures };
   /** Whether the limits are kept together with other nodes, and how many those are, this one among them; null: there is this one alone. */
   shared(): { readonly up: boolean; readonly nodes: number } | null;
@@ -162,6 +163,8 @@ export class Metrics {
     gauges('wab_registered_devices', 'Devices registered', 'peer', () => sources.registrar().devices);
     counters('wab_register_requests_total', 'REGISTER requests, by what came of them', 'result', () => sources.registrar().results);
     counter('wab_hep_lost_total', 'Packets for the HEP server that were given up', () => sources.hepLost() ?? 0);
+    gauge('wab_siprec_active', 'Recording sessions with recorders (SIPREC) now', () => sources.siprec().active);
+    counters('wab_siprec_sessions_total', 'Recording sessions with recorders (SIPREC), by what came of them', 'outcome', () => sources.siprec().outcomes);
     gauge('wab_recordings_active', 'Calls that are recorded now', () => sources.recordings().active);
     counters('wab_recordings_total', 'Recordings, by what came of them', 'outcome', () => sources.recordings().outcomes);
     counter('wab_recording_seconds_total', 'Seconds that were recorded', () => sources.recordings().seconds);

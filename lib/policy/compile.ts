@@ -42,6 +42,8 @@ export interface CompiledPolicy {
   readonly peersAt: ReadonlyMap<string, readonly CompiledPeer[]>;
   /** Names of routes: their number, and their targets as peer and one spelling of the user. */
   readonly routes: ReadonlyMap<string, { readonly number: string; readonly targets: ReadonlySet<string> }>;
+  /** Targets of siprec, likewise. */
+  readonly recorders: ReadonlySet<string>;
   /** ISO 3166 country of each business number; null where it has none. */
   readonly countries: ReadonlyMap<string, string | null>;
   readonly own: OwnHosts;
@@ -89,6 +91,7 @@ export function compilePolicy(config: Config, machine: readonly string[] = []): 
     routes: new Map(config.routes.map((route, index) => [route.name, {
       number: route.number, targets: new Set(reachable(config, index).flatMap(({ destination }) => (destination.kind === 'ring' ? destination.to.map(({ peer, user }) => targetKey(peer, user)) : []))),
     }])),
+    recorders: new Set(Object.values(config.siprec).flatMap(({ to }) => to.map(({ peer, user }) => targetKey(peer, user)))),
     own, isOwn: isOwn(own, config),
     // Most questions are about hosts of the configuration: their answers are worked out now.
     isMeta: remember(metaMatcher(config, new Set([...own.hosts, ...[...peers.values()].flatMap((peer) => [...peer.hosts])])), hosts),

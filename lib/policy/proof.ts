@@ -26,7 +26,7 @@ export function formatPolicyFault({ path, message, steps }: PolicyFault): string
 /** What `prove` looked at. No faults: no path of this configuration reaches anything but an on-net user of a `pstn: none` peer. */
 export interface Proof {
   readonly faults: readonly PolicyFault[];
-  /** Targets of routes, first ones and fail-over; those outside hours, of menus, of queues and where nobody answers too. */
+  /** Targets of routes, first ones and fail-over; those outside hours, of menus, of queues and where nobody answers too; and recorders. */
   readonly targets: number;
   /** Pairs of a peer that can send a call on (3xx, REFER, Replaces) and a peer it may send it to. */
   readonly transfers: number;
@@ -69,7 +69,7 @@ export function prove(policy: CompiledPolicy): Proof {
 export function* proveInSteps(policy: CompiledPolicy): Generator<undefined, Proof> {
   const faults: PolicyFault[] = [];
   const reached: Reached = new Map();
-  const targets = proveRoutes(policy, faults, reached);
+  const targets = proveRoutes(policy, faults, reached) + proveRecorders(policy, faults, reached);
   proveCallers(policy, faults, reached);
   const outside = outsideTargets(policy);
   let transfers = 0;
@@ -117,6 +117,26 @@ function proveRing(policy: CompiledPolicy, route: RouteConfig, { destination, pa
     if (peer.pstn === 'none' && !reached.has(peer)) reached.set(peer, [...steps, `peer ${name}`]);
   });
   return destination.to.length;
+}
+
+/** Who gets a copy of calls by SIPREC. */
+function proveRecorders(policy: CompiledPolicy, faults: PolicyFault[], reached: Reached): number {
+  const { siprec, numbers } = policy.config;
+  const [number = ''] = Object.keys(numbers);
+  let count = 0;
+  for (const [recorder, { to }] of Object.entries(siprec)) {
+    to.forEach(({ peer: name, user }, i) => {
+      const peer = policy.peers.get(name);
+      // The loader refuses names that are not there.
+      if (peer === undefined) return;
+      count += 1;
+      const steps = [`siprec ${recorder}`];
+      const verdict = judgeTarget(policy, { origin: 'siprec', number, route: null, peer: name, by: null, uri: uriOf(peer, user) });
+      if (!verdict.allow) faults.push({ path: `siprec.${recorder}.to[${i}]`, message: `${verdict.code}: ${verdict.text}${verdict.code === 'target.gateway' ? howToVouch(peer) : ''}`, steps: [...steps, `${user} at peer ${name}`] });
+      if (peer.pstn === 'none' && !reached.has(peer)) reached.set(peer, [...steps, `peer ${name}`]);
+    });
+  }
+  return count;
 }
 
 /** The peer itself: what it is, where it is, and the languages of its users. */

@@ -70,6 +70,7 @@ const rules: readonly Rule[] = [
   { code: 'target.number', status: 403, objects: ({ user, peer, onNet }) => (readsAsNumber(user) && onNet === null ? `user ${user} of peer ${peer?.name} reads as a telephone number and is not listed as an on-net user` : null) },
   { code: 'target.user', status: 403, objects: ({ user, peer, onNet }) => (onNet !== null ? null : user === '' ? 'the URI names no user' : `user ${user} is not in users of peer ${peer?.name}`) },
   { code: 'route.target', status: 403, objects: ({ policy, facts, peer, onNet }) => {
+    if (facts.origin === 'siprec') return peer !== null && onNet !== null && policy.recorders.has(targetKey(peer.name, onNet.written)) ? null : 'no entry of siprec lists this target';
     if (facts.origin !== 'route' && facts.origin !== 'failover') return null;
     const route = facts.route === null ? undefined : policy.routes.get(facts.route);
     if (route === undefined) return 'no route leads here';
@@ -77,7 +78,7 @@ const rules: readonly Rule[] = [
     return peer !== null && onNet !== null && route.targets.has(targetKey(peer.name, onNet.written)) ? null : `route ${facts.route} does not list this target`;
   } },
   { code: 'transfer.right', status: 403, objects: ({ policy, facts, peer }) => {
-    if (facts.origin === 'route' || facts.origin === 'failover') return null;
+    if (facts.origin === 'route' || facts.origin === 'failover' || facts.origin === 'siprec') return null;
     const by = facts.by === null ? undefined : policy.peers.get(facts.by);
     if (by === undefined) return 'nobody known asked for it';
     if (by.pstn !== 'none') return `peer ${by.name} asked for it, whose pstn is not none but ${by.pstn}`;

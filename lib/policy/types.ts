@@ -1,5 +1,5 @@
 /** How a target came about: policy is asked again at each of these (house rule 2). */
-export type TargetOrigin = 'route' | 'failover' | 'redirect' | 'refer' | 'replaces' | 'order';
+export type TargetOrigin = 'route' | 'failover' | 'redirect' | 'refer' | 'replaces' | 'order' | 'siprec';
 
 /** A verdict on one place where a call can change direction. */
 export type Verdict =
@@ -34,7 +34,7 @@ export interface TargetFacts {
   readonly route: string | null;
   /** Name of the peer the target is thought to belong to; null: policy finds it by the URI. */
   readonly peer: string | null;
-  /** Peer that asked for this target by its 3xx, REFER or Replaces, or in whose name the API orders it; null for route and failover. */
+  /** Peer that asked for this target by its 3xx, REFER or Replaces, or in whose name the API orders it; null for route, failover and siprec. */
   readonly by: string | null;
   /** The target as a URI string, exactly as configured or received. */
   readonly uri: string;

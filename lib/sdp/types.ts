@@ -73,6 +73,8 @@ export interface AudioSection {
   readonly sdes: readonly SdesKey[];
   readonly ice: IceDescription | null;
   readonly dtls: DtlsDescription | null;
+  /** Label of the stream (RFC 4574), to announce; never read. */
+  readonly label?: string;
   /** Stream and track of ours, to announce (RFC 8830); never read. */
   readonly msid?: string;
   /** Our SSRC and cname, to announce (RFC 5576); never read. */

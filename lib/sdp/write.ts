@@ -55,7 +55,13 @@ function writeAudio(audio: AudioSection): string[] {
       lines.push(`a=candidate:${c.foundation} ${c.component} ${c.transport} ${c.priority} ${c.address} ${c.port} typ ${c.type}`);
     }
   }
-  if (audio.msid !== undefined) lines.push(`a=msid:${audio.msid} ${audio.msid}-audio`);
-  if (audio.ssrc) lines.push(`a=ssrc:${audio.ssrc.id} cname:${audio.ssrc.cname}`);
-  return lines;
+  return [...lines, ...namesOf(audio)];
+}
+
+/** What the stream is called. */
+function namesOf({ label, msid, ssrc }: AudioSection): string[] {
+  return [
+    ...(label === undefined ? [] : [`a=label:${label}`]), ...(msid === undefined ? [] : [`a=msid:${msid} ${msid}-audio`]),
+    ...(ssrc === undefined ? [] : [`a=ssrc:${ssrc.id} cname:${ssrc.cname}`]),
+  ];
 }

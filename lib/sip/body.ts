@@ -20,7 +20,7 @@ interface Part {
 }
 
 /** What rides along with a session: it may be left out of account unless it says itself that it may not. Policy judges the telephone network's. */
-const rides = /^(?:application\/(?:isup|qsig|pidf\+xml|resource-lists\+xml|rs-metadata\+xml|(?:x-)?pkcs7-signature|broadsoft|vnd\.[^;]+|x-[^;]+)|text\/plain|message\/sipfrag)$/;
+const rides = /^(?:application\/(?:isup|qsig|pidf\+xml|resource-lists\+xml|rs-metadata(?:\+xml|-request)|(?:x-)?pkcs7-signature|broadsoft|vnd\.[^;]+|x-[^;]+)|text\/plain|message\/sipfrag)$/;
 /** Refused by policy, in its own words, whether it must be understood or not. */
 const judged = /^application\/(?:isup|qsig)$/;
 

@@ -124,8 +124,11 @@ async function ask(
           return;
         }
         request.on('update', onUpdate);
-        request.on('response', (response: SipResponse) => {
-          if (response.status >= 200) resolve({ request, response });
+        request.on('response', (response: SipResponse, acknowledge: () => void) => {
+          if (response.status < 200) return;
+          // RFC 3261 §13.2.2.4; other final responses the SIP server acknowledges.
+          if (method === 'INVITE' && response.status < 300) acknowledge();
+          resolve({ request, response });
         });
       });
     }));

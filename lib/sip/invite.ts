@@ -13,7 +13,10 @@ export interface InviteOptions {
   readonly to: string;
   readonly contact: string;
   readonly headers: SipHeaders;
+  /** The body: a session description, or one among others. */
   readonly sdp: string;
+  /** Of the body; left out: application/sdp. */
+  readonly contentType?: string;
   /** Next hop as a SIP URI; left out: the URI says. */
   readonly proxy?: string;
   /** For when the far end challenges us; null: a challenge is a refusal. */
@@ -114,7 +117,7 @@ export class OutboundInvite {
 
   async #attempt(cseq: number, more: SipHeaders, authenticated: boolean): Promise<InviteOutcome> {
     if (this.#cancelled !== null) return terminated;
-    const { uri, from, to, contact, headers, sdp, proxy } = this.#options;
+    const { uri, from, to, contact, headers, sdp, contentType = 'application/sdp', proxy } = this.#options;
     let accepted: SipResponse | null = null;
     try {
       const dialog = await whileConnected(this.#stack, this.#stack.createUAC(uri, {
@@ -122,7 +125,7 @@ export class OutboundInvite {
         headers: {
           ...headers, ...more,
           From: `${from};tag=${this.tag}`, To: to, Contact: contact,
-          'Call-ID': this.callId, CSeq: `${cseq} INVITE`, 'Content-Type': 'application/sdp',
+          'Call-ID': this.callId, CSeq: `${cseq} INVITE`, 'Content-Type': contentType,
         },
       }, {
         cbRequest: (error, request) => {

@@ -42,7 +42,7 @@ export async function fakeContext(config: Config, more: Partial<CallContext> = {
     heardPeer: (peer, failure) => { heard.push([peer, failure]); },
     askAgain: () => () => false,
     objectsToPlace: () => null,
-    onEnded: () => undefined, keyUser: () => null, recordings: null, shared: null,
+    onEnded: () => undefined, keyUser: () => null, recordings: null, recorders: { of: () => null }, shared: null,
     ...more,
   };
   const context = new Proxy(known, {

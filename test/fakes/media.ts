@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { WabError } from '../../lib/errors.js';
 import type {
-  CallMediaStats, CallRecording, LegMediaStats, MediaCall, MediaCallEvents, MediaEngine, MediaEngineStatus, PeerLeg, RecordingEvents, RecordingOptions, RecordingResult,
+  CallMediaStats, CallRecording, LegMediaStats, MediaCall, MediaCallEvents, MediaEngine, MediaEngineStatus, MediaFork, PeerLeg, RecordingEvents, RecordingOptions, RecordingResult,
 } from '../../lib/media/types.js';
 
 const silent: LegMediaStats = { codec: null, keying: null, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, lost: 0, silentMs: 0, jitterMs: null, roundTripMs: null, mos: null };
@@ -36,6 +36,17 @@ export class FakeLeg implements PeerLeg {
     read(description);
     this.flow = { listens: !/^a=(?:sendonly|inactive)/m.test(description), sends: !/^a=(?:recvonly|inactive)/m.test(description) };
   }
+}
+
+/** Streams to a recorder that carry nothing; what it is told stands in `told`. */
+export class FakeFork implements MediaFork {
+  readonly told: string[] = [];
+  readonly flow = null;
+  async offer(): Promise<string> { return Promise.resolve(plain); }
+  async takeAnswer(answer: string): Promise<void> { return Promise.resolve(read(answer)); }
+  async answer(offer: string): Promise<string> { read(offer); return Promise.resolve(plain); }
+  set(state: string): void { this.told.push(state); }
+  close(): void { this.told.push('close'); }
 }
 
 /** A recording that hears nothing; what it is told stands in `told`. */
@@ -85,6 +96,13 @@ export class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall
 
   addAgentLeg(): PeerLeg { return this.addPeerLeg(); }
   tee(): void { /* nobody listens */ }
+  readonly forks: FakeFork[] = [];
+  fork(): MediaFork {
+    const fork = new FakeFork();
+    this.forks.push(fork);
+    return fork;
+  }
+
   connect(): void { /* nobody hears anybody */ }
   /** What was played, in order; null: stopped. */
   readonly played: ({ readonly file: string; readonly loop: boolean; readonly yields?: boolean } | null)[] = [];

@@ -1,5 +1,5 @@
 import { verdictOf } from '../../errors.js';
-import type { PeerLeg } from '../../media/types.js';
+import type { MediaFork } from '../../media/types.js';
 import type { Logger } from '../../observe/logger.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse } from '../../sip/drachtio.js';
 import { cseqNumber } from '../../sip/headers.js';
@@ -11,6 +11,9 @@ import type { SessionTimer } from './sessionTimer.js';
 export function retrySoon(): SipHeaders {
   return { 'Retry-After': String(Math.floor(Math.random() * 11)) };
 }
+
+/** What is negotiated: a peer's leg, or the streams to a recorder. */
+type Negotiated = Pick<MediaFork, 'flow' | 'offer' | 'takeAnswer' | 'answer'>;
 
 export interface NegotiationUser {
   /** The peer has described its side anew, and it has been accepted. */
@@ -25,7 +28,7 @@ export interface NegotiationUser {
  */
 export class Negotiation {
   readonly #dialog: SipDialog;
-  readonly #leg: PeerLeg;
+  readonly #leg: Negotiated;
   readonly #timer: SessionTimer;
   readonly #user: NegotiationUser;
   readonly #log: Logger;
@@ -34,7 +37,7 @@ export class Negotiation {
   /** CSeq of an INVITE whose 2xx carried an offer of ours; its ACK brings the answer. */
   #offeredIn: number | null = null;
 
-  constructor(dialog: SipDialog, leg: PeerLeg, timer: SessionTimer, log: Logger, user: NegotiationUser) {
+  constructor(dialog: SipDialog, leg: Negotiated, timer: SessionTimer, log: Logger, user: NegotiationUser) {
     this.#dialog = dialog;
     this.#leg = leg;
     this.#timer = timer;

@@ -30,6 +30,11 @@ export class SessionTimer {
     this.#ours = timer === undefined ? null : timer.refresher !== 'uas';
   }
 
+  /** Of a re-INVITE of ours, which would end the timer without them (RFC 4028 §7.4). */
+  get headers(): SipHeaders {
+    return this.#ours === null ? {} : { 'Session-Expires': `${this.#seconds};refresher=${this.#ours ? 'uac' : 'uas'}`, 'Min-SE': String(MIN_SE) };
+  }
+
   /** What stands now: the function puts it back, for a request that is refused after all (RFC 3261 §14.2). */
   mark(): () => void {
     const [ours, seconds] = [this.#ours, this.#seconds];

@@ -1,4 +1,5 @@
-import type { PeerMessageFacts } from '../../policy/types.js';
+import type { Leak } from '../../policy/index.js';
+import type { Denial, PeerMessageFacts } from '../../policy/types.js';
 import type { SipDialog, SipMessageView, SipRequest } from '../../sip/drachtio.js';
 import { headerFacts, wholeBody } from '../../sip/drachtio.js';
 import { tagOf } from '../../sip/headers.js';
@@ -12,6 +13,8 @@ interface Seen {
   readonly status: number | null;
   /** User at the peer's side when its dialog began; null where there is none yet. */
   readonly remote?: string | null;
+  /** Who shows signs of their own; left out: the peer. */
+  readonly teller?: string;
 }
 
 /**
@@ -19,18 +22,27 @@ interface Seen {
  * call; a sure one ends it.
  * @returns true when the call is over
  */
-export function watchMessage(context: Judging, call: Call, peer: string, message: SipMessageView, { status, remote = null }: Seen): boolean {
+export function watchMessage(context: Judging, call: Call, peer: string, message: SipMessageView, seen: Seen): boolean {
+  const [verdict] = signsOf(context, call, peer, message, seen).filter(({ fresh, enforce }) => fresh && enforce);
+  if (verdict !== undefined) call.end(ended.byPolicy(verdict.verdict));
+  return call.over;
+}
+
+/** The same of a recorder, whose message ends no call: the sure sign that it shows, however often; null: there is none. */
+export function leakOfRecorder(context: Judging, call: Call, peer: string, message: SipMessageView, status: number | null): Denial | null {
+  return signsOf(context, call, peer, message, { status, teller: `recorder ${peer}` }).find(({ enforce }) => enforce)?.verdict ?? null;
+}
+
+function signsOf(context: Judging, call: Call, peer: string, message: SipMessageView, { status, remote = null, teller = peer }: Seen): (Leak & { readonly fresh: boolean })[] {
   const parties = [call.facts.user, remote].filter((party) => party !== null);
   const facts: PeerMessageFacts = { peer, status, source: message.source_address || null, parties, headers: headerFacts(message), body: wholeBody(message) };
-  for (const { sign, enforce, verdict } of context.rules().judgeLeak(facts)) {
-    const told = `${peer} ${sign}`;
-    if (call.signs.has(told)) continue;
+  return context.rules().judgeLeak(facts).map((leak) => {
+    const told = `${teller} ${leak.sign}`;
+    const fresh = !call.signs.has(told);
+    if (fresh) context.onVerdict(call, facts, leak.verdict, leak.enforce);
     call.signs.add(told);
-    context.onVerdict(call, facts, verdict, enforce);
-    if (!enforce) continue;
-    call.end(ended.byPolicy(verdict));
-  }
-  return call.over;
+    return { ...leak, fresh };
+  });
 }
 
 /** Watches what a peer sends in its dialog; answers nothing, which is up to the leg. */

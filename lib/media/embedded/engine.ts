@@ -34,7 +34,7 @@ export class EmbeddedEngine extends EventEmitter<{ up: []; down: [reason: string
         if (tried.has(this.#node) || this.#closing !== null) throw new WabError('MEDIA_UNAVAILABLE', 'the media engine cannot take the call');
         return this.#node;
       },
-      relays: this.#relays, relayAddress: '', logger,
+      relays: this.#relays, relayAddress: '', forksAt: this.#node.forksAt, logger,
     });
   }
 

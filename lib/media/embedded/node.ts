@@ -2,6 +2,7 @@ import type { Keying } from '../../config/types.js';
 import { mediaInterface, type MediaInterface } from '../interfaces.js';
 import type { RelayPool } from '../relay/relayPool.js';
 import type { RelayCodec } from '../relay/rtp.js';
+import type { ForkPlaces } from '../session/fork.js';
 import type { EngineNode, MetaSide, PeerSide, SideEvents, SidePlace } from '../session/sides.js';
 import type { PeerMediaProfile } from '../types.js';
 import { EmbeddedMetaSide } from './metaSide.js';
@@ -21,6 +22,7 @@ export class EmbeddedNode implements EngineNode {
   readonly transcodes = false;
   calls = 0;
   readonly #relays: RelayPool;
+  readonly forksAt: ForkPlaces;
   readonly #ports: PortPool;
   readonly #meta: MediaInterface;
   readonly #peers: MediaInterface;
@@ -30,6 +32,7 @@ export class EmbeddedNode implements EngineNode {
     this.#ports = new PortPool(places.ports);
     this.#meta = mediaInterface(places.interface.meta);
     this.#peers = mediaInterface(places.interface.peers);
+    this.forksAt = { ports: this.#ports, at: this.#peers };
   }
 
   /** Some thread is in time, and a call's two legs have ports. */

@@ -4,6 +4,7 @@ import type { MediaConfig } from '../../config/types.js';
 import type { SipStack } from '../../sip/drachtio.js';
 import { ENGINE_LATE_MS, RelayPool } from '../relay/relayPool.js';
 import { Sessions } from '../session/sessions.js';
+import type { ForkPlaces } from '../session/fork.js';
 import type { Wanted } from '../session/surroundings.js';
 import { EmbeddedNode, type EmbeddedPlaces } from '../embedded/node.js';
 import type { EngineNode } from '../session/sides.js';
@@ -24,6 +25,7 @@ export interface FreeswitchEngineOptions {
   readonly front: readonly Instance[];
   /** The relay itself does that side, at these places; null: it does not. */
   readonly own: EmbeddedPlaces | null;
+  readonly forksAt: ForkPlaces;
   /** FreeSWITCH takes those numbers itself, nudged (see nudger.ts). */
   readonly nudge: boolean;
   /** A connected SIP server for the INVITEs that make channels. @throws WabError SIP_UNAVAILABLE */
@@ -60,8 +62,8 @@ export class FreeswitchEngine extends EventEmitter<{ up: []; down: [reason: stri
     if (options.nudge) logger.warn({ part: 'freeswitch' }, "media.webrtc: nudge: FreeSWITCH 1.10.12 does not verify Meta's DTLS fingerprint; media.webrtc: embedded does");
     this.#servers = options.servers.map((address) => this.#newServer(address));
     this.#relays = new RelayPool({ address: options.relay, workers: options.relayWorkers, lateMs: ENGINE_LATE_MS, key: 'media.rtpengine.anchor' }, logger);
-    this.#sessions = new Sessions({ pick: (wanted) => this.#pick(wanted), relays: this.#relays, relayAddress: options.relay, logger });
     this.#own = options.own === null ? null : new EmbeddedNode(this.#relays, options.own);
+    this.#sessions = new Sessions({ pick: (wanted) => this.#pick(wanted), relays: this.#relays, relayAddress: options.relay, forksAt: this.#own?.forksAt ?? options.forksAt, logger });
     for (const node of options.front) {
       node.on('down', (reason) => this.#lost(node, reason));
       node.lastPacket = () => this.#sessions.lastPacketFrom(node);

@@ -9,6 +9,11 @@ import type { SecurityFault, WireSettings } from './wire/settings.js';
 /** The side of a call a remote port belongs to: 'meta', or a peer leg's number. */
 export type SideId = 'meta' | number;
 
+/** Which of the two who talk: the WhatsApp user, or what the user hears. */
+export type Track = 'user' | 'other';
+/** Of a stream to a recorder. shut: nothing leaves yet; open: what is said; paused: silence, and nobody else who listens hears anything either. */
+export type ForkState = 'shut' | 'open' | 'paused';
+
 /** Where an engine's port for one side is, as the relay reaches it. */
 export interface Remote { readonly address: string; readonly port: number }
 
@@ -40,6 +45,8 @@ export type RelayCommand =
   | { readonly op: 'digit'; readonly call: number; readonly side: SideId; readonly event: number; readonly durationMs: number }
   /** What both sides say goes to a port too, until the call ends. */
   | { readonly op: 'tee'; readonly call: number; readonly end: EndSettings; readonly codec: RelayCodec }
+  /** What comes to this side, which nobody is connected to, is a copy of one of the two: see Forks. Again for another state. */
+  | { readonly op: 'fork'; readonly call: number; readonly side: number; readonly track: Track; readonly state: ForkState }
   /** What is heard on Meta's leg goes to `port` from now on: see TapOptions. */
   | { readonly op: 'record'; readonly call: number; readonly recording: number; readonly port: MessagePort; readonly pending: Int32Array; readonly both: boolean }
   | { readonly op: 'recording'; readonly call: number; readonly recording: number; readonly action: TapAction }

@@ -4,7 +4,8 @@ import { AwakeClock } from '../../util/patience.js';
 import type { TeeEnd } from './agent/teeEnd.js';
 import { Taps } from '../recording/taps.js';
 import { Bridge, COMFORT_NOISE, type BridgeSink } from './bridge.js';
-import type { RelayCounters, RelayReport, SideId } from './messages.js';
+import { Forks } from './forks.js';
+import type { ForkState, RelayCounters, RelayReport, SideId, Track } from './messages.js';
 import { answerReport } from './rtcp.js';
 import { barePacket, clockRate, FRAME_MS, opusSamples, RTP_HEADER } from './rtp.js';
 import type { EventUnit, StreamFormat } from './outStream.js';
@@ -30,6 +31,7 @@ export class RelayCall {
   readonly tees: TeeEnd[] = [];
   /** Recordings. */
   readonly taps = new Taps();
+  readonly #forks = new Forks();
   #connected: Side | null = null;
   #started = false;
   #mediaTimeoutMs = 0;
@@ -129,11 +131,18 @@ export class RelayCall {
     const side = this.peers.get(id) ?? null;
     if (side !== null && side === this.#connected) this.connect(null, 0);
     this.peers.delete(id);
+    if (side !== null) this.#forks.drop(side);
     side?.closeBridges();
     side?.end?.close();
     this.wires.get(id)?.close();
     this.wires.delete(id);
     return side;
+  }
+
+  /** A side that gets a copy of what one of the two says. */
+  fork(id: number, track: Track, state: ForkState): void {
+    const side = this.peers.get(id);
+    if (side !== undefined) this.#forks.set(side, track, state);
   }
 
   /** Frees its ports and codecs. */
@@ -195,10 +204,12 @@ export class RelayCall {
     if (this.#digits.quiet) this.taps.heard(packet, side);
   }
 
-  /** Events are no audio, and other codecs than the one of the stream are not understood. */
-  #overhear(track: 'user' | 'other', packet: Buffer, { format }: Side): void {
-    if (this.tees.length === 0 || this.taps.paused || ((packet[1] as number) & 0x7f) === format.eventType) return;
+  /** Events are no audio, and other codecs than the one of the stream are not understood. A recorder is treated as a recording of ours is. */
+  #overhear(track: Track, packet: Buffer, { format, speaks }: Side): void {
+    if (this.taps.paused || this.#forks.paused || ((packet[1] as number) & 0x7f) === format.eventType) return;
     for (const tee of this.tees) tee.take(track, packet, performance.now());
+    if (this.#forks.none || this.#connected?.flow.listens !== true || (track === 'user' && !this.#digits.quiet)) return;
+    this.#forks.take(track, packet, track === 'user' ? speaks : format.codec, performance.now());
   }
 
   #event(side: Side, target: BridgeSink, packet: Buffer, named: EventUnit, now: number): void {
@@ -260,6 +271,7 @@ export class RelayCall {
     this.#connected?.from?.tick(now);
     this.#connected?.toward?.tick(now);
     for (const tee of this.tees) tee.tick(now);
+    this.#forks.tick(now);
     this.taps.tick(this.#connected?.flow.listens === true);
     this.#reports(this.meta, now);
     for (const side of this.peers.values()) {

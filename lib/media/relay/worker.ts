@@ -238,6 +238,7 @@ function tell(call: RelayCall, command: Exclude<RelayCommand, { op: 'open' | 'si
     case 'drop': return forget(call.drop(command.side));
     case 'start': return call.start(now, command.mediaTimeoutMs);
     case 'tee': return void call.tees.push(new TeeEnd(command.end, command.codec));
+    case 'fork': return call.fork(command.side, command.track, command.state);
     case 'watch': return call.watch(command.side);
     case 'connect': return call.connect(command.side, now);
     case 'record': return call.taps.add(command.recording, command);

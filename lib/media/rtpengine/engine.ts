@@ -3,6 +3,7 @@ import type { RtpengineConfig } from '../../config/types.js';
 import { WabError } from '../../errors.js';
 import { ENGINE_LATE_MS, RelayPool } from '../relay/relayPool.js';
 import { Sessions } from '../session/sessions.js';
+import type { ForkPlaces } from '../session/fork.js';
 import type { EngineNode } from '../session/sides.js';
 import type { MediaLogger } from '../logger.js';
 import type { MediaCall, MediaCallOptions, MediaEngine, MediaEngineStatus } from '../types.js';
@@ -14,6 +15,7 @@ import { splitHostPort } from '../../util/hostPort.js';
 export interface RtpengineEngineOptions {
   /** Worker threads of the relay. One carries several hundred calls; more only help where there are cores for them. */
   readonly relayWorkers: number;
+  readonly forksAt: ForkPlaces;
 }
 
 /** MediaEngine on one rtpengine of ours or a pool of the operator's. */
@@ -30,7 +32,7 @@ export class RtpengineEngine extends EventEmitter<{ up: []; down: [reason: strin
     this.#relays = new RelayPool({ address: config.anchor, workers: options.relayWorkers, lateMs: ENGINE_LATE_MS, key: 'media.rtpengine.anchor' }, logger);
     this.#sessions = new Sessions({
       pick: ({ other, tried }) => (other !== null && other.healthy && !tried.has(other) ? other : this.#pick(tried, other)),
-      relays: this.#relays, relayAddress: config.anchor, logger,
+      relays: this.#relays, relayAddress: config.anchor, forksAt: options.forksAt, logger,
     });
     for (const instance of this.#instances) {
       instance.on('up', () => this.emit('up'));

@@ -8,7 +8,7 @@ import { digitLength, eventOf } from '../relay/events.js';
 import type { RelayCounters, SideId } from '../relay/messages.js';
 import type { RelayCodec } from '../relay/rtp.js';
 import type { SecurityFault } from '../relay/wire/settings.js';
-import type { AgentEnd, CallMediaStats, CallRecording, MediaCall, MediaCallEvents, MediaCallOptions, PeerLeg, PeerMediaProfile, RecordingOptions } from '../types.js';
+import type { AgentEnd, CallMediaStats, CallRecording, ForkProfile, MediaCall, MediaCallEvents, MediaCallOptions, MediaFork, PeerLeg, PeerMediaProfile, RecordingOptions } from '../types.js';
 import { AgentLeg } from './agentLeg.js';
 import { onFirstNode } from './firstNode.js';
 import { NodeUses } from './nodeUses.js';
@@ -54,13 +54,11 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     this.#around = around;
     this.#plays = new Plays(around.recordings);
     this.#warnings = new MediaWarnings(around.logger, options.id);
-    this.#recordings = new Recordings(around.recorder);
+    this.#recordings = new Recordings(options.id, around);
   }
 
   /** Whether this engine holds some of the call. */
-  isOn(node: EngineNode): boolean {
-    return this.#uses.has(node);
-  }
+  isOn(node: EngineNode): boolean { return this.#uses.has(node); }
 
   async answerMeta(offer: string, options: { readonly keying: Keying }): Promise<string> {
     const media = readMetaOffer(offer, options.keying);
@@ -119,8 +117,11 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   }
 
   tee(end: AgentEnd): void {
-    if (this.#closing !== null) return end.link.close();
-    this.#openRelay().post({ op: 'tee', end, codec: this.#codec });
+    this.#recordings.tee(this.#closing ? null : this.#openRelay(), this.#codec, end);
+  }
+
+  fork(profile: ForkProfile): MediaFork {
+    return this.#recordings.fork(this.#closing ? null : this.#openRelay(), (this.#legCount += 2) - 1, profile);
   }
 
   connect(leg: PeerLeg | null): void {
@@ -147,9 +148,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     return this.#closing ?? this.#figures(await this.#relay?.stats() ?? null);
   }
 
-  close(): Promise<CallMediaStats> {
-    return this.#closing ??= this.#free();
-  }
+  close(): Promise<CallMediaStats> { return this.#closing ??= this.#free(); }
 
   async #free(): Promise<CallMediaStats> {
     // First: the legs take their figures from the same answer.

@@ -8,7 +8,7 @@ import type { EngineNode } from './sides.js';
 import type { CallSurroundings } from './surroundings.js';
 
 /** What calls of an engine share: how it picks a node, its relay and where that is reached. */
-export interface SessionsOptions extends Pick<CallSurroundings, 'pick' | 'relays' | 'relayAddress'> {
+export interface SessionsOptions extends Pick<CallSurroundings, 'pick' | 'relays' | 'relayAddress' | 'forksAt'> {
   readonly relays: RelayPool;
   readonly logger: MediaLogger;
 }

@@ -3,6 +3,7 @@ import type { RelayPool } from '../relay/relayPool.js';
 import type { MediaLogger } from '../logger.js';
 import type { Recorder } from '../recording/recorder.js';
 import type { RecordingShelf } from '../prompts/shelf.js';
+import type { ForkPlaces } from './fork.js';
 import type { MediaSession } from './session.js';
 import type { EngineNode } from './sides.js';
 
@@ -26,6 +27,7 @@ export interface CallSurroundings {
   readonly recordings: RecordingShelf;
   /** Writes recordings. */
   readonly recorder: Recorder;
+  readonly forksAt: ForkPlaces;
   readonly logger: MediaLogger;
   closed(call: MediaSession): void;
 }

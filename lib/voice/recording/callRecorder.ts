@@ -1,26 +1,29 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bridge } from '../../call/bridge.js';
 import type { Ordered } from '../../call/control.js';
 import type { DigitBy, RecordAction, RecordControl, RecordManner, RecordState } from '../../call/recording.js';
 import { WabError } from '../../errors.js';
-import type { CallRecording } from '../../media/types.js';
-import type { Kept } from './service.js';
 
-/** What one call's recorder needs of the service. */
+/** A recording that goes on, here or with a recorder of somebody else's. */
+export interface Recordable {
+  pause(): void;
+  /** Nothing is recorded before the first. */
+  resume(): void;
+  stop(): void;
+  /** Resolves when it has ended, whoever has ended it. Never rejects. */
+  readonly over: Promise<void>;
+}
+
+/** What one call's recorder needs of whoever keeps what is recorded. */
 export interface RecorderHost {
-  /** Makes a place for a recording, with what is known of its call. @throws Error where there is none */
-  keep(bridge: Bridge, index: number): Promise<Kept>;
-  /** It goes on; `kept` follows it to its end. */
-  follow(kept: Kept, recording: CallRecording): void;
-  /** Nothing is recorded of this call, or no more, and why. */
-  failed(bridge: Bridge, kept: Kept | null, why: string): void;
+  /** Begins the call's recording of this number, the first being 1. Null: it is not `wanted` any more. @throws Error where it cannot be */
+  begin(bridge: Bridge, index: number, wanted: () => boolean): Promise<Recordable | null>;
+  /** A recording of this call did not begin, and why. */
+  failed(bridge: Bridge, why: string): void;
 }
 
 const done: Ordered = { done: true };
 const refused = (code: string, text: string): Ordered => ({ done: false, status: 409, code, text });
 
-/** How long the user's side may take to be there to hear, in tries of 50 ms: on a dtls number keys are agreed after the answer. */
-const triesToHear = 30;
 /** The same key within so many milliseconds, by the other way, is the same press: some telephones send both. */
 const SAME_PRESS_MS = 500;
 
@@ -32,12 +35,11 @@ export class CallRecorder implements RecordControl {
   #state: RecordState = 'off';
   /** The last press of pauseKey. */
   #key: { readonly by: DigitBy; readonly at: number } = { by: 'event', at: -Infinity };
-  #recording: CallRecording | null = null;
+  #recording: Recordable | null = null;
   /** Each start and stop is one: what began for an older one is given up. */
   #turn = 0;
   #index = 0;
   #begun = false;
-  #announced = false;
 
   constructor(bridge: Bridge, manner: RecordManner, host: RecorderHost) {
     this.#bridge = bridge;
@@ -99,7 +101,7 @@ export class CallRecorder implements RecordControl {
   #stop(): void {
     this.#turn += 1;
     this.#state = 'off';
-    void this.#recording?.stop();
+    this.#recording?.stop();
     this.#recording = null;
   }
 
@@ -111,45 +113,26 @@ export class CallRecorder implements RecordControl {
     call.track(this.#begin(mine).catch((error: Error) => {
       if (!mine()) return;
       this.#state = 'off';
-      this.#host.failed(this.#bridge, null, error instanceof WabError ? error.message : (error as NodeJS.ErrnoException).code ?? error.message);
+      this.#host.failed(this.#bridge, error instanceof WabError ? error.message : (error as NodeJS.ErrnoException).code ?? error.message);
     }));
   }
 
   async #begin(mine: () => boolean): Promise<void> {
-    if (!await this.#announce(mine)) return;
-    const kept = await this.#host.keep(this.#bridge, (this.#index += 1));
-    if (!mine()) return kept.abandon();
-    let recording: CallRecording;
-    try {
-      recording = this.#bridge.media.record({ file: kept.stem, format: kept.format, channels: 'both', maxSeconds: null, silenceSeconds: null });
-    } catch (error) {
-      await kept.abandon();
-      throw error;
-    }
+    const { announce } = this.#manner;
+    if (announce !== null) await this.#bridge.announcements.heard(announce);
+    if (!mine()) return;
+    const recording = await this.#host.begin(this.#bridge, (this.#index += 1), mine);
+    if (recording === null) return;
+    if (!mine()) return recording.stop();
     this.#recording = recording;
-    this.#host.follow(kept, recording);
-    recording.once('ended', (why, detail) => {
+    void recording.over.then(() => {
       if (this.#recording !== recording) return;
       this.#recording = null;
       this.#state = 'off';
-      if (why === 'failed') this.#host.failed(this.#bridge, kept, detail ?? 'unknown');
     });
-    // Paused while it was announced: not a word of it is to be on the disk.
-    if (this.#state === 'paused') recording.pause();
-    else this.#state = 'on';
-  }
-
-  /** Both hear it, to its end: it is said once in a call. False: it is not to be recorded, or not any more. @throws Error where it cannot be said */
-  async #announce(mine: () => boolean): Promise<boolean> {
-    const { announce } = this.#manner;
-    const { call, media, comfort, current } = this.#bridge;
-    if (announce === null || this.#announced) return true;
-    for (let tries = 0; tries < triesToHear && mine() && (await media.stats()).meta.packetsIn === 0; tries += 1) await sleep(50);
-    if (!mine()) return false;
-    current?.leg.play({ file: announce, loop: false }).catch((error: Error) => call.log.warn({ file: announce, err: error.message }, 'the peer does not hear that the call is recorded'));
-    const heard = await comfort.announced(announce);
-    if (!mine()) return false;
-    if (!heard) throw new Error('the announcement was not heard to its end');
-    return this.#announced = true;
+    // Paused while it was announced: not a word of it is to be kept.
+    if (this.#state === 'paused') return recording.pause();
+    this.#state = 'on';
+    recording.resume();
   }
 }

@@ -1,11 +1,12 @@
 import type { Bridge } from '../../call/bridge.js';
 import type { Call } from '../../call/call.js';
-import { unrecorded, type CallRecordings, type RecordControl, type RecordManner } from '../../call/recording.js';
+import type { CallRecordings, RecordControl, RecordManner } from '../../call/recording.js';
 import type { ConfigFile } from '../../config/types.js';
 import type { CallRecording, RecordingEnd, RecordingResult, Span } from '../../media/types.js';
 import type { Logger } from '../../observe/logger.js';
 import { Serial } from '../../util/serial.js';
-import { CallRecorder, type RecorderHost } from './callRecorder.js';
+import { CallRecorder, type Recordable, type RecorderHost } from './callRecorder.js';
+import { recordToFile, type Keeper, type Kept } from './fileRecording.js';
 import { finished, type OpenSidecar, type Sidecar } from './sidecar.js';
 import { RecordingStore } from './store.js';
 import { Uploader } from './uploader.js';
@@ -42,17 +43,6 @@ export interface RecordingServiceOptions {
   readonly news: RecordingNews;
 }
 
-/** A place that a recording has. */
-export interface Kept {
-  /** Path without the extension. */
-  readonly stem: string;
-  readonly format: 'ogg' | 'wav';
-  readonly file: string;
-  readonly call: Call;
-  /** It is not to be. Never rejects. */
-  abandon(): Promise<void>;
-}
-
 interface Active extends Kept {
   open: OpenSidecar;
   recording: CallRecording | null;
@@ -72,7 +62,7 @@ const MEGABYTE = 1_048_576;
 const jumpMs = 3_600_000;
 
 /** Recordings of calls: files and what stands beside them, retention, upload. Trouble with the disk is told, and touches no call. */
-export class RecordingService implements CallRecordings, RecorderHost {
+export class RecordingService implements CallRecordings, RecorderHost, Keeper {
   readonly #options: RecordingServiceOptions;
   readonly #store: RecordingStore;
   readonly #uploader: Uploader;
@@ -107,8 +97,12 @@ export class RecordingService implements CallRecordings, RecorderHost {
     for (const timer of this.#timers) timer.unref();
   }
 
-  of(bridge: Bridge, manner: RecordManner | null): RecordControl {
-    return manner === null ? unrecorded : new CallRecorder(bridge, manner, this);
+  of(bridge: Bridge, manner: RecordManner | null): RecordControl | null {
+    return manner === null ? null : new CallRecorder(bridge, manner, this);
+  }
+
+  begin(bridge: Bridge, index: number, wanted: () => boolean): Promise<Recordable | null> {
+    return recordToFile(this, bridge, index, wanted);
   }
 
   async keep(bridge: Bridge, index: number): Promise<Kept> {
@@ -193,11 +187,17 @@ export class RecordingService implements CallRecordings, RecorderHost {
     await this.#uploader.add(file);
   }
 
-  failed({ call }: Bridge, kept: Kept | null, why: string): void {
+  failed({ call }: Bridge, why: string): void {
     const { log, news } = this.#options;
-    log.error({ call: call.id, file: kept?.file ?? null, why }, kept === null ? 'a call that is to be recorded is not' : 'a call is no longer recorded');
-    if (kept === null) this.#outcomes.failed += 1;
-    news.failed(call, kept?.file ?? null, why);
+    log.error({ call: call.id, file: null, why }, 'a call that is to be recorded is not');
+    this.#outcomes.failed += 1;
+    news.failed(call, null, why);
+  }
+
+  broken({ call }: Bridge, { file }: Kept, why: string): void {
+    const { log, news } = this.#options;
+    log.error({ call: call.id, file, why }, 'a call is no longer recorded');
+    news.failed(call, file, why);
   }
 
   /** One look after the other. */

@@ -12,8 +12,16 @@ export const env = {
   WA_TOKEN: 'EAAtoken', WA_APP_SECRET: 'app-secret', WA_VERIFY: 'verify', HEP_PASSWORD: 'h', PHONE_6001: 'p1', PHONE_6002: 'p2', AGENT_TOKEN: 'agent', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
 };
 
+/** Made once: default.yaml is long, and tests take thousands of copies. */
+let made: string | null = null;
+
 /** A good file in which every key of the schema has a value. */
 export function fullDocument(): Tree {
+  made ??= JSON.stringify(makeDocument());
+  return JSON.parse(made) as Tree;
+}
+
+function makeDocument(): Tree {
   const tree = parse(readFileSync('config/default.yaml', 'utf8')) as Tree;
   setAt(tree, 'sip.drachtio', [{ host: '127.0.0.1', port: 9022, secret: '${DRACHTIO_SECRET}' }]);
   setAt(tree, 'sip.scanners', ['friendly-scanner']);
@@ -41,6 +49,10 @@ export function fullDocument(): Tree {
   setAt(tree, 'recording', { directory: 'recordings', format: 'ogg', keepDays: 90, keepFree: 200, upload: { url: 'https://store.example.net/{name}', presign: null, authorization: 'Bearer ${HEP_PASSWORD}', keepLocal: true } });
   setAt(tree, 'peers.pbx.record', { announce: 'recorded.wav', on: 'order', pauseKey: '*' });
   setAt(tree, 'routes[0].record', { announce: 'recorded.wav', on: 'answer', pauseKey: '*' });
+  setAt(tree, 'siprec', { archive: { to: [{ peer: 'pbx', user: '6001' }], answerWithin: 10 } });
+  setAt(tree, 'peers.phones.siprec', { recorder: 'archive', announce: 'recorded.wav', on: 'order', pauseKey: '*' });
+  // Where there is a record too, its pauseKey is bound to be the same.
+  (tree['routes'] as unknown[]).push({ name: 'recorded', number: '+447700900001', to: [{ peer: 'pbx', user: '6001' }], siprec: { recorder: 'archive', announce: 'recorded.wav', on: 'answer', pauseKey: '*' } });
   setAt(tree, 'cdr', { ...(tree['cdr'] as Tree), index: 'index', rates: 'rates.yaml', sinks: [{ http: 'https://crm.example.net/cdr', authorization: 'Bearer ${HEP_PASSWORD}', syslog: 'udp:10.0.0.9:514' }] });
   setAt(tree, 'numbers.+447700900001.id', '100000000000001');
   setAt(tree, 'numbers.+447700900001.settings', { status: 'ENABLED', callback: true, hours: 'office', codecs: ['PCMA'], icon: 'DEFAULT', countries: ['GB'], userParams: { tgrp: 'wacall' }, voicemail: { status: 'ENABLED', announcement: '900000000000001', triggers: ['REJECT'], timeout: 20 } });

@@ -179,6 +179,7 @@ t.test('a peer whose users register: its accounts are its users, at a host that 
   const tree = fullDocument();
   setAt(tree, 'peers', { 'a.b': { register: true, accounts: { 6001: { password: 'x' } } } });
   setAt(tree, 'routes', []);
+  setAt(tree, 'siprec', {});
   setAt(tree, 'menus', {});
   setAt(tree, 'queues', {});
   t.same(faultsOf(stringify(tree)).map((f) => f.path), ['peers.a.b']);

@@ -24,7 +24,7 @@ import { nothingToTell } from '../../helpers/metricSources.js';
 // The compiler holds these lists to the types: a new field or result does not compile without an entry.
 const record: Record<keyof CallRecord, true> = {
   id: true, time: true, direction: true, number: true, user: true, userKey: true, wacid: true, callIds: true, route: true, peer: true, account: true, target: true, rule: true, payload: true, country: true, permission: true, reference: true,
-  closed: true, menu: true, queue: true, voicemail: true, termination: true, tries: true, setupMs: true, durationMs: true, metaDuration: true, recordings: true, transfers: true, media: true,
+  closed: true, menu: true, queue: true, voicemail: true, termination: true, tries: true, setupMs: true, durationMs: true, metaDuration: true, recordings: true, siprec: true, transfers: true, media: true,
 };
 const callIds: Record<keyof CallRecord['callIds'], true> = { meta: true, peer: true };
 type Member<T> = T extends unknown ? keyof T : never;
@@ -36,6 +36,7 @@ const voicemail: Record<keyof VoicemailRecord, true> = { box: true, file: true, 
 const tries: Record<keyof TryRecord, true> = { peer: true, user: true, callId: true, status: true, reason: true, text: true, ringSeconds: true };
 const transfers: Record<keyof TransferRecord, true> = { kind: true, by: true, to: true, status: true };
 const recordings: Record<keyof CallRecord['recordings'][number], true> = { file: true, seconds: true, sha256: true };
+const siprec: Record<keyof CallRecord['siprec'][number], true> = { recorder: true, to: true, callId: true, seconds: true, why: true };
 const media: Record<keyof CallMediaStats, true> = { meta: true, peer: true };
 const leg: Record<keyof LegMediaStats, true> = { codec: true, keying: true, packetsIn: true, packetsOut: true, bytesIn: true, bytesOut: true, lost: true, silentMs: true, jitterMs: true, roundTripMs: true, mos: true };
 const registerResults: Record<AuthResult | 'ok' | 'refused', true> = { ok: true, refused: true, challenged: true, wrongPassword: true, banned: true };
@@ -53,6 +54,7 @@ t.test('cdr.md has every field of a record', (t) => {
   t.same(names('voicemail'), below('voicemail', voicemail));
   t.same(names('tries[]'), below('tries[]', tries));
   t.same(names('recordings[]'), below('recordings[]', recordings));
+  t.same(names('siprec[]'), below('siprec[]', siprec));
   t.same(names('transfers[]'), below('transfers[]', transfers));
   t.same(names(Object.keys(media).map((side) => `media.${side}`).join(', ')), Object.keys(leg));
   for (const { name, cells } of rows) t.ok(cells.length === 5 && cells[1] !== '' && cells[3] !== '', `${name} has its type, and when it is null`);

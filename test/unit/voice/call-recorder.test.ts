@@ -6,7 +6,9 @@ import { Call } from '../../../lib/call/call.js';
 import { Comfort } from '../../../lib/call/features/holdAudio.js';
 import { ended } from '../../../lib/call/termination.js';
 import type { RecordManner } from '../../../lib/call/recording.js';
+import { Announcements } from '../../../lib/call/features/announcements.js';
 import { CallRecorder } from '../../../lib/voice/recording/callRecorder.js';
+import { recordToFile, type Keeper } from '../../../lib/voice/recording/fileRecording.js';
 import { log } from '../../fakes/context.js';
 import { FakeCall, FakeLeg } from '../../fakes/media.js';
 
@@ -30,14 +32,19 @@ function setUp(manner: Partial<RecordManner> = {}): { recorder: CallRecorder; ca
   Object.assign(leg, { play: async (source: unknown) => { heardByPeer.push(source); return Promise.resolve(); } });
   const comfort = new Comfort(media, log);
   const bridge = { call, media, comfort, current: { leg, party: { peer: 'pbx', user: '6001' } } } as unknown as Bridge;
-  const recorder = new CallRecorder(bridge, { announce: 'said.wav', on: 'answer', pauseKey: '*', ...manner }, {
+  Object.assign(bridge, { announcements: new Announcements(bridge) });
+  const keeper: Keeper = {
     keep: async (_, index) => {
       if (full.why !== null) throw full.why;
       told.push(`keep ${index}`);
       return Promise.resolve({ stem: `/x/${index}`, format: 'ogg', file: `x/${index}.ogg`, call, abandon: async () => { told.push(`abandon ${index}`); return Promise.resolve(); } });
     },
     follow: ({ file }) => { told.push(`follow ${file}`); },
-    failed: (_, kept, why) => { told.push(`failed ${kept?.file ?? '-'}: ${why}`); },
+    broken: (_, kept, why) => { told.push(`failed ${kept.file}: ${why}`); },
+  };
+  const recorder = new CallRecorder(bridge, { announce: 'said.wav', on: 'answer', pauseKey: '*', ...manner }, {
+    begin: async (about, index, wanted) => recordToFile(keeper, about, index, wanted),
+    failed: (_, why) => { told.push(`failed -: ${why}`); },
   });
   return { recorder, call, media, comfort, told, spoken: (error) => { const over = end; end = null; over?.(error); }, heardByPeer, full };
 }

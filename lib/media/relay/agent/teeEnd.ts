@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { CodecName } from '../../codec/index.js';
 import { Player } from '../../transcode/player.js';
+import type { Track } from '../messages.js';
 import { FRAME_MS, RTP_HEADER } from '../rtp.js';
 import type { EndSettings } from './words.js';
 
@@ -30,7 +31,7 @@ export class TeeEnd {
   }
 
   /** A packet of audio of the user's, or one that goes to the user: it is copied, for it is changed on its way. */
-  take(track: 'user' | 'other', packet: Buffer, now: number): void {
+  take(track: Track, packet: Buffer, now: number): void {
     if (this.#closed) return;
     this.#players[track].push(Buffer.from(packet), RTP_HEADER, now);
     this.#due ??= now;

@@ -1,0 +1,176 @@
+import type { Bridge } from '../../call/bridge.js';
+import { Negotiation } from '../../call/peer/negotiation.js';
+import type { SessionTimer } from '../../call/peer/sessionTimer.js';
+import { leakOfRecorder } from '../../call/watch/leaks.js';
+import type { MediaFork } from '../../media/types.js';
+import { deliver, wholeBody, type SipDialog, type SipHeaders, type SipRequest, type SipResponse } from '../../sip/drachtio.js';
+import { formatReason } from '../../sip/headers.js';
+import { hangUp, requestInDialog } from '../../sip/inDialog.js';
+import { multipartOf } from '../../sip/multipart.js';
+import { after } from '../../util/after.js';
+import { deferred } from '../../util/deferred.js';
+import { Serial } from '../../util/serial.js';
+
+/** What a recorder may send us, and what we do, of RFC 7866. */
+export const capabilitiesOfClient: SipHeaders = {
+  Allow: 'INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE', Supported: 'timer', Accept: 'application/sdp, application/rs-metadata-request',
+};
+
+/** A description and the metadata beside it (RFC 7866 §9.1). */
+export function bodyOf(sdp: string, metadata: string): { readonly type: string; readonly body: string } {
+  return multipartOf([{ type: 'application/sdp', body: sdp }, { type: 'application/rs-metadata+xml', disposition: 'recording-session', body: metadata }]);
+}
+
+/** How often an update is tried that crosses one of the recorder's. */
+const mostTries = 4;
+
+export interface SessionParts {
+  readonly bridge: Bridge;
+  readonly peer: string;
+  readonly dialog: SipDialog;
+  readonly fork: MediaFork;
+  readonly timer: SessionTimer;
+  /** As it is now. */
+  readonly metadata: () => string;
+}
+
+/** Why a session is over: we ended it; the recorder did; it was lost, as one that dies is. `text`: for people. */
+export interface SessionEnd { readonly by: 'us' | 'recorder' | 'lost'; readonly text: string }
+
+/** A recording session that stands: a dialog with a recorder, and two streams to it. It ends once; nothing of it is an end of the call. */
+export class RecordingSession {
+  readonly fork: MediaFork;
+  readonly #parts: SessionParts;
+  readonly #negotiation: Negotiation;
+  readonly #ended = deferred<SessionEnd>();
+  readonly #work = new Serial();
+  /** What the recorder was told last. */
+  #told: string;
+  #offering = false;
+  /** An update waits for its turn; it is sent whether it is news or not. */
+  #waits = false;
+  #whole = false;
+  #over = false;
+  #retry: NodeJS.Timeout | null = null;
+
+  /** `told`: the metadata of the INVITE. */
+  constructor(parts: SessionParts, told: string) {
+    const { dialog, fork, timer, bridge: { call } } = parts;
+    this.#parts = parts;
+    this.#told = told;
+    this.fork = fork;
+    this.#negotiation = new Negotiation(dialog, fork, timer, call.log, {
+      described: () => undefined,
+      broken: (why) => { void this.#drop({ by: 'lost', text: why }, 488); },
+    });
+    this.#listen();
+    deliver(dialog);
+  }
+
+  /** Resolves once, when it is over. */
+  get ended(): Promise<SessionEnd> {
+    return this.#ended.promise;
+  }
+
+  /** Something of the call has changed: the recorder is told, where that is news (RFC 7866 §9.1). Never rejects. */
+  update(always = false): Promise<void> {
+    this.#whole ||= always;
+    // However much happens meanwhile, it is one update.
+    if (this.#waits) return Promise.resolve();
+    this.#waits = true;
+    return this.#work.run(() => {
+      const whole = this.#whole;
+      this.#waits = this.#whole = false;
+      return this.#update(whole);
+    }).catch((error: Error) => this.#drop({ by: 'lost', text: error.message }, null));
+  }
+
+  /** Ends it with BYE; resolves when that is answered. May be called twice. */
+  async hangUp(text: string): Promise<void> {
+    await this.#drop({ by: 'us', text }, 200);
+  }
+
+  async #update(always: boolean): Promise<void> {
+    const { metadata, dialog, fork, timer, peer, bridge: { call, context } } = this.#parts;
+    for (let tries = 1; tries <= mostTries; tries += 1) {
+      const now = metadata();
+      if (this.#over || (now === this.#told && !always)) return;
+      const { type, body } = bodyOf(await fork.offer(), now);
+      const { contact } = dialog.local;
+      this.#offering = true;
+      const response = await requestInDialog(dialog, 'INVITE', {
+        ...capabilitiesOfClient, ...timer.headers, Require: 'siprec', 'Content-Type': type, ...(contact === undefined ? {} : { Contact: contact }),
+      }, body).finally(() => { this.#offering = false; });
+      if (this.#over) return;
+      const { status } = response;
+      const leak = leakOfRecorder(context, call, peer, response, status);
+      if (leak !== null) return this.#drop({ by: 'lost', text: leak.text }, 603);
+      if (status < 300) {
+        this.#told = now;
+        timer.agreed(response);
+        return fork.takeAnswer(response.body);
+      }
+      // RFC 3261 §12.2.1.2: there is no such dialog any more, or nobody.
+      if (status === 408 || status === 481) return this.#drop({ by: 'lost', text: `it does not answer any more (${status})` }, null);
+      if (status !== 491 && status !== 500) return call.log.warn({ peer, status }, 'a recorder does not take an update of its metadata; the recording goes on');
+      await this.#wait();
+    }
+  }
+
+  /** RFC 3261 §14.1: who chose the Call-ID waits 2.1 to 4 s. */
+  #wait(): Promise<void> {
+    return new Promise((resolve) => { this.#retry = after(2100 + Math.random() * 1900, resolve); });
+  }
+
+  #listen(): void {
+    const { dialog } = this.#parts;
+    dialog.on('destroy', (request: SipRequest & { source?: string }, text?: string) => {
+      const timedOut = request.source === 'application';
+      this.#finish(timedOut ? { by: 'lost', text: /session timer/i.test(text ?? '') ? 'it has not refreshed the session' : text ?? 'it has gone' } : { by: 'recorder', text: 'it has ended the session' });
+    });
+    const renegotiate = (request: SipRequest, response: SipResponse): void => {
+      // RFC 3261 §14.2: ours is open.
+      if (this.#offering) return response.send(491);
+      const asks = /^content-type:\s*application\/rs-metadata-request/im.test(wholeBody(request)) || /^application\/rs-metadata-request/i.test(request.get('Content-Type') ?? '');
+      void this.#negotiation.take(request, response).catch((error: Error) => this.#parts.bridge.call.log.error({ err: error }, 'an offer of a recorder could not be handled')).then(() => {
+        // RFC 7866 §9.2: it wants the whole of it.
+        if (asks) void this.update(true);
+      });
+    };
+    this.#answer('modify', renegotiate);
+    this.#answer('update', renegotiate);
+    this.#answer('options', (_request, response) => response.send(200, { headers: capabilitiesOfClient }));
+    for (const method of ['info', 'refer', 'message', 'notify'] as const) this.#answer(method, (_request, response) => response.send(405, { headers: { Allow: capabilitiesOfClient.Allow ?? '' } }));
+  }
+
+  /** A request of the recorder's; what shows that it went to the telephone network ends the session, and what of ours fails touches nothing else. */
+  #answer(event: string, handle: (request: SipRequest, response: SipResponse) => void): void {
+    const { dialog, peer, bridge: { call, context } } = this.#parts;
+    dialog.on(event, (request: SipRequest, response: SipResponse) => {
+      try {
+        const leak = leakOfRecorder(context, call, peer, request, null);
+        handle(request, response);
+        if (leak !== null) void this.#drop({ by: 'lost', text: leak.text }, 603);
+      } catch (error) {
+        call.log.error({ err: error, method: request.method }, 'a request of a recorder could not be handled');
+        if (!response.finalResponseSent) response.send(500);
+      }
+    });
+  }
+
+  /** `status`: of the Reason in our BYE; null: nobody would answer one. */
+  async #drop(end: SessionEnd, status: number | null): Promise<void> {
+    if (this.#over) return;
+    this.#finish(end);
+    const { dialog } = this.#parts;
+    if (dialog.connected) await hangUp(dialog, { Reason: formatReason('SIP', status ?? 408, end.text) }).catch(() => undefined);
+  }
+
+  #finish(end: SessionEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#retry ?? undefined);
+    this.fork.close();
+    this.#ended.resolve(end);
+  }
+}
