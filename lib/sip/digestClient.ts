@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { DigestAlgorithm } from '../config/types.js';
+import { randomBytes } from '../util/randomBytes.js';
 import { algorithmOf, digestResponse, parseAuthValues, type AuthValue } from './digest.js';
 
 export interface Credentials {

@@ -1,5 +1,6 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { DigestAlgorithm } from '../config/types.js';
+import { randomBytes } from '../util/randomBytes.js';
 import type { AuthValue } from './digest.js';
 import { algorithmOf, digestResponse, parseAuthValues } from './digest.js';
 

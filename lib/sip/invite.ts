@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes } from '../util/randomBytes.js';
 import { Authorization } from './authorization.js';
 import type { Credentials } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';

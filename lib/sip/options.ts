@@ -1,5 +1,5 @@
 import { indexOfListEnd, paramOf, parseVia } from '../sipserver/parser/index.js';
-import { randomBytes } from 'node:crypto';
+import { randomBytes } from '../util/randomBytes.js';
 import type { SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 
 export interface OptionsRequest {

@@ -1,6 +1,6 @@
 // Candidates, their priorities, credentials (RFC 8445 §5.1, §5.3, §6.1.2.3).
-import { randomBytes } from 'node:crypto';
 import type { IceCandidate } from '../../sdp/index.js';
+import { randomBytes } from '../../util/randomBytes.js';
 import { familyOf, type Family, type IceAddress } from './address.js';
 import { crc32 } from './crc32.js';
 

@@ -1,6 +1,6 @@
 // The suites of RFC 4568 §6.2, RFC 6188 and RFC 7714, and master keys for them.
-import { randomBytes } from 'node:crypto';
 import { WabError } from '../../errors.js';
+import { randomBytes } from '../../util/randomBytes.js';
 
 /** What a suite is made of; lengths in bytes. */
 export interface Suite {

@@ -1,7 +1,8 @@
 // How messages find their transaction (RFC 3261 §17.1.3, §17.2.3).
 import { branchOf, parseCSeq, parseVia, tagOf } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { randomBytes } from '../../util/randomBytes.js';
 
 const COOKIE = 'z9hG4bK';
 
