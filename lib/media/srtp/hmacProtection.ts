@@ -1,5 +1,5 @@
-import { createHmac, createSecretKey } from 'node:crypto';
 import type { SessionKeys } from './derive.js';
+import { HmacSha1 } from './hmacSha1.js';
 import { CounterMode, F8Mode, type KeyStream } from './keyStream.js';
 import { carry, ENCRYPTED, put, stands, type Protection } from './protection.js';
 import type { Suite } from './suites.js';
@@ -14,14 +14,14 @@ export class HmacProtection implements Protection {
   readonly indexFromEnd: number;
   readonly #tag: number;
   readonly #rtcpTag: number;
-  readonly #key;
+  readonly #hmac: HmacSha1;
   readonly #stream: KeyStream;
   readonly #mki: Buffer;
 
   constructor(suite: Suite, keys: SessionKeys, mki: Buffer) {
     this.#tag = suite.tagBytes;
     this.#rtcpTag = suite.rtcpTagBytes;
-    this.#key = createSecretKey(keys.authentication);
+    this.#hmac = new HmacSha1(keys.authentication);
     this.#stream = suite.cipher === 'f8' ? new F8Mode(keys) : new CounterMode(keys);
     this.#mki = mki;
     this.rtpTrailer = mki.length + this.#tag;
@@ -53,7 +53,7 @@ export class HmacProtection implements Protection {
     if (!stands(this.#mki, this.#mki.length, packet, end)) return null;
     const covered = packet.readUInt32BE(end);
     packet.writeUInt32BE(rollover, end);
-    const mac = this.#mac(packet, end + 4);
+    const mac = this.#hmac.of(packet, end + 4);
     packet.writeUInt32BE(covered, end);
     if (!stands(mac, this.#tag, packet, packet.length - this.#tag)) return null;
     this.#stream.rtp(packet, header, end, rollover, packet);
@@ -63,18 +63,14 @@ export class HmacProtection implements Protection {
   openRtcp(packet: Buffer, word: number): Buffer | null {
     const end = packet.length - this.rtcpTrailer;
     if (!stands(this.#mki, this.#mki.length, packet, end + 4)) return null;
-    if (!stands(this.#mac(packet, end + 4), this.#rtcpTag, packet, packet.length - this.#rtcpTag)) return null;
+    if (!stands(this.#hmac.of(packet, end + 4), this.#rtcpTag, packet, packet.length - this.#rtcpTag)) return null;
     if (word >= ENCRYPTED) this.#stream.rtcp(packet, 8, end, word, packet);
     return packet.subarray(0, end);
   }
 
-  #mac(bytes: Buffer, covered: number): Buffer {
-    return createHmac('sha1', this.#key).update(bytes.subarray(0, covered)).digest();
-  }
-
   /** Adds MKI and tag at `at`. */
   #close(out: Buffer, covered: number, at: number, tag: number): Buffer {
-    const mac = this.#mac(out, covered);
+    const mac = this.#hmac.of(out, covered);
     put(this.#mki, this.#mki.length, out, at);
     put(mac, tag, out, at + this.#mki.length);
     return out;
