@@ -6,6 +6,8 @@ import { LOOK_EVERY, RelayThread, type RelayPoolOptions } from './thread.js';
 
 /** A thread between two legs of an engine that is late by so much on the average gets no new calls, in milliseconds. */
 export const ENGINE_LATE_MS = 250;
+/** So many calls share a thread before another one is used: a thread that runs anyway takes one more for much less than one that sleeps. */
+const TOGETHER = 8;
 /** How long the place of a thread that failed stays empty, in milliseconds. */
 const REPLACE_AFTER = 1000;
 
@@ -56,9 +58,11 @@ export class RelayPool {
     return this.#workers.some((worker) => worker.healthy);
   }
 
-  /** A packet path on the least loaded worker, one that is late only where all are. @throws WabError 'MEDIA_UNAVAILABLE' when none runs. */
+  /** A packet path on the first worker that has few calls, else on the one with the fewest; on one that is late only where all are. @throws WabError 'MEDIA_UNAVAILABLE' when none runs. */
   open(): RelayHandle {
-    const [worker] = this.#workers.filter((candidate) => candidate.alive).sort((a, b) => Number(b.healthy) - Number(a.healthy) || a.calls.size - b.calls.size);
+    const alive = this.#workers.filter((candidate) => candidate.alive).sort((a, b) => Number(b.healthy) - Number(a.healthy));
+    const timely = alive.filter(({ healthy }) => healthy === alive[0]?.healthy);
+    const worker = timely.find(({ calls }) => calls.size < TOGETHER) ?? timely.sort((a, b) => a.calls.size - b.calls.size)[0];
     if (!worker) throw new WabError('MEDIA_UNAVAILABLE', 'the media relay is not running');
     return new RelayHandle((this.#count += 1), worker);
   }

@@ -18,6 +18,9 @@ import { Wire } from './wire/wire.js';
 
 /** Step of the one timer behind all silence, music and time-outs. Calls are spread over it, so a step sends only some of them. */
 const TICK_MS = 5;
+/** Its step while there are no calls, which still shows that the thread runs; and how many steps without a call make it so. */
+const IDLE_MS = 100;
+const IDLE_AFTER = 200;
 const SOCKET_BUFFER = 4 << 20;
 
 /** What the pool hands to a new worker. */
@@ -108,12 +111,27 @@ function beat(now: number): void {
   lastTick = now;
   pulse[0] = (pulse[0] ?? 0) + 1;
   const late = pulse[1] ?? 0;
-  pulse[1] = late + (Math.max(0, gap - TICK_MS) - late) * (1 - Math.exp(-Math.min(gap, STALL_WEIGHT) / LATENESS_OVER));
+  pulse[1] = late + (Math.max(0, gap - step) - late) * (1 - Math.exp(-Math.min(gap, STALL_WEIGHT) / LATENESS_OVER));
 }
 
-const timer = setInterval(() => {
+let step = TICK_MS;
+let idle = 0;
+let timer = setInterval(turn, step);
+
+/** From now on the timer has this step. */
+function pace(ms: number): void {
+  if (ms === step) return;
+  clearInterval(timer);
+  step = ms;
+  lastTick = performance.now();
+  timer = setInterval(turn, step);
+}
+
+function turn(): void {
   const now = performance.now();
   beat(now);
+  idle = calls.size === 0 ? idle + 1 : 0;
+  if (idle === IDLE_AFTER) pace(IDLE_MS);
   for (const call of calls.values()) {
     try {
       call.tick(now);
@@ -121,7 +139,7 @@ const timer = setInterval(() => {
       guard.fault('media timer', error);
     }
   }
-}, TICK_MS);
+}
 
 function place(call: RelayCall, side: Side): void {
   const { remote } = side.place;
@@ -142,6 +160,7 @@ function forget(side: Side | null): void {
 function callOf(id: number): RelayCall {
   const call = calls.get(id) ?? new RelayCall(id, report);
   calls.set(id, call);
+  pace(TICK_MS);
   return call;
 }
 
