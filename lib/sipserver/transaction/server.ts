@@ -70,9 +70,10 @@ export class ServerTransaction implements FlowUser {
 
   /** RFC 3261 §17.2.1: 100 (Trying) unless the user answers in time. */
   armTrying(): void {
-    const { trying } = this.owner.timers;
-    if (trying === 0) this.sendTrying();
-    else this.first = this.owner.guard.after(trying, 'server transaction', () => { this.sendTrying(); });
+    const { trying, tryingReliable } = this.owner.timers;
+    const ms = this.reply.protocol === 'udp' ? trying : tryingReliable;
+    if (ms === 0) this.sendTrying();
+    else this.first = this.owner.guard.after(ms, 'server transaction', () => { this.sendTrying(); });
   }
 
   private sendTrying(): void {
