@@ -74,28 +74,26 @@ export interface MetaHeaders {
 
 /** Spellings seen or documented, most usual first; '_' and '-' are the same (META-SIP §7). */
 const metaNames = {
-  wacid: ['wacid'],
-  ctaPayload: ['cta-payload'],
-  deeplinkPayload: ['deeplink-payload'],
-  userId: ['user-id'],
-  parentUserId: ['parent-user-id'],
-  userName: ['user-name', 'username'],
-  countryCode: ['user-country-code', 'country-code'],
-  phoneNumberId: ['phone-number-id'],
-  callDuration: ['call-duration'],
+  wacid: spelled('wacid'),
+  ctaPayload: spelled('cta-payload'),
+  deeplinkPayload: spelled('deeplink-payload'),
+  userId: spelled('user-id'),
+  parentUserId: spelled('parent-user-id'),
+  userName: spelled('user-name', 'username'),
+  countryCode: spelled('user-country-code', 'country-code'),
+  phoneNumberId: spelled('phone-number-id'),
+  callDuration: spelled('call-duration'),
 } as const;
 
-function spellings(suffix: string): string[] {
-  return [`x-wa-meta-${suffix}`, `x-wa_meta-${suffix}`, `x_wa_meta_${suffix.replaceAll('-', '_')}`];
+function spelled(...suffixes: readonly string[]): readonly string[] {
+  return suffixes.flatMap((suffix) => [`x-wa-meta-${suffix}`, `x-wa_meta-${suffix}`, `x_wa_meta_${suffix.replaceAll('-', '_')}`]);
 }
 
 export function readMetaHeaders(message: { get(name: string): string | undefined }): MetaHeaders {
   const read = (key: keyof typeof metaNames): string | null => {
-    for (const suffix of metaNames[key]) {
-      for (const name of spellings(suffix)) {
-        const value = message.get(name);
-        if (value !== undefined && value !== '') return cleanHeaderValue(value);
-      }
+    for (const name of metaNames[key]) {
+      const value = message.get(name);
+      if (value !== undefined && value !== '') return cleanHeaderValue(value);
     }
     return null;
   };

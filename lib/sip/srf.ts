@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { keyOf } from '../sipserver/parser/index.js';
 import { LocalSocket, type LocalServer } from './localSocket.js';
-import { headerKey, readMessage, valueReader } from './srfReader.js';
+import { replaceMessage, type SrfHeaders } from './srfMessage.js';
+import { readMessage, valueReader } from './srfReader.js';
 
 const require = createRequire(import.meta.url);
 
@@ -24,7 +25,15 @@ Object.assign(parser, {
   parseUri: (uri: unknown) => (typeof uri === 'object' || (typeof uri === 'string' && /^(?:sips?|tel):/i.test(uri)) ? { uri } : undefined),
 });
 
+replaceMessage(require, spelled);
+
 export const Srf = require('drachtio-srf') as new () => object;
+
+for (const kind of ['request', 'response']) {
+  const { prototype: own } = require(`drachtio-srf/lib/${kind}`) as { prototype: { get(name: string): string | undefined; has(name: string): boolean } };
+  own.get = function (this: { msg: SrfHeaders }, name: string) { return this.msg.get(name); };
+  own.has = function (this: { msg: SrfHeaders }, name: string) { return this.msg.has(name); };
+}
 
 /** The name under which drachtio-srf keeps a header that it is given: private ones as they are written. Its own looks at the environment each time. */
 function spelled(name: string): string {
@@ -88,27 +97,6 @@ function join(protocol: Wire, server: LocalServer): void {
   });
   // Whoever has called listens from now on.
   setImmediate(() => { if (!socket.destroyed) protocol.emit('connect', socket); });
-}
-
-/** Messages, looked up in at every turn: without a search through all headers, or a look at the environment, each time. */
-const { prototype: message } = require('drachtio-srf/lib/sip-parser/message') as { prototype: Looked };
-interface Looked { headers: Record<string, string>; getHeaderName(name: string): string | undefined; get(name: string): string | undefined; has(name: string): boolean; toJSON?(): string }
-message.getHeaderName = function (name) {
-  return headerKey(this.headers, name);
-};
-message.get = function (name) {
-  const key = headerKey(this.headers, name);
-  return key === undefined ? undefined : this.headers[key];
-};
-message.has = function (name) {
-  return headerKey(this.headers, name) !== undefined;
-};
-// drachtio-srf makes JSON of each for a debug log that nobody has switched on.
-message.toJSON = () => 'a SIP message';
-for (const kind of ['request', 'response']) {
-  const { prototype: own } = require(`drachtio-srf/lib/${kind}`) as { prototype: Pick<Looked, 'get' | 'has'> };
-  own.get = function (this: { msg: Looked }, name: string) { return this.msg.get(name); };
-  own.has = function (this: { msg: Looked }, name: string) { return this.msg.has(name); };
 }
 
 const { prototype } = require('drachtio-srf/lib/response') as { prototype: { send(this: object, status: number, ...rest: unknown[]): unknown } };

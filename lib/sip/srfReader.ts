@@ -68,6 +68,22 @@ export function headerKey(headers: Readonly<Record<string, string>>, name: strin
 /** More than a SIP server hands on: it has limits of its own. */
 const limits = { headers: 2000 };
 
+/** Whether its headers were made here. */
+export function isRead({ headers }: { readonly headers?: Readonly<Record<string, string>> | undefined }): boolean {
+  return headers !== undefined && (headers as Read)[read] === true;
+}
+
+/** Headers to be changed, with what is known of them. The system's own ways of copying take ten times as long from an object that is a table. */
+export function copyHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const from = headers as Read;
+  const copy: Read = Object.create(null) as Read;
+  for (const name in from) copy[name] = from[name] ?? '';
+  if (from[read] !== undefined) copy[read] = from[read];
+  if (from[fault] !== undefined) copy[fault] = from[fault];
+  if (from[inference] !== undefined) copy[inference] = from[inference];
+  return copy;
+}
+
 /** Reads a message as it comes from a SIP server: decoded from UTF-8, its body cut to Content-Length. Never throws; linear in time. */
 export function readMessage(text: string): SrfMessage {
   // The parser's characters are bytes.

@@ -76,9 +76,15 @@ function capitalised(name: string): string {
   return /[A-Z]/.test(name) ? name : name.replace(/(^|-)([a-z])/g, (_all, dash: string, letter: string) => dash + letter.toUpperCase());
 }
 
+function twoDigits(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
+}
+
 /** Time of day (UTC) with microseconds, as drachtio writes it. */
 export function timeOfDay(now: number): string {
-  return `${new Date(now).toISOString().slice(11, 23)}000`;
+  const ms = now % 86_400_000;
+  const [hours, minutes, seconds] = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60, Math.floor(ms / 1000) % 60];
+  return `${twoDigits(hours)}:${twoDigits(minutes)}:${twoDigits(seconds)}.${String(ms % 1000).padStart(3, '0')}000`;
 }
 
 /** `source|bytes|protocol|address|port|time`. */
