@@ -4,13 +4,14 @@ import { cpus, loadavg } from 'node:os';
 import { capacity } from './capacity.js';
 import { compare } from './compare.js';
 import { listeners } from './listeners.js';
+import { held, many } from './many.js';
 import { writePage } from './page.js';
 import { soak } from './soak.js';
 import { Bench, handles } from './tools.js';
 import { voice } from './voice.js';
 
 const quick = process.argv.includes('--quick');
-const PARTS = ['signalling', 'media', 'capacity', 'soak', 'listeners', 'voice'];
+const PARTS = ['signalling', 'media', 'capacity', 'soak', 'listeners', 'voice', 'many', 'held'];
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : null;
 
 /** Raises the rate until calls fail or set-up takes longer than 200 ms at p99; gives the last that held. */
@@ -94,6 +95,8 @@ if (wanted('media')) result.media = await media();
 if (only === 'soak') result.soak = await soak(number('--calls', 100), number('--minutes', 60));
 if (only === 'listeners') result.listeners = await listeners(number('--rounds', quick ? 2 : 6));
 if (only === 'voice') result.voice = await voice(number('--calls', quick ? 10 : 100), number('--agents', quick ? 5 : 50), quick ? 5 : 20);
+if (only === 'many') result.many = await many(number('--calls', quick ? 3000 : 100_000), number('--rate', 100));
+if (only === 'held') result.held = await held(number('--calls', quick ? 500 : 10_000), number('--rate', 80));
 if (only === 'capacity') result.capacity = await capacity(quick);
 if (against !== null) result.compare = await compare(against, quick ? 2 : number('--rounds', 8));
 if (process.argv.includes('--write')) writePage(result);
