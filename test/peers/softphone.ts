@@ -23,6 +23,8 @@ export interface SoftphoneOptions {
   readonly register?: boolean;
   /** Its line of ~/.baresip/accounts, instead of one made from the rest. */
   readonly account?: string;
+  /** PEM file with certificate and key: it takes calls over TLS too, at the port after its own. */
+  readonly certificate?: string;
   /** A directory for what it hears and says, as WAV files. */
   readonly record?: string;
 }
@@ -46,12 +48,12 @@ function sound(audio: SoftphoneOptions['audio']): string[] {
   return ['audio_player aubridge,sink', `audio_source ausine,${audio === 'tone' ? 440 : audio}`, 'ausrc_srate 48000', 'ausrc_channels 2'];
 }
 
-export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, account: given, record }: SoftphoneOptions): Promise<Softphone> {
+export async function startSoftphone({ user, password, domain, registrar, transport, audio, codec = 'PCMU', srtp = false, register = true, account: given, certificate, record }: SoftphoneOptions): Promise<Softphone> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-baresip-'));
   const [port, control, console] = [await freePort(), await freePort(), await freePort()];
   const media = await programPorts();
   await writeFile(join(dir, 'config'), [
-    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...sound(audio),
+    'poll_method epoll', `sip_listen 127.0.0.1:${port}`, 'net_interface 127.0.0.1', ...(certificate === undefined ? [] : [`sip_certificate ${certificate}`]), ...sound(audio),
     'rtp_timeout 0', `rtp_ports ${media.first}-${media.last}`, 'module_path /usr/lib/baresip/modules',
     ...['g711', 'g722', 'opus', 'srtp', 'aubridge', 'ausine', ...(record === undefined ? [] : ['sndfile'])].map((name) => `module ${name}.so`), `snd_path ${record ?? dir}`, 'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so', `ctrl_tcp_listen 127.0.0.1:${control}`,
     'module cons.so', `cons_listen 127.0.0.1:${console}`, '',
