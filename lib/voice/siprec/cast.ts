@@ -47,7 +47,7 @@ export class Cast {
           ...(talks ? { sends: [user], hears: [business] } : { sends: [], hears: [] }),
         },
         ...this.#stays.map((stay) => ({
-          id: stay.id, aors: [stay.aor, ...number], name: stay.name, since: stay.since, until: stay.until,
+          id: stay.id, aors: [...new Set([stay.aor, ...number])], name: stay.name, since: stay.since, until: stay.until,
           ...(talks && stay === there && stay.until === null ? { sends: [business], hears: [user] } : { sends: [], hears: [] }),
         })),
       ],
@@ -62,8 +62,10 @@ export class Cast {
     if (there?.until === null) there.until = Date.now();
     if (party === null || key === null) return;
     const host = parseUri(party.uri)?.host ?? domain;
+    // A PBX may say no more of who calls than the business number.
+    const nameless = party.user === '' || party.user === this.#bridge.call.facts.number;
     const aor = aorOf(party.user === '' ? party.peer : party.user, host);
-    this.#stays = [...this.#stays.slice(-mostGone), { id: randomUUID(), key, aor, name: key.startsWith('@') ? party.peer : key, since: Date.now(), until: null }];
+    this.#stays = [...this.#stays.slice(-mostGone), { id: randomUUID(), key, aor, name: nameless ? party.peer : key, since: Date.now(), until: null }];
   }
 }
 

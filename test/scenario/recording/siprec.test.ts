@@ -174,3 +174,27 @@ t.test('a recorder that has forgotten the session is followed by the next; one t
   await caller.hangUp();
   t.match((await stage.running.records(1))[0], { termination: { by: 'user' }, siprec: [{ why: 'it does not answer any more (481)' }, { why: 'it has ended the session' }] });
 });
+
+t.test('a business-initiated call, recorded here and there: one announcement, one key, the user at label 1', async (t) => {
+  const folder = t.testdir({ 'said.wav': toneFile(tones.said, 600) });
+  const manner = { announce: `${folder}/said.wav`, pauseKey: '*' };
+  const { stage, api, events, recorders: [recorder] } = await setUp(t, [{}], {
+    siprec: {}, overlay: { recording: { directory: `${folder}/recordings`, keepFree: 0 }, peers: { pbx: { mayCall: [number], record: manner, siprec: { recorder: 'archive', ...manner } } } },
+  });
+  const meta = await stage.answerAsMeta({ behaviour: 'tone,ring=0.1', expect });
+  const call = await stage.peers.pbx!.call(`sip:${USER}@127.0.0.1:${stage.running.udp.port}`, { from: `<sip:${number}@pbx.example>`, source: 'tone' });
+  t.equal(await call.final, 200);
+  const { call: id } = await events.when(({ type }) => type === 'siprec.started');
+  await until(() => recorder!.report('1').tone.heard > 30 && recorder!.report('2').tone.heard > 30, 'both are heard');
+  t.notOk(recorder!.heard('2').includes(tones.said), 'the announcement is not');
+  const said = meta.liveCalls[0]!.report().audio!.detail.tone.course.filter(({ frequency, frames }) => frequency === tones.said && frames > 10);
+  t.equal(said.length, 1, 'which was played once');
+  t.same(castOf(recorder!.received[0]!.metadata).map(({ aors, name, sends }) => [aors.map((aor) => aor.replace(/@.*/, '')), name, sends]), [[[`sip:${USER}`], null, ['1']], [[`sip:${number}`, `sip:${number}`], 'pbx', ['2']]]);
+  call.press('*');
+  while ((await api.get('/v1/calls')).body.calls[0].recording !== 'paused') await pause(20);
+  const silent = recorder!.report('1').tone.silent;
+  await until(() => recorder!.report('1').tone.silent > silent + 20, 'silence');
+  await call.bye();
+  t.match((await stage.running.records(1))[0], { id, direction: 'business-initiated', siprec: [{ recorder: 'archive', why: null }], recordings: [{ seconds: Number }] });
+  t.match(await events.when(({ type }) => type === 'call.recorded'), { data: { why: 'closed' } });
+});
