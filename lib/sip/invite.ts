@@ -3,7 +3,7 @@ import { Authorization } from './authorization.js';
 import type { Credentials } from './digestClient.js';
 import type { SipDialog, SipHeaders, SipRequest, SipResponse, SipStack } from './drachtio.js';
 import { isRefusal, whileConnected } from './drachtio.js';
-import { formatReason, parseMinSE } from './headers.js';
+import { formatReason, parseMinSE, tagOf } from './headers.js';
 import { acknowledgeReliable, authorize, endUnborn, hangUp } from './inDialog.js';
 
 export interface InviteOptions {
@@ -72,8 +72,8 @@ export class OutboundInvite {
   readonly #stack: SipStack;
   readonly #options: InviteOptions;
   readonly #authorization: Authorization;
-  /** Of our From. */
-  readonly tag = randomBytes(8).toString('hex');
+  /** Of our From: the SIP server's, so that it names the node; the same in each attempt. */
+  #tag = '';
   #request: SipRequest | null = null;
   #cancelled: { headers: SipHeaders } | null = null;
   #settled = false;
@@ -83,6 +83,11 @@ export class OutboundInvite {
     this.#options = options;
     this.#authorization = new Authorization(options.credentials);
     this.outcome = this.#run().finally(() => { this.#settled = true; });
+  }
+
+  /** Of our From; empty before the first request has left. */
+  get tag(): string {
+    return this.#tag;
   }
 
   /**
@@ -124,13 +129,14 @@ export class OutboundInvite {
         localSdp: sdp, ...(proxy === undefined ? {} : { proxy }),
         headers: {
           ...headers, ...more,
-          From: `${from};tag=${this.tag}`, To: to, Contact: contact,
+          From: this.#tag === '' ? from : `${from};tag=${this.#tag}`, To: to, Contact: contact,
           'Call-ID': this.callId, CSeq: `${cseq} INVITE`, 'Content-Type': contentType,
         },
       }, {
         cbRequest: (error, request) => {
           if (error) return;
           this.#request = request;
+          this.#tag ||= tagOf(request.get('From')) ?? '';
           this.#takeUpdates(request);
           request.on('response', (response: SipResponse) => { if (response.status >= 200 && response.status < 300) accepted = response; });
           if (this.#cancelled !== null) this.#sendCancel();

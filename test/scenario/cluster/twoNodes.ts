@@ -6,9 +6,15 @@ import { parse, stringify } from 'yaml';
 import { MetaSide, startPeer } from '../../../lib/simulator/index.js';
 import { Command } from '../../helpers/command.js';
 import { Haproxy } from '../../helpers/haproxy.js';
-import { domain, freePort, mediaPorts, metaHost, waitForLines, writeConfig } from '../../helpers/service.js';
+import { domain, freePort, mediaPorts, metaHost, number, waitForLines, writeConfig } from '../../helpers/service.js';
 
-export interface Node { readonly name: string; readonly file: string; readonly cdr: string; readonly tls: string; readonly http: string; command: Command; records(count: number): ReturnType<typeof waitForLines> }
+export interface Node {
+  readonly name: string; readonly file: string; readonly cdr: string; readonly tls: string; readonly http: string;
+  /** Where it takes SIP over TCP. */
+  readonly tcp: string;
+  command: Command;
+  records(count: number): ReturnType<typeof waitForLines>;
+}
 
 /** Two services of one name behind HAProxy, a PBX behind them, and Meta in front, which opens a connection for each `side`. */
 export async function openCluster(t: Test, limits: Record<string, number> = {}) {
@@ -17,7 +23,7 @@ export async function openCluster(t: Test, limits: Record<string, number> = {}) 
   const metaPort = await freePort();
   const places = { a: `tcp:127.0.0.1:${await freePort()}`, b: `tcp:127.0.0.1:${await freePort()}` };
   const apis = { a: await freePort(), b: await freePort() };
-  const { text, certificates } = await writeConfig(dir, { metaPort, media: 'embedded', peers: { pbx: { port: peer.port } } });
+  const { text, certificates } = await writeConfig(dir, { metaPort, media: 'embedded', peers: { pbx: { port: peer.port, mayCall: [number] } } });
   const nodes: Record<'a' | 'b', Node> = { a: await begin('a'), b: await begin('b') };
   async function begin(name: 'a' | 'b'): Promise<Node> {
     const [tlsPort, httpPort] = [await freePort(), await freePort()];
@@ -31,7 +37,7 @@ export async function openCluster(t: Test, limits: Record<string, number> = {}) 
       node: { name, secret: 'the-nodes-only-0123456789', addresses: places },
       api: { listen: `127.0.0.1:${apis[name]}`, tokens: [{ name: 'ops', token: 'admin-0123456789abcdef', scopes: ['read', 'admin'] }] },
     }));
-    return { name, file, cdr, tls: `127.0.0.1:${tlsPort}`, http: `127.0.0.1:${httpPort}`, command: new Command('run', '-c', file), records: (count) => waitForLines(cdr, count) };
+    return { name, file, cdr, tls: `127.0.0.1:${tlsPort}`, http: `127.0.0.1:${httpPort}`, tcp: places[name].slice(4), command: new Command('run', '-c', file), records: (count) => waitForLines(cdr, count) };
   }
   const port = await freePort();
   const [front, sides]: [Haproxy[], MetaSide[]] = [[], []];
