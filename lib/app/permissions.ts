@@ -23,7 +23,9 @@ export function graphAccess(config: () => Pick<Config, 'graph'>): () => GraphCli
 export function openPermissions(state: State, graph: () => GraphClient | null, log: Logger, onRuling: (ruling: Ruling) => void): Permissions {
   const config = (): Config => state.rules.config;
   const part = log.child({ part: 'permissions' });
+  const { shared } = state;
   const ledger = new PermissionLedger({
+    nodes: shared === null ? null : { own: shared.instance, alive: (process) => shared.limits.alive(process) },
     config, names: (user) => state.userNames.all(user), store: state.permissions, now: Date.now, log: part, onChanged: (number, user, permission) => state.news.permission(number, user, permission),
   });
   const gate = new PermissionGate({

@@ -9,7 +9,12 @@ import { deferred } from '../util/deferred.js';
 import { withTimeout } from '../util/withTimeout.js';
 import { readRedisUrl, shownPlace } from '../util/redisUrl.js';
 import { SharedNews } from './sharedNews.js';
+import type { RedisConnection } from '../state/shared/connect.js';
+import type { StatePart } from '../state/index.js';
+import type { Logger } from '../observe/logger.js';
+import type { RedisPlace } from '../util/redisUrl.js';
 import type { Start } from './start.js';
+import type { Undo } from './undo.js';
 
 /**
  * Milliseconds: a lease without renewal; between renewals; between attempts while Redis is gone; for which nodes are waited for when it
@@ -29,15 +34,19 @@ const dayMs = 86_400_000;
 /** What nodes share by Redis. */
 export interface SharedState {
   readonly limits: SharedLimits;
+  /** This node, and this process among all that there ever were. */
+  readonly node: string;
+  readonly instance: string;
   /** Of Redis, for people; without its password. */
   readonly place: string;
 }
 
 /**
- * Joins the nodes that share a Redis; null where there is this one alone, which loads nothing of it. One that is not reached does not stop the start: calls wait for it.
+ * Joins the nodes that share a Redis, and what they remember together (`parts`); null where there is this one alone, which loads nothing of it. One that is not
+ * reached does not stop the start: calls wait for it.
  * @throws WabError STATE_UNUSABLE with what Redis says to the password, or its version
  */
-export async function openShared({ config, log, undo }: Start, rules: () => Config): Promise<SharedState | null> {
+export async function openShared({ config, log, undo }: Start, rules: () => Config, parts: readonly StatePart[]): Promise<SharedState | null> {
   const redisPlace = readRedisUrl(config.state.url);
   if (redisPlace === null) return null;
   const part = log.child({ part: 'state' });
@@ -81,7 +90,27 @@ export async function openShared({ config, log, undo }: Start, rules: () => Conf
   });
   void beat();
   await withTimeout(up.promise, startMs, () => undefined);
-  return { limits, place };
+  await openRecords({ redisPlace, redis, parts, log: part, undo });
+  return { limits, node, instance, place };
+}
+
+/** What the nodes remember together, followed on a connection of its own. */
+async function openRecords({ redisPlace, redis, parts, log, undo }: {
+  readonly redisPlace: RedisPlace; readonly redis: RedisConnection; readonly parts: readonly StatePart[]; readonly log: Logger; readonly undo: Undo;
+}): Promise<void> {
+  const [{ connectRedis }, { RedisRecords }, { SharedRecords }] = await Promise.all([
+    import('../state/shared/connect.js'), import('../state/shared/redisRecords.js'), import('../state/shared/records.js'),
+  ]);
+  const waiting = connectRedis(redisPlace);
+  waiting.on('error', (error: Error) => log.debug({ err: error.message }, 'the connection to Redis by which changes are heard has failed'));
+  const records = new SharedRecords({ store: new RedisRecords(redis, waiting, patienceMs), parts, log, again: againMs });
+  waiting.on('ready', () => records.reconnected());
+  void waiting.connect().catch(() => undefined);
+  undo.push(async () => {
+    waiting.disconnect();
+    await records.close();
+  });
+  await records.open();
 }
 
 function nameOfHost(): string {

@@ -10,7 +10,9 @@ import { DigestServer } from '../sip/digestServer.js';
 import type { SipHeaders, SipRequest } from '../sip/drachtio.js';
 import { sendOptions, type OptionsOutcome } from '../sip/options.js';
 import type { SipServer } from '../sipserver/index.js';
-import { startEmbedded } from './embedded.js';
+import type { ElsewhereOptions } from '../registrar/elsewhere.js';
+import { addressesOf, startEmbedded } from './embedded.js';
+import { splitListen } from '../util/hostPort.js';
 import type { Start } from './start.js';
 import type { State } from './state.js';
 
@@ -43,8 +45,9 @@ export async function openSip({ config, log, faults, undo }: Start, state: State
   const { history, guard, places } = state;
   const embedded = config.sip.server === 'embedded'
     ? await startEmbedded(config, log, {
-      record: (entry) => history.record(entry), allow: (address) => !guard.silent(address, Date.now()),
-      refused: (address) => strangerKnocked(address, 'tcp', guard, state.rules, log),
+      record: (entry) => history.record(entry), // Other nodes are never shut out: what comes by them is of whoever they speak for.
+      allow: (address) => isNode(address, state) || !guard.silent(address, Date.now()),
+      refused: (address) => { if (!isNode(address, state)) strangerKnocked(address, 'tcp', guard, state.rules, log); },
       unknown: (address, transport) => strangerUnanswered(address, transport, state.rules, log),
       flowGone: (token) => { flows.emit('gone', token); },
       acquainted: () => places.all(),
@@ -65,7 +68,7 @@ export async function openSip({ config, log, faults, undo }: Start, state: State
   undo.push(() => authenticator.close());
   const registrar = new Registrar({
     peers: () => state.rules.config.peers, owns: (host) => state.rules.isOwnHost(host), objects: (uri, user) => state.rules.judgeContact(uri, user), flowTokens: server !== null,
-    authenticator, log: log.child({ part: 'registrar' }), now: Date.now,
+    authenticator, log: log.child({ part: 'registrar' }), now: Date.now, nodes: server === null ? null : registrarNodes(state),
     // A little longer, so that a registration that is refreshed at the last moment is of somebody known.
     registered: (req, seconds) => knownNow(req, seconds + 60),
   });
@@ -77,6 +80,18 @@ export async function openSip({ config, log, faults, undo }: Start, state: State
     embedded: server, connections, authenticator, registrar,
     ask: (uri, proxy, headers, timeout) => (connections.healthy ? sendOptions(connections.pick(), { uri, proxy, headers, from: `sip:${config.domain}`, timeout }) : Promise.resolve(null)),
   };
+}
+
+function isNode(address: string, { rules }: State): boolean {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  return Object.values(addressesOf(rules.config.node)).some((place) => splitListen(place, ['tcp', 'udp'])?.host === plain);
+}
+
+/** Other nodes that phones register at: what they know of each other, and where each takes requests of the others. */
+function registrarNodes(state: State): ElsewhereOptions | null {
+  const { shared, devices } = state;
+  if (shared === null || state.rules.config.node.secret === null) return null;
+  return { store: devices, node: shared.node, process: shared.instance, alive: (process) => shared.limits.alive(process), address: (name) => addressesOf(state.rules.config.node)[name] };
 }
 
 /** Nobody we know sent a request. Over UDP that is nobody's fault, as anybody can write any address; nor is Meta's address banned, or a peer's. */

@@ -24,6 +24,11 @@ const mostVoicemails = 10_000;
 /** Users who are to be called back are given up before (queues.*.callBack.keepFor); and so many of them are kept. */
 const knownCallBackMs = 8 * 24 * 3600 * 1000;
 const mostCallBacks = 10_000;
+/** Bans, and devices of users at a node, that all nodes know; a device registers anew before. */
+const knownBanMs = 30 * 24 * 3600 * 1000;
+const mostBans = 20_000;
+const knownDeviceMs = 7 * 24 * 3600 * 1000;
+const mostDevices = 200_000;
 /** Pairs of number and user; the one without news for longest goes first. */
 const mostPairs = 100_000;
 /** Which names are one user is known for so long after a call; numbers are given to others some time. */
@@ -50,6 +55,8 @@ export interface State {
   readonly callBacks: Remembered;
   readonly places: KnownPlaces;
   readonly guard: Guard;
+  /** A line for each user's devices at a node (lib/registrar/elsewhere.ts). */
+  readonly devices: Remembered;
   /** What all nodes keep together; null: there is this one alone. */
   readonly shared: SharedState | null;
   /** What happens, for those outside. */
@@ -67,16 +74,18 @@ export async function openState(start: Start, rules: CallRules): Promise<State> 
   const permissions = new Remembered({ prefix: 'g', capacity: mostPairs, lifetime: knownPermissionMs, now: Date.now });
   const voicemails = new Remembered({ prefix: 'v', capacity: mostVoicemails, lifetime: knownVoicemailMs, now: Date.now });
   const aliases = new Remembered({ prefix: 'a', capacity: mostAliases, lifetime: knownAliasMs, now: Date.now });
+  const bans = new Remembered({ prefix: 'n', capacity: mostBans, lifetime: knownBanMs, now: Date.now });
+  const devices = new Remembered({ prefix: 'r', capacity: mostDevices, lifetime: knownDeviceMs, now: Date.now });
   const callBacks = new Remembered({ prefix: 'b', capacity: mostCallBacks, lifetime: knownCallBackMs, now: Date.now });
   const files = await openFiles(config, log, [places, names, permissions, voicemails, aliases, callBacks], undo);
   const table = new CallTable();
   const knownPlaces = new KnownPlaces(places);
   let inForce = (): Config => rules.config;
-  const shared = await openShared(start, () => inForce());
+  const shared = await openShared(start, () => inForce(), [places, names, permissions, voicemails, aliases, bans, devices]);
   const state: State = {
     rules, shared, files, table, dialogs: new DialogIndex(), history: new CallHistory(table, () => state.rules), userNames: new UserNames(names), aliases: new Aliases(aliases),
     places: knownPlaces, permissions, voicemails, callBacks,
-    guard: new Guard(() => state.rules.config.limits.ban, knownPlaces), news: new News(config, table, () => state.rules.config, log),
+    guard: new Guard(() => state.rules.config.limits.ban, knownPlaces, shared === null ? null : bans), devices, news: new News(config, table, () => state.rules.config, log),
   };
   inForce = () => state.rules.config;
   table.watch({ added: (call) => files.live.begin(call), removed: (call) => state.history.ended(call) });

@@ -19,10 +19,13 @@ export class Aliases {
   /** `remembered`: the id behind each alias; holds the state file's content already. */
   constructor(remembered: Remembered) {
     this.#remembered = remembered;
-    for (const alias of remembered.names()) {
-      const user = remembered.get(alias);
-      if (user !== null) this.#byUser.set(user, alias);
-    }
+    for (const alias of remembered.names()) this.#index(alias);
+    remembered.watch((alias) => this.#index(alias));
+  }
+
+  #index(alias: string): void {
+    const user = this.#remembered.get(alias);
+    if (user !== null) this.#byUser.set(user, alias);
   }
 
   /** The alias of a user; null: they have a number, or every alias is given out. */

@@ -22,6 +22,7 @@ export class UserNames {
   constructor(remembered: Remembered) {
     this.#remembered = remembered;
     this.#reindex();
+    remembered.watch((id) => this.#index(id));
   }
 
   /** The name that a user is counted by: the number in one spelling, where it is known. */

@@ -31,6 +31,10 @@ export interface Binding {
   /** +sip.instance and reg-id of a device that speaks RFC 5626, joined; null for others. */
   readonly device: string | null;
   readonly userAgent: string | null;
+  /** The node that holds its flow; null: this one. */
+  readonly node: string | null;
+  /** Where that node takes requests for it, and the Route that names its flow there; null: it is reached from here. */
+  readonly through: { readonly uri: string; readonly route: string } | null;
 }
 
 /** What a REGISTER asks for. Plain data; header values as received. */
@@ -108,6 +112,7 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     const binding: Binding = {
       user: facts.user, contact: parsed.uriText, uri: parsed.uri, source: facts.source, flow: facts.flow, path: facts.path, callId: facts.callId, cseq: facts.cseq,
       registeredAt: olds[0]?.registeredAt ?? now, refreshedAt: now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
+      node: null, through: null,
     };
     bindings = [...bindings, binding];
     if (olds.length === 0) added.push(binding);
@@ -163,11 +168,12 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   return agrees(a, b) && agrees(b, a) && a.headers.length === 0 && b.headers.length === 0;
 }
 
-/** Where requests to a device go: its Contact as Request-URI, its Path as Route (RFC 3327 §5.3), always to where it registered from. */
-export function addressOf({ contact, source: { protocol, address, port }, flow, path }: Binding): { readonly uri: string; readonly proxy: string; readonly headers: Record<string, string> } {
+/** Where requests to a device go: its Contact as Request-URI, its Path as Route (RFC 3327 §5.3), always to where it registered from, or by the node that is in touch with it. */
+export function addressOf({ contact, source: { protocol, address, port }, flow, path, through }: Binding): { readonly uri: string; readonly proxy: string; readonly headers: Record<string, string> } {
+  const routes = through === null ? path : [through.route];
   return {
     uri: contact,
-    proxy: flow ?? `sip:${hostPort(address, port)};transport=${protocol}`,
-    headers: path.length === 0 ? {} : { Route: path.join(', ') },
+    proxy: through?.uri ?? flow ?? `sip:${hostPort(address, port)};transport=${protocol}`,
+    headers: routes.length === 0 ? {} : { Route: routes.join(', ') },
   };
 }

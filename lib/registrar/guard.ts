@@ -1,6 +1,7 @@
 import type { BanRules, Strike } from '../sip/banList.js';
 import { BanList } from '../sip/banList.js';
 import { placeOf } from '../util/place.js';
+import type { Remembered } from '../state/index.js';
 import type { KnownPlaces } from './knownPlaces.js';
 
 /**
@@ -29,11 +30,18 @@ export class Guard {
   readonly #known: KnownPlaces;
   /** Holds answers back: counts every fault of a place, and bans nobody. */
   readonly #pace = new BanList(() => ({ after: 0, first: 1, longest: 1 }));
+  /** Bans by key and when each ends, for all nodes; null: there is this one alone. */
+  readonly #shared: Remembered | null;
   #unproven = { left: unprovenGuesses, since: 0 };
 
-  constructor(rules: () => BanRules, known: KnownPlaces) {
+  /** `shared`: bans, for all nodes that share it. */
+  constructor(rules: () => BanRules, known: KnownPlaces, shared: Remembered | null = null) {
     this.#bans = new BanList(rules);
     this.#known = known;
+    this.#shared = shared;
+    const impose = (key: string): void => this.#bans.impose(key, Number(shared?.get(key) ?? 0), Date.now());
+    for (const key of shared?.names() ?? []) impose(key);
+    shared?.watch(impose);
   }
 
   /** `user`: one of our accounts whose password could be shown, else null. */
@@ -54,11 +62,18 @@ export class Guard {
   fault(address: string, user: string | null, now: number): Strike & { readonly what: string } {
     const place = placeOf(address);
     const { delay } = this.#pace.strike(place, now);
-    if (user !== null && this.#known.has(user, place)) return { delay, ban: this.#bans.strike(pairKey(place, user), now).ban, what: `user ${user} at ${place}` };
-    const { ban } = this.#bans.strike(place, now);
-    const closed = user === null || this.#bans.banned(userKey(user), now) ? null : this.#bans.strike(userKey(user), now).ban;
+    if (user !== null && this.#known.has(user, place)) return { delay, ban: this.#strike(pairKey(place, user), now), what: `user ${user} at ${place}` };
+    const ban = this.#strike(place, now);
+    const closed = user === null || this.#bans.banned(userKey(user), now) ? null : this.#strike(userKey(user), now);
     if (ban === null && closed !== null) return { delay, ban: closed, what: `user ${user}, except where it has registered before` };
     return { delay, ban, what: `address ${place}` };
+  }
+
+  /** How long a ban is that begins now; null: none does. */
+  #strike(key: string, now: number): number | null {
+    const { ban } = this.#bans.strike(key, now);
+    if (ban !== null) void this.#shared?.set(key, String(now + ban));
+    return ban;
   }
 
   /**

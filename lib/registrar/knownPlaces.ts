@@ -16,10 +16,9 @@ export class KnownPlaces {
   /** `remembered`: holds the state file's content already. */
   constructor(remembered: Remembered) {
     this.#remembered = remembered;
-    for (const key of remembered.names()) {
-      const at = key.lastIndexOf(' ');
-      this.#index(key.slice(0, at), key.slice(at + 1));
-    }
+    for (const key of remembered.names()) this.#indexKey(key);
+    // Of another node.
+    remembered.watch((key) => { if (remembered.get(key) !== null) this.#indexKey(key); });
   }
 
   has(user: string, place: string): boolean {
@@ -42,6 +41,11 @@ export class KnownPlaces {
     this.#index(user, place);
     const [oldest] = this.#byUser.get(user) ?? [];
     if (oldest !== undefined && (this.#byUser.get(user)?.size ?? 0) > placesOfUser) this.#drop(user, oldest);
+  }
+
+  #indexKey(key: string): void {
+    const at = key.lastIndexOf(' ');
+    this.#index(key.slice(0, at), key.slice(at + 1));
   }
 
   #index(user: string, place: string): void {

@@ -1,14 +1,15 @@
-import { phoneTransports, type AccountConfig, type PeerConfig } from '../config/types.js';
+import type { AccountConfig, PeerConfig } from '../config/types.js';
 import type { Logger } from '../observe/logger.js';
 import type { SipHeaders, SipRequest, SipResponse } from '../sip/drachtio.js';
 import { addressMatcher } from '../sip/source.js';
-import type { NameAddr, SipUri } from '../sip/uri.js';
+import type { SipUri } from '../sip/uri.js';
 import { parseNameAddr, parseUri, splitHeaderValues } from '../sip/uri.js';
 import type { Authenticator, AuthResult } from './authenticator.js';
-import type { Binding, RegisterFacts, RegisterOutcome } from './bindings.js';
+import type { Binding, RegisterOutcome } from './bindings.js';
 import { applyRegister } from './bindings.js';
+import { answerHeaders, factsOf } from './registerRequest.js';
+import { Elsewhere, type ElsewhereOptions } from './elsewhere.js';
 import { BoundedMap } from '../util/boundedMap.js';
-import { parseCSeq } from '../sip/headers.js';
 
 /** A peer whose users register. */
 interface Home {
@@ -28,6 +29,8 @@ export interface RegistrarOptions {
   /** The SIP server names the flow of a REGISTER in a Path of its own; else a Path with a single Via is the UA's own invention. */
   readonly flowTokens: boolean;
   readonly authenticator: Authenticator;
+  /** Other nodes that phones register at; null: there are none that are known. */
+  readonly nodes?: ElsewhereOptions | null;
   /** A device is registered from where this REGISTER came, for so many seconds. */
   readonly registered?: (req: SipRequest, seconds: number) => void;
   readonly log: Logger;
@@ -42,9 +45,6 @@ export type RegisterResult = 'ok' | AuthResult | 'refused';
 
 /** Option tags we act on (RFC 3327, RFC 5626). */
 const supported: ReadonlySet<string> = new Set(['path', 'outbound']);
-/** RFC 5626 §4.4.1: a phone that knows it keeps its connection alive at least as often, seconds. */
-const flowTimer = '120';
-const maxPath = 8;
 const goneFlows = 1000;
 
 /**
@@ -61,12 +61,17 @@ export class Registrar {
   /** Tokens of connections that have closed; none is given twice. */
   readonly #gone = new BoundedMap<string, true>(goneFlows);
   readonly #sweeper: NodeJS.Timeout;
+  readonly #elsewhere: Elsewhere | null;
   readonly #counts = { ok: 0, refused: 0 };
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
     this.#homes = homesOf(options.peers());
     this.#places = [...new Set([...this.#homes.values()].map(({ admits }) => admits))];
+    const { nodes = null } = options;
+    this.#elsewhere = nodes === null ? null : new Elsewhere(nodes, (user, left) => {
+      for (const binding of this.#bindings.get(user) ?? []) if (!left.has(binding.contact)) this.forget(binding, 'it has registered at another node, or could not be reached from there');
+    });
     this.#sweeper = setInterval(() => this.#sweep(), options.sweepInterval ?? 1000);
     this.#sweeper.unref();
   }
@@ -89,7 +94,13 @@ export class Registrar {
   contacts(peer: string, user: string): readonly Binding[] {
     if (this.#homes.get(user)?.name !== peer) return [];
     const now = this.#options.now();
-    return (this.#bindings.get(user) ?? []).filter(({ expiresAt }) => expiresAt > now);
+    return this.#everywhere(user).filter(({ expiresAt }) => expiresAt > now);
+  }
+
+  /** Devices of a user, here and at other nodes. */
+  #everywhere(user: string): readonly Binding[] {
+    const here = this.#bindings.get(user) ?? [];
+    return this.#elsewhere === null ? here : [...here, ...this.#elsewhere.of(user)];
   }
 
   /** The peer whose device registered from this very socket; null when none did. */
@@ -125,6 +136,10 @@ export class Registrar {
 
   /** A device is known to be gone. */
   forget(binding: Binding, why: string): void {
+    if (binding.node !== null) {
+      this.#elsewhere?.drop(binding);
+      return;
+    }
     const all = this.#bindings.get(binding.user) ?? [];
     // It has been refreshed in the meantime.
     if (!all.includes(binding)) return;
@@ -141,10 +156,11 @@ export class Registrar {
     for (const binding of this.all()) if (tokenOf(binding.flow) === token) this.forget(binding, 'its connection has closed');
   }
 
-  /** For the status page: users and their devices. */
+  /** For the status page: users and their devices, those at other nodes too. */
   status(): object[] {
-    return this.all().map((b) => ({
-      peer: this.#homes.get(b.user)?.name, user: b.user, contact: b.contact, from: `${b.source.protocol}:${b.source.address}:${b.source.port}`, path: b.path,
+    const others = [...this.#elsewhere?.users() ?? []].flatMap((user) => this.#elsewhere?.of(user) ?? []).filter(({ expiresAt }) => expiresAt > this.#options.now());
+    return [...this.all(), ...others].map((b) => ({
+      peer: this.#homes.get(b.user)?.name, user: b.user, ...(b.node === null ? {} : { node: b.node }), contact: b.contact, from: `${b.source.protocol}:${b.source.address}:${b.source.port}`, path: b.path,
       userAgent: b.userAgent, since: new Date(b.registeredAt).toISOString(), expires: new Date(b.expiresAt).toISOString(),
     }));
   }
@@ -197,14 +213,16 @@ export class Registrar {
     if (facts === null) return this.#refuse(res, 400);
     const { minExpires, maxExpires, maxContacts } = home.peer.registration;
     const now = this.#options.now();
-    const outcome: RegisterOutcome = applyRegister(this.#bindings.get(user) ?? [], facts,
+    const before = this.#everywhere(user);
+    const outcome: RegisterOutcome = applyRegister(before, facts,
       { minExpires, maxExpires, maxContacts, objects: (uri) => this.#options.objects(uri, user) }, now);
     if (!outcome.ok) {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address, status: outcome.status }, `registration of ${user} refused: ${outcome.reason}`);
       return this.#refuse(res, outcome.status, outcome.minExpires === undefined ? {} : { 'Min-Expires': String(outcome.minExpires) });
     }
     if (this.#gone.has(tokenOf(facts.flow) ?? '')) return this.#refuse(res, 480);
-    this.#store(user, outcome.bindings);
+    this.#store(user, outcome.bindings.filter(({ node }) => node === null));
+    for (const binding of before) if (binding.node !== null && !outcome.bindings.includes(binding)) this.#elsewhere?.drop(binding);
     for (const binding of outcome.added) this.#log(binding, 'registered');
     for (const binding of outcome.removed) this.#log(binding, 'unregistered');
     for (const binding of outcome.evicted) this.#log(binding, `unregistered: more than ${maxContacts} devices, and this one was silent for longest`);
@@ -222,6 +240,7 @@ export class Registrar {
   #store(user: string, bindings: readonly Binding[]): void {
     if (bindings.length === 0) this.#bindings.delete(user);
     else this.#bindings.set(user, bindings);
+    this.#elsewhere?.tell(user, bindings);
   }
 
   #sweep(): void {
@@ -247,46 +266,4 @@ function homesOf(peers: Readonly<Record<string, PeerConfig>>): ReadonlyMap<strin
 /** The user part of a flow's URI, which is its token. */
 function tokenOf(flow: string | null): string | null {
   return parseUri(flow ?? '')?.user ?? null;
-}
-
-/** The values of Path (RFC 3327) in their order; null when one of them cannot be read, or there are too many. */
-function pathOf(req: SipRequest): { readonly value: string; readonly address: NameAddr }[] | null {
-  const values = splitHeaderValues(req.get('Path') ?? '');
-  const path = values.flatMap((value) => {
-    const address = parseNameAddr(value);
-    return address === null ? [] : [{ value, address }];
-  });
-  return path.length < values.length || path.length > maxPath ? null : path;
-}
-
-/** Null when CSeq or Path cannot be read. */
-function factsOf(req: SipRequest, user: string, asked: number, flowTokens: boolean): RegisterFacts | null {
-  const cseq = parseCSeq(req.get('CSeq') ?? '');
-  const read = pathOf(req);
-  if (cseq?.method !== 'REGISTER' || read === null) return null;
-  const direct = splitHeaderValues(req.get('Via') ?? '').length === 1;
-  const tags = splitHeaderValues(req.get('Supported') ?? '').map((tag) => tag.toLowerCase());
-  // RFC 5626 §6: only where the first hop is us, or an edge proxy that says it speaks it.
-  const speaks = direct || read.at(-1)?.address.uri.params.some(({ name }) => name === 'ob') === true;
-  return {
-    user, callId: req.get('Call-ID') ?? '', cseq: cseq.seq, asked, expires: req.get('Expires'), contacts: splitHeaderValues(req.get('Contact') ?? ''),
-    path: direct ? [] : read.map(({ value }) => value), outbound: tags.includes('outbound') && speaks,
-    source: { protocol: phoneTransports.find((known) => known === req.protocol.toLowerCase()) ?? 'udp', address: req.source_address, port: req.source_port },
-    flow: direct && flowTokens ? read[0]?.address.uriText ?? null : null,
-    userAgent: req.get('User-Agent')?.slice(0, 128) ?? null,
-  };
-}
-
-/** RFC 3261 §10.3 step 8: every binding with the seconds it has left; RFC 3327 §5.3, RFC 5626 §6. */
-function answerHeaders(req: SipRequest, facts: RegisterFacts, bindings: readonly Binding[], now: number): SipHeaders {
-  const contacts = bindings.map((b) => `<${b.contact}>;expires=${Math.max(1, Math.round((b.expiresAt - now) / 1000))}`);
-  const speaksPath = /\bpath\b/i.test(req.get('Supported') ?? '');
-  const byDevice = facts.outbound && bindings.some((b) => b.device !== null && b.callId === facts.callId);
-  return {
-    ...(contacts.length === 0 ? {} : { Contact: contacts.join(', ') }),
-    Date: new Date(now).toUTCString(),
-    ...(facts.path.length > 0 && speaksPath ? { Path: facts.path.join(', ') } : {}),
-    ...(byDevice ? { Require: 'outbound', 'Flow-Timer': flowTimer } : {}),
-    Supported: 'path, outbound',
-  };
 }

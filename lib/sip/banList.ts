@@ -67,6 +67,13 @@ export class BanList {
     return { delay, ban };
   }
 
+  /** A ban that another node has begun. */
+  impose(key: string, until: number, now: number): void {
+    const entry = this.#entries.get(key) ?? { strikes: 0, bans: 0, until: 0, last: now };
+    if (until <= Math.max(now, entry.until)) return;
+    this.#entries.set(key, { ...entry, until, bans: entry.bans + 1 });
+  }
+
   banned(key: string, now: number): boolean {
     return (this.#entries.get(key)?.until ?? 0) > now;
   }

@@ -3,8 +3,11 @@ import { BoundedMap } from '../util/boundedMap.js';
 
 /** A content of the state file beside the counters. */
 export interface StatePart extends JournalContent {
-  /** Gives it the file; without one it lives as long as the process. */
-  attach(append: (key: string, line: string) => Promise<void>): void;
+  /**
+   * Gives it the file, or what nodes share; without one it lives as long as the process. `redo`: makes the line of another one, or of none, that somebody else has
+   * written meanwhile; left out: the line stands.
+   */
+  attach(append: (key: string, line: string, redo?: (line: string | null) => string | null) => Promise<void>): void;
 }
 
 export interface RememberedOptions {
@@ -25,8 +28,9 @@ export class Remembered implements StatePart {
   readonly #options: RememberedOptions;
   /** In the order in which they were last set. */
   readonly #entries: BoundedMap<string, Entry>;
-  #append: ((key: string, line: string) => Promise<void>) | null = null;
+  #append: Parameters<StatePart['attach']>[0] | null = null;
   #stored: Promise<void> = Promise.resolve();
+  readonly #watchers: ((key: string) => void)[] = [];
 
   constructor(options: RememberedOptions) {
     this.#options = options;
@@ -59,6 +63,23 @@ export class Remembered implements StatePart {
     return this.#stored;
   }
 
+  /** Sets what `change` makes of what is there; where another node has changed it meanwhile, of that. Null: there is none. Gives `stored`. */
+  update(key: string, change: (value: string | null) => string): Promise<void> {
+    const value = change(this.get(key));
+    if (/[\t\r\n]/.test(key + value)) return this.#stored;
+    const second = this.#second();
+    this.#put(key, { value, second, stored: second });
+    if (this.#append !== null) {
+      this.#stored = this.#append(this.#fileKey(key), this.#line(key, value, second), (line) => this.#line(key, change(line === null ? null : parsed(line)?.value ?? null), second));
+    }
+    return this.#stored;
+  }
+
+  /** Told of each key that another node has changed. */
+  watch(changed: (key: string) => void): void {
+    this.#watchers.push(changed);
+  }
+
   delete(key: string): void {
     if (this.#entries.delete(key)) void this.#append?.(this.#fileKey(key), this.#line(key, '-', 0));
   }
@@ -68,7 +89,7 @@ export class Remembered implements StatePart {
     for (const key of this.#entries.keys()) if (this.get(key) !== null) yield key;
   }
 
-  attach(append: (key: string, line: string) => Promise<void>): void {
+  attach(append: Parameters<StatePart['attach']>[0]): void {
     this.#append = append;
   }
 
@@ -83,13 +104,14 @@ export class Remembered implements StatePart {
   }
 
   take(line: string): boolean {
-    const match = /^([a-z]) ([^\t]+)\t([^\t]+)\t@(\d{1,12})$/.exec(line);
-    if (match === null || match[1] !== this.#options.prefix) return false;
-    const [, , key = '', value = ''] = match;
+    const read = parsed(line);
+    if (read === null || read.prefix !== this.#options.prefix) return false;
+    const { key, value } = read;
     // A clock that ran ahead must not keep it for longer.
-    const second = Math.min(Number(match[4]), this.#second());
+    const second = Math.min(read.second, this.#second());
     if (second > this.#lapsed()) this.#put(key, { value, second, stored: second });
     else this.#entries.delete(key);
+    for (const changed of this.#watchers) changed(key);
     return true;
   }
 
@@ -112,4 +134,9 @@ export class Remembered implements StatePart {
   #lapsed(): number {
     return this.#second() - Math.floor(this.#options.lifetime / 1000);
   }
+}
+
+function parsed(line: string): { readonly prefix: string; readonly key: string; readonly value: string; readonly second: number } | null {
+  const [, prefix, key, value, second] = /^([a-z]) ([^\t]+)\t([^\t]+)\t@(\d{1,12})$/.exec(line) ?? [];
+  return prefix === undefined || key === undefined || value === undefined ? null : { prefix, key, value, second: Number(second) };
 }

@@ -11,6 +11,7 @@ export function tellOf(context: Pick<PeerReach, 'heardPeer' | 'registrar'>, peer
     return;
   }
   // RFC 5626 §5.3.1: 430, its flow is gone (drachtio-server says 410); a connection that is gone does not come back either.
-  const gone = outcome.kind === 'refused' && (outcome.status === 430 || (device.source.protocol !== 'udp' && (nobody || outcome.status === 410)));
+  // One at another node may be there when that node is not.
+  const gone = outcome.kind === 'refused' && (outcome.status === 430 || (device.node === null && device.source.protocol !== 'udp' && (nobody || outcome.status === 410)));
   if (gone) context.registrar.forget(device, 'its connection is gone');
 }

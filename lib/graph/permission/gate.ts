@@ -176,7 +176,7 @@ export class PermissionGate {
     const refused = (why: string, text: string): Ruling => ({ allowed: false, record: none('impossible', why), code: 'permission.none', status: 403, text });
     if (ticket === null || api === null || id === null) return refused('the last request was taken', 'the user has not permitted calls; may not be asked now');
     // Counted, in the file too, before it leaves: killed in between, it counts and was not sent; never the other way round.
-    await ticket.stored;
+    if (!await ticket.stored) return refused('the last request was taken by another node', 'the user has not permitted calls; may not be asked now');
     try {
       const message = await withTimeout(api.requestPermission(id, user, questionOf(permissionRequest)), timeout, () => { throw new Error(`Meta did not confirm it within ${timeout} ms`); });
       ticket.sent(message.id);

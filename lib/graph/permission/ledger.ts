@@ -9,8 +9,8 @@ interface Log { info(fields: object, message: string): void; warn(fields: object
 
 /** A request for permission that counts, and that may be sent once `stored` has resolved. */
 export interface RequestTicket {
-  /** Resolves when it would survive the death of this process. */
-  readonly stored: Promise<void>;
+  /** Resolves when it would survive the death of this process. False: another node has taken the last one meanwhile, and this one counts for nothing. */
+  readonly stored: Promise<boolean>;
   /** It has gone, or may have: `id` is Meta's of the message, null where that is not known. */
   sent(id: string | null): void;
   /** It has not. */
@@ -26,6 +26,8 @@ export interface LedgerOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
+  /** This process among the nodes that share what they know, and whether another one lives; null: there is this one alone. */
+  readonly nodes?: { readonly own: string; readonly alive: (process: string) => boolean } | null;
   /** A permission is another than before. */
   readonly onChanged?: (number: string, user: string, permission: Permission) => void;
 }
@@ -67,9 +69,13 @@ export class PermissionLedger {
   takeRequest(number: string, user: string): RequestTicket | null {
     const begun = this.#options.now();
     if (this.requestFreeAt(number, user) !== null) return null;
-    const stored = this.#change(number, user, (pair) => pairs.withRequest(pair, begun));
+    let free = true;
+    const stored = this.#change(number, user, (pair) => {
+      free = pairs.requestFreeAt(pair, this.#profile(number), begun) === null;
+      return free ? pairs.withRequest(pair, begun) : pair;
+    });
     return {
-      stored,
+      stored: stored.then(() => free),
       sent: (id) => void this.#change(number, user, (pair) => pairs.withRequestSent(pair, begun, this.#options.now(), id)),
       undo: () => void this.#change(number, user, (pair) => pairs.withRequestUndone(pair, begun)),
     };
@@ -107,7 +113,7 @@ export class PermissionLedger {
 
   /** A business-initiated call is about to leave. Resolves when it counts whatever becomes of this process. */
   callBegins(number: string, user: string): Promise<void> {
-    const stored = this.#change(number, user, (pair) => pairs.withCallBegun(pair, this.#options.now()));
+    const stored = this.#change(number, user, (pair) => pairs.withCallBegun(pair, this.#options.now(), this.#options.nodes?.own ?? null));
     this.#open.add(`${number} ${this.#options.names(user)[0] ?? user}`);
     return stored;
   }
@@ -143,21 +149,34 @@ export class PermissionLedger {
     const found = names.map((name) => this.#options.store.get(`${number} ${name}`)).filter((text) => text !== null).map(readPair);
     const [first = pairs.nothingKnown, ...others] = found;
     const pair = others.reduce(pairs.merged, first);
-    // A call that no call of ours belongs to was on its way when a process died.
-    if (pair.open === null || names.some((name) => this.#open.has(`${number} ${name}`))) return pair;
+    return this.#withoutLost(number, names, pair);
+  }
+
+  /** A call that no call of ours belongs to, nor of a node that lives, was on its way when a process died. */
+  #withoutLost(number: string, names: readonly string[], pair: Pair): Pair {
+    const { nodes } = this.#options;
+    const others = pair.openBy !== null && pair.openBy !== nodes?.own && nodes?.alive(pair.openBy) === true;
+    if (pair.open === null || others || names.some((name) => this.#open.has(`${number} ${name}`))) return pair;
     return pairs.withCallLost(pair, this.#limits(number).revokes);
   }
 
   #change(number: string, user: string, change: (pair: Pair) => Pair): Promise<void> {
     const before = this.#read(number, user);
     const after = change(before);
-    const [key = user, ...others] = this.#options.names(user).map((name) => `${number} ${name}`);
+    const names = this.#options.names(user);
+    const [key = user, ...others] = names.map((name) => `${number} ${name}`);
     if (after.open === null) for (const name of [key, ...others]) this.#open.delete(name);
     const [was, is] = [before.permission, after.permission];
     if (is !== null && (was?.status !== is.status || was.until !== is.until)) this.#options.onChanged?.(number, user, is);
     // Most calls say nothing that is not known.
     if (after === before || JSON.stringify(after) === JSON.stringify(before)) return this.#options.store.stored;
-    const stored = this.#options.store.set(key, JSON.stringify(after));
+    let first = true;
+    const stored = this.#options.store.update(key, (text) => {
+      // Done anew where another node has changed it meanwhile.
+      const made = first ? after : change(this.#withoutLost(number, names, text === null ? pairs.nothingKnown : readPair(text)));
+      first = false;
+      return JSON.stringify(made);
+    });
     // What stood under another name stands under this one now.
     for (const name of others) this.#options.store.delete(name);
     return stored;

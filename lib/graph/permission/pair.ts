@@ -44,15 +44,17 @@ export interface Pair {
   readonly asked: { readonly id: string | null; readonly at: number } | null;
   /** Business-initiated calls in a row that the user did not take. */
   readonly untaken: number;
-  /** A business-initiated call is on its way since then, or was when the process died. */
+  /** A business-initiated call is on its way since then, or was when its process died. */
   readonly open: number | null;
+  /** The process that has it, among nodes that share what they know; null: the only one. */
+  readonly openBy: string | null;
   /** Connected calls that Meta allows in 24 h, as it told at that time, and how many of them are left. */
   readonly calls: { readonly max: number | null; readonly left: number; readonly at: number } | null;
   /** Messages that have counted. */
   readonly ids: readonly string[];
 }
 
-export const nothingKnown: Pair = Object.freeze({ permission: null, requests: [], requestLimits: null, asked: null, untaken: 0, open: null, calls: null, ids: [] });
+export const nothingKnown: Pair = Object.freeze({ permission: null, requests: [], requestLimits: null, asked: null, untaken: 0, open: null, openBy: null, calls: null, ids: [] });
 
 /** A user's answer to a request for permission, or what Meta has decided for the user (META-SIP §8). */
 export interface Reply {
@@ -218,14 +220,14 @@ function reconciled(requests: readonly number[], told: Record<'day' | 'week', Co
 }
 
 /** A business-initiated call leaves for Meta. */
-export function withCallBegun(pair: Pair, at: number): Pair {
-  return { ...pair, open: at };
+export function withCallBegun(pair: Pair, at: number, by: string | null = null): Pair {
+  return { ...pair, open: at, openBy: by };
 }
 
 /** A call was connected at that time, whoever placed it: requests before count no more, nor do calls that were not taken (META-SIP §9). */
 export function withConnected(pair: Pair, at: number, business: boolean): Pair {
   return {
-    ...pair, requests: pair.requests.filter((time) => time >= at), untaken: 0, open: business ? null : pair.open,
+    ...pair, requests: pair.requests.filter((time) => time >= at), untaken: 0, ...(business ? over : {}),
     calls: business && pair.calls !== null ? { ...pair.calls, left: pair.calls.left - 1 } : pair.calls,
   };
 }
@@ -234,13 +236,15 @@ export function withConnected(pair: Pair, at: number, business: boolean): Pair {
 export function withUntaken(pair: Pair, revokes: number, now: number): Pair {
   const untaken = pair.untaken + 1;
   const gone: Permission | null = untaken < revokes ? pair.permission : { status: 'none', until: null, by: 'untaken', at: now, heard: now };
-  return { ...pair, untaken, open: null, permission: gone };
+  return { ...pair, ...over, untaken, permission: gone };
 }
 
 /** One is over that says nothing of the user. */
 export function withCallOver(pair: Pair): Pair {
-  return { ...pair, open: null };
+  return { ...pair, ...over };
 }
+
+const over = { open: null, openBy: null } as const;
 
 /** The process died with a call on its way: it may have been connected, not taken, or refused for want of permission. */
 export function withCallLost(pair: Pair, revokes: number): Pair {
@@ -255,12 +259,12 @@ export function withRefusal(pair: Pair, begun: number, now: number): Pair {
   const known = pair.permission;
   // A permission that came meanwhile may be the newer.
   const status = known !== null && known.status !== 'none' && known.heard >= begun ? 'unknown' : 'none';
-  return { ...pair, open: null, permission: { status, until: null, by: 'refusal', at: now, heard: now } };
+  return { ...pair, ...over, permission: { status, until: null, by: 'refusal', at: now, heard: now } };
 }
 
 /** Meta refused a call as the day's calls to this user are used up: what it tells next time counts. */
 export function withCallsUsedUp(pair: Pair, now: number): Pair {
-  return { ...pair, open: null, calls: { max: pair.calls?.max ?? null, left: 0, at: now } };
+  return { ...pair, ...over, calls: { max: pair.calls?.max ?? null, left: 0, at: now } };
 }
 
 /** The user has called: Meta may have given permission to call back, and a "no" is not known to hold any more. */
@@ -276,7 +280,7 @@ export function merged(a: Pair, b: Pair): Pair {
     requests: [...a.requests, ...b.requests].sort((x, y) => x - y).slice(-mostRequests),
     requestLimits: newer.requestLimits ?? older.requestLimits,
     asked: (a.asked?.at ?? 0) >= (b.asked?.at ?? 0) ? a.asked : b.asked,
-    untaken: Math.max(a.untaken, b.untaken), open: a.open ?? b.open,
+    untaken: Math.max(a.untaken, b.untaken), open: a.open ?? b.open, openBy: a.open === null ? b.openBy : a.openBy,
     calls: newer.calls ?? older.calls, ids: [...older.ids, ...newer.ids].slice(-mostIds),
   };
 }

@@ -28,7 +28,7 @@ const checks: Readonly<Record<keyof Pair, Check>> = {
     status: one('none', 'temporary', 'permanent', 'unknown'), until: orNull(isTime), by: one('user', 'automatic', 'asked', 'refusal', 'untaken'), at: isTime, heard: isTime,
   })),
   requests: listOf(isTime), requestLimits: orNull(shape({ day: isCount, week: isCount })), asked: orNull(shape({ id: orNull(isText), at: isTime })),
-  untaken: isCount, open: orNull(isTime), calls: orNull(shape({ max: orNull(isCount), left: isCount, at: isTime })), ids: listOf(isText),
+  untaken: isCount, open: orNull(isTime), openBy: orNull(isText), calls: orNull(shape({ max: orNull(isCount), left: isCount, at: isTime })), ids: listOf(isText),
 };
 
 function isPair(value: unknown): value is Pair {

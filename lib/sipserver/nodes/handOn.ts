@@ -39,6 +39,12 @@ export class HandOn {
     }));
   }
 
+  /** Whether another node is at this address. */
+  isNode(address: string): boolean {
+    for (const place of this.places.values()) if (place.address === unmapped(address)) return true;
+    return false;
+  }
+
   /** Takes a request of a dialog that another node holds; false: it is for us to answer. What was handed on once goes no further. */
   request(request: SipMessage, flow: Flow): boolean {
     const node = this.names.nodeOf(tagOf(request.get('to') ?? '') ?? '');
@@ -51,6 +57,16 @@ export class HandOn {
     }
     this.requests++;
     this.owner.spawn(this.send(request, flow, place, hops));
+    return true;
+  }
+
+  /**
+   * Takes what another node has handed to us and that is of no dialog of ours. A stranger who was refused knows a tag of ours: what he sends with it to
+   * another node comes from somebody known, and is neither to be judged as that node's nor to be served as a known one's.
+   */
+  strange(request: SipMessage, flow: Flow, belongs: () => boolean): boolean {
+    if (!this.handed(request) || belongs()) return false;
+    if (request.method !== 'ACK') this.owner.refuse(request, flow, 481);
     return true;
   }
 
@@ -88,6 +104,11 @@ export class HandOn {
       this.owner.refuse(request, from, 503);
     }
   }
+}
+
+/** An IPv4 address as it is, where a socket for both kinds writes it as an IPv6 one. */
+function unmapped(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
 /** The same for a retransmission, and whatever receivers note in it: sent-by and branch (RFC 3261 §16.11). */

@@ -92,7 +92,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   }
 
   ack(ack: SipMessage, flow: Flow): void {
-    if (!this.uas.ack(ack, flow)) this.network.spawn(this.proxying.relayAck(ack));
+    if (!this.uas.ack(ack, flow)) this.network.spawn(this.proxying.relayAck(ack, flow));
   }
 
   nameNode(tag: string): string {
@@ -100,7 +100,7 @@ export class Engine implements TransactionUser, SessionOwner, Context {
   }
 
   elsewhere(request: SipMessage, flow: Flow): boolean {
-    return this.nodes.request(request, flow);
+    return this.nodes.request(request, flow, () => this.belongs(request));
   }
 
   stray(response: SipMessage): boolean {

@@ -34,6 +34,11 @@ export class Nodes {
     this.handOn?.setAddresses(addresses);
   }
 
+  /** Whether another node is at this address. */
+  isNode(address: string): boolean {
+    return this.handOn?.isNode(address) === true;
+  }
+
   /** A tag of ours; where there are other nodes it names this one. */
   newTag(): string {
     return this.named(randomToken());
@@ -48,9 +53,9 @@ export class Nodes {
     return this.handOn?.handed(request) === true;
   }
 
-  /** Takes a request of another node's dialog. */
-  request(request: SipMessage, flow: Flow): boolean {
-    return this.handOn?.request(request, flow) === true;
+  /** Takes a request of another node's dialog, and one that was handed to us and is of no dialog. */
+  request(request: SipMessage, flow: Flow, belongs: () => boolean): boolean {
+    return this.handOn?.request(request, flow) === true || this.handOn?.strange(request, flow, belongs) === true;
   }
 
   /** Takes a response to what was handed on. */

@@ -1,12 +1,14 @@
 // Clients' proxy requests, and what follows in the dialogs they record-route.
 import { randomBytes } from 'node:crypto';
-import { parseNameAddr, parseUri, responseTo, uriParam } from '../parser/index.js';
+import { parseNameAddr, parseUri, responseTo, tagOf, uriParam } from '../parser/index.js';
 import type { Header, SipMessage } from '../parser/index.js';
 import { withVia } from '../locate/index.js';
+import type { Hop } from '../locate/index.js';
 import { forwarded, nextHops, Proxy, RouteMark } from '../proxy/index.js';
 import type { Target } from '../proxy/index.js';
 import { randomToken } from '../transaction/index.js';
 import type { ServerTransaction } from '../transaction/index.js';
+import type { Flow } from '../transport/index.js';
 import type { Context } from './context.js';
 import { usable } from './headers.js';
 import type { Incoming } from './incoming.js';
@@ -87,14 +89,59 @@ export class Proxying {
     proxy.start();
   }
 
+  /**
+   * A request of another node's for a user agent that has registered here (RFC 5626 §5.3): sent on by the very flow that its topmost Route names. Its dialog comes
+   * this way again, from either side: from the user agent by a Record-Route that leads to us, from the node by the flow's name.
+   */
+  private relayToFlow(tx: ServerTransaction): boolean {
+    const { request } = tx;
+    const hop = this.flowAsked(request, tx.flow);
+    if (hop === undefined) return false;
+    const hops = nextHops(request);
+    // RFC 5626 §5.3.1: its connection is gone.
+    if (hop === 'gone' || hops === undefined) this.refuse(tx, hop === 'gone' ? 430 : 483);
+    else this.context.network.spawn(this.sendToFlow(tx, hop, hops));
+    return true;
+  }
+
+  private async sendToFlow(tx: ServerTransaction, hop: Hop, hops: number): Promise<void> {
+    const { request } = tx;
+    const onward = forwarded(request, hops, undefined, []);
+    const named = onward.shift('route');
+    while (this.mark.owns(onward)) onward.shift('route');
+    if (named !== undefined && tagOf(request.get('to') ?? '') === undefined) {
+      onward.prepend('Record-Route', named);
+      onward.prepend('Record-Route', this.mark.recordRoute(await this.context.network.presented(hop), hop.protocol, request.get('call-id') ?? ''));
+    }
+    this.start(tx, { uri: onward.uri, request: onward, hop });
+  }
+
+  /** The flow that another node names; 'gone' when it is, undefined for any other request. */
+  private flowAsked(request: SipMessage, from: Flow): Hop | 'gone' | undefined {
+    const route = parseNameAddr(request.list('route')[0] ?? '')?.uri;
+    return route === undefined || !this.context.nodes.isNode(from.remote.address) ? undefined : this.context.tokens.find(route);
+  }
+
+  private start(tx: ServerTransaction, target: Target): void {
+    const proxy = new Proxy(tx, [target], {
+      network: this.context.network, simultaneous: false, followRedirects: false, provisionalTimeout: 0, finalTimeout: 0,
+      target: () => Promise.reject(new Error('a relayed request is not redirected')),
+      answered: () => { /* nobody asked */ },
+      done: () => { this.running.delete(proxy); },
+    });
+    this.running.add(proxy);
+    proxy.start();
+  }
+
   /** Whether a request is within a dialog that we record-routed. */
   owns(request: SipMessage): boolean {
     return this.mark.owns(request);
   }
 
-  /** A request within a dialog that we record-routed: taken, and sent on (RFC 3261 §16.4, §16.12). */
+  /** A request within a dialog that we record-routed, or of another node's for a flow of ours: taken, and sent on (RFC 3261 §16.4, §16.12). */
   relay(tx: ServerTransaction): boolean {
     const { request } = tx;
+    if (this.relayToFlow(tx)) return true;
     if (!this.mark.owns(request)) return false;
     const hops = nextHops(request);
     if (hops === undefined) {
@@ -104,25 +151,20 @@ export class Proxying {
     const onward = forwarded(request, hops, undefined, []);
     onward.shift('route');
     if (request.method === 'BYE') this.context.cdr.stop('network', 'normal-release', request);
-    const proxy = new Proxy(tx, [{ uri: nextUri(onward), request: onward }], {
-      network: this.context.network, simultaneous: false, followRedirects: false, provisionalTimeout: 0, finalTimeout: 0,
-      target: () => Promise.reject(new Error('a relayed request is not redirected')),
-      answered: () => { /* nobody asked */ },
-      done: () => { this.running.delete(proxy); },
-    });
-    this.running.add(proxy);
-    proxy.start();
+    this.start(tx, { uri: nextUri(onward), request: onward });
     return true;
   }
 
   /** An ACK of a 2xx within such a dialog: sent on without state (§16.11). */
-  async relayAck(ack: SipMessage): Promise<void> {
-    if (!this.mark.owns(ack)) return;
+  async relayAck(ack: SipMessage, from: Flow): Promise<void> {
+    const asked = this.flowAsked(ack, from);
+    if (asked === 'gone' || (asked === undefined && !this.mark.owns(ack))) return;
     const hops = nextHops(ack);
     if (hops === undefined) return;
     const onward = forwarded(ack, hops, undefined, []);
     onward.shift('route');
-    const places = await this.context.network.hops(nextUri(onward));
+    if (asked !== undefined) while (this.mark.owns(onward)) onward.shift('route');
+    const places = asked !== undefined ? [asked] : await this.context.network.hops(nextUri(onward));
     if ('reason' in places) return;
     for (const hop of places) {
       try {

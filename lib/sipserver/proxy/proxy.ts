@@ -2,7 +2,7 @@
 import { responseTo } from '../parser/index.js';
 import type { SipMessage } from '../parser/index.js';
 import { Delivery } from '../locate/index.js';
-import type { DeliveryUser, Network } from '../locate/index.js';
+import type { DeliveryUser, Hop, Network } from '../locate/index.js';
 import { randomToken } from '../transaction/index.js';
 import type { ServerTransaction, ServerTransactionUser } from '../transaction/index.js';
 import type { Flow } from '../transport/index.js';
@@ -11,8 +11,8 @@ import { better } from './forward.js';
 /** RFC 3261 §16.6 step 11: timer C, longer than three minutes. */
 const TIMER_C = 181_000;
 
-/** One request ready to go out: its next hop, and itself without our Via. */
-export interface Target { uri: string; request: SipMessage }
+/** One request ready to go out: its next hop, and itself without our Via. `hop`: the very connection or address it is for, whatever the URI says. */
+export interface Target { uri: string; request: SipMessage; hop?: Hop }
 
 export interface ProxyOptions {
   network: Network;
@@ -152,7 +152,7 @@ export class Proxy implements ServerTransactionUser, DeliveryUser {
       const target = this.waiting.shift();
       if (target === undefined) break;
       this.starting++;
-      const hops = await this.o.network.hops(target.uri);
+      const hops = target.hop === undefined ? await this.o.network.hops(target.uri) : [target.hop];
       this.starting--;
       if (this.cancelled_ || this.finished) break;
       this.begin(target, 'reason' in hops ? [] : hops);

@@ -9,11 +9,13 @@ const againMs = 250;
 const connectMs = 2000;
 const silentMs = 2000;
 
+export type RedisConnection = Redis | Cluster;
+
 /**
  * Opens connections that come back by themselves. What is asked while there is none fails at once: whoever asks has something better to do than to
  * wait. Nothing is asked a second time by itself: it may have been done. With TLS each server is verified, Sentinels too; they are asked without a password.
  */
-export function connectRedis({ kind, tls, hosts, username, password, db, master }: RedisPlace): Redis | Cluster {
+export function connectRedis({ kind, tls, hosts, username, password, db, master }: RedisPlace): RedisConnection {
   const login = { ...(username === null ? {} : { username }), ...(password === null ? {} : { password }), ...(tls ? { tls: {} } : {}) };
   const common = {
     ...login, connectTimeout: connectMs, socketTimeout: silentMs,

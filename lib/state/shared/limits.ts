@@ -75,13 +75,16 @@ export class SharedLimits {
     this.#options = options;
     this.#name = options.name;
     this.#events = new OwnEvents(options.now);
-    this.#others = new Others(this.#events);
+    this.#others = new Others(this.#events, options.now);
   }
 
   get state(): StoreState { return this.#state; }
 
   /** Nodes seen last, this one among them. */
   get nodes(): readonly string[] { return this.#others.nodes; }
+
+  /** Whether the process of that `instance` is a node whose lease holds, as far as that is known. */
+  alive(instance: string): boolean { return this.#others.alive(instance); }
 
   /** Places, or events of a watched key, of all nodes as far as that is known. */
   total(kind: 'places' | 'events', key: string): number {

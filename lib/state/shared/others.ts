@@ -1,5 +1,10 @@
+import { BoundedMap } from '../../util/boundedMap.js';
 import type { OwnEvents } from './ownEvents.js';
 import type { Renewed, Want } from './store.js';
+
+/** Milliseconds: two renewals, and time for an answer. */
+const doubtMs = 2500;
+const mostDoubted = 1000;
 
 type Kind = 'places' | 'events';
 
@@ -13,12 +18,26 @@ function shareOf(limit: number, nodes: readonly string[], name: string): number 
 /** The other nodes as they were heard of last, and what that leaves this one to take while nobody can be asked. */
 export class Others {
   #nodes: readonly string[] = [];
+  #processes: ReadonlySet<string> = new Set();
+  /** Processes that were asked for and not seen, and since when. */
+  readonly #doubted = new BoundedMap<string, number>(mostDoubted);
   #counts: Readonly<Record<Kind, ReadonlyMap<string, number>>> = { places: new Map(), events: new Map() };
   #ownAtLoss: ReadonlyMap<string, number> = new Map();
   readonly #events: Pick<OwnEvents, 'count'>;
+  readonly #now: () => number;
 
-  constructor(events: Pick<OwnEvents, 'count'>) {
+  /** `now`: milliseconds of a clock that never steps back. */
+  constructor(events: Pick<OwnEvents, 'count'>, now: () => number) {
     this.#events = events;
+    this.#now = now;
+  }
+
+  /** Whether a process is a node whose lease holds. One that was never seen may just have begun: it is believed to live for a while. */
+  alive(process: string): boolean {
+    if (this.#processes.has(process)) return true;
+    const since = this.#doubted.get(process) ?? this.#now();
+    this.#doubted.set(process, since);
+    return this.#now() - since < doubtMs;
   }
 
   /** All nodes, this one among them; none where it was never heard of any. */
@@ -31,10 +50,12 @@ export class Others {
   }
 
   /** `own`: places of this node that are among those told. */
-  heard({ nodes, places, events }: Extract<Renewed, { kind: 'renewed' }>, own: ReadonlyMap<string, number>): void {
+  heard({ nodes, epochs, places, events }: Extract<Renewed, { kind: 'renewed' }>, own: ReadonlyMap<string, number>): void {
     const less = (all: Readonly<Record<string, number>>, mine: (key: string) => number): Map<string, number> => (
       new Map(Object.entries(all).map(([key, count]) => [key, Math.max(0, count - mine(key))])));
     this.#nodes = nodes;
+    this.#processes = new Set(epochs.map((epoch) => epoch.split('.')[0] ?? ''));
+    for (const process of this.#processes) this.#doubted.delete(process);
     this.#counts = { places: less(places, (key) => own.get(key) ?? 0), events: less(events, (key) => this.#events.count(key)) };
   }
 

@@ -14,7 +14,7 @@ const counts = Type.Record(Type.String(), Type.Number());
 const registered = Type.Object({ twin: Type.Boolean(), nodes: names, run: Type.String() });
 const renewed = Type.Union([
   Type.Object({ kind: Type.Literal('lapsed') }),
-  Type.Object({ kind: Type.Literal('renewed'), nodes: names, settling: Type.Boolean(), places: counts, events: counts }),
+  Type.Object({ kind: Type.Literal('renewed'), nodes: names, epochs: names, settling: Type.Boolean(), places: counts, events: counts }),
 ]);
 const taken = Type.Union([
   Type.Object({ kind: Type.Union([Type.Literal('lapsed'), Type.Literal('settling'), Type.Literal('taken')]) }),

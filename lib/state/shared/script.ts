@@ -22,17 +22,18 @@ local function heldKey(name, epoch) return P .. ':held:' .. name .. ' ' .. epoch
 local function eventsKey(key) return P .. ':events:' .. key end
 
 local function live()
-  local all, names, keys = redis.call('HGETALL', NODES), {}, {}
+  local all, names, keys, epochs = redis.call('HGETALL', NODES), {}, {}, {}
   for i = 1, #all, 2 do
     local key = heldKey(all[i], all[i + 1])
     if redis.call('EXISTS', key) == 1 then
       names[#names + 1] = all[i]
       keys[#keys + 1] = key
+      epochs[#epochs + 1] = all[i + 1]
     else
       redis.call('HDEL', NODES, all[i])
     end
   end
-  return names, keys
+  return names, keys, epochs
 end
 
 local function isLive(name, epoch)
@@ -107,7 +108,7 @@ end
 local function renew()
   if not isLive(a.name, a.epoch) then return { kind = 'lapsed' } end
   redis.call('PEXPIRE', heldKey(a.name, a.epoch), a.lease)
-  local names, keys = live()
+  local names, keys, epochs = live()
   local places, events = {}, {}
   for _, name in ipairs(a.places) do places[name] = 0 end
   for from = 1, #a.places, 1000 do
@@ -120,7 +121,7 @@ local function renew()
     end
   end
   for _, e in ipairs(a.events) do events[e.key] = count(eventsKey(e.key), e.window) end
-  return { kind = 'renewed', nodes = names, settling = settling(), places = places, events = events }
+  return { kind = 'renewed', nodes = names, epochs = epochs, settling = settling(), places = places, events = events }
 end
 
 -- When fewer than the limit will be left: its oldest 'over' events have to lapse.

@@ -70,6 +70,8 @@ export type Renewed =
   | { readonly kind: 'lapsed' }
   | {
     readonly kind: 'renewed'; readonly nodes: readonly string[];
+    /** Their epochs. */
+    readonly epochs: readonly string[];
     /** Not every node that may have calls has registered yet. */
     readonly settling: boolean;
     /** Of all nodes together. */

@@ -80,7 +80,7 @@ t.test('one contact beside messages of two users is not made the name of both', 
 
 const full: Pair = {
   permission: { status: 'temporary', until: noon + pairs.dayMs, by: 'user', at: noon, heard: noon }, requests: [noon - 1000], requestLimits: { day: 1, week: 2 }, asked: { id: 'wamid.1', at: noon - 1000 },
-  untaken: 1, open: null, calls: { max: 100, left: 99, at: noon }, ids: ['wamid.2'],
+  untaken: 1, open: null, openBy: null, calls: { max: 100, left: 99, at: noon }, ids: ['wamid.2'],
 };
 
 t.test('a line of the state file that is damaged: nothing is known, or what is known is well-formed; the gate never throws', async (t) => {

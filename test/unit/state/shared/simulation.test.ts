@@ -103,7 +103,7 @@ class Model {
     if (lease === null) return { kind: 'lapsed' };
     lease.until = this.now + leaseMs;
     return {
-      kind: 'renewed', nodes: this.live, settling: this.waits(), places: Object.fromEntries(places.map((key) => [key, this.sum(key)])),
+      kind: 'renewed', nodes: this.live, epochs: this.live.map((name) => this.nodes.get(name) ?? ''), settling: this.waits(), places: Object.fromEntries(places.map((key) => [key, this.sum(key)])),
       events: Object.fromEntries(events.map(({ key, window }) => [key, this.recent(key, window).size])),
     };
   }
