@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { domainOf, isKnownByCertificate, isKnownByDigest, tlsPeers } from '../config/domains.js';
 import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
@@ -7,6 +6,7 @@ import type { Logger } from '../observe/logger.js';
 import type { TraceEntry } from '../observe/trace.js';
 import type { SipServerAddress } from '../sip/connections.js';
 import { startSipServer, startSipServerThread, type GivenLimits, type NodeRules, type SipServer, type SourceRules, type TlsRule } from '../sipserver/index.js';
+import { nodeName } from './nodeName.js';
 import { defaultSipPort, hostPort, splitHostPort, splitListen } from '../util/hostPort.js';
 
 /** Starts the SIP server in this process, for the configuration's addresses and Meta's. @throws WabError when an address is taken or a certificate cannot be read */
@@ -22,6 +22,10 @@ export async function startEmbedded(
 ): Promise<{ server: SipServer; address: SipServerAddress }> {
   const { cert, key } = config.sip.tls;
   const secret = randomBytes(24).toString('hex');
+  const { node } = config;
+  if (node.secret !== null && !Object.hasOwn(node.addresses, nodeName(node))) {
+    log.error({ part: 'sip', node: nodeName(node), addresses: Object.keys(node.addresses) }, 'this node is not in node.addresses: the others do not find it, and requests of its calls that come out there get 481');
+  }
   const start = config.sip.thread ? startSipServerThread : startSipServer;
   const server = await start({
     listen: [...config.sip.listen],
@@ -67,7 +71,7 @@ const metaHosts = ['meta.vc', 'fbinfra.net'];
 
 /** Undefined: this is the only node. */
 function nodesOf({ node }: Config): NodeRules | undefined {
-  return node.secret === null ? undefined : { name: node.name ?? hostname(), secret: node.secret, addresses: addressesOf(node) };
+  return node.secret === null ? undefined : { name: nodeName(node), secret: node.secret, addresses: addressesOf(node) };
 }
 
 /** Where the nodes are. */

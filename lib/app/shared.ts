@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import type { Config } from '../config/types.js';
 import { WabError } from '../errors.js';
 import { sharedKeys } from '../call/sharedPlaces.js';
@@ -8,6 +7,7 @@ import { after } from '../util/after.js';
 import { deferred } from '../util/deferred.js';
 import { withTimeout } from '../util/withTimeout.js';
 import { readRedisUrl, shownPlace } from '../util/redisUrl.js';
+import { nodeName } from './nodeName.js';
 import { SharedNews } from './sharedNews.js';
 import type { RedisConnection } from '../state/shared/connect.js';
 import type { StatePart } from '../state/index.js';
@@ -55,7 +55,7 @@ export async function openShared({ config, log, undo }: Start, rules: () => Conf
   const found = await judgeRedis(redisPlace);
   if (found.kind === 'unusable') throw new WabError('STATE_UNUSABLE', `${place}: ${found.why}`);
   const redis = connectRedis(redisPlace);
-  const node = config.node.name ?? nameOfHost();
+  const node = nodeName(config.node);
   const news = new SharedNews({ log: part, place, node, gone: config.state.gone, nodes: () => limits.nodes, now: () => performance.now() });
   redis.on('error', (error: Error) => {
     news.failed(error);
@@ -111,10 +111,6 @@ async function openRecords({ redisPlace, redis, parts, log, undo }: {
     await records.close();
   });
   await records.open();
-}
-
-function nameOfHost(): string {
-  return hostname().replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 64);
 }
 
 /** What /metrics and the API show of all nodes, and what a node must know of the others to go on alone. */

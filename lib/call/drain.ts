@@ -76,7 +76,12 @@ export class Drain {
     return new Promise((resolve) => {
       if (this.#state === 'taking') this.begin(times, resolve);
       else if (this.#state === 'drained') resolve();
-      else this.#whenDrained.push(resolve);
+      else {
+        this.#whenDrained.push(resolve);
+        // Whoever ends the process waits by these times, whatever was said before.
+        const seconds = (this.#state === 'leaving' ? times.delay : 0) + times.seconds;
+        if (this.#endsAt !== null && Date.now() + seconds * 1000 < this.#endsAt) this.begin(times);
+      }
     });
   }
 

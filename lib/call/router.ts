@@ -8,6 +8,7 @@ import type { CallContext } from './context.js';
 import { Drain } from './drain.js';
 import { identifyPeer, type Caller } from './peer/identify.js';
 import { takePickup } from './features/pickup.js';
+import { parseReplaces } from './features/replaces.js';
 import type { Termination } from './termination.js';
 import { takeUserInitiated } from './userInitiated.js';
 
@@ -103,7 +104,10 @@ export class CallRouter {
     return true;
   }
 
-  #whileDraining({ res }: Arrival): boolean {
+  #whileDraining({ req, res }: Arrival): boolean {
+    // Who picks up a call that is up, or completes its transfer, is at no other node.
+    const replaces = req.method === 'INVITE' ? parseReplaces(req.get('Replaces') ?? '') : null;
+    if (replaces !== null && this.#context.dialogs.find(replaces) !== null) return false;
     if (this.drain.refusing) res.send(503, { headers: { 'Retry-After': '30' } });
     return this.drain.refusing;
   }

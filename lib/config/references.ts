@@ -44,6 +44,7 @@ function checkSip({ sip, node }: Config, report: Report): void {
   if (node.secret !== null && sip.server !== 'embedded') report('node.secret', 'needs sip.server: embedded: which node gets a request, the proxy before drachtio-server decides');
   if (node.secret === null && Object.keys(node.addresses).length > 0) report('node', 'has addresses and no secret: without it nobody is believed');
   if (node.secret !== null && Object.keys(node.addresses).length === 0) report('node', 'has a secret and no addresses: where are the other nodes?');
+  if (node.name !== null && Object.keys(node.addresses).length > 0 && !Object.hasOwn(node.addresses, node.name)) report('node.addresses', `has no ${node.name}, which is this node: the others would not find it`);
   if (sip.server !== 'embedded') return;
   for (const file of ['cert', 'key'] as const) {
     if (sip.tls[file] === null && sip.listen.some((socket) => /^(?:tls|wss):/.test(socket))) {

@@ -99,6 +99,17 @@ t.test('SIGTERM while it drains joins that drain, which is not called off any mo
   t.match((await records(1))[0]?.termination, { by: 'us', reason: 'drained' });
 });
 
+t.test('SIGTERM ends a longer drain by the times of the file: who supervises waits by those', async (t) => {
+  const { api, user, command } = await open(t, { drain: 1 });
+  const caller = user();
+  t.equal(await caller.place(), 200);
+  const over = new Promise((resolve) => caller.once('ended', resolve));
+  t.match(await api.post('/v1/drain', { seconds: 3600 }), { status: 202, body: { state: 'draining' } });
+  command.child.kill('SIGTERM');
+  t.equal(await over, 'business');
+  t.equal(await command.exit, 0);
+});
+
 t.test('`drain` says what it needs, and `--cancel` takes calls again', async (t) => {
   const { api, file } = await open(t, {});
   await api.post('/v1/drain');

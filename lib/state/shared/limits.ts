@@ -79,11 +79,9 @@ export class SharedLimits {
   }
 
   get state(): StoreState { return this.#state; }
-
   /** Nodes seen last, this one among them. */
   get nodes(): readonly string[] { return this.#others.nodes; }
-
-  /** Whether the process of that `instance` is a node whose lease holds, as far as that is known. */
+  /** Whether the process of that `instance` is a node whose lease holds, as far as is known. */
   alive(instance: string): boolean { return this.#others.alive(instance); }
 
   /** Places, or events of a watched key, of all nodes as far as that is known. */
@@ -185,8 +183,9 @@ export class SharedLimits {
   /** The store has lost its memory: what counts for long is given to it anew. */
   async #refill(node: NodeId): Promise<void> {
     for (const add of this.#events.all(shortWindow, refilledAtOnce)) {
-      const refilled = add.length < refilledAtOnce;
+      const [refilled, sent] = [add.length < refilledAtOnce, this.#options.now()];
       if (!await this.#options.store.adjust(node, { places: {}, add, drop: [], refilled })) throw new Error('the lease was over before everything was given anew');
+      this.#validUntil = sent + this.#options.lease;
     }
   }
 
@@ -295,6 +294,7 @@ export class SharedLimits {
     this.#options.store.adjust(node, { places, ...corrections, refilled: false }).then((holds) => {
       paid();
       if (!holds && node === this.#node) this.#void();
+      else this.#flush();
     }, (error: unknown) => { if (node === this.#node) this.#lost(error); });
   }
 }

@@ -2,8 +2,12 @@ import type { Corrections, CountedEvent } from './store.js';
 
 interface Own { readonly at: number; readonly window: number }
 
-/** Keys that are swept of what has lapsed at a time. */
+/** Keys that are swept of what has lapsed at a time; events that are given to the store at a time. */
 const sweptAtOnce = 200;
+const givenAtOnce = 1000;
+
+/** `doubtful`: the store may have it; `sent`: it is on its way. */
+interface Owed { readonly key: string; readonly member: string; readonly doubtful: boolean; sent: boolean }
 
 /**
  * The events that calls of this node have counted, for as long as they count: given anew to a store that has forgotten them, and all that is known while it cannot
@@ -12,7 +16,7 @@ const sweptAtOnce = 200;
 export class OwnEvents {
   /** By key and name, the oldest first. */
   readonly #events = new Map<string, Map<string, Own>>();
-  readonly #owed = new Map<string, { readonly key: string; readonly member: string; sent: boolean }>();
+  readonly #owed = new Map<string, Owed>();
   #sweep: Iterator<string> = this.#events.keys();
   readonly #now: () => number;
 
@@ -32,7 +36,7 @@ export class OwnEvents {
     events.delete(member);
     this.#events.set(key, events.set(member, { at: this.#now(), window }));
     this.#current(key);
-    if (owed) this.owe(key, member);
+    if (owed) this.#owe(key, member, this.#owed.get(idOf(key, member))?.doubtful === true);
     else this.#owed.delete(idOf(key, member));
   }
 
@@ -40,18 +44,34 @@ export class OwnEvents {
   drop(key: string, member: string): void {
     const events = this.#events.get(key);
     if (events?.delete(member) === true && events.size === 0) this.#events.delete(key);
-    this.owe(key, member);
+    const known = this.#owed.get(idOf(key, member));
+    // The store has never heard of it.
+    if (known !== undefined && !known.doubtful && !known.sent) this.#owed.delete(idOf(key, member));
+    else this.owe(key, member);
   }
 
   /** Whether the store has it is to be put right. */
   owe(key: string, member: string): void {
-    this.#owed.set(idOf(key, member), { key, member, sent: false });
+    this.#owe(key, member, true);
   }
 
-  /** What is owed to the store, `all` that is on its way to it too; `paid` when it has it. */
+  #owe(key: string, member: string, doubtful: boolean): void {
+    this.#owed.set(idOf(key, member), { key, member, doubtful, sent: false });
+  }
+
+  /** What is owed to the store, `all` that is on its way to it too, as much as it takes at a time; `paid` when it has it. */
   owed(all: boolean): Corrections & { readonly paid: () => void } {
     const now = this.#now();
-    const some = [...this.#owed.values()].filter(({ sent }) => all || !sent);
+    const some: Owed[] = [];
+    for (const [id, one] of this.#owed) {
+      if (some.length >= givenAtOnce) break;
+      if (one.sent && !all) continue;
+      const own = this.#events.get(one.key)?.get(one.member);
+      const counts = own !== undefined && own.at + own.window > now;
+      // What has lapsed before the store heard of it, as most of a window of a second that was counted while it was gone.
+      if (!counts && !one.doubtful && !one.sent) this.#owed.delete(id);
+      else some.push(one);
+    }
     for (const one of some) one.sent = true;
     const add: CountedEvent[] = [];
     const drop: { key: string; member: string }[] = [];

@@ -58,7 +58,7 @@ export class RedisStore implements SharedStore {
   }
 
   async adjust(node: NodeId, change: Change): Promise<boolean> {
-    return (await this.#run('adjust', { ...node, ...change }, adjusted)).holds;
+    return (await this.#run('adjust', { ...node, lease: this.#options.lease, ...change }, adjusted)).holds;
   }
 
   async leave(node: NodeId): Promise<void> {

@@ -5,7 +5,7 @@
  * PREFIX:nodes          hash: node → its epoch
  * PREFIX:held:NODE EPOCH   hash: key → places of its calls, and @ → process of the server; gone when the lease is, and with it all that the node held
  * PREFIX:events:KEY     sorted set: events by their time
- * PREFIX:run            the process of the server that the leases are of
+ * PREFIX:run            the memory of the server that the leases are of: its process, and since when
  * PREFIX:settling       hash: node → 1 while it is waited for, as it may have calls that this server knows nothing of; * → 1 for those whom nobody has named, or >TIME until when
  *
  * The clock is the server's alone.
@@ -63,13 +63,16 @@ local function change(key, by)
 end
 
 local function register()
-  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or 'unknown'
+  local process = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or 'unknown'
+  local run = redis.call('GET', RUN)
   local other = redis.call('HGET', NODES, a.name)
   local fresh = #a.seen == 0
   if other and string.sub(other, 1, #a.instance) ~= a.instance and not fresh and redis.call('EXISTS', heldKey(a.name, other)) == 1 then
-    return { twin = true, nodes = { a.name }, run = run }
+    return { twin = true, nodes = { a.name }, run = run or process }
   end
-  if redis.call('GET', RUN) ~= run then
+  -- Another process, or one that was emptied.
+  if not run or string.match(run, '^%w+') ~= process then
+    run = process .. ':' .. now
     redis.call('SET', RUN, run)
     redis.call('DEL', SETTLING)
     redis.call('HSET', SETTLING, '*', 1)
@@ -186,7 +189,11 @@ end
 
 local function adjust()
   local holds = isLive(a.name, a.epoch)
-  if holds then change(heldKey(a.name, a.epoch), a.places) end
+  if holds then
+    change(heldKey(a.name, a.epoch), a.places)
+    -- Who gives much at a time is there all the while.
+    redis.call('PEXPIRE', heldKey(a.name, a.epoch), a.lease)
+  end
   correct(a.add, a.drop)
   if holds and a.refilled and redis.call('EXISTS', SETTLING) == 1 then
     redis.call('HSET', SETTLING, a.name, 0)

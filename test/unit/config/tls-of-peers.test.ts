@@ -107,5 +107,6 @@ t.test('a node among several needs the secret, the addresses and our own SIP ser
   t.equal(one({ node }), '');
   t.match(one({ node: { ...node, secret: null } }), /^node has addresses and no secret/);
   t.match(one({ node: { ...node, addresses: {} } }), /^node has a secret and no addresses/);
+  t.match(one({ node: { ...node, name: 'c' } }), /^node\.addresses has no c, which is this node/);
   t.match(one({ node, sip: { server: 'drachtio', drachtio: [{ host: '127.0.0.1', secret: 'x' }] } }), /^node\.secret needs sip\.server: embedded/);
 });

@@ -172,3 +172,16 @@ t.test('one call costs less than a millisecond at the median', async (t) => {
   t.comment(`median ${times[500]!.toFixed(3)} ms, 99th of 100 ${times[990]!.toFixed(3)} ms`);
   t.ok(times[500]! < 1);
 });
+
+t.test('a Redis that was emptied without a restart is given the events of the day anew', async (t) => {
+  const redis = await startRedis(t);
+  const nodes = [await node(t, redis.url, 'a'), await node(t, redis.url, 'b')];
+  t.equal((await take(nodes, 10, [events(20)])).length, 10);
+  const by = connectRedis(place(redis.url));
+  await by.connect();
+  await by.flushall();
+  by.disconnect();
+  t.equal((await take(nodes, 1, [events(Infinity)])).length, 1, 'who asks registers anew');
+  while (nodes.some(({ limits }) => limits.total('events', 'd') < 11)) await pause(50);
+  t.equal((await take(nodes, 30, [events(20)])).length, 9);
+});
