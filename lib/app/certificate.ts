@@ -1,4 +1,4 @@
-import { certificateEnd, judgeCa, judgeCertificate, judgeHttpTls } from '../config/certificate.js';
+import { firstEnd, judgeCa, judgeCertificate, judgeHttpTls } from '../config/certificate.js';
 import { identities } from '../config/domains.js';
 import type { Judgement } from '../config/judgement.js';
 import type { Config } from '../config/types.js';
@@ -19,11 +19,16 @@ function shows({ sip }: Config): boolean {
  * @throws WabError CERTIFICATE_UNUSABLE or FILE_UNREADABLE with the key of the configuration
  */
 export async function checkCertificate(config: Config, log: Logger): Promise<void> {
-  const found = [...await judgeCa(config), ...await judgeHttpTls(config), ...(shows(config) ? await judgeCertificate(config, Date.now()) : [])];
+  const found = await judgeAll(config);
   for (const { key, kind, text, todo } of found) {
     if (kind === 'bad' || kind === 'missing') throw new WabError(kind === 'bad' ? 'CERTIFICATE_UNUSABLE' : 'FILE_UNREADABLE', `${key}: ${text}${todo === null ? '' : `: ${todo}`}`);
   }
   tell(found, config, log);
+}
+
+async function judgeAll(config: Config): Promise<readonly Judgement[]> {
+  const now = Date.now();
+  return [...await judgeCa(config, now), ...await judgeHttpTls(config, now), ...(shows(config) ? await judgeCertificate(config, now) : [])];
 }
 
 function tell(found: readonly Judgement[], config: Config, log: Logger): void {
@@ -37,27 +42,32 @@ function tell(found: readonly Judgement[], config: Config, log: Logger): void {
 }
 
 export interface CertificateWatch {
-  /** Seconds until the certificate that ends first does, negative afterwards; null when there is none to read. */
+  /** Seconds until the certificate that ends first does, a peer's CA among them, negative afterwards; null when there is none to read. */
   expiresIn(): Promise<number | null>;
+  /** Looks at the files of this configuration from now on. */
+  reload(config: Config): void;
   close(): void;
 }
 
 /** Says again, a few times a day, when the certificate is about to end. */
-export function watchCertificate(config: Config, log: Logger): CertificateWatch {
-  const certs = identities(config).flatMap(({ cert }) => (cert === null ? [] : [cert]));
+export function watchCertificate(started: Config, log: Logger): CertificateWatch {
+  let config = started;
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   const look = (): void => {
     timer = after(every, () => {
-      void judgeCertificate(config, Date.now()).then((found) => { if (!closed) tell(found, config, log); }).finally(() => { if (!closed) look(); });
+      void judgeAll(config).then((found) => { if (!closed) tell(found, config, log); }).finally(() => { if (!closed) look(); });
     });
     timer.unref();
   };
   if (shows(config)) look();
   return {
     async expiresIn() {
-      const ends = shows(config) ? (await Promise.all(certs.map(certificateEnd))).filter((end) => end !== null) : [];
-      return ends.length === 0 ? null : Math.round((Math.min(...ends) - Date.now()) / 1000);
+      const end = shows(config) ? await firstEnd(config) : null;
+      return end === null ? null : Math.round((end - Date.now()) / 1000);
+    },
+    reload(next) {
+      config = next;
     },
     close() {
       closed = true;

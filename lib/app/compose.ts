@@ -11,8 +11,8 @@ import { Guard } from '../util/guard.js';
 import { withTimeout } from '../util/withTimeout.js';
 import { openApi } from './api.js';
 import { openCalls, type Calls } from './calls.js';
-import { checkCertificate, watchCertificate } from './certificate.js';
-import { addressesOf, sourcesOf, tlsWithOf } from './embedded.js';
+import { checkCertificate, watchCertificate, type CertificateWatch } from './certificate.js';
+import { addressesOf, domainFilesOf, sourcesOf, tlsWithOf } from './embedded.js';
 import { drainerOf, drainTimes } from './drainer.js';
 import { openHooks } from './eventHooks.js';
 import { openHep } from './hep.js';
@@ -111,19 +111,22 @@ async function compose(config: Config, log: Logger, parts: ServiceParts, undo: U
     table: state.table,
     ladder: (id) => state.history.ladder(id),
     // One reload after another, whatever became of the one before.
-    reload: (next) => (reloading = reloading.catch(() => undefined).then(() => reload(next, { state, sip, media, calls }, log))),
+    reload: (next) => (reloading = reloading.catch(() => undefined).then(() => reload(next, { state, sip, media, calls, certificate }, log))),
     drain: () => calls.router.drain.stop(drainTimes(state.rules.config)),
     close: () => (closing ??= close(state, calls, undo)),
   };
 }
 
 /** What the four steps have made. */
-interface Running { readonly state: State; readonly sip: Sip; readonly media: MediaEngine; readonly calls: Calls }
+interface Running { readonly state: State; readonly sip: Sip; readonly media: MediaEngine; readonly calls: Calls; readonly certificate: CertificateWatch }
 
-async function reload(next: Config, { state, sip, media, calls }: Running, log: Logger): Promise<void> {
+async function reload(next: Config, { state, sip, media, calls, certificate }: Running, log: Logger): Promise<void> {
   const compiled = await compileRules(next);
+  // A number that is at a name without a certificate could take no call: what does not load keeps all as it is.
+  await sip.embedded?.setDomains(domainFilesOf(next));
   warnOfFixedKeys(state.rules.config, next, log);
   state.rules = compiled;
+  certificate.reload(next);
   sip.embedded?.setSources(sourcesOf(next));
   sip.embedded?.setTlsWith(tlsWithOf(next));
   sip.embedded?.setNodes(addressesOf(next.node));

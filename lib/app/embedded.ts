@@ -32,7 +32,7 @@ export async function startEmbedded(
     // In this thread it needs no socket for us, and there is nobody else.
     admin: { host: '127.0.0.1', port: config.sip.thread ? 0 : null, secret },
     tls: cert === null || key === null ? undefined : { cert, key },
-    domains: Object.fromEntries(Object.entries(config.domains).map(([name, { tls }]) => [name, tls])),
+    domains: domainFilesOf(config),
     tlsWith: tlsWithOf(config),
     ...(config.sip.origins[0] === 'default' ? {} : { origins: config.sip.origins }),
     advertise: { default: config.sip.advertise.peers },
@@ -109,6 +109,11 @@ export function sourcesOf({ meta, peers, node }: Pick<Config, 'meta' | 'peers' |
   };
 }
 
+/** Certificates of the names beside `domain`. */
+export function domainFilesOf({ domains }: Pick<Config, 'domains'>): Readonly<Record<string, { cert: string; key: string }>> {
+  return Object.fromEntries(Object.entries(domains).map(([name, { tls }]) => [name, tls]));
+}
+
 /** How the embedded server speaks TLS with each peer that it calls, by the names and addresses that mean the peer. */
 export function tlsWithOf({ peers }: Pick<Config, 'peers'>): Readonly<Record<string, TlsRule>> {
   return Object.fromEntries(tlsPeers(peers).flatMap(({ hosts, tls: { verify, ca, clientCert, clientKey } }) => hosts.map((host) => [host, { verify, ca, cert: clientCert, key: clientKey }] as const)));
@@ -123,7 +128,7 @@ export function metaContactHost(config: Config, number: string | null, listening
   const told = config.sip.advertise.meta ?? config.domain;
   const publicPort = splitHostPort(told)?.port ?? null;
   // A number of another domain is reached by that, at the same port.
-  const host = own === config.domain ? told : publicPort === null ? own : hostPort(own, publicPort);
+  const host = own === config.domain.toLowerCase() ? told : publicPort === null ? own : hostPort(own, publicPort);
   // A port of its own is the public one.
   if (publicPort !== null) return host;
   const port = tlsPort ?? splitListen(listening.find((l) => l.startsWith('tls:')) ?? '', ['tls'])?.port ?? defaultSipPort(true);

@@ -8,8 +8,9 @@ import {
   compilePolicy, formatPolicyFault, judgeCaller, judgeLeak, judgeNewcomer, judgeTarget, objectsToContact, proveInSteps, type CompiledPolicy, type Proof,
 } from '../policy/index.js';
 import { compileRouting, selectRoute } from '../routing/index.js';
-import { hostKey, machineAddresses } from '../sip/ownHosts.js';
+import { machineAddresses } from '../sip/ownHosts.js';
 import { sourceJudge } from '../sip/source.js';
+import { hostKey } from '../util/hostKey.js';
 
 /**
  * The rules that a reload replaces as a whole.
@@ -58,7 +59,6 @@ async function proven(policy: CompiledPolicy): Promise<Proof> {
 /** Keys that a running service cannot change, each by how its value is read; `except` names keys below it that it can. */
 export const fixedKeys: readonly { readonly key: string; readonly read: (config: Config) => unknown; readonly except?: string }[] = [
   { key: 'domain', read: ({ domain }) => domain },
-  { key: 'domains', read: ({ domains }) => domains },
   { key: 'sip', read: ({ sip }) => sip },
   { key: 'meta.host', read: ({ meta }) => meta.host },
   { key: 'meta.port', read: ({ meta }) => meta.port },

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { isKnownByCertificate } from '../config/domains.js';
 import { phoneTransports, transports } from '../config/types.js';
 import type { CallRules } from '../call/context.js';
 import type { Logger } from '../observe/logger.js';
@@ -102,9 +103,9 @@ export function strangerKnocked(address: string, protocol: string, guard: BanGua
 }
 
 /** An operator whose PBX is not answered is to find the reason in the log. */
-function strangerUnanswered(source: string, transport: string, { judgeSource }: CallRules, log: Logger): void {
+function strangerUnanswered(source: string, transport: string, { judgeSource, config }: CallRules, log: Logger): void {
   const as = transports.map((other) => judgeSource(source, other)).find(({ kind }) => kind !== 'stranger');
-  const why = as === undefined ? 'if it is yours, it must be in peers.*.sources'
+  const why = as === undefined ? 'if it is yours, it must be in peers.*.sources' + (transport === 'tls' && Object.values(config.peers).some(isKnownByCertificate) ? ', or show a certificate of its peers.*.tls.ca' : '')
     : as.kind === 'peer' ? `it is an address of peer ${as.peer}, which is not known by ${transport}: see peers.${as.peer}.transports` : 'it is an address of Meta, which speaks TLS only';
   log.warn({ source, transport }, `${source} is not answered over ${transport}, as nobody knows it: ${why}`);
 }

@@ -65,8 +65,9 @@ async function check(path: string): Promise<Checked> {
 async function judgeFiles(config: Config): Promise<readonly Judgement[]> {
   const { server, listen, tls } = config.sip;
   const shown = server === 'embedded' && tls.cert !== null && tls.key !== null && listen.some((socket) => socket.startsWith('tls:'));
+  const now = Date.now();
   const all = await Promise.all([
-    shown ? judgeCertificate(config, Date.now()) : [], judgeCa(config), judgeHttpTls(config), judgeSounds(config), judgeSocketFiles(config), judgeRecords(config), judgeRates(config.cdr),
+    shown ? judgeCertificate(config, now) : [], judgeCa(config, now), judgeHttpTls(config, now), judgeSounds(config), judgeSocketFiles(config), judgeRecords(config), judgeRates(config.cdr),
     judgeState(config),
   ]);
   return [...all.flat(), ...judgePasswords(config)];

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
-import { identities, tlsPeers } from './domains.js';
+import { identities, isKnownByCertificate, tlsPeers, type Identity } from './domains.js';
 import { bad, fine, missing, poor, reasonOf, unfit, type Judgement } from './judgement.js';
 import type { Config } from './types.js';
 
@@ -9,16 +9,19 @@ const day = 86_400_000;
 /** Before it ends, so many days are left to renew it. */
 const renewDays = 14;
 
-type WithNames = Pick<Config, 'domain' | 'domains' | 'sip' | 'meta'>;
+type WithNames = Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip' | 'meta'>;
 
-/** What Meta wants of each certificate (META-SIP §3): valid now, for its name, by a public CA, with its chain; and meta.ca. `now` in milliseconds. */
+/**
+ * What Meta wants of each certificate (META-SIP §3): valid now, for its name, by a public CA, with its chain; of a name that no number is registered at,
+ * that CA may be the peers' own. `now` in milliseconds.
+ */
 export async function judgeCertificate(config: WithNames, now: number): Promise<readonly Judgement[]> {
   const { meta } = config;
   const trusted = [...rootCertificates, ...(meta.ca === null ? [] : [await readFile(meta.ca, 'utf8').catch(() => '')])];
   return (await Promise.all(identities(config).map((one) => judgeIdentity(one, trusted, now)))).flat();
 }
 
-async function judgeIdentity({ at, name, cert, key }: ReturnType<typeof identities>[number], trusted: readonly string[], now: number): Promise<readonly Judgement[]> {
+async function judgeIdentity({ at, name, cert, key, isForMeta }: Identity, trusted: readonly string[], now: number): Promise<readonly Judgement[]> {
   if (cert === null || key === null) return [unfit(at, 'there is none', `set ${at}.cert and ${at}.key: Meta speaks TLS only`)];
   const pair = await readPair(at, { cert, key });
   if ('level' in pair) return [pair];
@@ -28,32 +31,83 @@ async function judgeIdentity({ at, name, cert, key }: ReturnType<typeof identiti
     leaf.checkHost(name) !== undefined ? fine(`${at}.cert`, `names ${name}`)
       : unfit(`${at}.cert`, `does not name ${name} (its names: ${leaf.subjectAltName ?? 'none'})`, `get one whose subjectAltName has DNS:${name}, or ${at === 'sip.tls' ? 'set domain to a name it has' : 'name it in domains by a name it has'}`),
     judgeDates(`${at}.cert`, leaf, now),
-    judgeChain(`${at}.cert`, certificates, trusted),
+    judgeOrder(`${at}.cert`, certificates) ?? (isForMeta ? judgeChain(`${at}.cert`, certificates, trusted) : fine(`${at}.cert`, 'no number is registered at this name, so peers alone judge who has issued it')),
   ];
 }
 
-/** meta.ca, hep.ca and those of peers by TLS, where they are given: files with certificates. */
-export async function judgeCa({ meta, hep, peers }: Pick<Config, 'meta' | 'hep' | 'peers'>): Promise<readonly Judgement[]> {
-  const files = [['meta.ca', meta.ca], ['hep.ca', hep?.ca ?? null], ...tlsPeers(peers).map(({ name, tls }) => [`peers.${name}.tls.ca`, tls.ca] as const)] as const;
-  const found = await Promise.all(files.flatMap(([key, file]) => (file === null ? [] : [readChain(key, file)])));
-  return found.filter((chain) => 'level' in chain);
+/** meta.ca, hep.ca and those of peers by TLS, where they are given: files with certificates; of peers also whether somebody can be known by them at `now`, milliseconds. */
+export async function judgeCa({ meta, hep, peers }: Pick<Config, 'meta' | 'hep' | 'peers'>, now: number): Promise<readonly Judgement[]> {
+  const others = [['meta.ca', meta.ca], ['hep.ca', hep?.ca ?? null]] as const;
+  const read = await Promise.all(others.flatMap(([key, file]) => (file === null ? [] : [readChain(key, file)])));
+  const ofPeers = await Promise.all(tlsPeers(peers).flatMap(({ name, tls: { ca } }) => (ca === null ? [] : [readChain(`peers.${name}.tls.ca`, ca).then((chain) => ({ name, file: ca, chain }))])));
+  // Whoever calls is verified against the files of all such peers together, and against no others; whom we call, against the well-known ones too.
+  const certified = ofPeers.flatMap(({ name, chain }) => ('level' in chain || !isCertified(peers, name) ? [] : chain.certificates));
+  const judged = ofPeers.flatMap(({ name, file, chain }) => {
+    if ('level' in chain) return [chain];
+    return judgeAuthority(`peers.${name}.tls.ca`, file, chain.certificates, isCertified(peers, name) ? certified : rootCertificates.map((pem) => new X509Certificate(pem)), now);
+  });
+  return [...read.filter((chain) => 'level' in chain), ...judged];
 }
 
-/** Certificate and key of the addresses for webhooks, the API, and phones alone (wss without tls), and those that peers are shown: whoever sees them judges the rest. */
-export async function judgeHttpTls({ webhooks, api, peers, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip' | 'peers'>): Promise<readonly Judgement[]> {
+function isCertified(peers: Config['peers'], name: string): boolean {
+  const peer = peers[name];
+  return peer !== undefined && isKnownByCertificate(peer);
+}
+
+/** A file of CAs that a peer's certificate is to lead to: as long as one of them is valid, and each way ends at a CA that has issued itself. */
+function judgeAuthority(key: string, file: string, certificates: readonly X509Certificate[], roots: readonly X509Certificate[], now: number): readonly Judgement[] {
+  const latest = lastToEnd(certificates);
+  const loose = certificates.find((one) => !leadsToRoot(one, certificates, roots));
+  return [
+    ...(latest === undefined ? [] : [judgeDates(key, latest, now)]),
+    ...(loose === undefined ? [] : [unfit(key, `${file} has ${nameOf(loose)}, and not the CA that has issued it, ${issuerOf(loose)}`, 'add that: a chain ends at a CA that has issued itself, or nobody is known by it')]),
+  ];
+}
+
+function leadsToRoot(certificate: X509Certificate, others: readonly X509Certificate[], roots: readonly X509Certificate[]): boolean {
+  const seen = new Set<X509Certificate>();
+  for (let at: X509Certificate | undefined = certificate; at !== undefined && !seen.has(at);) {
+    const one: X509Certificate = at;
+    if (issued(one, one)) return true;
+    seen.add(one);
+    at = [...others, ...roots].find((next) => next !== one && issued(one, next));
+  }
+  return false;
+}
+
+/**
+ * Certificate and key of the addresses for webhooks, the API, and phones alone (wss without tls): whoever sees them judges the rest; and those that peers
+ * are shown, with their dates at `now`, milliseconds.
+ */
+export async function judgeHttpTls({ webhooks, api, peers, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip' | 'peers'>, now: number): Promise<readonly Judgement[]> {
   const has = (transport: string): boolean => listen.some((socket) => socket.startsWith(`${transport}:`));
   const phones = server === 'embedded' && cert !== null && key !== null && has('wss') && !has('tls') ? { cert, key } : null;
   const pairs = [['webhooks.tls', webhooks?.tls ?? null], ['api.tls', api.listen === null ? null : api.tls], ['sip.tls', phones]] as const;
   const shown = tlsPeers(peers).flatMap(({ name, tls: { clientCert, clientKey } }) => (clientCert === null || clientKey === null ? []
-    : [readPair(`peers.${name}.tls`, { cert: clientCert, key: clientKey }, { cert: 'clientCert', key: 'clientKey' }).then((pair) => ('level' in pair ? pair : pair.belong))]));
-  return Promise.all([...pairs.flatMap(([at, files]) => (files === null ? [] : [readPair(at, files).then((pair) => ('level' in pair ? pair : pair.belong))])), ...shown]);
+    : [readPair(`peers.${name}.tls`, { cert: clientCert, key: clientKey }, { cert: 'clientCert', key: 'clientKey' }).then((pair) => ('level' in pair ? [pair] : [pair.belong, judgeDates(`peers.${name}.tls.clientCert`, pair.leaf, now)]))]));
+  return (await Promise.all([...pairs.flatMap(([at, files]) => (files === null ? [] : [readPair(at, files).then((pair) => ['level' in pair ? pair : pair.belong])])), ...shown])).flat();
 }
 
-/** When the first certificate of a file ends, in milliseconds since 1970; null when there is none to read. */
-export async function certificateEnd(path: string): Promise<number | null> {
-  const chain = await readChain('sip.tls.cert', path);
-  const [leaf] = 'level' in chain ? [] : chain.certificates;
-  return leaf === undefined ? null : Date.parse(leaf.validTo);
+/**
+ * When that ends which ends first of our certificates and, of each file of CAs of peers, of the one that ends last, in milliseconds since 1970; null when
+ * there is none to read.
+ */
+export async function firstEnd({ peers, ...config }: Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip' | 'peers'>): Promise<number | null> {
+  const certs = [...identities(config).map(({ cert }) => cert), ...tlsPeers(peers).map(({ tls }) => tls.clientCert)];
+  const ends = await Promise.all([...certs.map((file) => endOf(file, ([leaf]) => leaf)), ...tlsPeers(peers).map(({ tls: { ca } }) => endOf(ca, lastToEnd))]);
+  const known = ends.filter((end) => end !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}
+
+async function endOf(file: string | null, which: (certificates: readonly X509Certificate[]) => X509Certificate | undefined): Promise<number | null> {
+  const chain = file === null ? null : await readChain('', file);
+  const one = chain === null || 'level' in chain ? undefined : which(chain.certificates);
+  return one === undefined ? null : Date.parse(one.validTo);
+}
+
+/** A CA that is renewed stands beside the old one for a while. */
+function lastToEnd(certificates: readonly X509Certificate[]): X509Certificate | undefined {
+  return certificates.toSorted((one, other) => Date.parse(other.validTo) - Date.parse(one.validTo))[0];
 }
 
 async function readChain(key: string, path: string): Promise<{ certificates: readonly X509Certificate[] } | Judgement> {
@@ -111,12 +165,17 @@ function judgeDates(key: string, leaf: X509Certificate, now: number): Judgement 
   return fine(key, `valid for ${days} more days`);
 }
 
-/** Each certificate issued by the next, the last by a CA that is trusted (RFC 5280 §6.1). */
-function judgeChain(key: string, certificates: readonly X509Certificate[], trusted: readonly string[]): Judgement {
-  for (const [i, certificate] of certificates.entries()) {
+/** Each certificate issued by the next (RFC 5280 §6.1); null: so it is. */
+function judgeOrder(key: string, certificates: readonly X509Certificate[]): Judgement | null {
+  const wrong = certificates.findIndex((certificate, i) => {
     const next = certificates[i + 1];
-    if (next !== undefined && !issued(certificate, next)) return unfit(key, `certificate ${i + 2} of the file did not issue certificate ${i + 1}`, 'put them in order: the certificate first, each followed by its issuer');
-  }
+    return next !== undefined && !issued(certificate, next);
+  });
+  return wrong === -1 ? null : unfit(key, `certificate ${wrong + 2} of the file did not issue certificate ${wrong + 1}`, 'put them in order: the certificate first, each followed by its issuer');
+}
+
+/** The last of a chain that is in order is issued by a CA that is trusted. */
+function judgeChain(key: string, certificates: readonly X509Certificate[], trusted: readonly string[]): Judgement {
   const last = certificates.at(-1);
   if (last === undefined) return unfit(key, 'there is none', `set ${key}`);
   const known = trusted.some((pem) => {

@@ -1,23 +1,34 @@
-import { unbracketed } from '../util/hostPort.js';
+import { hostKey } from '../util/hostKey.js';
 import type { Config } from './types.js';
 
 type Report = (path: string, message: string) => void;
 type Named = Pick<Config, 'domain' | 'numbers'>;
 
-/** The host name at which a business number is registered with Meta. */
+/** The host name at which a business number is registered with Meta, in lower case, as it is set there. */
 export function domainOf({ domain, numbers }: Named, number: string | null): string {
-  return (number !== null && Object.hasOwn(numbers, number) ? numbers[number]?.domain : null) ?? domain;
+  return ((number !== null && Object.hasOwn(numbers, number) ? numbers[number]?.domain : null) ?? domain).toLowerCase();
 }
 
-/** Certificate and key of each host name of ours, by the key of the configuration that has them; `domain` first. */
-export function identities({ domain, domains, sip }: Pick<Config, 'domain' | 'domains' | 'sip'>): readonly { readonly at: string; readonly name: string; readonly cert: string | null; readonly key: string | null }[] {
-  return [{ at: 'sip.tls', name: domain, ...sip.tls }, ...Object.entries(domains).map(([name, { tls }]) => ({ at: `domains.${name}.tls`, name, ...tls }))];
+/** A host name of ours, with its certificate and key, and the key of the configuration that has them. */
+export interface Identity {
+  readonly at: string;
+  readonly name: string;
+  readonly cert: string | null;
+  readonly key: string | null;
+  /** Meta connects to it; else only peers do. */
+  readonly isForMeta: boolean;
+}
+
+/** Each host name of ours; `domain` first. */
+export function identities({ domain, domains, numbers, sip }: Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip'>): readonly Identity[] {
+  const named = new Set(Object.keys(numbers).map((number) => domainOf({ domain, numbers }, number)));
+  return [{ at: 'sip.tls', name: domain, ...sip.tls, isForMeta: true }, ...Object.entries(domains).map(([name, { tls }]) => ({ at: `domains.${name}.tls`, name, ...tls, isForMeta: named.has(name.toLowerCase()) }))];
 }
 
 /** A peer that is called, or calls, by SIP over TLS, and what its keys say of that. */
 export interface TlsPeer {
   readonly name: string;
-  /** Names and addresses that mean this peer, in lower case and without brackets; that of its uri first. */
+  /** Names and addresses that mean this peer, as `hostKey` spells them; that of its uri first. */
   readonly hosts: readonly string[];
   readonly tls: Config['peers'][string]['tls'];
 }
@@ -32,7 +43,7 @@ function sipPeers(peers: Config['peers']): readonly TlsPeer[] {
   return Object.entries(peers).flatMap(([name, { uri, hosts, tls, register, websocket }]) => {
     if (register || websocket !== null) return [];
     const [, host = ''] = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)/.exec(uri) ?? [];
-    return [{ name, tls, hosts: [...new Set([host, ...hosts].filter((one) => one !== '').map((one) => unbracketed(one).toLowerCase()))] }];
+    return [{ name, tls, hosts: [...new Set([host, ...hosts].filter((one) => one !== '').map(hostKey))] }];
   });
 }
 
@@ -68,7 +79,7 @@ function checkTlsPeers({ peers, sip, meta }: Config, report: Report): void {
     const at = `peers.${peer.name}.tls`;
     if (sip.server !== 'embedded') report(at, 'needs sip.server: embedded: how drachtio-server speaks TLS, its own configuration says');
     // What a peer's tls says holds for its hosts, whoever else is there.
-    if (peer.hosts.includes(meta.host.toLowerCase())) report(at, `would hold for Meta, as ${peer.name} is ${meta.host} too: give the peer its own host`);
+    if (peer.hosts.includes(hostKey(meta.host))) report(at, `would hold for Meta, as ${peer.name} is ${meta.host} too: give the peer its own host`);
     const beside = plain.find(({ name, hosts: [host = ''] }) => peer.hosts.includes(host) && isCalledByTls(peers, name));
     if (beside !== undefined) report(at, `would hold for peer ${beside.name} as well, which is ${beside.hosts[0]} too: give both the same, or one of them another host`);
     for (const host of peer.hosts) {

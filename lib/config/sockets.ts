@@ -1,5 +1,6 @@
+import { isIP } from 'node:net';
 import { isPublic } from '../util/address.js';
-import { unbracketed } from '../util/hostPort.js';
+import { splitHostPort, unbracketed } from '../util/hostPort.js';
 import { isLoopbackListen } from './checks.js';
 import type { Config, ConfigFile } from './types.js';
 
@@ -28,10 +29,26 @@ export function checkTees(routes: ConfigFile['routes'], report: Report): void {
 }
 
 /** What a SIP peer has no use for. */
-function checkUnused(at: string, { headers, sampleRate, register, tls: { verify, ca, clientCert, clientKey } }: PeerInFile, report: Report): void {
+function checkUnused(at: string, { uri, transports, headers, sampleRate, register, tls: { verify, ca, clientCert, clientKey } }: PeerInFile, report: Report): void {
   const used = [...(Object.keys(headers).length > 0 ? ['headers'] : []), ...(sampleRate === null ? [] : ['sampleRate'])];
   for (const key of used) report(`${at}.${key}`, 'needs websocket: nothing else uses it');
-  if (register && !(verify && ca === null && clientCert === null && clientKey === null)) report(`${at}.tls`, 'is not used with register: true: phones open the connections and are known by their passwords');
+  const none = verify && ca === null && clientCert === null && clientKey === null;
+  if (register && !none) report(`${at}.tls`, 'is not used with register: true: phones open the connections and are known by their passwords');
+  else if (uri !== null && !none && isPlain(uri)) checkPlainTls(at, { tls: { verify, ca, clientCert, clientKey }, transports }, report);
+}
+
+/** Of a peer that is called by UDP or TCP. It may call by TLS all the same, and be known by its certificate, where `transports` says so. */
+function checkPlainTls(at: string, { tls: { ca, clientCert, verify }, transports }: Pick<PeerInFile, 'tls' | 'transports'>, report: Report): void {
+  const isKnownByIt = ca !== null && transports.includes('tls');
+  if (!isKnownByIt || clientCert !== null || !verify) report(`${at}.tls`, 'is not used: uri is not called by TLS; write ;transport=tls behind it');
+}
+
+/** Whether this URI surely leads to UDP or TCP: a name alone may have records of TLS (RFC 3263 §4.1). */
+function isPlain(uri: string): boolean {
+  const transport = /;transport=([a-z]+)/i.exec(uri)?.[1]?.toLowerCase();
+  if (transport !== undefined) return transport !== 'tls';
+  const place = splitHostPort(uri.replace(/^sip:/, '').replace(/;.*$/, ''));
+  return place !== null && (place.port !== null || isIP(place.host) !== 0);
 }
 
 function checkSocket(name: string, peer: PeerInFile, report: Report): void {

@@ -13,7 +13,7 @@ export type { Finding, Findings } from './finding.js';
 /** Looks at everything a call needs around the service, as it is now. Changes nothing; takes a few seconds. Never rejects for what it finds. */
 export async function examine(config: Config): Promise<Findings> {
   const all = [
-    examineCertificate(config, Date.now()), examineNames(config), examineMeta(config), examineListeners(config), examineEngines(config), examinePeers(config), examineFiles(config),
+    examineCertificate(config, Date.now()), examineNames(config), examineMeta(config), examineListeners(config), examineEngines(config), examinePeers(config), examineFiles(config, Date.now()),
     examineState(config),
     examineNumbers(config), examineSources(config, Date.now()),
   ];

@@ -121,7 +121,7 @@ export class Metrics {
     for (const outcome of deliveryOutcomes) { this.#eventWebhooks.inc({ outcome }, 0); this.#traces.inc({ outcome }, 0); }
     new Gauge({ name: 'wab_build_info', help: 'Always 1; the version is a label', labelNames: ['version', 'node'], registers }).set({ version: sources.version, node: process.version }, 1);
     new Gauge({
-      name: 'wab_certificate_expires_seconds', help: 'Seconds until the first of the certificates that Meta sees ends; negative afterwards', registers,
+      name: 'wab_certificate_expires_seconds', help: 'Seconds until the first of the certificates that Meta and peers see, and of the CAs of peers, ends; negative afterwards', registers,
       async collect() {
         const seconds = await sources.certificateExpires();
         if (seconds === null) this.remove();

@@ -3,15 +3,14 @@ import { reachable } from '../config/destinations.js';
 import { metaSources } from '../config/metaSources.js';
 import type { Config, LeakSign, PeerConfig } from '../config/types.js';
 import type { OwnHosts } from '../sip/ownHosts.js';
-import { hostKey, ownHosts } from '../sip/ownHosts.js';
+import { ownHosts } from '../sip/ownHosts.js';
 import { addressMatcher } from '../sip/source.js';
 import type { SipUri } from '../sip/uri.js';
 import { escapeUser, isTls, parseUri, portOf } from '../sip/uri.js';
+import { hostKey } from '../util/hostKey.js';
 import { countryOf } from './numbers.js';
 import type { OnNetUsers, PatternCache, UserFault } from './pattern/users.js';
 import { canonicalUser, compileUsers } from './pattern/users.js';
-
-export { hostKey } from '../sip/ownHosts.js';
 
 export interface CompiledPeer {
   readonly name: string;

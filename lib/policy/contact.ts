@@ -1,7 +1,7 @@
 import type { SipUri } from '../sip/uri.js';
 import { parseUri, uriParam, portOf } from '../sip/uri.js';
 import type { CompiledPolicy } from './compile.js';
-import { hostKey } from './compile.js';
+import { hostKey } from '../util/hostKey.js';
 import { readsAsNumber } from './pattern/telephone.js';
 import { canonicalUser } from './pattern/users.js';
 import { splitUser, telephoneParam } from './reading.js';

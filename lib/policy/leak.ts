@@ -1,6 +1,6 @@
 import type { LeakSign } from '../config/types.js';
 import type { CompiledPolicy } from './compile.js';
-import { hostKey } from './compile.js';
+import { hostKey } from '../util/hostKey.js';
 import { hasIsup, headerValues, mediaHosts, mentions, pstnMention } from './origin.js';
 import { canonicalUser, findUser } from './pattern/users.js';
 import type { Denial, PeerMessageFacts } from './types.js';

@@ -1,7 +1,7 @@
 import type { SipUri, UriParam } from '../sip/uri.js';
 import { parseNameAddr, splitHeaderValues } from '../sip/uri.js';
 import type { CompiledPolicy } from './compile.js';
-import { hostKey } from './compile.js';
+import { hostKey } from '../util/hostKey.js';
 import { readsAsFullNumber } from './pattern/telephone.js';
 import { canonicalUser } from './pattern/users.js';
 import { findParam, isEnumZone, isNumberHost, originParams, splitUser } from './reading.js';

@@ -1,7 +1,8 @@
 import type { SipUri } from '../sip/uri.js';
 import { parseUri, uriParam, portOf } from '../sip/uri.js';
 import type { CompiledPeer, CompiledPolicy } from './compile.js';
-import { hostKey, targetKey, uriOf } from './compile.js';
+import { targetKey, uriOf } from './compile.js';
+import { hostKey } from '../util/hostKey.js';
 import { readsAsNumber } from './pattern/telephone.js';
 import { findUser } from './pattern/users.js';
 import { isBsuid } from './numbers.js';

@@ -1,13 +1,7 @@
 import { networkInterfaces } from 'node:os';
-import ipaddr from 'ipaddr.js';
 import type { Config } from '../config/types.js';
-import { splitHostPort, splitListen, unbracketed } from '../util/hostPort.js';
-
-/** One spelling of a host: lower case, no final dot, IPv6 normalised and without brackets. */
-export function hostKey(host: string): string {
-  const bare = unbracketed(host.toLowerCase()).replace(/\.$/, '');
-  return bare.includes(':') && ipaddr.IPv6.isValid(bare) ? ipaddr.process(bare).toString() : bare;
-}
+import { hostKey } from '../util/hostKey.js';
+import { splitHostPort, splitListen } from '../util/hostPort.js';
 
 /** Addresses of this machine, for those who listen on all of them. */
 export function machineAddresses(): readonly string[] {

@@ -14,7 +14,8 @@ import { Policy, SCANNERS } from './protocol/policy.js';
 import { DEFAULT_TIMERS, TransactionLayer } from './transaction/index.js';
 import type { Timers } from './transaction/index.js';
 import { hostPort, Transports, withDefaults } from './transport/index.js';
-import type { Flow, GivenLimits, Protocol, SourceRules } from './transport/index.js';
+import type { Domains, Flow, GivenLimits, Protocol, SourceRules } from './transport/index.js';
+import { hostKey } from '../util/hostKey.js';
 import { defaultSipPort, unbracketed } from '../util/hostPort.js';
 
 /** One message as it was on the wire. `text` is a binary string: one character per byte; `time` in ms since 1970. */
@@ -28,7 +29,7 @@ export interface SipServerOptions {
   /** PEM files, read again when they change. */
   tls?: { cert: string; key: string };
   /** The same for one host name each, which whoever connects by TLS asks for (RFC 6066 §3); `tls` for all others. */
-  domains?: Readonly<Record<string, { cert: string; key: string }>>;
+  domains?: Domains;
   /** For one host name or address each that we call: how TLS is spoken with it. */
   tlsWith?: Readonly<Record<string, TlsRule>>;
   /** Origins of pages that may open a WebSocket, as browsers write them, "*": any; left out: those of the host that they connect to. */
@@ -103,6 +104,8 @@ export interface SipServer {
   setSources(rules: SourceRules): void;
   /** New TLS connections of ours are opened as this says. */
   setTlsWith(rules: Readonly<Record<string, TlsRule>>): void;
+  /** Certificates by the name that is asked for, from now on, where there is a tls or wss socket. Rejects where one does not load; then all is as before. */
+  setDomains(domains: Domains): Promise<void>;
   /** Where the nodes are from now on. */
   setNodes(addresses: NodeRules['addresses']): void;
   /** Credentials were verified in a request from this connection, or UDP address and port: for so many seconds its holder is served in full. */
@@ -116,7 +119,8 @@ const SILENT: Log = { info() { /* no log */ }, warn() { /* no log */ }, error() 
 /** What the options leave open, filled in. */
 function complete(o: SipServerOptions) {
   return {
-    log: o.logger ?? SILENT, limits: withDefaults(o.limits ?? {}), timers: { ...DEFAULT_TIMERS, ...o.timers }, targets: lowerKeys(o.targets ?? {}), tlsWith: lowerKeys(o.tlsWith ?? {}),
+    log: o.logger ?? SILENT, limits: withDefaults(o.limits ?? {}), timers: { ...DEFAULT_TIMERS, ...o.timers }, targets: byKey(o.targets ?? {}, (host) => host.toLowerCase()),
+    tlsWith: byKey(o.tlsWith ?? {}, hostKey),
     scanners: o.scanners ?? SCANNERS, orphanTime: o.orphanTime ?? 32_000, followContacts: o.followContacts ?? true,
     reserved: o.reserved ?? { hosts: [], networks: [] }, names: o.names ?? new SystemNameService(), udpBytes: o.udpBytes ?? 1300,
   };
@@ -141,6 +145,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       ...(allow === undefined ? {} : { allow }),
       ...(onUnknown === undefined ? {} : { unknown: onUnknown }),
       concerns: (bytes) => layer.concerns(bytes),
+      unproven: (address, why) => { log.warn({ source: address }, `the certificate that ${address} shows makes nobody known: ${why}`); },
       foreign: (origin, address) => { log.warn({ origin, source: address }, `a page of ${origin.slice(0, 100)} may not connect: it is not among the allowed origins`); },
       busy: () => layer.serverCount + layer.clientCount + engine.legs.size > 0,
       trouble: (what, error) => { log.error({ error: error.message, stack: error.stack }, what); },
@@ -174,7 +179,7 @@ export async function startSipServer(o: SipServerOptions): Promise<SipServer> {
       listening.push(`${point.protocol}:${hostPort(point.local)}`);
     }
     engine.attach(layer, new Network({
-      transports, layer, targets, names, udpBytes, tls: tlsWith,
+      transports, layer, targets, names, udpBytes, tls: tlsWith, likeWeb: reserved.hosts,
       presence: new Presence(transports.points, advertised, targets),
     }));
     const { host, port } = o.admin;
@@ -204,8 +209,9 @@ function running(listening: string[], bound: SipServer['admin'], { transports, l
       requestsIn: engine.uas.size, requestsOut: engine.uac.size, proxied: engine.proxying.size, ...engine.nodes.counts, registeredFlows: engine.flows.size, clients: engine.sessions.size,
     }),
     setSources: (rules) => { transports.setSources(rules); },
+    setDomains: (domains) => transports.setDomains(domains),
     setNodes: (addresses) => { engine.nodes.setAddresses(addresses); },
-    setTlsWith: (rules) => { engine.network.tls = lowerKeys(rules); },
+    setTlsWith: (rules) => { engine.network.tls = byKey(rules, hostKey); },
     authenticated: (protocol, address, port, seconds) => {
       transports.authenticated(protocol, { address, port }, seconds);
       layer.authenticated(protocol, { address, port });
@@ -255,6 +261,6 @@ function isLocal(address: string): boolean {
   return isLoopback(address) || Object.values(networkInterfaces()).some((list) => list?.some((a) => a.address === address) === true);
 }
 
-function lowerKeys<T>(rules: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(rules).map(([host, rule]) => [host.toLowerCase(), rule]));
+function byKey<T>(rules: Readonly<Record<string, T>>, key: (host: string) => string): Record<string, T> {
+  return Object.fromEntries(Object.entries(rules).map(([host, rule]) => [key(host), rule]));
 }

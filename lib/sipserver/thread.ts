@@ -4,7 +4,8 @@ import type { SipServer, SipServerOptions, SipServerStats, WireMessage } from '.
 import type { TlsRule } from './locate/index.js';
 import { Guard } from '../util/guard.js';
 import { Sources } from './transport/sources.js';
-import type { Protocol, SourceRules } from './transport/index.js';
+import { readPair } from './transport/index.js';
+import type { Domains, Protocol, SourceRules } from './transport/index.js';
 
 /** What of the options can go to another thread, and which of the rest is wanted back. */
 export interface ThreadOptions {
@@ -30,6 +31,7 @@ export type ToThread =
   | { kind: 'judged'; address: string; allowed: boolean }
   | { kind: 'sources'; rules: SourceRules }
   | { kind: 'tlsWith'; rules: Readonly<Record<string, TlsRule>> }
+  | { kind: 'domains'; domains: Domains }
   | { kind: 'nodes'; addresses: Readonly<Record<string, string>> }
   | { kind: 'authenticated'; protocol: Protocol; address: string; port: number; seconds: number }
   | { kind: 'close' };
@@ -59,6 +61,7 @@ export async function startSipServerThread(o: Omit<SipServerOptions, 'names'>): 
     stats: () => thread.stats(),
     setSources: (rules) => { thread.setSources(rules); },
     setTlsWith: (rules) => { thread.setTlsWith(rules); },
+    setDomains: (domains) => thread.setDomains(domains),
     setNodes: (addresses) => { thread.setNodes(addresses); },
     authenticated: (protocol, address, port, seconds) => { thread.post({ kind: 'authenticated', protocol, address, port, seconds }); },
     close: () => thread.close(),
@@ -127,6 +130,13 @@ class ServerThread {
     new Sources(rules);
     this.options = { ...this.options, sources: rules };
     this.post({ kind: 'sources', rules });
+  }
+
+  async setDomains(domains: Domains): Promise<void> {
+    // What is wrong with them is told here, not there.
+    for (const files of Object.values(domains)) await readPair(files);
+    this.options = { ...this.options, domains };
+    this.post({ kind: 'domains', domains });
   }
 
   setNodes(addresses: Readonly<Record<string, string>>): void {

@@ -48,6 +48,7 @@ try {
     switch (message.kind) {
       case 'judged': judgements.judged(message.address, message.allowed); break;
       case 'sources': server.setSources(message.rules); break;
+      case 'domains': guard.spawn('certificates of domains', server.setDomains(message.domains)); break;
       case 'nodes': server.setNodes(message.addresses); break;
       case 'tlsWith': server.setTlsWith(message.rules); break;
       case 'authenticated': server.authenticated(message.protocol, message.address, message.port, message.seconds); break;

@@ -7,6 +7,7 @@ import type { NameService } from './dns.js';
 import type { Presence, Presented } from './presence.js';
 import { resolve } from './resolve.js';
 import type { Hop, NoWay, ResolveOptions, TargetRule, TlsRule } from './resolve.js';
+import { hostKey, isBelow } from '../../util/hostKey.js';
 import { unbracketed } from '../../util/hostPort.js';
 
 export interface NetworkOptions {
@@ -15,8 +16,10 @@ export interface NetworkOptions {
   presence: Presence;
   names: NameService;
   targets: Readonly<Record<string, TargetRule>>;
-  /** How TLS is spoken, by host, in lower case and without brackets. */
+  /** How TLS is spoken, by host as `hostKey` spells it. */
   tls: Readonly<Record<string, TlsRule>>;
+  /** Hosts, with what is below them, whose certificates are judged as on the web: see `ConnectTarget.wildcards`. */
+  likeWeb: readonly string[];
   /** UDP requests longer than this go over TCP first (RFC 3261 §18.1.1). */
   udpBytes: number;
 }
@@ -112,10 +115,10 @@ export class Network {
     return await this.o.transports.connect({ protocol, address, port, host, ...this.tlsWith(hop), localAddress: sourceOf(local?.address, address) }, fresh);
   }
 
-  private tlsWith({ host, ca }: Hop): Pick<ConnectTarget, 'ca' | 'shows' | 'verify'> {
-    const rule = this.tls[unbracketed(host).toLowerCase()] ?? {};
+  private tlsWith({ host, ca }: Hop): Pick<ConnectTarget, 'ca' | 'shows' | 'verify' | 'wildcards'> {
+    const rule = this.tls[hostKey(host)] ?? {};
     const { cert = null, key = null } = rule;
-    return { ca: ca ?? rule.ca ?? undefined, verify: rule.verify, shows: cert === null || key === null ? undefined : { cert, key } };
+    return { ca: ca ?? rule.ca ?? undefined, verify: rule.verify, shows: cert === null || key === null ? undefined : { cert, key }, wildcards: isBelow(host, this.o.likeWeb) };
   }
 }
 

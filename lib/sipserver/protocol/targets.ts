@@ -1,5 +1,6 @@
 // Where the far end of a dialog may send us: its Contact and Record-Route are judged like any address that somebody else wrote.
 import { BlockList, isIP } from 'node:net';
+import { isBelow } from '../../util/hostKey.js';
 import { isLoopback } from '../locate/index.js';
 import type { Hop } from '../locate/index.js';
 import type { Leg } from './leg.js';
@@ -9,10 +10,8 @@ export interface Reserved { hosts: readonly string[]; networks: readonly string[
 
 export class Targets {
   private readonly networks = new BlockList();
-  private readonly hosts: readonly string[];
 
-  constructor(reserved: Reserved, private readonly isSelf: (hop: Hop) => boolean) {
-    this.hosts = reserved.hosts.map((host) => host.toLowerCase());
+  constructor(private readonly reserved: Reserved, private readonly isSelf: (hop: Hop) => boolean) {
     for (const network of reserved.networks) {
       const [address = '', bits] = network.split('/');
       const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
@@ -36,8 +35,7 @@ export class Targets {
   }
 
   private names(host: string): boolean {
-    const name = host.toLowerCase();
-    return this.hosts.some((one) => name === one || name.endsWith(`.${one}`));
+    return isBelow(host, this.reserved.hosts);
   }
 
   private holds(address: string): boolean {

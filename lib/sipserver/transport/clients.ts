@@ -1,9 +1,8 @@
 // Who is known by the certificate they show.
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
-import { unbracketed } from '../../util/hostPort.js';
+import { isNamedIn } from '../../util/sipNames.js';
 
 /** Whoever shows a certificate that a CA of the PEM file `ca` has issued, with one of `hosts` among its names, is known as `name`. */
 export interface ClientRule { readonly name: string; readonly hosts: readonly string[]; readonly ca: string }
@@ -16,6 +15,8 @@ export type Shown = readonly X509Certificate[];
 
 /** Certificates of a chain that are looked at: the far end says how many there are. */
 const LONGEST_CHAIN = 8;
+/** Characters of its names that are told. */
+const LONGEST_NAMES = 200;
 
 /** Rejects when a file is missing or holds no certificate. */
 export async function readClients(rules: readonly ClientRule[]): Promise<readonly KnownClient[]> {
@@ -27,10 +28,12 @@ export async function readClients(rules: readonly ClientRule[]): Promise<readonl
   }));
 }
 
-/** What the far end of an accepted connection has shown; undefined when it showed nothing, or nothing that leads to a CA of ours. */
-export function shownBy(socket: TLSSocket): Shown | undefined {
-  const leaf = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+/** What the far end of an accepted connection has shown; a string: why it counts for nothing; undefined: it showed nothing. */
+export function shownBy(socket: TLSSocket): Shown | string | undefined {
+  const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) return undefined;
+  // Node.js has the code of OpenSSL there, whatever its types say.
+  if (!socket.authorized) return `it does not lead to a CA of peers.*.tls.ca, or is not good now (${String(socket.authorizationError)}); ${namesOf(leaf)}`;
   const chain = [leaf];
   // The last one names itself as its issuer.
   for (let at: PeerCertificate | undefined = issuerOf(socket.getPeerCertificate(true)); at !== undefined && chain.length < LONGEST_CHAIN; at = issuerOf(at)) {
@@ -53,28 +56,22 @@ export function holdsUntil(clients: readonly KnownClient[], shown: Shown, now: n
 
 /** The names of the rules that hold for it at `now`, ms. */
 export function knownAs(clients: readonly KnownClient[], shown: Shown, now: number): readonly string[] {
-  return clients.filter(({ hosts, cas }) => hosts.some((host) => names(shown[0], host)) && leadsTo(shown, cas, now)).map(({ name }) => name);
+  return clients.filter(({ hosts, cas }) => isNamed(shown, hosts) && leadsTo(shown, cas, now)).map(({ name }) => name);
 }
 
-/**
- * RFC 5922 §7.1, §7.2: a host of its sip: URIs, or, where it has none, a DNS name; compared whole: no wildcards. An address where the operator
- * knows the far end by one.
- */
-function names(leaf: X509Certificate | undefined, given: string): boolean {
-  if (leaf === undefined) return false;
-  const host = unbracketed(given).toLowerCase();
-  const hosts = sipHosts(leaf);
-  if (hosts.includes(host)) return true;
-  if (isIP(host) !== 0) return leaf.checkIP(host) !== undefined;
-  return hosts.length === 0 && leaf.checkHost(host, { subject: 'never', wildcards: false }) !== undefined;
+/** Why `knownAs` finds nobody. */
+export function objectionTo(clients: readonly KnownClient[], shown: Shown): string {
+  const named = clients.find(({ hosts }) => isNamed(shown, hosts));
+  return `${named === undefined ? 'it names no host of a peer that has tls.ca' : `the CA of peer ${named.name}, which it names, has not issued it`}; ${namesOf(shown[0])}`;
 }
 
-/** Hosts of its sip: URIs without user, in lower case and without brackets. Node.js quotes what could be taken for another entry: no such is a host. */
-function sipHosts({ subjectAltName = '' }: X509Certificate): readonly string[] {
-  return (subjectAltName.match(/(?:[^",]|"(?:[^"\\]|\\.)*")+/g) ?? []).flatMap((entry) => {
-    const [, host] = /^\s*URI:sip:(\[[0-9a-f:.]+\]|[^:;?@[\]"/\s]+)(?::\d+)?(?:[;?][^@"]*)?$/i.exec(entry) ?? [];
-    return host === undefined ? [] : [unbracketed(host).toLowerCase()];
-  });
+/** What somebody else has written into a certificate, for people. */
+function namesOf(leaf: X509Certificate | undefined): string {
+  return `its names: ${leaf?.subjectAltName?.slice(0, LONGEST_NAMES) ?? 'none'}`;
+}
+
+function isNamed([leaf]: Shown, hosts: readonly string[]): boolean {
+  return leaf !== undefined && hosts.some((host) => isNamedIn(leaf, host));
 }
 
 /**

@@ -2,12 +2,13 @@
 import { connect as tcpConnect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { checkServerIdentity, connect as tlsConnect, createSecureContext, rootCertificates } from 'node:tls';
-import type { SecureContext } from 'node:tls';
-import { constants } from 'node:crypto';
+import type { PeerCertificate, SecureContext } from 'node:tls';
+import { constants, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { readPair, stampOf } from './identity.js';
 import type { IdentityFiles } from './identity.js';
 import { unbracketed } from '../../util/hostPort.js';
+import { isNamedIn } from '../../util/sipNames.js';
 
 /** Where a connection goes. `host` is what the certificate must name and what SNI carries; `address` is what we connect to. */
 export interface ConnectTarget {
@@ -21,6 +22,8 @@ export interface ConnectTarget {
   shows?: IdentityFiles | undefined;
   /** False: whatever certificate it has is taken. */
   verify?: boolean | undefined;
+  /** True: its certificate may name it by a wildcard, as on the web (RFC 6125 §6.4.3), or by its subject; else RFC 5922 §7 holds, which has neither. */
+  wildcards?: boolean | undefined;
   /** Local address to connect from. */
   localAddress?: string | undefined;
 }
@@ -37,6 +40,9 @@ interface Made { readonly stamp: string; readonly context: SecureContext }
 export class TrustStore {
   private readonly contexts = new Map<string, Made>();
 
+  /** `trouble` hears, once for each change, of files that do not load. */
+  constructor(private readonly trouble: (what: string, error: Error) => void) {}
+
   /** Files that have changed and do not load leave the old ones in use; rejects where there are none. */
   async context({ ca, shows }: Pick<ConnectTarget, 'ca' | 'shows'>): Promise<SecureContext> {
     const files = [...ca === undefined ? [] : [ca], ...shows === undefined ? [] : [shows.cert, shows.key]];
@@ -52,14 +58,24 @@ export class TrustStore {
       return context;
     } catch (error) {
       if (made === undefined) throw error;
+      // Remembered: what is bad is told once, and tried again when the files change again.
+      this.contexts.set(key, { ...made, stamp });
+      this.trouble(`changed files for TLS connections of ours do not load, the old ones stay (${files.join(', ')})`, error instanceof Error ? error : new Error(String(error)));
       return made.context;
     }
   }
 }
 
+/** RFC 5922 §7: undefined where the certificate is that of the host. */
+function objectionTo(host: string, { raw }: PeerCertificate): Error | undefined {
+  const leaf = new X509Certificate(raw);
+  if (isNamedIn(leaf, host)) return undefined;
+  return Object.assign(new Error(`the certificate does not name ${host} (RFC 5922); its names: ${leaf.subjectAltName ?? 'none'}`), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+}
+
 /**
- * Opens a connection. Rejects with the system's error, the TLS alert, the failed certificate check (RFC 5922 §7.2: the host name must be among
- * the certificate's names), or a time-out. `opening` is told of the socket so that it can be destroyed early.
+ * Opens a connection. Rejects with the system's error, the TLS alert, the failed certificate check (the host name must be among the certificate's
+ * names), or a time-out. `opening` is told of the socket so that it can be destroyed early.
  */
 export async function openConnection(
   target: ConnectTarget, trust: TrustStore, timeout: number, opening: (socket: Socket) => void,
@@ -71,7 +87,7 @@ export async function openConnection(
     // SNI carries host names only (RFC 6066 §3). No ALPN: Meta answers "sip" with alert 120 (META-SIP.md §1 row 9).
     const socket: Socket = secureContext === undefined ? tcpConnect(to)
       : tlsConnect({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}), secureContext, rejectUnauthorized: target.verify !== false,
-        checkServerIdentity: (_connected, certificate) => checkServerIdentity(name, certificate) });
+        checkServerIdentity: (_connected, certificate) => (target.wildcards === true ? checkServerIdentity(name, certificate) : objectionTo(name, certificate)) });
     opening(socket);
     const timer = setTimeout(() => { socket.destroy(new ConnectTimeout(`connection not up within ${timeout} ms`)); }, timeout);
     const failed = (error: Error): void => {

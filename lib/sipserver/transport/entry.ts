@@ -27,8 +27,11 @@ export class Entry {
 
   /** What it has shown of itself; null when it was let in for that, and is not known by it. */
   shown(protocol: Protocol, socket: Socket, { address }: Address): Shown | undefined | null {
-    const shown = socket instanceof TLSSocket ? shownBy(socket) : undefined;
-    return (shown !== undefined && this.certified(shown).length > 0) || this.expected(protocol, address) ? shown : null;
+    const found = socket instanceof TLSSocket ? shownBy(socket) : undefined;
+    const shown = typeof found === 'string' ? undefined : found;
+    const objection = shown === undefined ? found : this.certified(shown).length > 0 ? undefined : this.secure?.objectionTo(shown);
+    if (typeof objection === 'string') this.gate.unproven(address, objection);
+    return (shown !== undefined && objection === undefined) || this.expected(protocol, address) ? shown : null;
   }
 
   /** See `Flow.certified`. */

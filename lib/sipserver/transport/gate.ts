@@ -11,6 +11,12 @@ const TOLD_A_MINUTE = 10;
 const TOLD_AGAIN = 3_600_000;
 const MOST_TOLD = 1000;
 
+/** What an operator is to know of strangers. */
+export interface StrangerNews {
+  unknown(address: string, protocol: Protocol): void;
+  unproven(address: string, why: string): void;
+}
+
 export class StrangerGate {
   /**
    * Apart: an address over UDP can be forged, so that whoever forges takes nothing from those who hold a connection. `acquainted`: as much again for
@@ -20,16 +26,16 @@ export class StrangerGate {
   /** Their connections; the one by which something was proved last stands last. */
   private readonly streams = new Map<number, StreamFlow>();
 
-  private readonly news = new RateLimiter(TOLD_A_MINUTE, 1);
+  private readonly rate = new RateLimiter(TOLD_A_MINUTE, 1);
   /** Place → when it was told of. */
   private readonly told = new Map<string, number>();
 
   /**
    * `acquainted` tells whether somebody at this place has shown a password lately, `concerns` whether a message may belong to a dialog or
-   * transaction of ours, whoever sent it; `unknown` hears of some who got no answer.
+   * transaction of ours, whoever sent it; `news` hears of some who got no answer, and whose certificate made nobody known.
    */
   constructor(limits: SipLimits, private readonly counters: TransportCounters, private readonly acquainted: (place: string) => boolean,
-    private readonly concerns: (bytes: Buffer) => boolean, private readonly unknown: (address: string, protocol: Protocol) => void) {
+    private readonly concerns: (bytes: Buffer) => boolean, private readonly hear: StrangerNews) {
     const budget = (bursts: Bursts): StrangerBudget => new StrangerBudget(limits.strangers, limits.addresses, bursts);
     this.budgets = { datagrams: budget(SPREAD), streams: budget(SPREAD), acquainted: budget(AT_ONCE) };
   }
@@ -114,17 +120,25 @@ export class StrangerGate {
 
   /** Who expected an answer in vain may be somebody's PBX: it is told, and not so often that the telling becomes a burden. */
   private tell(address: string, protocol: Protocol): void {
+    if (this.isNew(`${protocol} ${placeOf(address)}`)) this.hear.unknown(address, protocol);
+  }
+
+  /** The certificate that was shown from there makes nobody known. */
+  unproven(address: string, why: string): void {
+    if (this.isNew(`${why} ${placeOf(address)}`)) this.hear.unproven(address, why);
+  }
+
+  private isNew(key: string): boolean {
     const now = Date.now();
-    const key = `${protocol} ${placeOf(address)}`;
-    if (now - (this.told.get(key) ?? -Infinity) < TOLD_AGAIN || !this.tells()) return;
+    if (now - (this.told.get(key) ?? -Infinity) < TOLD_AGAIN || !this.tells()) return false;
     if (this.told.size >= MOST_TOLD) this.told.clear();
     this.told.set(key, now);
-    this.unknown(address, protocol);
+    return true;
   }
 
   /** Whether there is room for one more piece of news. */
   tells(): boolean {
-    return this.news.allow('', Date.now() / 60);
+    return this.rate.allow('', Date.now() / 60);
   }
 
   private first(test: (stream: StreamFlow) => boolean): StreamFlow | undefined {

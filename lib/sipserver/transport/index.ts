@@ -26,5 +26,7 @@ export type { Frame, Unreadable } from './framer.js';
 export { Guard } from '../../util/guard.js';
 export { DEFAULT_LIMITS, withDefaults } from './limits.js';
 export type { GivenLimits, SipLimits, StrangerLimits, TransportCounters } from './limits.js';
+export { readPair } from './identity.js';
+export type { Domains } from './secure.js';
 export type { SourceClass, SourceRules } from './sources.js';
 export type { Origins } from './websocket/upgrade.js';

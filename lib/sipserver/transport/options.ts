@@ -3,6 +3,7 @@ import type { Address, Flow, Protocol } from './flow.js';
 import type { Unreadable } from './framer.js';
 import type { IdentityFiles } from './identity.js';
 import type { GivenLimits } from './limits.js';
+import type { Domains } from './secure.js';
 import type { SourceRules } from './sources.js';
 import type { Origins } from './websocket/upgrade.js';
 
@@ -24,6 +25,8 @@ export interface TransportHandlers {
   concerns?(bytes: Buffer): boolean;
   /** Somebody whom nobody knows was not answered; told of few. */
   unknown?(address: string, protocol: Protocol): void;
+  /** The certificate that somebody shows makes nobody known, told like `unknown`; `why` is for people. */
+  unproven?(address: string, why: string): void;
   /** A page of this origin was refused; told of ten in a minute. */
   foreign?(origin: string, address: string): void;
   /** False when nothing is going on that a stranger's message could belong to. */
@@ -43,7 +46,7 @@ export interface TransportOptions {
   acquainted?: readonly string[];
   tls?: IdentityFiles;
   /** The same for one host name each, which whoever connects asks for (RFC 6066 §3). */
-  domains?: Readonly<Record<string, IdentityFiles>>;
+  domains?: Domains;
   /** Who may open a WebSocket; left out: pages of the host that they connect to. */
   origins?: Origins;
   /** Ends a TLS handshake that offers ALPN with alert 120 (RFC 7301 §3.2), as wa.meta.vc does; for its stand-in. Otherwise ALPN is ignored. */

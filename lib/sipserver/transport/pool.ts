@@ -11,12 +11,14 @@ interface Pooled { coming: Promise<StreamFlow>; flow: StreamFlow | undefined }
 export class ConnectionPool {
   private readonly known = new Map<string, Pooled>();
   private readonly opening = new Set<Socket>();
-  private readonly trust = new TrustStore();
+  private readonly trust: TrustStore;
   private shut = false;
 
-  /** `made` makes a flow of a connection that is up and verified. */
+  /** `made` makes a flow of a connection that is up and verified; `trouble` hears of files that do not load. */
   constructor(private readonly limits: SipLimits, private readonly counters: TransportCounters,
-    private readonly made: (socket: Socket, target: ConnectTarget) => StreamFlow) {}
+    private readonly made: (socket: Socket, target: ConnectTarget) => StreamFlow, trouble: (what: string, error: Error) => void) {
+    this.trust = new TrustStore(trouble);
+  }
 
   /** See `Transports.connect`. */
   connect(target: ConnectTarget, fresh: boolean): Promise<StreamFlow> {

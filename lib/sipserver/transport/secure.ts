@@ -3,7 +3,7 @@ import { constants } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { Guard } from '../../util/guard.js';
-import { holdsUntil, knownAs, readClients } from './clients.js';
+import { holdsUntil, knownAs, objectionTo, readClients } from './clients.js';
 import type { ClientRule, KnownClient, Shown } from './clients.js';
 import { readPair, Watched } from './identity.js';
 import type { IdentityFiles, Pem } from './identity.js';
@@ -22,8 +22,11 @@ export interface SecureUser {
   trouble(what: string, error: Error): void;
 }
 
+/** Certificates of one host name each. */
+export type Domains = Readonly<Record<string, IdentityFiles>>;
+
 /** Our certificates: of those who ask for no name, or for one that is not among `domains`; and how often the files are looked at, ms. */
-interface Identities { readonly tls?: IdentityFiles | undefined; readonly domains?: Readonly<Record<string, IdentityFiles>> | undefined; readonly certificateInterval?: number | undefined }
+interface Identities { readonly tls?: IdentityFiles | undefined; readonly domains?: Domains | undefined; readonly certificateInterval?: number | undefined }
 
 /** Whom a certificate makes known by these rules, and from when until when that holds, ms. */
 interface Found { readonly clients: readonly KnownClient[]; readonly names: readonly string[]; readonly from: number; readonly until: number }
@@ -37,35 +40,47 @@ export class ServerTls {
   private inForce: readonly ClientRule[] = [];
   private closed = false;
 
-  private constructor(private readonly main: Watched<Pem>, private readonly named: ReadonlyMap<string, Watched<Pem>>, private readonly interval: number,
-    private readonly guard: Guard, private readonly user: SecureUser) {}
+  private domains: Domains = {};
+  private named: ReadonlyMap<string, Watched<Pem>> = new Map();
+
+  private constructor(private readonly main: Watched<Pem>, private readonly interval: number, private readonly guard: Guard, private readonly user: SecureUser) {}
 
   /** Reads every certificate; rejects when there is none, or one does not load. */
-  static async load({ tls: main, domains = {}, certificateInterval: interval = 2000 }: Identities, rules: readonly ClientRule[], guard: Guard, user: SecureUser): Promise<ServerTls> {
-    if (main === undefined) throw new Error('TLS needs a certificate and a key');
-    const all: Watched<Pem>[] = [];
+  static async load({ tls: files, domains = {}, certificateInterval: interval = 2000 }: Identities, rules: readonly ClientRule[], guard: Guard, user: SecureUser): Promise<ServerTls> {
+    if (files === undefined) throw new Error('TLS needs a certificate and a key');
     let made: ServerTls | undefined;
-    const watch = async (files: IdentityFiles, of: string): Promise<Watched<Pem>> => {
-      const watched = await Watched.load<Pem>({
-        files: [files.cert, files.key], read: () => readPair(files), interval, guard,
-        same: (before, now) => before.cert.equals(now.cert) && before.key.equals(now.key),
-        changed: () => { made?.renew(true); },
-        refused: (error) => { user.trouble(`new certificate${of} does not load, the old one stays`, error); },
-      });
-      all.push(watched);
-      return watched;
-    };
+    const main = await watchPair(files, '', { interval, guard, user, changed: () => { made?.renew(true); } });
+    const tls = new ServerTls(main, interval, guard, user);
     try {
-      const first = await watch(main, '');
-      const named = new Map<string, Watched<Pem>>();
-      for (const [name, files] of Object.entries(domains)) named.set(name.toLowerCase(), await watch(files, ` of ${name}`));
-      const tls = new ServerTls(first, named, interval, guard, user);
+      await tls.setDomains(domains);
       await tls.take(rules);
       return made = tls;
     } catch (error) {
-      for (const watched of all) watched.close();
+      tls.close();
       throw error;
     }
+  }
+
+  /** Certificates by the name that is asked for, from now on. Rejects where one does not load; then all is as before. */
+  async setDomains(domains: Domains): Promise<void> {
+    const named = new Map<string, Watched<Pem>>();
+    const added: Watched<Pem>[] = [];
+    try {
+      for (const [name, files] of Object.entries(domains)) {
+        const before = isSame(this.domains[name], files) ? this.named.get(name.toLowerCase()) : undefined;
+        const watched = before ?? await watchPair(files, ` of ${name}`, { interval: this.interval, guard: this.guard, user: this.user, changed: () => { this.renew(true); } });
+        if (before === undefined) added.push(watched);
+        named.set(name.toLowerCase(), watched);
+      }
+    } catch (error) {
+      for (const watched of added) watched.close();
+      throw error;
+    }
+    const kept = new Set(named.values());
+    for (const watched of this.named.values()) if (!kept.has(watched)) watched.close();
+    [this.domains, this.named] = [domains, named];
+    if (this.closed) this.close();
+    else this.renew(false);
   }
 
   /**
@@ -105,6 +120,11 @@ export class ServerTls {
     const names = knownAs(clients, shown, now);
     this.found.set(shown, { clients, names, from: now, until: holdsUntil(clients, shown, now) });
     return names;
+  }
+
+  /** Why nobody is known by what they have shown. */
+  objectionTo(shown: Shown): string {
+    return objectionTo(this.clients?.value ?? [], shown);
   }
 
   close(): void {
@@ -151,6 +171,21 @@ export class ServerTls {
     this.contexts = { plain: new Map(), asking: new Map() };
     this.user.renewed(read);
   }
+}
+
+interface PairWatch { readonly interval: number; readonly guard: Guard; readonly user: SecureUser; readonly changed: () => void }
+
+/** A certificate and its key; `of`: whose, for people. Rejects where they do not load. */
+function watchPair(files: IdentityFiles, of: string, { interval, guard, user, changed }: PairWatch): Promise<Watched<Pem>> {
+  return Watched.load<Pem>({
+    files: [files.cert, files.key], read: () => readPair(files), interval, guard, changed,
+    same: (before, now) => before.cert.equals(now.cert) && before.key.equals(now.key),
+    refused: (error) => { user.trouble(`new certificate${of} does not load, the old one stays`, error); },
+  });
+}
+
+function isSame(one: IdentityFiles | undefined, other: IdentityFiles): boolean {
+  return one?.cert === other.cert && one.key === other.key;
 }
 
 function asError(error: unknown): Error {

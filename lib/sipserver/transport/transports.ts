@@ -18,6 +18,7 @@ import type { ListeningPoint, TransportHandlers, TransportOptions } from './opti
 import { ConnectionPool } from './pool.js';
 import { RateLimiter } from './rate.js';
 import { ServerTls } from './secure.js';
+import type { Domains } from './secure.js';
 import { Sources } from './sources.js';
 import type { SourceRules } from './sources.js';
 import { StreamFlow } from './stream.js';
@@ -55,14 +56,14 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.rules = options.sources;
     for (const place of options.acquainted ?? []) this.sources.acquaint(place, Date.now());
     this.gate = new StrangerGate(this.limits, this.counters, (place) => this.sources.acquainted(place, Date.now()),
-      (bytes) => this.handlers.concerns?.(bytes) ?? false, (address, from) => this.handlers.unknown?.(address, from));
+      (bytes) => this.handlers.concerns?.(bytes) ?? false, { unknown: (address, from) => this.handlers.unknown?.(address, from), unproven: (address, why) => this.handlers.unproven?.(address, why) });
     this.entry = new Entry(this.sources, this.gate, () => this.handlers.busy?.() === true);
     this.pool = new ConnectionPool(this.limits, this.counters, (socket, target) => {
       const remote = { address: plainAddress(socket.remoteAddress ?? target.address), port: target.port };
       const flow = new StreamFlow(socket, this, { id: this.nextFlowId(), protocol: target.protocol, accepted: false, remote, verifiedHost: target.protocol === 'tls' && target.verify !== false ? target.host : undefined });
       this.streams.set(flow.id, flow);
       return flow;
-    });
+    }, (what, error) => { this.handlers.trouble?.(what, error); });
     this.rate = new RateLimiter(this.limits.messagesPerSecond, this.limits.addresses);
     this.admission = new Admission(this.limits, this.counters, {
       allowed: (address) => this.handlers.allow?.(address) ?? true,
@@ -143,6 +144,11 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.sources.replace(rules);
     this.rules = rules;
     this.entry.secure?.setClients(rules.clients ?? []);
+  }
+
+  /** Certificates by the name that is asked for, from now on. Rejects where one does not load; then all is as before. */
+  async setDomains(domains: Domains): Promise<void> {
+    await this.entry.secure?.setDomains(domains);
   }
 
   /** Stops, or goes on, reading what accepted connections bring. */

@@ -6,7 +6,7 @@ import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/prom
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, createServer, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { connect, createServer, type ConnectionOptions, type TLSSocket, type TlsOptions } from 'node:tls';
 import t, { type Test } from 'tap';
 import { issueLeaf, makeCa, type LeafFiles } from '../../../lib/cli/quickstart/certificates.js';
 import type { SourceRules } from '../../../lib/sipserver/index.js';
@@ -82,6 +82,12 @@ t.test('each name has its certificate on one socket, and a new one is taken when
   while (!stack.logs.some((line) => line.startsWith('certificate read again'))) await new Promise((resolve) => { setTimeout(resolve, 50); });
   t.equal(await named('b.example.org'), 'DNS:b.example.org, DNS:www.b.example.org');
   t.equal(await named('c.example.org'), 'DNS:c.example.org', 'the others stay');
+
+  const domains = { 'b.example.org': { cert: join(files.dir, 'b.pem'), key: join(files.dir, 'b.key') }, 'd.example.org': files.leaf('d', 'd.example.org') };
+  await stack.server.setDomains(domains);
+  t.same([await named('b.example.org'), await named('c.example.org'), await named('d.example.org')], ['DNS:b.example.org, DNS:www.b.example.org', 'DNS:a.example.net', 'DNS:d.example.org'], 'names come and go with a reload');
+  await t.rejects(stack.server.setDomains({ 'e.example.org': { cert: join(files.dir, 'd.pem'), key: join(files.dir, 'b.key') } }));
+  t.equal(await named('d.example.org'), 'DNS:d.example.org', 'a file that does not load leaves all as it was');
 });
 
 t.test('a peer is known by its certificate, wherever it comes from', async (t) => {
@@ -106,6 +112,10 @@ t.test('a peer is known by its certificate, wherever it comes from', async (t) =
     ['no certificate', undefined], ['the name by the CA of another peer', others.leaf('forged', 'sbc.example.org')], ['another name', theirs.leaf('wrong', 'www.example.org')],
     ['a wildcard', theirs.leaf('wild', '*.example.org')], ['a CA of nobody', ours.leaf('stranger', 'sbc.example.org')],
   ] as const) t.equal(await ask('127.0.0.1', shows), 'closed', what);
+  for (const why of ['it does not lead to a CA of peers.*.tls.ca, or is not good now (UNABLE_TO_VERIFY_LEAF_SIGNATURE); its names: DNS:sbc.example.org', 'the CA of peer sbc, which it names, has not issued it; its names: DNS:sbc.example.org',
+    'it names no host of a peer that has tls.ca; its names: DNS:www.example.org', 'it names no host of a peer that has tls.ca; its names: DNS:*.example.org']) {
+    t.ok(stack.logs.some((line) => line.startsWith(`the certificate that 127.0.0.1 shows makes nobody known: ${why}`)), why);
+  }
   t.equal(await ask('127.0.0.7', right), 'closed', 'who is not to be asked shows nothing');
   t.same(known, []);
 
@@ -118,48 +128,80 @@ t.test('a peer is known by its certificate, wherever it comes from', async (t) =
   t.equal(await options(socket), 'closed');
 });
 
-t.test('a peer that asks for a certificate is shown ours, and judged by its own CA; changed files are taken', async (t) => {
-  const [ours, theirs] = [await authority(t), await authority(t)];
-  const shown = ours.leaf('shown', 'a.example.net');
-  const seen: (string | undefined)[] = [];
+/** A TLS server that answers OPTIONS with 200. */
+async function far(t: Test, given: LeafFiles, more: TlsOptions = {}): Promise<{ port: number; sockets: Set<TLSSocket> }> {
   const sockets = new Set<TLSSocket>();
-  const own = theirs.leaf('sbc', 'localhost');
-  const far = createServer({ cert: await readFile(own.cert), key: await readFile(own.key), ca: await readFile(ours.ca), requestCert: true, rejectUnauthorized: true }, (socket) => {
+  const server = createServer({ cert: await readFile(given.cert), key: await readFile(given.key), ...more }, (socket) => {
     sockets.add(socket);
-    seen.push(socket.getPeerX509Certificate()?.subjectAltName);
     socket.on('error', () => { /* the server goes */ });
     socket.on('data', (data) => { socket.write(String(data).replace(/^OPTIONS [^\r]*/, 'SIP/2.0 200 OK')); });
   });
-  far.listen(0, '127.0.0.1');
-  await once(far, 'listening');
-  t.teardown(() => { far.close(); for (const socket of sockets) socket.destroy(); });
-  const { port } = far.address() as AddressInfo;
-  const stack = await start(t, { listen: ['tls:127.0.0.1:0'], tls: ours.leaf('a', 'a.example.net') });
-  const ask = (): Promise<number> => new Promise((resolve, reject) => {
-    stack.srf.request({ uri: `sip:localhost:${port};transport=tls`, method: 'OPTIONS' }, (error, req) => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => { server.close(); for (const socket of sockets) socket.destroy(); });
+  return { port: (server.address() as AddressInfo).port, sockets };
+}
+
+/** The status of OPTIONS that we send by TLS. */
+function asking({ srf }: Stack, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    srf.request({ uri: `sip:${host}:${port};transport=tls`, method: 'OPTIONS' }, (error, req) => {
       if (error) reject(error as Error);
       else req.on('response', (res: { status: number }) => { resolve(res.status); });
     });
   });
+}
+
+t.test('a peer that asks for a certificate is shown ours, and judged by its own CA; changed files are taken', async (t) => {
+  const [ours, theirs] = [await authority(t), await authority(t)];
+  const shown = ours.leaf('shown', 'a.example.net');
+  const { port, sockets } = await far(t, theirs.leaf('sbc', 'localhost'), { ca: await readFile(ours.ca), requestCert: true, rejectUnauthorized: true });
+  const seen = (): (string | undefined)[] => [...sockets].map((socket) => socket.getPeerX509Certificate()?.subjectAltName);
+  const stack = await start(t, { listen: ['tls:127.0.0.1:0'], tls: ours.leaf('a', 'a.example.net') });
+  const ask = (): Promise<number> => asking(stack, 'localhost', port);
   t.equal(await ask(), 503, 'its CA is nobody we know');
   stack.server.setTlsWith({ LocalHost: { ca: theirs.ca } });
   t.not(await ask(), 200, 'it wants a certificate');
   stack.server.setTlsWith({ localhost: { ca: theirs.ca, ...shown } });
   t.equal(await ask(), 200);
-  t.same(seen, ['DNS:a.example.net']);
+  t.same(seen(), ['DNS:a.example.net']);
+  const again = async (): Promise<number> => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+    return ask();
+  };
+  await writeFile(shown.cert, 'half of it');
+  t.equal(await again(), 200, 'what does not load leaves what was');
+  t.equal(await again(), 200);
+  t.same(stack.logs.filter((line) => line.includes('do not load')).map((line) => line.replace(/\/[^ ,)]*\//g, '').split(' {')[0]),
+    ['changed files for TLS connections of ours do not load, the old ones stay (ca.pem, shown.pem, shown.key)'], 'told once');
   await replace(shown, ours.leaf('newer', 'newer.example.net'));
-  for (const socket of sockets) socket.destroy();
-  t.equal(await ask(), 200);
-  t.equal(seen.at(-1), 'DNS:newer.example.net');
+  t.equal(await again(), 200);
+  t.same(seen(), ['DNS:newer.example.net']);
   stack.server.setTlsWith({ localhost: { verify: false, ...shown } });
   t.equal(await ask(), 200, 'not judged where the operator says so');
 });
 
+t.test('whom we call is named by its certificate as RFC 5922 has it; Meta also as on the web', async (t) => {
+  const theirs = await authority(t);
+  for (const [what, host, names, status, ofMeta] of [
+    ['dns', 'localhost', ['DNS=localhost'], 200, 200], ['uri', 'localhost', ['URI=sip:LOCALHOST'], 200, 200], ['dns-beside-uri', 'localhost', ['DNS=localhost', 'URI=sip:other.example.org'], 503, 200],
+    ['wildcard', 'sbc.example.org', ['DNS=*.example.org'], 503, 200], ['other', 'localhost', ['DNS=www.example.org'], 503, 503], ['address', '127.0.0.1', ['IP=127.0.0.1'], 200, 200], ['address-in-a-uri', '127.0.0.1', ['URI=sip:127.0.0.1'], 200, 503],
+    ['subject', 'localhost', [], 503, 200],
+  ] as const) {
+    const { port } = await far(t, await issued(theirs.dir, what, names, host));
+    for (const [reserved, expected] of [[[], status], [[host], ofMeta]] as const) {
+      const stack = await start(t, { listen: ['tls:127.0.0.1:0'], tls: theirs.leaf(`own-${what}`, 'a.example.net'), targets: { 'sbc.example.org': { address: '127.0.0.1', port } }, tlsWith: { [host]: { ca: theirs.ca } }, reserved: { hosts: [...reserved], networks: [] } });
+      t.equal(await asking(stack, host, port), expected, `${what}${reserved.length > 0 ? ', of Meta' : ''}`);
+    }
+  }
+});
+
 /** By OpenSSL, which writes any name into a certificate; `names` as in its configuration. */
-async function issued(dir: string, name: string, names: readonly string[]): Promise<LeafFiles> {
+async function issued(dir: string, name: string, names: readonly string[], subject = 'x'): Promise<LeafFiles> {
   const [cert, key, csr, ext] = ['pem', 'key', 'csr', 'ext'].map((end) => join(dir, `${name}.${end}`)) as [string, string, string, string];
-  await writeFile(ext, `subjectAltName=@names\n[names]\n${names.map((one, i) => one.replace('=', `.${i}=`)).join('\n')}\n`);
-  execFileSync('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x', '-keyout', key, '-out', csr], { stdio: 'pipe' });
+  await writeFile(ext, names.length === 0 ? 'basicConstraints=CA:FALSE\n' : `subjectAltName=@names\n[names]\n${names.map((one, i) => one.replace('=', `.${i}=`)).join('\n')}\n`);
+  execFileSync('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${subject}`, '-keyout', key, '-out', csr], { stdio: 'pipe' });
   execFileSync('openssl', ['x509', '-req', '-in', csr, '-CA', join(dir, 'ca.pem'), '-CAkey', join(dir, 'ca.key'), '-set_serial', '7', '-days', '2', '-extfile', ext, '-out', cert], { stdio: 'pipe' });
   return { cert, key };
 }

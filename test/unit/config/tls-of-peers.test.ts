@@ -1,5 +1,5 @@
 // peers.*.tls of SIP peers, domains, numbers.*.domain: what goes together, and what the files on this machine are.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -62,6 +62,14 @@ t.test('what does not go together', async (t) => {
   t.match(one(tree({ a: sbc, b: { ...sbc, uri: 'sip:sbc.example.com:5071;transport=tls' } })), /peers\.b\.tls\.ca makes peer a known by the same certificates/);
   t.same(faults(tree({ a: sbc, b: { ...sbc, uri: 'sip:sbc3.example.com;transport=tls' } })), [], 'one CA, two names');
   t.match(one(tree({ phones: { register: true, pstn: 'none', accounts: { 6001: { password: 'x' } }, tls: { ca: 'ca.pem' } } })), /phones\.tls is not used with register: true/);
+  for (const uri of ['sip:10.0.0.7', 'sip:sbc.example.com:5060', 'sip:sbc.example.com;transport=tcp', 'sip:[2001:db8::7]']) {
+    t.match(one(tree({ sbc: { ...sbc, uri } })), /peers\.sbc\.tls is not used: uri is not called by TLS/, uri);
+    t.match(one(tree({ sbc: { ...sbc, uri, tls: { clientCert: 'a', clientKey: 'b' }, transports: ['udp', 'tls'] } })), /peers\.sbc\.tls is not used/, uri);
+    t.same(faults(tree({ sbc: { ...sbc, uri, transports: ['udp', 'tls'] } })), [], 'it calls by TLS, and says so');
+  }
+  t.same(faults(tree({ sbc: { ...sbc, uri: 'sip:sbc.example.com' } })), [], 'its name may have records of TLS');
+  const six = { ...sbc, uri: 'sip:[2001:db8:0:0::7]:5061;transport=tls' };
+  t.match(one(tree({ a: six, b: { ...sbc, uri: 'sip:[2001:DB8::7]:5071;transport=tls' } })), /makes peer a known by the same certificates, as it is 2001:db8::7 too/);
   const drachtio = { sip: { server: 'drachtio', drachtio: [{ host: '127.0.0.1', secret: 'x' }] } };
   t.match(one(tree({ sbc }, drachtio)), /peers\.sbc\.tls needs sip\.server: embedded/);
   const files = { tls: { cert: 'o.pem', key: 'o.key' } };
@@ -75,12 +83,14 @@ t.test('a number of another domain has that in its Contact and at Meta', async (
   const domains = { 'sbc.example.org': { tls: { cert: 'o.pem', key: 'o.key' } } };
   const settings = { id: '100000000000001', settings: { callback: true } };
   const config = parse({ ...tree({ sbc }, { domains, graph: { token: 'x' } }, { domain: 'SBC.example.org', ...settings }) });
-  t.equal(metaContactHost(config, number, ['tls:0.0.0.0:5061'], null), 'SBC.example.org:5061');
+  t.equal(metaContactHost(config, number, ['tls:0.0.0.0:5061'], null), 'sbc.example.org:5061', 'in lower case, as it is set at Meta');
   t.equal(metaContactHost(config, null, ['tls:0.0.0.0:5061'], null), 'sbc.example.net:5061');
   t.equal(wantedOf(config, number, 0)?.server.hostname, 'sbc.example.org');
   const natted = parse(tree({ sbc }, { domains, sip: { advertise: { meta: 'public.example.net:6061' }, tls: { cert: 'c.pem', key: 'k.pem' } } }, { domain: 'sbc.example.org' }));
   t.equal(metaContactHost(natted, number, [], 5061), 'sbc.example.org:6061', 'at the public port');
   t.equal(metaContactHost(natted, null, [], 5061), 'public.example.net:6061');
+  const same = parse(tree({ sbc }, { sip: { advertise: { meta: 'public.example.net:6061' }, tls: { cert: 'c.pem', key: 'k.pem' } } }, { domain: 'SBC.Example.NET' }));
+  t.equal(metaContactHost(same, number, [], 5061), 'public.example.net:6061', 'domain itself, in other letters');
 });
 
 t.test('every file is looked at, by its key', async (t) => {
@@ -89,9 +99,9 @@ t.test('every file is looked at, by its key', async (t) => {
   const ca = makeCa(dir);
   const [main, org, other] = ['sbc.example.net', 'sbc.example.org', 'sbc.example.edu'].map((name) => issueLeaf(dir, name, [name]));
   const base = { sip: { tls: main }, meta: { ca } };
-  const bad = async (peers: object, domains: object): Promise<string[]> => {
-    const config = parse(tree(peers, { ...base, domains }));
-    return [...await judgeCertificate(config, Date.now()), ...await judgeCa(config), ...await judgeHttpTls(config)].filter(({ level }) => level !== 'ok').map(({ key, text }) => `${key} ${text}`);
+  const bad = async (peers: object, domains: object, { ofNumber = {}, now = Date.now() }: { ofNumber?: object; now?: number } = {}): Promise<string[]> => {
+    const config = parse(tree(peers, { ...base, domains }, ofNumber));
+    return [...await judgeCertificate(config, now), ...await judgeCa(config, now), ...await judgeHttpTls(config, now)].filter(({ level }) => level !== 'ok').map(({ key, text }) => `${key} ${text}`);
   };
   const good = { ...sbc, tls: { ca, clientCert: main!.cert, clientKey: main!.key } };
   t.same(await bad({ sbc: good }, { 'sbc.example.org': { tls: org } }), []);
@@ -99,6 +109,34 @@ t.test('every file is looked at, by its key', async (t) => {
   t.match(await bad({ sbc: good }, { 'sbc.example.org': { tls: { ...org, key: other!.key } } }), [/^domains\.sbc\.example\.org\.tls\.key .* is not the key/]);
   t.match(await bad({ sbc: { ...good, tls: { ca: main!.key, clientCert: org!.cert, clientKey: main!.key } } }, {}), [/^peers\.sbc\.tls\.ca .* holds no certificate/, /^peers\.sbc\.tls\.clientKey .* is not the key/]);
   t.match(await bad({ sbc: { ...good, tls: { ca: join(dir, 'gone.pem') } } }, {}), [/^peers\.sbc\.tls\.ca .* cannot be read/]);
+  const later = await bad({ sbc: good }, {}, { now: Date.now() + 20 * 86_400_000 });
+  t.match(later, [/^sip\.tls\.cert valid for/, /^peers\.sbc\.tls\.ca valid for 9 more days/, /^peers\.sbc\.tls\.clientCert valid for 9 more days/]);
+  t.match(await bad({ sbc: good }, {}, { now: Date.now() + 40 * 86_400_000 }), [/^sip/, /^peers\.sbc\.tls\.ca expired on/, /^peers\.sbc\.tls\.clientCert expired on/]);
+});
+
+t.test('a CA that has not issued itself makes nobody known; a name for peers alone needs no public CA', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-domains-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  const [root, own] = [makeCa(join(dir, 'root')), makeCa(join(dir, 'own'))];
+  const main = issueLeaf(join(dir, 'root'), 'main', ['sbc.example.net']);
+  // Some other certificate that a CA has issued, and not itself: an intermediate looks the same here.
+  const intermediate = issueLeaf(join(dir, 'own'), 'intermediate', ['intermediate.example.org']).cert;
+  const judge = async (peers: object): Promise<string[]> => (await judgeCa(parse(tree(peers, { sip: { tls: main } })), Date.now())).filter(({ level }) => level !== 'ok').map(({ key, kind, text }) => `${key} ${kind} ${text}`);
+  const using = (ca: string): object => ({ ...sbc, tls: { ca } });
+  t.match(await judge({ sbc: using(intermediate) }), [/^peers\.sbc\.tls\.ca unfit .* and not the CA that has issued it, CN=wa-b2bua throw-away CA/]);
+  const both = join(dir, 'both.pem');
+  await writeFile(both, await readFile(intermediate, 'utf8') + await readFile(own, 'utf8'));
+  t.same(await judge({ sbc: using(both) }), []);
+  t.same(await judge({ sbc: using(intermediate), other: { ...using(own), uri: 'sip:other.example.com;transport=tls' } }), [], 'who connects is verified against the files of all');
+
+  const foreign = issueLeaf(join(dir, 'own'), 'foreign', ['sbc.example.org']);
+  const domains = { 'sbc.example.org': { tls: foreign } };
+  const found = async (ofNumber: object): Promise<string[]> => {
+    const config = parse(tree({ sbc: using(own) }, { sip: { tls: main }, meta: { ca: root }, domains }, ofNumber));
+    return (await judgeCertificate(config, Date.now())).filter(({ key }) => key.startsWith('domains')).map(({ level, text }) => `${level} ${text}`);
+  };
+  t.match(await found({}), [/^ok certificate and key/, /^ok names sbc\.example\.org/, /^ok valid/, /^ok no number is registered at this name/]);
+  t.match((await found({ domain: 'SBC.example.org' })).at(-1), /^fail its chain ends at/);
 });
 
 t.test('a node among several needs the secret, the addresses and our own SIP server', async (t) => {

@@ -178,7 +178,7 @@ t.test('peers', async (t) => {
 
 t.test('files', async (t) => {
   const dir = t.testdir({ 'closed.wav': 'x' });
-  const look = (more: object): Promise<Findings> => examineFiles(configOf({ peers: { pbx: { uri: 'sip:127.0.0.1', pstn: 'none', users: ['6001'] } }, ...more }));
+  const look = (more: object): Promise<Findings> => examineFiles(configOf({ peers: { pbx: { uri: 'sip:127.0.0.1', pstn: 'none', users: ['6001'] } }, ...more }), Date.now());
   const route = (downMessage: string): object => ({ routes: [{ name: 'main', number, to: [{ peer: 'pbx', user: '6001' }], downMessage }] });
   t.same(troubles(await look({ ...route(join(dir, 'closed.wav')), cdr: { file: join(dir, 'cdr.jsonl') } })), []);
   one(t, await look(route(join(dir, 'gone.wav'))), /^fail downMessage of route main: .*gone\.wav: ENOENT → the user of the service must be able to read it/);
