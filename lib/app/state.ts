@@ -4,10 +4,12 @@ import { CallHistory } from '../call/history.js';
 import { Aliases, mostAliases } from '../call/aliases.js';
 import { CallTable } from '../call/table.js';
 import { UserNames } from '../call/userNames.js';
+import { stateFile } from '../config/files.js';
 import type { Config } from '../config/types.js';
 import { Guard } from '../registrar/guard.js';
 import { KnownPlaces } from '../registrar/knownPlaces.js';
 import { Remembered } from '../state/index.js';
+import { readJournal } from '../state/journal.js';
 import { News } from './events.js';
 import { openFiles, type Files } from './files.js';
 import { openShared, type SharedState } from './shared.js';
@@ -63,6 +65,18 @@ export interface State {
   readonly news: News;
 }
 
+function noAliases(): Remembered {
+  return new Remembered({ prefix: 'a', capacity: mostAliases, lifetime: knownAliasMs, now: Date.now });
+}
+
+/** The users behind aliases, as the state file has them, which is left as it is; none without one. @throws WabError FILE_UNREADABLE */
+export async function readAliases({ state }: Pick<Config, 'state'>): Promise<Pick<Aliases, 'isAlias' | 'userOf'>> {
+  const remembered = noAliases();
+  const file = stateFile(state.url);
+  if (file !== null) await readJournal(file, remembered);
+  return new Aliases(remembered);
+}
+
 /**
  * The first step of the start.
  * @throws WabError CONFIG_INVALID with every path to the telephone network, or why a file cannot be used
@@ -73,7 +87,7 @@ export async function openState(start: Start, rules: CallRules): Promise<State> 
   const names = new Remembered({ prefix: 'u', capacity: 100_000, lifetime: knownNameMs, now: Date.now });
   const permissions = new Remembered({ prefix: 'g', capacity: mostPairs, lifetime: knownPermissionMs, now: Date.now });
   const voicemails = new Remembered({ prefix: 'v', capacity: mostVoicemails, lifetime: knownVoicemailMs, now: Date.now });
-  const aliases = new Remembered({ prefix: 'a', capacity: mostAliases, lifetime: knownAliasMs, now: Date.now });
+  const aliases = noAliases();
   const bans = new Remembered({ prefix: 'n', capacity: mostBans, lifetime: knownBanMs, now: Date.now });
   const devices = new Remembered({ prefix: 'r', capacity: mostDevices, lifetime: knownDeviceMs, now: Date.now });
   const callBacks = new Remembered({ prefix: 'b', capacity: mostCallBacks, lifetime: knownCallBackMs, now: Date.now });

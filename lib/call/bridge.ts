@@ -60,6 +60,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   #transfer: Transfer | null = null;
   /** Who wants to know that this one is lost. */
   #heir: { readonly of: PeerConnection; readonly lost: (why: Termination) => void } | null = null;
+  /** With whom no keys were agreed on in time. */
+  #unsecured: { readonly leg: PeerLeg; readonly why: string } | null = null;
   /** Whoever is there hears ringing. */
   #rings = false;
 
@@ -75,7 +77,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     call.whenAnswered = () => this.recording.up();
     media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));
     media.on('peerUnsecured', (leg, why) => {
-      if (this.#current?.leg === leg && this.#transfer === null) call.end(ended.peerUnsecured(this.#current.party.peer, why));
+      this.#unsecured = { leg, why };
+      this.#judgeKeys();
     });
     media.on('peerDtmf', (digit) => this.recording.peerDigit(digit, 'event'));
     media.on('dtmf', (digit, durationMs) => {
@@ -130,6 +133,12 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     this.#hold(dialog);
     dialog.begin();
     this.recording.up();
+  }
+
+  /** Who has no keys ends the call once nobody else is to take it. */
+  #judgeKeys(): void {
+    if (this.#unsecured === null || this.#transfer !== null || this.#current?.leg !== this.#unsecured.leg) return;
+    this.call.end(ended.peerUnsecured(this.#current.party.peer, this.#unsecured.why));
   }
 
   /** Of who rings with early media, or has been transferred away, a silence says nothing. */
@@ -207,7 +216,11 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   /** Begins a transfer; only where none is under way. */
   send(transfer: Transfer): void {
     this.#transfer = transfer;
-    this.call.runs(transfer.run().finally(() => { if (this.#transfer === transfer) this.#transfer = null; }));
+    this.call.runs(transfer.run().finally(() => {
+      if (this.#transfer !== transfer) return;
+      this.#transfer = null;
+      this.#judgeKeys();
+    }));
   }
 
   /** The peer is there, and the user it is to talk with is not yet. */

@@ -202,7 +202,12 @@ async function firstCopy(path: string, content: JournalContent): Promise<Copy> {
 }
 
 /** Reads the file, if there is one, into `content`. */
-async function load(path: string, content: JournalContent, log: Log): Promise<void> {
+/** Reads a file into `content` and leaves it as it is; one that is not there is empty. @throws WabError 'FILE_UNREADABLE'. */
+export async function readJournal(path: string, content: Pick<JournalContent, 'take'>): Promise<void> {
+  await load(path, content, { warn: () => undefined });
+}
+
+async function load(path: string, content: Pick<JournalContent, 'take'>, log: Pick<Log, 'warn'>): Promise<void> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;

@@ -35,10 +35,10 @@ async function media(t: Test): Promise<WebrtcMedia> {
   return one;
 }
 
-const until = async (what: string, done: () => boolean): Promise<void> => {
-  const deadline = Date.now() + 10_000;
+const until = async (what: string, done: () => boolean, seconds = 10): Promise<void> => {
+  const deadline = Date.now() + seconds * 1000;
   while (!done()) {
-    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    if (Date.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`);
     await pause(20);
   }
 };
@@ -122,6 +122,31 @@ t.test('a browser whose keys never come: the call ends within seconds of its ans
   t.ok(record!.durationMs! > 9000 && record!.durationMs! < 20_000, `after ${record!.durationMs} ms`);
   await until('the user is hung up on', () => caller.report().endedBy !== 'nobody');
   t.ok(stage.running.log.some((line) => line.includes('no keys are agreed on')));
+  caller.close();
+});
+
+t.test('keys that never come end the call also where a transfer was under way meanwhile, and came to nothing', { skip }, async (t) => {
+  const stage = await stageOfBrowsers(t);
+  const [phone, other] = [await browser(t, stage, '6001'), await browser(t, stage, '6002')];
+  const ears = await media(t);
+  const caller = stage.user();
+  const placed = caller.place();
+  const invite = await phone.next('an INVITE', (one) => one.method === 'INVITE');
+  const description = ears.answer(invite.body);
+  ears.close();
+  const answer = phone.answer(invite, 200, {}, description);
+  t.equal(await placed, 200);
+  await phone.next('an ACK', (one) => one.method === 'ACK');
+  t.equal((await phone.ask(phone.follow('REFER', invite, answer, true, { 'Refer-To': `<sip:6002@${domain}>` }))).status, 202);
+  const ringing = await other.next('an INVITE', (one) => one.method === 'INVITE');
+  other.answer(ringing, 180);
+  await until('no keys are agreed on', () => stage.running.log.some((line) => line.includes('no keys are agreed on')), 20);
+  t.equal(caller.report().endedBy, 'nobody', 'who may take the call is still rung');
+  other.answer(ringing, 486);
+  const bye = await phone.next('a BYE', (one) => one.method === 'BYE', 20_000);
+  phone.answer(bye, 200);
+  const [record] = await stage.running.records(1);
+  t.match(record, { peer: 'agents', termination: { by: 'us', reason: 'peerUnsecured', status: 408 } });
   caller.close();
 });
 

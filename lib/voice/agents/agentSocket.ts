@@ -71,9 +71,7 @@ export class AgentSocket {
     this.#newStream = newStream;
     this.#read = new Int32Array(link.read);
     this.#dialect = dialectOf(place.dialect, call, place.sampleRate);
-    this.#spoken = new Spoken(place.sampleRate, {
-      post: (word) => { if (!this.#over) link.port.postMessage(word, word instanceof Int16Array ? [word.buffer as ArrayBuffer] : []); }, cleared: (mark) => this.#say(this.#dialect.mark(mark, true)),
-    });
+    this.#spoken = new Spoken(place.sampleRate, (word) => { if (!this.#over) link.port.postMessage(word, word instanceof Int16Array ? [word.buffer as ArrayBuffer] : []); });
     link.port.on('message', (word: EndWord) => this.#fromCall(word));
   }
 

@@ -11,21 +11,13 @@ const SLICE_MS = 200;
 
 type Waiting = { readonly pcm: Int16Array; readonly rate: number } | { readonly mark: string };
 
-/** Where it goes. */
-interface SpokenTo {
-  /** To the call's packet path. */
-  post(word: EndWord): void;
-  /** A mark was in what has been cleared, before it got there. */
-  cleared(mark: string): void;
-}
-
 /**
  * What an agent says, on its way to the packet path of its call: brought to the rate of the conversation in slices, and never more than a minute ahead of
  * the clock. What has been let through is said at its pace, also where nobody hears it, so that a clock is enough to know what is left.
  */
 export class Spoken {
   readonly #rate: AgentRate;
-  readonly #to: SpokenTo;
+  readonly #send: (word: EndWord) => void;
   readonly #now: () => number;
   readonly #rates: Rates;
   #waiting: Waiting[] = [];
@@ -34,10 +26,10 @@ export class Spoken {
   #until = -Infinity;
   #lostMs = 0;
 
-  /** `now`: milliseconds of a clock that is not set. */
-  constructor(rate: AgentRate, to: SpokenTo, now: () => number = () => performance.now()) {
+  /** `send`: to the call's packet path. `now`: milliseconds of a clock that is not set. */
+  constructor(rate: AgentRate, send: (word: EndWord) => void, now: () => number = () => performance.now()) {
     this.#rate = rate;
-    this.#to = to;
+    this.#send = send;
     this.#now = now;
     this.#rates = new Rates(rate);
   }
@@ -55,7 +47,7 @@ export class Spoken {
     const lost = pcm.length - kept.length;
     if (lost > 0) {
       this.#lostMs += (lost * 1000) / rate;
-      this.#to.post({ lost: Math.round((lost * this.#rate) / rate) });
+      this.#send({ lost: Math.round((lost * this.#rate) / rate) });
     }
     if (kept.length === 0) return;
     this.#until = Math.max(now, this.#until) + (kept.length * 1000) / rate;
@@ -67,7 +59,7 @@ export class Spoken {
 
   /** A mark behind all that has been said. */
   mark(name: string): void {
-    if (this.#waiting.length === 0) this.#to.post({ mark: name });
+    if (this.#waiting.length === 0) this.#send({ mark: name });
     else this.#waiting.push({ mark: name });
   }
 
@@ -76,8 +68,8 @@ export class Spoken {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#until = -Infinity;
-    this.#to.post({ clear: true });
-    for (const one of waiting) if ('mark' in one) this.#to.cleared(one.mark);
+    // Those that are there already are told before these.
+    this.#send({ clear: true, marks: waiting.flatMap((one) => ('mark' in one ? [one.mark] : [])) });
   }
 
   /** What waits is dropped. May be called twice. */
@@ -101,15 +93,15 @@ export class Spoken {
   #next(): void {
     const first = this.#waiting.shift();
     if (first !== undefined && 'pcm' in first) this.#post(this.#rates.brought(first.pcm, first.rate));
-    else if (first !== undefined) this.#to.post({ mark: first.mark });
+    else if (first !== undefined) this.#send({ mark: first.mark });
     for (let next = this.#waiting[0]; next !== undefined && 'mark' in next; next = this.#waiting[0]) {
       this.#waiting.shift();
-      this.#to.post({ mark: next.mark });
+      this.#send({ mark: next.mark });
     }
   }
 
   #post(pcm: Int16Array): void {
     // A view of more than it shows would take all of that along.
-    this.#to.post(pcm.byteLength === pcm.buffer.byteLength ? pcm : pcm.slice());
+    this.#send(pcm.byteLength === pcm.buffer.byteLength ? pcm : pcm.slice());
   }
 }

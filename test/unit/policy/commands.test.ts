@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import t, { type Test } from 'tap';
@@ -9,6 +10,8 @@ import { registerRouteCommand } from '../../../lib/cli/route.js';
 import { startService } from '../../../lib/app/compose.js';
 import { createLogger } from '../../../lib/observe/logger.js';
 import { openAudit } from '../../../lib/observe/audit.js';
+import { Aliases } from '../../../lib/call/aliases.js';
+import { DailyCounters, Remembered } from '../../../lib/state/index.js';
 import { configOf, number } from './configuration.js';
 
 interface Output { readonly text: string; readonly code: number | string | null | undefined }
@@ -120,6 +123,24 @@ t.test("route: a PBX's call", async (t) => {
   t.match(await run(t, 'route', '-c', file, '--peer', 'gw', '--number', number, '--to', '+447700900101'), { code: 1, text: /DENIED: refused with 403: nobody vouched for peer gw/ });
   t.match(JSON.parse((await run(t, 'route', '-c', file, '--peer', 'ghost', '--number', number, '--to', '+447700900101', '--json')).text), { allow: false, verdicts: [{ decided: { code: 'caller.peer' } }] });
   for (const wrong of [['--to', '1'], ['--from', 'x', '--peer', 'pbx'], ['--peer', 'pbx'], []]) await t.rejects(run(t, 'route', '-c', file, '--number', number, ...wrong), /give --number and --from/);
+});
+
+t.test('route: the alias of a user without a number', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'wab-route-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  const state = join(dir, 'state');
+  const tree = { ...good, peers: { ...good.peers, pbx: { ...good.peers.pbx, bsuid: 'digits' } }, state: `file:${state}` };
+  const ask = async (of: object, to: string): Promise<Output> => run(t, 'route', '-c', await fileOf(t, of), '--peer', 'pbx', '--number', number, '--to', to);
+  t.match(await ask(tree, '99912345678901'), { code: 1, text: /DENIED: refused with 404: the alias is nobody's in file:/ });
+  const remembered = new Remembered({ prefix: 'a', capacity: 10, lifetime: 1e12, now: Date.now });
+  const daily = await DailyCounters.open({ file: state, now: Date.now, log: createLogger('fatal'), beside: [remembered] });
+  const alias = new Aliases(remembered).of('GB.1234567890');
+  await daily.close();
+  const before = await readFile(state, 'utf8');
+  for (const dialled of [alias, `sip:${alias}@sbc.example.net`]) t.match(await ask(tree, dialled ?? ''), { code: 0, text: /ALLOWED: \+447700900001 calls GB\.1234567890 at wa\.meta\.vc/ });
+  t.equal(await readFile(state, 'utf8'), before, 'the file of a running service is left as it is');
+  t.match(await ask({ ...tree, state: 'memory' }, alias ?? ''), { code: 1, text: /known to the running service alone/ });
+  t.notMatch(await ask({ ...tree, peers: good.peers }, alias ?? ''), { text: /GB\.1234567890/ }, 'a peer that knows users by their ids has no aliases');
 });
 
 t.test('audit verify', async (t) => {

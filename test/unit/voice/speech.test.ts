@@ -1,4 +1,7 @@
 import t from 'tap';
+import { MessageChannel } from 'node:worker_threads';
+import { PcmEnd } from '../../../lib/media/relay/agent/pcmEnd.js';
+import type { EndWord } from '../../../lib/media/relay/agent/words.js';
 import { Speech } from '../../../lib/media/relay/agent/speech.js';
 
 /** So many milliseconds at 8 kHz, each sample this value. */
@@ -80,4 +83,19 @@ t.test('what comes in the smallest pieces is taken as fast as what comes in larg
   const { user, system } = process.cpuUsage(began);
   t.ok(user + system < 500_000, `${(user + system) / 1000} ms of CPU for a second`);
   t.equal(speech.heldMs, 480_000 / 8 - 1000);
+});
+
+t.test('marks that are cleared are told in the order in which they were set', async (t) => {
+  const { port1: ours, port2: theirs } = new MessageChannel();
+  const end = new PcmEnd({ link: ours, sampleRate: 8000, read: new SharedArrayBuffer(4) }, 'PCMU');
+  t.teardown(() => { end.close(); theirs.close(); });
+  const told: EndWord[] = [];
+  const all = new Promise<void>((resolve) => {
+    theirs.on('message', (word: EndWord) => { if (told.push(word) === 3) resolve(); });
+  });
+  end.take(ms(50), 0);
+  for (const mark of ['one', 'two']) end.take({ mark }, 0);
+  end.take({ clear: true, marks: ['three'] }, 0);
+  await all;
+  t.same(told, ['one', 'two', 'three'].map((mark) => ({ mark, cleared: true })));
 });

@@ -67,7 +67,7 @@ export class PcmEnd implements LiveSource {
     if (this.#closed) return;
     if (word instanceof Int16Array) this.#speech.say(word, now);
     else if ('lost' in word) this.#speech.lost += word.lost;
-    else if ('clear' in word) this.#reached(this.#speech.clear(), true);
+    else if ('clear' in word) this.#reached([...this.#speech.clear(), ...word.marks], true);
     else if (this.#speech.mark(word.mark)) this.#reached([word.mark], false);
   }
 
