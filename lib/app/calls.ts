@@ -151,7 +151,7 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     objectsToPlace: judgeMediaPlaces(config.media, () => embedded?.listening ?? connections.listening),
     askAgain: (peer) => health.askAgain(peer),
     pickStack: () => connections.pick(),
-    metaProxy: () => (embedded === null ? metaProxy(config) : null),
+    metaProxy: () => state.rules.config.meta.proxy?.uri ?? (embedded === null ? metaProxy(config) : null),
     metaContactHost: (stack, number) => metaContactHost(state.rules.config, number, embedded?.listening, connections.tlsPort(stack)),
     onVerdict: (call, facts, verdict, enforced) => {
       const record = auditRecord(call, facts, verdict, state.rules.config, enforced);

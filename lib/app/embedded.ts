@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { domainOf, isKnownByCertificate, isKnownByDigest, tlsPeers } from '../config/domains.js';
+import { domainOf, isKnownByDigest, tlsPeers } from '../config/domains.js';
 import type { Config, SipLimitsConfig } from '../config/types.js';
 import { listenError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
@@ -93,7 +93,7 @@ function limitsOf(limits: SipLimitsConfig): GivenLimits {
  * password, may be behind any address from which it may come; where there are none of these, nobody else is answered.
  */
 export function sourcesOf({ meta, peers, node }: Pick<Config, 'meta' | 'peers' | 'node'>): SourceRules {
-  const certified = tlsPeers(peers).filter(({ name }) => { const peer = peers[name]; return peer !== undefined && isKnownByCertificate(peer); });
+  const certified = tlsPeers({ peers, meta }).filter(({ isCertified }) => isCertified);
   const all = Object.values(peers);
   const guests = all.filter((peer) => peer.register || isKnownByDigest(peer))
     .flatMap(({ sources }) => (sources.length > 0 ? sources : ['0.0.0.0/0', '::/0']));
@@ -114,9 +114,10 @@ export function domainFilesOf({ domains }: Pick<Config, 'domains'>): Readonly<Re
   return Object.fromEntries(Object.entries(domains).map(([name, { tls }]) => [name, tls]));
 }
 
-/** How the embedded server speaks TLS with each peer that it calls, by the names and addresses that mean the peer. */
-export function tlsWithOf({ peers }: Pick<Config, 'peers'>): Readonly<Record<string, TlsRule>> {
-  return Object.fromEntries(tlsPeers(peers).flatMap(({ hosts, tls: { verify, ca, clientCert, clientKey } }) => hosts.map((host) => [host, { verify, ca, cert: clientCert, key: clientKey }] as const)));
+/** How the embedded server speaks TLS with each peer that it calls, and the proxy towards Meta, by the names and addresses that mean them. */
+export function tlsWithOf(config: Pick<Config, 'peers' | 'meta'>): Readonly<Record<string, TlsRule>> {
+  return Object.fromEntries(tlsPeers(config).flatMap(({ hosts, tls: { verify, ca, clientCert, clientKey } }) =>
+    hosts.map((host) => [host, { verify, ca, cert: clientCert, key: clientKey }] as const)));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { CallRules } from '../call/context.js';
-import { isKnownByCertificate } from '../config/domains.js';
+import { tlsPeers } from '../config/domains.js';
 import type { Config } from '../config/types.js';
 import { WabError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
@@ -27,7 +27,7 @@ export async function compileRules(config: Config): Promise<CallRules> {
     // Users who register are known by what they know, never by their address.
     judgeSource: sourceJudge({
       metaSources: config.meta.sources, peers: Object.fromEntries(Object.entries(config.peers).filter(([, peer]) => !peer.register)),
-      certified: Object.entries(config.peers).flatMap(([name, peer]) => (isKnownByCertificate(peer) ? [name] : [])),
+      certified: tlsPeers(config).flatMap(({ name, isCertified }) => (isCertified ? [name] : [])),
     }),
     selectRoute: (request) => selectRoute(routing, request),
     judgeTarget: (facts) => judgeTarget(policy, facts),

@@ -60,8 +60,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
   #transfer: Transfer | null = null;
   /** Who wants to know that this one is lost. */
   #heir: { readonly of: PeerConnection; readonly lost: (why: Termination) => void } | null = null;
-  /** With whom no keys were agreed on in time. */
-  #unsecured: { readonly leg: PeerLeg; readonly why: string } | null = null;
+  /** Legs on which no keys were agreed on in time, and why. */
+  readonly #unsecured = new Map<PeerLeg, string>();
   /** Whoever is there hears ringing. */
   #rings = false;
 
@@ -77,8 +77,8 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     call.whenAnswered = () => this.recording.up();
     media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));
     media.on('peerUnsecured', (leg, why) => {
-      this.#unsecured = { leg, why };
-      this.#judgeKeys();
+      this.#unsecured.set(leg, why);
+      call.runs(this.#judgeKeys());
     });
     media.on('peerDtmf', (digit) => this.recording.peerDigit(digit, 'event'));
     media.on('dtmf', (digit, durationMs) => {
@@ -135,10 +135,11 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     this.recording.up();
   }
 
-  /** Who has no keys ends the call once nobody else is to take it. */
-  #judgeKeys(): void {
-    if (this.#unsecured === null || this.#transfer !== null || this.#current?.leg !== this.#unsecured.leg) return;
-    this.call.end(ended.peerUnsecured(this.#current.party.peer, this.#unsecured.why));
+  /** Who has no keys ends the call once nobody else is to take it. After a transfer they may have come, late. */
+  async #judgeKeys(): Promise<void> {
+    const [current, why] = [this.#current, this.#current === null ? undefined : this.#unsecured.get(this.#current.leg)];
+    if (current === null || why === undefined || this.#transfer !== null || (await this.media.stats()).peer.packetsIn > 0) return;
+    if (this.#current === current && !this.transferring) this.call.end(ended.peerUnsecured(current.party.peer, why));
   }
 
   /** Of who rings with early media, or has been transferred away, a silence says nothing. */
@@ -219,7 +220,7 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     this.call.runs(transfer.run().finally(() => {
       if (this.#transfer !== transfer) return;
       this.#transfer = null;
-      this.#judgeKeys();
+      return this.#judgeKeys();
     }));
   }
 

@@ -4,6 +4,7 @@ import { drawLadder, summary } from '../observe/ladder.js';
 import { hideDigits, maskUsers, redactSip } from '../observe/redact.js';
 import { headerValue, TraceStore, type TraceEntry } from '../observe/trace.js';
 import { addressMatcher, type Source } from '../sip/source.js';
+import { parseUri } from '../sip/uri.js';
 import type { Call } from './call.js';
 import type { CallRecord } from './record.js';
 import type { CallTable } from './table.js';
@@ -183,7 +184,7 @@ export class CallHistory {
     const peers = Object.entries(config.peers);
     return ({ transport, remote }) => {
       const host = splitHostPort(remote)?.host ?? remote;
-      if (transport === 'tls' && (isMeta(host) || host === config.meta.address || host === config.meta.host)) return 'Meta';
+      if (transport === 'tls' && (isMeta(host) || host === config.meta.address || host === config.meta.host || host === parseUri(config.meta.proxy?.uri ?? '')?.host)) return 'Meta';
       const named = peers.find(([, { uri }]) => uri?.includes(remote))?.[0];
       if (named !== undefined) return named;
       const source = judgeSource(host, transport);

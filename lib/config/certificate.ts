@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
-import { identities, isKnownByCertificate, tlsPeers, type Identity } from './domains.js';
+import { identities, tlsPeers, type Identity } from './domains.js';
 import { bad, fine, missing, poor, reasonOf, unfit, type Judgement } from './judgement.js';
 import type { Config } from './types.js';
 
@@ -39,19 +39,14 @@ async function judgeIdentity({ at, name, cert, key, isForMeta }: Identity, trust
 export async function judgeCa({ meta, hep, peers }: Pick<Config, 'meta' | 'hep' | 'peers'>, now: number): Promise<readonly Judgement[]> {
   const others = [['meta.ca', meta.ca], ['hep.ca', hep?.ca ?? null]] as const;
   const read = await Promise.all(others.flatMap(([key, file]) => (file === null ? [] : [readChain(key, file)])));
-  const ofPeers = await Promise.all(tlsPeers(peers).flatMap(({ name, tls: { ca } }) => (ca === null ? [] : [readChain(`peers.${name}.tls.ca`, ca).then((chain) => ({ name, file: ca, chain }))])));
+  const ofPeers = await Promise.all(tlsPeers({ peers, meta }).flatMap(({ at, isCertified, tls: { ca } }) => (ca === null ? [] : [readChain(`${at}.ca`, ca).then((chain) => ({ key: `${at}.ca`, file: ca, isCertified, chain }))])));
   // Whoever calls is verified against the files of all such peers together, and against no others; whom we call, against the well-known ones too.
-  const certified = ofPeers.flatMap(({ name, chain }) => ('level' in chain || !isCertified(peers, name) ? [] : chain.certificates));
-  const judged = ofPeers.flatMap(({ name, file, chain }) => {
+  const certified = ofPeers.flatMap(({ isCertified, chain }) => ('level' in chain || !isCertified ? [] : chain.certificates));
+  const judged = ofPeers.flatMap(({ key, file, isCertified, chain }) => {
     if ('level' in chain) return [chain];
-    return judgeAuthority(`peers.${name}.tls.ca`, file, chain.certificates, isCertified(peers, name) ? certified : rootCertificates.map((pem) => new X509Certificate(pem)), now);
+    return judgeAuthority(key, file, chain.certificates, isCertified ? certified : rootCertificates.map((pem) => new X509Certificate(pem)), now);
   });
   return [...read.filter((chain) => 'level' in chain), ...judged];
-}
-
-function isCertified(peers: Config['peers'], name: string): boolean {
-  const peer = peers[name];
-  return peer !== undefined && isKnownByCertificate(peer);
 }
 
 /** A file of CAs that a peer's certificate is to lead to: as long as one of them is valid, and each way ends at a CA that has issued itself. */
@@ -79,12 +74,12 @@ function leadsToRoot(certificate: X509Certificate, others: readonly X509Certific
  * Certificate and key of the addresses for webhooks, the API, and phones alone (wss without tls): whoever sees them judges the rest; and those that peers
  * are shown, with their dates at `now`, milliseconds.
  */
-export async function judgeHttpTls({ webhooks, api, peers, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip' | 'peers'>, now: number): Promise<readonly Judgement[]> {
+export async function judgeHttpTls({ webhooks, api, peers, meta, sip: { server, listen, tls: { cert, key } } }: Pick<Config, 'webhooks' | 'api' | 'sip' | 'peers' | 'meta'>, now: number): Promise<readonly Judgement[]> {
   const has = (transport: string): boolean => listen.some((socket) => socket.startsWith(`${transport}:`));
   const phones = server === 'embedded' && cert !== null && key !== null && has('wss') && !has('tls') ? { cert, key } : null;
   const pairs = [['webhooks.tls', webhooks?.tls ?? null], ['api.tls', api.listen === null ? null : api.tls], ['sip.tls', phones]] as const;
-  const shown = tlsPeers(peers).flatMap(({ name, tls: { clientCert, clientKey } }) => (clientCert === null || clientKey === null ? []
-    : [readPair(`peers.${name}.tls`, { cert: clientCert, key: clientKey }, { cert: 'clientCert', key: 'clientKey' }).then((pair) => ('level' in pair ? [pair] : [pair.belong, judgeDates(`peers.${name}.tls.clientCert`, pair.leaf, now)]))]));
+  const shown = tlsPeers({ peers, meta }).flatMap(({ at, tls: { clientCert, clientKey } }) => (clientCert === null || clientKey === null ? []
+    : [readPair(at, { cert: clientCert, key: clientKey }, { cert: 'clientCert', key: 'clientKey' }).then((pair) => ('level' in pair ? [pair] : [pair.belong, judgeDates(`${at}.clientCert`, pair.leaf, now)]))]));
   return (await Promise.all([...pairs.flatMap(([at, files]) => (files === null ? [] : [readPair(at, files).then((pair) => ['level' in pair ? pair : pair.belong])])), ...shown])).flat();
 }
 
@@ -92,9 +87,9 @@ export async function judgeHttpTls({ webhooks, api, peers, sip: { server, listen
  * When that ends which ends first of our certificates and, of each file of CAs of peers, of the one that ends last, in milliseconds since 1970; null when
  * there is none to read.
  */
-export async function firstEnd({ peers, ...config }: Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip' | 'peers'>): Promise<number | null> {
-  const certs = [...identities(config).map(({ cert }) => cert), ...tlsPeers(peers).map(({ tls }) => tls.clientCert)];
-  const ends = await Promise.all([...certs.map((file) => endOf(file, ([leaf]) => leaf)), ...tlsPeers(peers).map(({ tls: { ca } }) => endOf(ca, lastToEnd))]);
+export async function firstEnd(config: Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip' | 'peers' | 'meta'>): Promise<number | null> {
+  const certs = [...identities(config).map(({ cert }) => cert), ...tlsPeers(config).map(({ tls }) => tls.clientCert)];
+  const ends = await Promise.all([...certs.map((file) => endOf(file, ([leaf]) => leaf)), ...tlsPeers(config).map(({ tls: { ca } }) => endOf(ca, lastToEnd))]);
   const known = ends.filter((end) => end !== null);
   return known.length === 0 ? null : Math.min(...known);
 }

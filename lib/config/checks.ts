@@ -127,6 +127,8 @@ export const peerUri: Check<string> = text('sip:host, with :port and ;transport=
   const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
   return match?.[1] !== undefined && isHost(match[1]) && (match[2] === undefined || isPort(match[2], 1));
 });
+/** The same, by TLS. */
+export const tlsUri: Check<string> = text('sip:host:port;transport=tls', (v) => /;transport=tls$/.test(v) && peerUri(v) === null);
 /** A bearer token (RFC 6750 §2.1), long enough not to be guessed. */
 export const bearerToken: Check<string> = text('at least 16 characters of A-Z a-z 0-9 - . _ ~ + /', (v) => /^[A-Za-z0-9\-._~+/]{16,512}=*$/.test(v));
 /** A range of extensions: two numbers of the same two to six digits, without a leading 0, which is an outside line in most places. */

@@ -15,36 +15,51 @@ export interface Identity {
   readonly name: string;
   readonly cert: string | null;
   readonly key: string | null;
-  /** Meta connects to it; else only peers do. */
+  /** Meta connects to it; else only peers do, or a proxy in between. */
   readonly isForMeta: boolean;
 }
 
 /** Each host name of ours; `domain` first. */
-export function identities({ domain, domains, numbers, sip }: Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip'>): readonly Identity[] {
+export function identities({ domain, domains, numbers, sip, meta: { proxy } }: Pick<Config, 'domain' | 'domains' | 'numbers' | 'sip' | 'meta'>): readonly Identity[] {
+  const isDirect = proxy === null;
   const named = new Set(Object.keys(numbers).map((number) => domainOf({ domain, numbers }, number)));
-  return [{ at: 'sip.tls', name: domain, ...sip.tls, isForMeta: true }, ...Object.entries(domains).map(([name, { tls }]) => ({ at: `domains.${name}.tls`, name, ...tls, isForMeta: named.has(name.toLowerCase()) }))];
+  return [{ at: 'sip.tls', name: domain, ...sip.tls, isForMeta: isDirect }, ...Object.entries(domains).map(([name, { tls }]) => ({ at: `domains.${name}.tls`, name, ...tls, isForMeta: isDirect && named.has(name.toLowerCase()) }))];
 }
 
-/** A peer that is called, or calls, by SIP over TLS, and what its keys say of that. */
+/** Who is called, or calls, by SIP over TLS, and what its keys say of that. */
 export interface TlsPeer {
+  /** Of a peer its name; of the proxy between Meta and us `metaProxyName`. */
   readonly name: string;
-  /** Names and addresses that mean this peer, as `hostKey` spells them; that of its uri first. */
+  /** Key of the configuration that has the files. */
+  readonly at: string;
+  /** Names and addresses that mean it, as `hostKey` spells them; that of its uri first. */
   readonly hosts: readonly string[];
   readonly tls: Config['peers'][string]['tls'];
+  /** Whoever shows its certificate is it. */
+  readonly isCertified: boolean;
 }
 
-/** Peers whose `tls` says something for SIP. */
-export function tlsPeers(peers: Config['peers']): readonly TlsPeer[] {
-  return sipPeers(peers).filter(({ tls: { verify, ca, clientCert, clientKey } }) => !verify || ca !== null || clientCert !== null || clientKey !== null);
+/** No peer can have this name. */
+export const metaProxyName = ':meta';
+
+/** Peers whose `tls` says something for SIP, and `meta.proxy`. */
+export function tlsPeers({ peers, meta: { proxy } }: Pick<Config, 'peers' | 'meta'>): readonly TlsPeer[] {
+  const ofMeta = proxy === null ? [] : [{ name: metaProxyName, at: 'meta.proxy', hosts: [hostKey(hostOf(proxy.uri))], tls: { verify: true, ca: proxy.ca, clientCert: proxy.clientCert, clientKey: proxy.clientKey }, isCertified: true }];
+  return [...ofMeta, ...sipPeers(peers).filter(({ tls: { verify, ca, clientCert, clientKey } }) => !verify || ca !== null || clientCert !== null || clientKey !== null)];
 }
 
 /** Peers that have an address of their own. */
 function sipPeers(peers: Config['peers']): readonly TlsPeer[] {
-  return Object.entries(peers).flatMap(([name, { uri, hosts, tls, register, websocket }]) => {
+  return Object.entries(peers).flatMap(([name, peer]) => {
+    const { uri, hosts, tls, register, websocket } = peer;
     if (register || websocket !== null) return [];
-    const [, host = ''] = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)/.exec(uri) ?? [];
-    return [{ name, tls, hosts: [...new Set([host, ...hosts].filter((one) => one !== '').map(hostKey))] }];
+    const all = [hostOf(uri), ...hosts].filter((one) => one !== '').map(hostKey);
+    return [{ name, at: `peers.${name}.tls`, tls, hosts: [...new Set(all)], isCertified: isKnownByCertificate(peer) }];
   });
+}
+
+function hostOf(uri: string): string {
+  return /^sip:(\[[^\]]*\]|[^:;@?[\]]+)/.exec(uri)?.[1] ?? '';
 }
 
 /** Whether a peer is known by the certificate it shows. */
@@ -71,21 +86,26 @@ export function checkDomains(config: Config, report: Report): void {
   checkTlsPeers(config, report);
 }
 
-function checkTlsPeers({ peers, sip, meta }: Config, report: Report): void {
+function checkTlsPeers(config: Config, report: Report): void {
+  const { peers, sip, meta } = config;
   const byHost = new Map<string, TlsPeer>();
-  const all = tlsPeers(peers);
+  const all = tlsPeers(config);
   const plain = sipPeers(peers).filter(({ name }) => !all.some((peer) => peer.name === name));
+  if (meta.proxy !== null && (meta.proxy.clientCert === null) !== (meta.proxy.clientKey === null)) report('meta.proxy', 'clientCert and clientKey go together');
+  // What it brings may come from anybody who has found a way through it.
+  if (meta.proxy !== null && meta.challenge.length === 0) report('meta.challenge', "must not be empty with meta.proxy: Meta's digest alone says that a call which the proxy brings is Meta's");
   for (const peer of all) {
-    const at = `peers.${peer.name}.tls`;
+    const { at, name } = peer;
     if (sip.server !== 'embedded') report(at, 'needs sip.server: embedded: how drachtio-server speaks TLS, its own configuration says');
     // What a peer's tls says holds for its hosts, whoever else is there.
-    if (peer.hosts.includes(hostKey(meta.host))) report(at, `would hold for Meta, as ${peer.name} is ${meta.host} too: give the peer its own host`);
-    const beside = plain.find(({ name, hosts: [host = ''] }) => peer.hosts.includes(host) && isCalledByTls(peers, name));
+    if (peer.hosts.includes(hostKey(meta.host))) report(at, `would hold for Meta, as ${name === metaProxyName ? 'the proxy' : name} is ${meta.host} too: give it its own host`);
+    const beside = plain.find((other) => peer.hosts.includes(other.hosts[0] ?? '') && isCalledByTls(peers, other.name));
     if (beside !== undefined) report(at, `would hold for peer ${beside.name} as well, which is ${beside.hosts[0]} too: give both the same, or one of them another host`);
     for (const host of peer.hosts) {
       const other = byHost.get(host);
-      if (other !== undefined && JSON.stringify(other.tls) !== JSON.stringify(peer.tls)) report(at, `is another than that of peer ${other.name}, which is ${host} too`);
-      else if (other !== undefined && isCertified(peers, peer) && isCertified(peers, other)) report(`${at}.ca`, `makes peer ${other.name} known by the same certificates, as it is ${host} too: one of them needs another name`);
+      const theirs = other?.name === metaProxyName ? 'meta.proxy' : `peer ${other?.name}`;
+      if (other !== undefined && JSON.stringify(other.tls) !== JSON.stringify(peer.tls)) report(at, `is another than that of ${theirs}, which is ${host} too`);
+      else if (other !== undefined && peer.isCertified && other.isCertified) report(`${at}.ca`, `makes ${theirs} known by the same certificates, as it is ${host} too: one of them needs another name`);
       byHost.set(host, peer);
     }
   }
@@ -93,9 +113,4 @@ function checkTlsPeers({ peers, sip, meta }: Config, report: Report): void {
 
 function isCalledByTls(peers: Config['peers'], name: string): boolean {
   return /;transport=tls(?:;|$)/i.test(peers[name]?.uri ?? '');
-}
-
-function isCertified(peers: Config['peers'], { name }: TlsPeer): boolean {
-  const peer = peers[name];
-  return peer !== undefined && isKnownByCertificate(peer);
 }

@@ -7,7 +7,7 @@ import { hepSchema } from './schemaHep.js';
 import { nodeSchema } from './schemaNode.js';
 import { graphSchema, hoursSchema, webhookSchema } from './schemaGraph.js';
 import { about, leaf, listOf, optional, required, rowsOf, tableOf, valuesOf, type Group } from './schemaForm.js';
-import { controlServer, domainSchema, sipSchema } from './schemaSip.js';
+import { controlServer, domainSchema, proxySchema, sipSchema } from './schemaSip.js';
 import { tracesSchema } from './schemaTraces.js';
 import { menuSchema, queueSchema, voicemailSchema } from './schemaVoice.js';
 import { leakSigns } from './types.js';
@@ -29,6 +29,10 @@ export const schema = {
     port: leaf("Meta's port.", is.port, 5061),
     ca: leaf('Extra CA file (PEM), for a private stand-in; a relative path is below the folder of this file.', is.orNull(is.nonEmpty), null, { file: true }),
     address: leaf('Connect to this address instead of resolving host.', is.orNull(is.address), null),
+    proxy: optional(
+      'A proxy or SBC of yours between Meta and us (docs/peers/sbc-in-front.md), e.g. { uri: "sip:10.0.0.5:5061;transport=tls", ca: /etc/sip-ca/ca.pem }: what goes to Meta is sent there, and whoever shows its certificate '
+      + 'is believed to bring what Meta sends, for which Meta\'s digest is asked all the same; null: Meta is reached by itself.', proxySchema,
+    ),
     sources: listOf("Networks Meta calls from; default: Meta's published prefixes.", is.cidr, ['default'], { word: 'default', min: 1 }),
     sourcesFile: leaf("File of Meta's prefixes that sources update writes: default in sources means those in it, where it is there; a relative path is below the folder of this file; null: the published ones that are built in.", is.orNull(is.nonEmpty), null, { file: true }),
     challenge: listOf('Digest algorithms offered to Meta, in order; []: trust the source address alone.', is.oneOf('MD5', 'SHA-256'), ['MD5', 'SHA-256']),

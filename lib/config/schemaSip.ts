@@ -16,6 +16,14 @@ export const domainSchema = {
   },
 } satisfies Group;
 
+/** `meta.proxy`. */
+export const proxySchema = {
+  uri: required('Where requests to Meta are sent: sip:HOST:PORT;transport=tls. HOST is a name of its certificate, whoever opens the connection (RFC 5922).', is.tlsUri),
+  ca: required('CA file (PEM) that has issued its certificate; a relative path is below the folder of this file.', is.nonEmpty, { file: true }),
+  clientCert: leaf('Certificate of ours that it is shown (PEM); likewise; null: none.', is.orNull(is.nonEmpty), null, { file: true }),
+  clientKey: leaf('Its key (PEM); likewise.', is.orNull(is.nonEmpty), null, { file: true }),
+} satisfies Group;
+
 /** What anybody may take from the embedded server; its own defaults are the same (lib/sipserver). */
 const sipLimits = {
   [about]: { doc: 'Embedded only. /metrics shows how often each was met.' },

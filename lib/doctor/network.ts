@@ -10,7 +10,9 @@ import type { Config } from '../config/types.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
 import { mediaInterface, relayHasPorts } from '../media/interfaces.js';
-import { splitListen, udpFamily } from '../util/hostPort.js';
+import { parseUri, portOf } from '../sip/uri.js';
+import { splitListen, udpFamily, unbracketed } from '../util/hostPort.js';
+import { peerTls } from './peerTls.js';
 
 const timeoutMs = 3000;
 
@@ -51,6 +53,7 @@ async function resolve(name: string, names: NameService): Promise<{ addresses: r
 
 /** The outbound TLS path is needed for our BYE even by a service that only takes calls (META-SIP §3). */
 export async function examineMeta({ meta, sip }: Config): Promise<Findings> {
+  if (meta.proxy !== null) return [await examineProxy(meta.proxy)];
   const { host, port, address, ca } = meta;
   const place = `${host}:${port}`;
   let extra: string | null = null;
@@ -73,6 +76,24 @@ export async function examineMeta({ meta, sip }: Config): Promise<Findings> {
   }
   const good = ok('meta', `TLS to ${place} is up and its certificate is right`);
   return sip.server === 'embedded' ? [good] : [good, warn('meta', 'drachtio-server does not check the certificate of Meta', 'put a relay in between that does, or use sip.server: embedded')];
+}
+
+/** The way to Meta where a proxy of the operator's stands there: what is behind it, it knows. */
+async function examineProxy({ uri, ca, clientCert, clientKey }: NonNullable<Config['meta']['proxy']>): Promise<Finding> {
+  const place = parseUri(uri);
+  if (place === null) return fail('meta', `${uri} cannot be read`, 'correct meta.proxy.uri');
+  const secure = await peerTls({ verify: true, ca, clientCert, clientKey }, place.host).catch((error: unknown) => reasonOf(error));
+  if (typeof secure === 'string') return fail('meta', `a file of meta.proxy cannot be read: ${secure}`, 'let the user of the service read it');
+  const problem = await new Promise<string | null>((settle) => {
+    const socket = connectTls({ host: unbracketed(place.host), port: portOf(place), minVersion: 'TLSv1.2', timeout: timeoutMs, ...secure });
+    const done = (result: string | null): void => {
+      socket.destroy();
+      settle(result);
+    };
+    socket.once('secureConnect', () => done(null)).once('timeout', () => done('no answer')).once('error', (error: Error) => done(error.message));
+  });
+  return problem === null ? ok('meta', `TLS to the proxy ${uri} is up and its certificate is right; the way from there to Meta it knows itself`)
+    : fail('meta', `TLS to the proxy ${uri} fails: ${problem}`, 'start it, or look at meta.proxy');
 }
 
 /** Addresses that the service listens on: free, or taken by the running service. */

@@ -1,7 +1,5 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { readFile } from 'node:fs/promises';
-import { rootCertificates, type ConnectionOptions } from 'node:tls';
 import type { Config, PeerConfig } from '../config/types.js';
 import { openLegs } from '../media/openLegs.js';
 import { forgeablePeers } from '../sip/forgeable.js';
@@ -9,8 +7,8 @@ import { parseUri, uriParam, portOf } from '../sip/uri.js';
 import { askStream, askUdp } from './ask.js';
 import type { Finding, Findings } from './finding.js';
 import { fail, ok, reasonOf, warn } from './finding.js';
+import { peerTls } from './peerTls.js';
 import { hostPort } from '../util/hostPort.js';
-import { isNamedIn } from '../util/sipNames.js';
 import { openSockets } from '../config/sockets.js';
 import { placeOfSocket, probeSocket } from '../voice/agents/probe.js';
 
@@ -39,7 +37,7 @@ async function examinePeer(name: string, peer: PeerConfig): Promise<Finding> {
   const place = `${name}: ${transport}:${uri.host}:${port}`;
   const message = (local: { address: string; port: number }): string => options(transport, uri.host, port, local);
   if (transport === 'udp') return judge(name, place, await askUdp(uri.host, port, message, timeoutMs), 'no answer');
-  const secure = transport === 'tls' ? await tlsOptions(peer, uri.host).catch((error: unknown) => reasonOf(error)) : null;
+  const secure = transport === 'tls' ? await peerTls(peer.tls, uri.host).catch((error: unknown) => reasonOf(error)) : null;
   if (typeof secure === 'string') return fail('peer', `${place}: a file of peers.${name}.tls cannot be read: ${secure}`, 'let the user of the service read it');
   const answer = await askStream(secure, uri.host, port, message, timeoutMs);
   return judge(name, place, 'text' in answer ? answer.text : null, 'problem' in answer ? answer.problem : 'no answer');
@@ -52,16 +50,6 @@ async function examineSocket(name: string, { tls }: PeerConfig, url: string): Pr
   if (probed.answered) return ok('peer', `${place} takes connections${secure ? tls.verify ? ', and its certificate is right' : ', and its certificate is not looked at' : ''}`);
   const certificate = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(probed.reason);
   return fail('peer', `${place} cannot be reached: ${probed.reason}`, certificate ? `somebody else answers there: look at peers.${name}.websocket and tls.ca` : `start it, let us out to it, or correct peers.${name}.websocket`);
-}
-
-/** As calls to it are: see `peers.*.tls`. */
-async function tlsOptions({ tls: { verify, ca, clientCert, clientKey } }: PeerConfig, host: string): Promise<ConnectionOptions> {
-  return {
-    rejectUnauthorized: verify,
-    checkServerIdentity: (_host, { raw }) => (isNamedIn(new X509Certificate(raw), host) ? undefined : new Error(`its certificate does not name ${host} (RFC 5922)`)),
-    ...(ca === null ? {} : { ca: [...rootCertificates, await readFile(ca, 'latin1')] }),
-    ...(clientCert === null || clientKey === null ? {} : { cert: await readFile(clientCert), key: await readFile(clientKey) }),
-  };
 }
 
 function judge(name: string, place: string, answer: string | null, problem: string): Finding {

@@ -118,7 +118,8 @@ function metaMatcher({ meta }: Config, others: ReadonlySet<string>): (host: stri
   const isSource = addressMatcher(meta.sources);
   const name = hostKey(meta.host);
   const address = meta.address === null ? null : hostKey(meta.address);
-  return (host) => host === name || /(^|\.)(meta\.vc|fbinfra\.net)$/.test(host) || isPublished(host)
+  const proxy = meta.proxy === null ? null : hostKey(parseUri(meta.proxy.uri)?.host ?? '');
+  return (host) => host === name || host === proxy || /(^|\.)(meta\.vc|fbinfra\.net)$/.test(host) || isPublished(host)
     || (!others.has(host) && (host === address || isSource(host)));
 }
 

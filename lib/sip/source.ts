@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { metaProxyName } from '../config/domains.js';
 import { unbracketed } from '../util/hostPort.js';
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
@@ -29,7 +30,7 @@ export type Source = { readonly kind: 'meta' } | { readonly kind: 'peer'; readon
 export interface SourceRules {
   readonly metaSources: readonly string[];
   readonly peers: Readonly<Record<string, { readonly sources: readonly string[]; readonly transports: readonly string[] }>>;
-  /** Peers that a certificate can make known. */
+  /** Whom a certificate can make known: names of peers, and `metaProxyName`. */
   readonly certified?: readonly string[];
 }
 
@@ -44,7 +45,7 @@ export function sourceJudge(rules: SourceRules): (address: string, protocol: str
     const transport = protocol.toLowerCase();
     // Meta speaks TLS only (META-SIP §3).
     if (transport === 'tls' && isMeta(address)) return { kind: 'meta' };
-    if (certified !== null && rules.certified?.includes(certified) === true) return { kind: 'peer', peer: certified };
+    if (certified !== null && rules.certified?.includes(certified) === true) return certified === metaProxyName ? { kind: 'meta' } : { kind: 'peer', peer: certified };
     const found = peers.find(({ transports, matches }) => transports.includes(transport) && matches(address));
     return found === undefined ? { kind: 'stranger' } : { kind: 'peer', peer: found.peer };
   };

@@ -27,8 +27,6 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   readonly #source = { id: randomInt(1, 0xffff_ffff), cname: `wab-${randomInt(0x1_0000_0000).toString(36)}` };
   readonly #legs = new Set<SessionPeerLeg>();
   readonly #agents = new Set<AgentLeg>();
-  /** Peer legs that nobody heard when their keys had not come in time. */
-  readonly #late = new Map<SideId, string>();
   readonly #uses = new NodeUses();
   /** Where Meta's side is. */
   #metaNode: EngineNode | null = null;
@@ -131,8 +129,6 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     this.#lastLeg = connected ?? this.#lastLeg;
     this.#relay?.post({ op: 'connect', side: connected?.number ?? null });
     connected?.secure();
-    const late = connected === null ? undefined : this.#late.get(connected.number);
-    if (connected !== null && late !== undefined) void this.#stillLate(connected, late);
   }
 
   play(source: Parameters<MediaCall['play']>[0]): Promise<void> {
@@ -230,18 +226,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
     this.#warnings.unsecured(side, kind, reason);
     if (this.#closing !== null) return;
     if (kind === 'fingerprint') this.emit('impostor', reason);
-    else if (kind !== 'late' || side === 'meta') return;
-    else if (this.#connected?.number === side) this.emit('peerUnsecured', this.#connected, reason);
-    // It may be heard later: who is transferred back to, or waits.
-    else this.#late.set(side, reason);
-  }
-
-  /** Is heard now, and its keys had not come before that. */
-  async #stillLate(leg: SessionPeerLeg | AgentLeg, reason: string): Promise<void> {
-    this.#late.delete(leg.number);
-    const counters = await this.#relay?.stats() ?? null;
-    const isHeard = (counters?.peers[leg.number]?.packetsIn ?? 0) > 0;
-    if (!isHeard && this.#closing === null && this.#connected === leg) this.emit('peerUnsecured', leg, reason);
+    else if (kind === 'late') for (const leg of this.#legs) if (leg.number === side) this.emit('peerUnsecured', leg, reason);
   }
 
   strangerHeard(leg: SessionPeerLeg, address: string): void {

@@ -17,10 +17,8 @@ import type { SipLimits, TransportCounters } from './limits.js';
 import type { ListeningPoint, TransportHandlers, TransportOptions } from './options.js';
 import { ConnectionPool } from './pool.js';
 import { RateLimiter } from './rate.js';
-import { ServerTls } from './secure.js';
-import type { Domains } from './secure.js';
-import { Sources } from './sources.js';
-import type { SourceRules } from './sources.js';
+import { ServerTls, type Domains } from './secure.js';
+import { Sources, type SourceRules } from './sources.js';
 import { StreamFlow } from './stream.js';
 import type { StreamOwner } from './stream.js';
 import { stunAnswer } from './stun.js';
@@ -146,10 +144,8 @@ export class Transports implements StreamOwner, DatagramOwner {
     this.entry.secure?.setClients(rules.clients ?? []);
   }
 
-  /** Certificates by the name that is asked for, from now on. Rejects where one does not load; then all is as before. */
-  async setDomains(domains: Domains): Promise<void> {
-    await this.entry.secure?.setDomains(domains);
-  }
+  /** See `ServerTls.setDomains`. */
+  setDomains = async (domains: Domains): Promise<void> => { await this.entry.secure?.setDomains(domains); };
 
   /** Stops, or goes on, reading what accepted connections bring. */
   pause(is: boolean): void {
@@ -157,9 +153,7 @@ export class Transports implements StreamOwner, DatagramOwner {
   }
 
   /** Connections that are up, ours and accepted. */
-  get connections(): number {
-    return this.streams.size;
-  }
+  get connections(): number { return this.streams.size; }
 
   async close(): Promise<void> {
     if (this.shut) return;

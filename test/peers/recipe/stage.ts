@@ -22,9 +22,15 @@ export interface RecipeStage {
   readonly places: Places;
   /** Port on 127.0.0.4 where peers reach the service by UDP and TCP. */
   readonly sipPort: number;
+  /** The same by TLS, and where Meta is on 127.0.0.1. */
+  readonly tlsPort: number;
+  readonly metaPort: number;
   readonly log: string[];
   /** File of the CA that has issued the service's certificate. */
   readonly ca: string;
+  /** That certificate, and its key. */
+  readonly cert: string;
+  readonly key: string;
   user(options?: Partial<UserOptions>): SimulatedUser;
   answerAsMeta(options?: Partial<MetaOptions>): Promise<SimulatedMeta>;
   /** The record of the call with this Call-ID at Meta, once it is written. */
@@ -43,12 +49,14 @@ export interface RecipeOptions {
   /** Routes before those of the example: for what a test asks beyond it. */
   readonly routes?: readonly object[];
   readonly overlay?: Overlay;
+  /** host:port that Meta connects to, where somebody stands between it and the service. */
+  readonly front?: string;
 }
 
 /** Address of the service as the pages have it, 10.0.0.4, on this machine. */
 export const serviceHost = '127.0.0.4';
 
-export async function openRecipe({ example, env, places: more, routes = [], overlay }: RecipeOptions): Promise<RecipeStage> {
+export async function openRecipe({ example, env, places: more, routes = [], overlay, front }: RecipeOptions): Promise<RecipeStage> {
   const dir = await mkdtemp(join(tmpdir(), 'wab-recipe-'));
   const [tls, sip, metaPort] = [await freePort(), await freePort(), await freePort()];
   const certificates = await makeCertificates(join(dir, 'certs'), { domain, metaHost });
@@ -77,12 +85,12 @@ export async function openRecipe({ example, env, places: more, routes = [], over
     const service = await startService(config, createLogger('debug', { write: (line: string) => { log.push(line); } }));
     undo.push(() => service.close());
     const meta = await MetaSide.open({
-      to: `${serviceHost}:${tls}`, serverName: domain, ca: certificates.ca, listen: `127.0.0.1:${metaPort}`, cert: certificates.metaCert, key: certificates.metaKey,
+      to: front ?? `${serviceHost}:${tls}`, serverName: domain, ca: certificates.ca, listen: `127.0.0.1:${metaPort}`, cert: certificates.metaCert, key: certificates.metaKey,
     });
     undo.push(() => meta.close());
     const keying = config.numbers[number]?.keying;
     return {
-      service, config, places, sipPort: sip, log, ca: certificates.ca, close,
+      service, config, places, sipPort: sip, tlsPort: tls, metaPort, log, ca: certificates.ca, cert: certificates.cert, key: certificates.key, close,
       user: (options = {}) => new SimulatedUser(meta, { number, password, keying, ...options }),
       async answerAsMeta(options = {}) {
         const simulated = await startMeta({ side: meta, numbers: [{ number, password, hostname: domain, keying }], byeVia: 'fresh', ...options });

@@ -34,6 +34,7 @@ function makeDocument(): Tree {
   setAt(tree, 'media.rtpengine.spawn', false);
   setAt(tree, 'media.rtpengine.control', ['10.0.0.5:22222']);
   setAt(tree, 'meta.sources', ['192.0.2.0/24']);
+  setAt(tree, 'meta.proxy', { uri: 'sip:10.0.0.5:5061;transport=tls', ca: 'ca.pem', clientCert: 'c.pem', clientKey: 'k.pem' });
   setAt(tree, 'peers.pbx.digest', { username: 'pbx', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.auth', { username: 'us', password: '${PBX_PASSWORD}' });
   setAt(tree, 'peers.pbx.mayTransferTo', ['pbx']);

@@ -79,6 +79,26 @@ t.test('what does not go together', async (t) => {
   t.match(openSockets(parse(tree({ sbc: { ...sbc, tls: { verify: false } } }))), [{ path: 'peers.sbc.tls.verify', message: /whoever is on the way/ }]);
 });
 
+t.test('a proxy between Meta and us is Meta by its certificate, and Meta is reached by it', async (t) => {
+  const proxy = { uri: 'sip:10.0.0.5:5061;transport=tls', ca: 'inner.pem', clientCert: 'own.pem', clientKey: 'own.key' };
+  const config = parse(tree({ sbc }, { meta: { proxy } }));
+  t.match(sourcesOf(config).clients, [{ name: ':meta', hosts: ['10.0.0.5'], ca: '/etc/wab/inner.pem' }, { name: 'sbc' }]);
+  t.match(tlsWithOf(config)['10.0.0.5'], { verify: true, ca: '/etc/wab/inner.pem', cert: '/etc/wab/own.pem', key: '/etc/wab/own.key' });
+  const { judgeSource } = await compileRules(config);
+  t.same([judgeSource('10.0.0.5', 'tls', ':meta'), judgeSource('10.0.0.5', 'tls'), judgeSource('10.0.0.5', 'tcp', 'sbc')], [{ kind: 'meta' }, { kind: 'stranger' }, { kind: 'peer', peer: 'sbc' }], 'by its certificate, not by its address');
+  const without = await compileRules(parse(tree({ sbc })));
+  t.same(without.judgeSource('10.0.0.5', 'tls', ':meta'), { kind: 'stranger' });
+
+  const one = (from: object): string => faults(from).join('\n');
+  t.match(one(tree({ sbc }, { meta: { proxy, challenge: [] } })), /meta\.challenge must not be empty with meta\.proxy/);
+  t.match(one(tree({ sbc }, { meta: { proxy: { ...proxy, clientKey: null } } })), /meta\.proxy clientCert and clientKey go together/);
+  t.match(one(tree({ sbc }, { meta: { proxy: { ...proxy, uri: 'sip:10.0.0.5:5061' } } })), /meta\.proxy\.uri must be sip:host:port;transport=tls/);
+  t.match(one(tree({ sbc }, { meta: { proxy: { ...proxy, uri: 'sip:WA.meta.vc;transport=tls' } } })), /meta\.proxy would hold for Meta/);
+  t.match(one(tree({ sbc: { ...sbc, tls: { ca: 'inner.pem', clientCert: 'own.pem', clientKey: 'own.key' }, uri: 'sip:10.0.0.5:5071;transport=tls' } }, { meta: { proxy } })), /peers\.sbc\.tls\.ca makes meta\.proxy known by the same certificates/);
+  t.match(one(tree({ pbx: { ...sbc, tls: {}, uri: 'sip:10.0.0.5:5071;transport=tls', sources: ['10.0.0.5'] } }, { meta: { proxy } })), /meta\.proxy would hold for peer pbx as well/);
+  t.match(one(tree({ pbx: { ...sbc, tls: {} } }, { meta: { proxy }, sip: { server: 'drachtio', drachtio: [{ host: '127.0.0.1', secret: 'x' }] } })), /meta\.proxy needs sip\.server: embedded/);
+});
+
 t.test('a number of another domain has that in its Contact and at Meta', async (t) => {
   const domains = { 'sbc.example.org': { tls: { cert: 'o.pem', key: 'o.key' } } };
   const settings = { id: '100000000000001', settings: { callback: true } };
