@@ -56,7 +56,7 @@ t.test('in order: the first that answers has it', async (t) => {
   first.ring();
   first.refuse(486, 'Busy Here');
   const second = await next();
-  t.match(second.request.headers, { from: /^<sip:\+447700900123@sbc\.example\.net>;tag=/, 'content-type': 'application/sdp' });
+  t.match(second.request.headers, { from: '<sip:+447700900123@sbc.example.net>', 'content-type': 'application/sdp' });
   second.ring();
   second.answer(PEER_SDP);
   t.match(await course, { won: { target: { peer: 'b', user: 'bert-1' } } });
