@@ -31,7 +31,8 @@ t.test('blocks are put where they belong, and addresses are those of here', asyn
 });
 
 t.test('every example loads as it stands', async (t) => {
-  const env = { WA_PASSWORD: 'a', ASTERISK_PASSWORD: 'b', FREESWITCH_IN: 'c', FREESWITCH_OUT: 'd', PHONE_6001: 'e', PHONE_6002: 'f', DRACHTIO_SECRET: 'g', ESL_SECRET: 'h', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6', AGENT_TOKEN: 'i' };
+  const cluster = { REDIS_PASSWORD: 'j', NODE_NAME: 'a', NODE_ADDRESS: '10.0.0.4', NODE_PUBLIC: '203.0.113.4', NODE_SECRET: 'the-nodes-only-0123456789', OPS_TOKEN: 'ops-0123456789abcdef' };
+  const env = { WA_PASSWORD: 'a', ASTERISK_PASSWORD: 'b', FREESWITCH_IN: 'c', FREESWITCH_OUT: 'd', PHONE_6001: 'e', PHONE_6002: 'f', DRACHTIO_SECRET: 'g', ESL_SECRET: 'h', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6', AGENT_TOKEN: 'i', ...cluster };
   for (const name of await readdir(`${root}config/examples`)) {
     const text = await pageText(`config/examples/${name}`);
     t.doesNotThrow(() => parseConfig(text, { env, path: name }), name);

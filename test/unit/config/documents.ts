@@ -8,6 +8,7 @@ import type { Config } from '../../../lib/config/types.js';
 export type Tree = { [key: string]: unknown };
 
 export const env = {
+  REDIS_PASSWORD: 'r', NODE_NAME: 'a', NODE_ADDRESS: '10.0.0.4', NODE_PUBLIC: '203.0.113.4', OPS_TOKEN: 'ops-0123456789abcdef',
   WA_PASSWORD: 'wa-secret', PBX_PASSWORD: 'pbx-secret', DRACHTIO_SECRET: 'd-secret', METRICS_TOKEN: 'metrics-token-0123456789', NODE_SECRET: 'node-secret-0123456789', EVENT_SECRET: 'event-secret', ESL_SECRET: 'esl-secret', PRIVATE_IP: '10.0.0.6', PUBLIC_IP: '203.0.113.6',
   WA_TOKEN: 'EAAtoken', WA_APP_SECRET: 'app-secret', WA_VERIFY: 'verify', HEP_PASSWORD: 'h', PHONE_6001: 'p1', PHONE_6002: 'p2', AGENT_TOKEN: 'agent', ASTERISK_PASSWORD: 'a', FREESWITCH_IN: 'b', FREESWITCH_OUT: 'c',
 };
