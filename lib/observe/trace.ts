@@ -42,6 +42,8 @@ export class TraceStore {
   #bytes = 0;
   /** When room was last looked for in vain: live calls alone fill it. Milliseconds since the epoch. */
   #searchedAt = -Infinity;
+  /** When the calls were last gone through as there were too many; milliseconds since the epoch. */
+  #countedAt = -Infinity;
 
   /** @param live the Call-IDs of live calls */
   constructor(limits: TraceLimits, live: () => ReadonlySet<string> = () => new Set()) {
@@ -63,7 +65,12 @@ export class TraceStore {
     const size = text.length + overhead;
     // Either way: the clock may be set back.
     const mayBeRoom = Math.abs(entry.time - this.#searchedAt) >= SEARCH_AGAIN;
-    if (((known === undefined && this.#calls.size >= this.#limits.calls) || this.#bytes + size > this.#limits.bytes) && mayBeRoom) this.#makeRoom(callId);
+    // Where live calls alone are more than that, each new one would go through all of them.
+    const tooMany = known === undefined && this.#calls.size >= this.#limits.calls && Math.abs(entry.time - this.#countedAt) >= SEARCH_AGAIN;
+    if ((tooMany || this.#bytes + size > this.#limits.bytes) && mayBeRoom) {
+      this.#makeRoom(callId);
+      if (this.#calls.size >= this.#limits.calls) this.#countedAt = entry.time;
+    }
     if (this.#bytes + size > this.#limits.bytes) {
       if (mayBeRoom) this.#searchedAt = entry.time;
       return;

@@ -123,3 +123,20 @@ t.test('a ladder has Meta left, us in the middle, arrows in the direction of tra
   t.match(drawn[4], /0\.020 │◄.*200 OK/);
   t.end();
 });
+
+t.test('live calls alone are more than are kept besides: they are not gone through for each new one', (t) => {
+  let asked = 0;
+  const live = new Set<string>();
+  const store = new TraceStore({ calls: 10, messages: 10, bytes: 1_000_000, messageBytes: 1000 }, () => { asked += 1; return live; });
+  for (let i = 0; i < 500; i++) {
+    live.add(`live-${i}`);
+    store.record({ time: i, direction: 'in', transport: 'udp', local: 'a:1', remote: 'b:2', text: `INVITE sip:x SIP/2.0\r\nCall-ID: live-${i}\r\n\r\n` });
+  }
+  t.equal(asked, 1, 'once a second');
+  t.equal(store.has('live-499'), true, 'and each is kept');
+  live.clear();
+  store.record({ time: 2000, direction: 'in', transport: 'udp', local: 'a:1', remote: 'b:2', text: 'INVITE sip:x SIP/2.0\r\nCall-ID: last\r\n\r\n' });
+  t.equal(store.has('live-0'), false, 'those that are over go');
+  t.equal(store.has('last'), true);
+  t.end();
+});
