@@ -146,6 +146,10 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger, shared }),
     permissions, recordings, recorders,
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
+    wake: async (call, { peer, user }, { registration: { pushWait } }) => {
+      for (const { push } of registrar.contacts(peer, user, true)) if (push !== null) news.push(call, { peer, user }, push, pushWait);
+      if (registrar.contacts(peer, user).length === 0 && registrar.contacts(peer, user, true).length > 0) await registrar.sleepers.until(user, pushWait * 1000, call.ended);
+    },
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, state.rules, log),
     objectsToPlace: judgeMediaPlaces(config.media, () => embedded?.listening ?? connections.listening),

@@ -4,6 +4,8 @@ import type { CallTable } from '../call/table.js';
 import type { Config } from '../config/types.js';
 import type { Permission } from '../graph/permission/pair.js';
 import { EventBus, type EventData } from '../observe/events.js';
+import type { RouteTarget } from '../routing/types.js';
+import type { Push } from '../registrar/push.js';
 import type { Sidecar } from '../voice/recording/sidecar.js';
 import type { Logger } from '../observe/logger.js';
 import type { CallBack } from '../voice/queue/callBacks.js';
@@ -75,6 +77,11 @@ export class News {
   /** A user who has left a queue is to be called back; has been; or will not be, and why. `call`: by which they came; of `done`, by which they were called. */
   callBack(what: 'kept' | 'done' | 'dropped', { number, user, queue, tries }: CallBack, call: string, why: string | null): void {
     this.bus?.tell(`callBack.${what}`, call, { number, user, queue, tries, why });
+  }
+
+  /** An app is to be woken for this call, which waits for it so many seconds. */
+  push({ id, direction, facts: { number, user, wacid, reference } }: Call, { peer, user: account }: Pick<RouteTarget, 'peer' | 'user'>, { provider, prid, param }: Push, wait: number): void {
+    this.bus?.tell('phone.push', id, { direction, number, user, wacid, reference, peer, account, provider, prid, param, wait });
   }
 
   number(number: string, news: EventData): void {

@@ -127,6 +127,8 @@ export const peerUri: Check<string> = text('sip:host, with :port and ;transport=
   const match = /^sip:(\[[^\]]*\]|[^:;@?[\]]+)(?::([0-9]+))?(?:;transport=(udp|tcp|tls))?$/.exec(v);
   return match?.[1] !== undefined && isHost(match[1]) && (match[2] === undefined || isPort(match[2], 1));
 });
+/** RFC 8599 §14.1: a token, in lower case. */
+export const pushProvider: Check<string> = text('the name of a push provider in lower case, such as apns or fcm', (v) => /^[a-z0-9][a-z0-9.-]{0,31}$/.test(v));
 /** The same, by TLS. */
 export const tlsUri: Check<string> = text('sip:host:port;transport=tls', (v) => /;transport=tls$/.test(v) && peerUri(v) === null);
 /** A bearer token (RFC 6750 §2.1), long enough not to be guessed. */

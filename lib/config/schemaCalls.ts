@@ -110,6 +110,11 @@ export const peerSchema = {
     minExpires: leaf('Seconds; a shorter registration is refused with 423.', is.integer(10, 3600), 60),
     maxExpires: leaf('Seconds; a longer registration is shortened.', is.integer(60, 86_400), 3600),
     maxContacts: leaf('Devices of one user at once; the one silent for longest gives way.', is.integer(1, 20), 5),
+    push: listOf(
+      'Providers of push notifications by which sleeping apps are woken (RFC 8599), as they name them, e.g. [apns, fcm]; whoever gets the event phone.push sends it. An app with another one is refused with 555; []: '
+      + 'nobody is woken, and what phones say of it is passed over.', is.pushProvider,
+    ),
+    pushWait: leaf('Seconds that a call waits for an app that is being woken.', is.integer(1, 30), 10),
     keepAlive: leaf('Seconds between OPTIONS to UDP phones behind NAT; 0: none.', is.integer(0, 600), 25),
   },
 } satisfies Group;

@@ -2,6 +2,7 @@ import type { phoneTransports } from '../config/types.js';
 import type { SipUri } from '../sip/uri.js';
 import { parseNameAddr, uriParam } from '../sip/uri.js';
 import { hostPort } from '../util/hostPort.js';
+import { isSamePush, pushOf, type Push } from './push.js';
 
 /** The socket a REGISTER came from: where its phone is reached, whatever it thinks its address is. */
 export interface Socket {
@@ -35,6 +36,10 @@ export interface Binding {
   readonly node: string | null;
   /** Where that node takes requests for it, and the Route that names its flow there; null: it is reached from here. */
   readonly through: { readonly uri: string; readonly route: string } | null;
+  /** How it is woken; null: it is not. */
+  readonly push: Push | null;
+  /** Its connection has closed: it is to be woken before it can be called. */
+  readonly asleep: boolean;
 }
 
 /** What a REGISTER asks for. Plain data; header values as received. */
@@ -60,6 +65,8 @@ export interface RegisterLimits {
   readonly minExpires: number;
   readonly maxExpires: number;
   readonly maxContacts: number;
+  /** Providers by which apps are woken; []: nobody is, and what a Contact says of it is passed over. */
+  readonly push: readonly string[];
   /** Why a Contact is not to be used, as a sentence; null when it may be. */
   readonly objects: (uri: SipUri) => string | null;
 }
@@ -101,8 +108,10 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     const seconds = secondsOf(uriParam(parsed.params, 'expires') ?? facts.expires, limits.maxExpires);
     // §10.3 step 7.
     if (seconds > 0 && seconds < limits.minExpires) return { ok: false, status: 423, reason: 'Interval Too Brief', minExpires: limits.minExpires };
+    const push = pushOf(parsed.uri, limits.push);
+    if (push === 'unserved') return refuse(555, 'Push Notification Service Not Supported');
     const device = facts.outbound ? deviceOf(parsed.params) : null;
-    const olds = bindings.filter((b) => (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device));
+    const olds = bindings.filter((b) => isSamePush(b.push, push) || (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device));
     if (olds.some((old) => isLate(facts, old) && !added.includes(old))) return refuse(500, 'an older REGISTER than the last');
     bindings = bindings.filter((b) => !olds.includes(b));
     if (seconds === 0) {
@@ -112,7 +121,7 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     const binding: Binding = {
       user: facts.user, contact: parsed.uriText, uri: parsed.uri, source: facts.source, flow: facts.flow, path: facts.path, callId: facts.callId, cseq: facts.cseq,
       registeredAt: olds[0]?.registeredAt ?? now, refreshedAt: now, expiresAt: now + Math.min(seconds, limits.maxExpires) * 1000, device, userAgent: facts.userAgent,
-      node: null, through: null,
+      node: null, through: null, push, asleep: false,
     };
     bindings = [...bindings, binding];
     if (olds.length === 0) added.push(binding);

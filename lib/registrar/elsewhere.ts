@@ -58,7 +58,7 @@ export class Elsewhere {
         const route = routeOf(flow, place);
         // Those behind a proxy of their own are reached by it from every node.
         const through = rest.path.length > 0 || route === null ? null : { uri: place, route };
-        return uri === null || (through === null && rest.path.length === 0) ? [] : [{ ...rest, user, uri, flow: null, node, through }];
+        return uri === null || (through === null && rest.path.length === 0) ? [] : [{ ...rest, user, uri, flow: null, node, through, push: null, asleep: false }];
       });
     });
   }
@@ -89,7 +89,7 @@ export class Elsewhere {
     void store.update(key, without);
   }
 
-  #read(key: string): readonly Omit<Binding, 'user' | 'uri' | 'node' | 'through'>[] {
+  #read(key: string): readonly Omit<Binding, 'user' | 'uri' | 'node' | 'through' | 'push' | 'asleep'>[] {
     const known = readEntry(this.#options.store.get(key));
     return known === null || (known.process !== this.#options.process && !this.#options.alive(known.process)) ? [] : known.devices;
   }
@@ -107,7 +107,7 @@ function partsOf(key: string): readonly [node: string, user: string] {
   return [key.slice(0, at), key.slice(at + 1)];
 }
 
-function readEntry(text: string | null): { readonly process: string; readonly devices: readonly Omit<Binding, 'user' | 'uri' | 'node' | 'through'>[] } | null {
+function readEntry(text: string | null): { readonly process: string; readonly devices: readonly Omit<Binding, 'user' | 'uri' | 'node' | 'through' | 'push' | 'asleep'>[] } | null {
   if (text === null) return null;
   try {
     const read: unknown = JSON.parse(text);

@@ -9,6 +9,7 @@ import type { Binding, RegisterOutcome } from './bindings.js';
 import { applyRegister } from './bindings.js';
 import { answerHeaders, factsOf } from './registerRequest.js';
 import { Elsewhere, type ElsewhereOptions } from './elsewhere.js';
+import { pushCapsOf, Sleepers } from './push.js';
 import { BoundedMap } from '../util/boundedMap.js';
 
 /** A peer whose users register. */
@@ -63,6 +64,8 @@ export class Registrar {
   readonly #sweeper: NodeJS.Timeout;
   readonly #elsewhere: Elsewhere | null;
   readonly #counts = { ok: 0, refused: 0 };
+  /** Calls that wait for an app to wake up. */
+  readonly sleepers = new Sleepers();
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
@@ -70,7 +73,7 @@ export class Registrar {
     this.#places = [...new Set([...this.#homes.values()].map(({ admits }) => admits))];
     const { nodes = null } = options;
     this.#elsewhere = nodes === null ? null : new Elsewhere(nodes, (user, left) => {
-      for (const binding of this.#bindings.get(user) ?? []) if (!left.has(binding.contact)) this.forget(binding, 'it has registered at another node, or could not be reached from there');
+      for (const binding of this.#bindings.get(user) ?? []) if (!left.has(binding.contact) && !binding.asleep) this.forget(binding, 'it has registered at another node, or could not be reached from there');
     });
     this.#sweeper = setInterval(() => this.#sweep(), options.sweepInterval ?? 1000);
     this.#sweeper.unref();
@@ -84,17 +87,17 @@ export class Registrar {
     for (const [user, bindings] of this.#bindings) {
       const home = this.#homes.get(user);
       for (const binding of bindings) {
-        const why = home === undefined ? 'the account is gone' : home.account.password !== before.get(user)?.account.password ? 'its password is another now' : !home.admits(binding.source.address) ? 'its address is not in sources any more' : this.#options.objects(binding.uri, user);
+        const why = home === undefined ? 'the account is gone' : home.account.password !== before.get(user)?.account.password ? 'its password is another now' : !home.admits(binding.source.address) ? 'its address is not in sources any more' : binding.asleep && !home.peer.registration.push.includes(binding.push?.provider ?? '') ? 'it sleeps, and nobody is woken any more' : this.#options.objects(binding.uri, user);
         if (why !== null) this.forget(binding, why);
       }
     }
   }
 
-  /** Devices of a user of this peer; empty when none is registered. */
-  contacts(peer: string, user: string): readonly Binding[] {
+  /** Devices of a user of this peer that can be called, or, with `asleep`, that are to be woken first; empty when none is registered. */
+  contacts(peer: string, user: string, asleep = false): readonly Binding[] {
     if (this.#homes.get(user)?.name !== peer) return [];
     const now = this.#options.now();
-    return this.#everywhere(user).filter(({ expiresAt }) => expiresAt > now);
+    return this.#everywhere(user).filter((b) => b.expiresAt > now && b.asleep === asleep);
   }
 
   /** Devices of a user, here and at other nodes. */
@@ -107,7 +110,7 @@ export class Registrar {
   peerAt(address: string, port: number): string | null {
     const now = this.#options.now();
     for (const [user, bindings] of this.#bindings) {
-      if (bindings.some((b) => b.expiresAt > now && b.source.port === port && b.source.address === address)) return this.#homes.get(user)?.name ?? null;
+      if (bindings.some((b) => b.expiresAt > now && !b.asleep && b.source.port === port && b.source.address === address)) return this.#homes.get(user)?.name ?? null;
     }
     return null;
   }
@@ -153,14 +156,18 @@ export class Registrar {
    */
   flowGone(token: string): void {
     this.#gone.set(token, true);
-    for (const binding of this.all()) if (tokenOf(binding.flow) === token) this.forget(binding, 'its connection has closed');
+    for (const binding of this.all()) {
+      if (tokenOf(binding.flow) !== token || binding.asleep) continue;
+      if (binding.push === null) this.forget(binding, 'its connection has closed');
+      else this.#store(binding.user, (this.#bindings.get(binding.user) ?? []).map((b) => (b === binding ? { ...b, asleep: true } : b)));
+    }
   }
 
   /** For the status page: users and their devices, those at other nodes too. */
   status(): object[] {
     const others = [...this.#elsewhere?.users() ?? []].flatMap((user) => this.#elsewhere?.of(user) ?? []).filter(({ expiresAt }) => expiresAt > this.#options.now());
     return [...this.all(), ...others].map((b) => ({
-      peer: this.#homes.get(b.user)?.name, user: b.user, ...(b.node === null ? {} : { node: b.node }), contact: b.contact, from: `${b.source.protocol}:${b.source.address}:${b.source.port}`, path: b.path,
+      peer: this.#homes.get(b.user)?.name, user: b.user, ...(b.node === null ? {} : { node: b.node }), contact: b.contact.replace(/;pn-prid=[^;]*/i, ''), asleep: b.asleep, from: `${b.source.protocol}:${b.source.address}:${b.source.port}`, path: b.path,
       userAgent: b.userAgent, since: new Date(b.registeredAt).toISOString(), expires: new Date(b.expiresAt).toISOString(),
     }));
   }
@@ -211,11 +218,11 @@ export class Registrar {
   #apply(req: SipRequest, res: SipResponse, home: Home, user: string, asked: number): void {
     const facts = factsOf(req, user, asked, this.#options.flowTokens);
     if (facts === null) return this.#refuse(res, 400);
-    const { minExpires, maxExpires, maxContacts } = home.peer.registration;
+    const { minExpires, maxExpires, maxContacts, push } = home.peer.registration;
     const now = this.#options.now();
     const before = this.#everywhere(user);
     const outcome: RegisterOutcome = applyRegister(before, facts,
-      { minExpires, maxExpires, maxContacts, objects: (uri) => this.#options.objects(uri, user) }, now);
+      { minExpires, maxExpires, maxContacts, push, objects: (uri) => this.#options.objects(uri, user) }, now);
     if (!outcome.ok) {
       this.#options.log.warn({ peer: home.name, user, source: req.source_address, status: outcome.status }, `registration of ${user} refused: ${outcome.reason}`);
       return this.#refuse(res, outcome.status, outcome.minExpires === undefined ? {} : { 'Min-Expires': String(outcome.minExpires) });
@@ -229,7 +236,8 @@ export class Registrar {
     this.#counts.ok += 1;
     const here = outcome.bindings.filter(({ source }) => source.address === facts.source.address && source.port === facts.source.port);
     if (here.length > 0) this.#options.registered?.(req, Math.max(...here.map(({ expiresAt }) => expiresAt - now)) / 1000);
-    res.send(200, { headers: answerHeaders(req, facts, outcome.bindings, now) });
+    this.sleepers.registered(user);
+    res.send(200, { headers: { ...answerHeaders(req, facts, outcome.bindings, now), ...pushCapsOf(facts.contacts, push) } });
   }
 
   #refuse(res: SipResponse, status: number, headers: SipHeaders = {}): void {
@@ -238,9 +246,8 @@ export class Registrar {
   }
 
   #store(user: string, bindings: readonly Binding[]): void {
-    if (bindings.length === 0) this.#bindings.delete(user);
-    else this.#bindings.set(user, bindings);
-    this.#elsewhere?.tell(user, bindings);
+    if (bindings.length === 0) this.#bindings.delete(user); else this.#bindings.set(user, bindings);
+    this.#elsewhere?.tell(user, bindings.filter(({ asleep }) => !asleep));
   }
 
   #sweep(): void {

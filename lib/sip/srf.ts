@@ -40,8 +40,8 @@ function spelled(name: string): string {
   return name.startsWith('X-') || (name.startsWith('P-') && !name.startsWith('P-Asserted')) || name === 'Diversion' ? name : keyOf(name);
 }
 
-/** The statuses that drachtio-srf can send, by number. */
-const known = require('sip-status') as Readonly<Record<number, string | undefined>>;
+/** The statuses that drachtio-srf can send, by number, and one that it has not (RFC 8599 §8). */
+const known = Object.assign(require('sip-status') as Record<number, string | undefined>, { 555: 'Push Notification Service Not Supported' }) as Readonly<Record<number, string | undefined>>;
 
 /**
  * The status that goes out for one that somebody else chose. drachtio-srf throws at what its table has not (607, 699 …), and an answer that is

@@ -38,6 +38,7 @@ export async function fakeContext(config: Config, more: Partial<CallContext> = {
   const heard: (readonly [string, string | null])[] = [];
   const known: Partial<CallContext> = {
     rules: () => rules, table, log, dialogs: new DialogIndex(), pickStack: () => stack.stack, aliases: new Aliases(new Remembered({ prefix: 'a', capacity: 10, lifetime: 1e12, now: Date.now })), metaProxy: () => null, rests: new Rests(() => performance.now()), onVerdict: () => undefined,
+    wake: async () => undefined,
     locate: (target, peer) => locate({ out: (name) => out.get(name) ?? null, contacts: (_peer, user) => devices.get(user) ?? [] }, target, peer, config.domain),
     heardPeer: (peer, failure) => { heard.push([peer, failure]); },
     askAgain: () => () => false,

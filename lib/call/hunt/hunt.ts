@@ -132,6 +132,10 @@ export class Hunt {
     const target: RouteTarget = { peer: verdict.peer, user: verdict.user, uri: verdict.uri };
     const peer = this.#context.rules().config.peers[target.peer];
     if (peer === undefined) return lost(ended.fault(`peer ${target.peer} is not configured`), true);
+    if (peer.register) {
+      await this.#context.wake(this.#call, target, peer);
+      if (this.#stopped !== null) return lost(ended.unwanted(), false);
+    }
     const located = this.#context.locate(target, peer);
     if (!located.reachable) return untried(target, lost(ended.nobodyThere(located.why), true));
     const rests = lastResort ? null : this.#context.rests.of(target.peer, target.user);

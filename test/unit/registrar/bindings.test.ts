@@ -3,7 +3,7 @@ import t from 'tap';
 import { addressOf, applyRegister, sameUri, type Binding, type RegisterFacts, type RegisterLimits, type RegisterOutcome } from '../../../lib/registrar/bindings.js';
 import { parseUri } from '../../../lib/sip/uri.js';
 
-const limits: RegisterLimits = { minExpires: 60, maxExpires: 3600, maxContacts: 3, objects: () => null };
+const limits: RegisterLimits = { minExpires: 60, maxExpires: 3600, maxContacts: 3, push: [], objects: () => null };
 const facts = (more: Partial<RegisterFacts> = {}): RegisterFacts => ({
   user: '6001', callId: 'a', cseq: 1, asked: -1, expires: undefined, contacts: ['<sip:6001@10.0.0.1:5060>'], path: [], outbound: false, flow: null, userAgent: null,
   source: { protocol: 'udp', address: '192.0.2.1', port: 4000 }, ...more,
