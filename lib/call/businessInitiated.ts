@@ -96,7 +96,7 @@ class BusinessInitiatedCall {
     const { mediaTimeout } = this.#context.rules().config.meta;
     const media = this.#context.media.openCall({ id: call.id, mediaTimeout });
     call.useMedia(media, mediaTimeout);
-    const leg = media.addPeerLeg(mediaProfile(this.#context, this.#peer, { from: this.#req.source_address, transport: this.#req.protocol }));
+    const leg = media.addPeerLeg(mediaProfile(this.#context, this.#peer, { from: this.#req.source_address, transport: this.#req.protocol, account: this.#call.facts.account }));
     let offer: string;
     let forPeer: string;
     try {

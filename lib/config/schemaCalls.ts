@@ -103,6 +103,7 @@ export const peerSchema = {
   accounts: tableOf('With register: who may register, by user, e.g. { "6001": { password: "${PHONE_6001}" } }. They are the on-net users of this peer.', is.account, {
     password: secret('Password.'),
     maxConcurrentCalls: leaf('Calls at once that it may place, so that a stolen password costs little; null: as many as its peer.', is.orNull(is.integer(0, 100_000)), null),
+    srtp: leaf('As srtp of its peer, for the phones of this account alone; null: as there.', is.orNull(is.oneOf('none', 'sdes', 'optional')), null),
     callsPerDay: leaf('New calls that it may place in 24 h; null: as many as the number.', is.orNull(is.integer(0, 10_000_000)), null),
   }),
   registration: {

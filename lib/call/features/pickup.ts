@@ -110,7 +110,7 @@ async function answer(context: PickingUp, { known, media, replaces, caller, admi
     if (!res.finalResponseSent) res.send(place.status, { headers: { Reason: formatReason('SIP', place.status, place.text), 'Retry-After': '5' } });
     return;
   }
-  const leg = media.addPeerLeg(mediaProfile(context, config, { from: req.source_address, transport: req.protocol }));
+  const leg = media.addPeerLeg(mediaProfile(context, config, { from: req.source_address, transport: req.protocol, account: caller.account }));
   const giveUp = async (): Promise<void> => {
     place.release();
     await leg.close().catch(() => undefined);

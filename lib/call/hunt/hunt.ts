@@ -170,7 +170,7 @@ export class Hunt {
       return lost(ended.unwanted(), false);
     }
     if (peer.websocket !== null) return new TargetSocket(this.#asSeenByTargets, to, begun, { media: this.#media, place, url: peer.websocket }).run();
-    const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, { from: addressAt(to.destination), transport: to.destination.transport }));
+    const leg = this.#media.addPeerLeg(mediaProfile(this.#context, peer, { from: addressAt(to.destination), transport: to.destination.transport, account: peer.register ? target.user : null }));
     let keep = false;
     try {
       const attempt = await new TargetInvite(this.#asSeenByTargets, to, begun, leg, place).run();

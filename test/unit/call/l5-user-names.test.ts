@@ -63,7 +63,7 @@ async function rig(): Promise<Rig> {
     if (sent) call.placed('id', 'meta');
     const places = limits.take(call, {
       peer: 'phones', peerConfig: config.peers['phones']!, number, numberConfig: config.numbers[number]!, user: to,
-      account: account === undefined ? null : { user: account.user ?? '6001', config: { password: 'x', maxConcurrentCalls: null, callsPerDay: null, ...account } },
+      account: account === undefined ? null : { user: account.user ?? '6001', config: { password: 'x', maxConcurrentCalls: null, callsPerDay: null, srtp: null, ...account } },
     });
     return { call, places };
   };

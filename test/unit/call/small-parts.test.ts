@@ -55,7 +55,7 @@ peers:
   const of = (name: string, transport: string): object => {
     const peer = peers[name];
     if (peer === undefined) throw new Error(name);
-    const { webrtc, srtp } = mediaProfile({ objectsToPlace: () => null }, peer, { from: null, transport });
+    const { webrtc, srtp } = mediaProfile({ objectsToPlace: () => null }, peer, { from: null, transport, account: null });
     return { webrtc, srtp };
   };
   for (const transport of ['ws', 'wss', 'WSS']) t.same(of('phones', transport), { webrtc: true, srtp: 'none' }, transport);

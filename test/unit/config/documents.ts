@@ -41,7 +41,7 @@ function makeDocument(): Tree {
   setAt(tree, 'peers.pbx.mayTransferTo', ['pbx']);
   setAt(tree, 'peers.pbx.transports', ['udp', 'tcp']);
   setAt(tree, 'peers.pbx.media', ['10.0.0.0/24']);
-  setAt(tree, 'peers.phones', { register: true, pstn: 'none', accounts: { 6001: { password: '${PHONE_6001}', maxConcurrentCalls: 2, callsPerDay: 50 } }, registration: { minExpires: 60, maxExpires: 3600, maxContacts: 5, push: ['apns'], pushWait: 10, keepAlive: 25 } });
+  setAt(tree, 'peers.phones', { register: true, pstn: 'none', accounts: { 6001: { password: '${PHONE_6001}', maxConcurrentCalls: 2, srtp: 'sdes', callsPerDay: 50 } }, registration: { minExpires: 60, maxExpires: 3600, maxContacts: 5, push: ['apns'], pushWait: 10, keepAlive: 25 } });
   setAt(tree, 'peers.bot', { websocket: 'wss://agent.example.net/call', dialect: 'raw', sampleRate: 16_000, headers: { 'X-Key': 'k' }, tls: { verify: true, ca: 'ca.pem', clientCert: 'c.pem', clientKey: 'k.pem' }, pstn: 'none', users: ['agent'] });
   setAt(tree, 'routes[0].tee', { websocket: 'wss://listen.example.net/call', dialect: 'raw', sampleRate: 16_000, headers: { 'X-Key': 'k' }, tls: { verify: true, ca: 'ca.pem', clientCert: 'c.pem', clientKey: 'k.pem' } });
   setAt(tree, 'graph', { url: 'https://graph.facebook.com', version: 'v25.0', token: '${WA_TOKEN}', timeout: 2, whenDown: 'allow', waba: '100000000000002', appId: '100000000000009', verifyEvery: 3600 });

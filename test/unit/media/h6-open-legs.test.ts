@@ -46,4 +46,7 @@ routes: [{ name: main, number: "+447700900001", to: [{ peer: pbx, user: "6001" }
   t.same(withKeys({}), [], 'a gateway of browsers has DTLS');
   t.match(withKeys({ register: true }), [{ path: 'peers.agents.srtp', message: /^is none, for the phones that do not come by WebSocket, while/ }]);
   t.same(withKeys({ register: true, srtp: 'sdes' }), []);
+  const account = (srtp: string | null): object => ({ password: 'x', maxConcurrentCalls: null, callsPerDay: null, srtp });
+  t.match(withKeys({ webrtc: false, register: true, srtp: 'sdes', accounts: { 6001: account('none'), 6002: account(null) } }), [{ path: 'peers.agents.accounts.6001.srtp' }], 'an account of its own');
+  t.same(withKeys({ webrtc: false, register: true, srtp: 'none', accounts: { 6001: account('sdes') } }), [], 'every account says otherwise');
 });
