@@ -1,4 +1,5 @@
 import type { Bridge } from '../../call/bridge.js';
+import type { Revocable } from '../../call/watch/recheck.js';
 import type { OutboundInvite } from '../../sip/invite.js';
 import { formatReason } from '../../sip/headers.js';
 import { deferred } from '../../util/deferred.js';
@@ -18,7 +19,7 @@ export interface CourseNews {
 }
 
 /** The recorders of one entry of siprec for one recording of a call: the next where one does not answer, or is lost. */
-export class Course implements Recordable {
+export class Course implements Recordable, Revocable {
   readonly #bridge: Bridge;
   readonly #recorder: string;
   readonly #news: CourseNews;
@@ -70,6 +71,11 @@ export class Course implements Recordable {
     this.#set('open');
   }
 
+  /** A changed configuration does not allow this recorder: the next has the call. */
+  revoke(why: string): void {
+    this.#standing?.session.revoke(why);
+  }
+
   stop(): void {
     this.#bridge.call.track(this.#end('stopped'));
   }
@@ -105,7 +111,8 @@ export class Course implements Recordable {
 
   #took(standing: Standing): void {
     this.#standing = standing;
-    const { session, entry } = standing;
+    const { session, entry, facts } = standing;
+    this.#bridge.call.standing.set(this, facts);
     session.fork.set(this.#state);
     this.#news.began(this.#bridge, this.#recorder, entry.to);
     // Something may have changed while it was rung.
@@ -135,6 +142,7 @@ export class Course implements Recordable {
   #settle(standing: Standing, why: string | null): void {
     const { entry, since, place } = standing;
     this.#standing = null;
+    this.#bridge.call.standing.delete(this);
     place.release();
     entry.seconds = Math.round((Date.now() - since) / 100) / 10;
     entry.why = why;

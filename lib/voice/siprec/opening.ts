@@ -37,7 +37,7 @@ export interface Wanted {
 }
 
 /** A session, and its entry in the call's record, which is written on; or why there is none. */
-export type Opened = { readonly session: RecordingSession; readonly entry: Entry; readonly since: number; readonly place: Place } | { readonly why: string };
+export type Opened = { readonly session: RecordingSession; readonly entry: Entry; readonly since: number; readonly place: Place; readonly facts: TargetFacts } | { readonly why: string };
 
 export type Entry = { -readonly [K in keyof SiprecRecord]: SiprecRecord[K] };
 
@@ -75,7 +75,7 @@ async function open(wanted: Wanted, entry: Entry): Promise<Opened> {
   const place = own === null ? null : await sharePeer(context.shared, own, to.peer, peer.maxConcurrentCalls);
   if (place === null || 'reason' in place) return { why: place === null ? `peer ${to.peer} has ${peer.maxConcurrentCalls} calls (maxConcurrentCalls)` : place.text };
   try {
-    const opened = await invite(wanted, entry, { peer, destination, place });
+    const opened = await invite(wanted, entry, { peer, destination, place, facts });
     if ('why' in opened) place.release();
     return opened;
   } catch (error) {
@@ -84,7 +84,9 @@ async function open(wanted: Wanted, entry: Entry): Promise<Opened> {
   }
 }
 
-async function invite(wanted: Wanted, entry: Entry, { peer, destination, place }: { readonly peer: PeerConfig; readonly destination: Destination; readonly place: Place }): Promise<Opened> {
+interface Allowed { readonly peer: PeerConfig; readonly destination: Destination; readonly place: Place; readonly facts: TargetFacts }
+
+async function invite(wanted: Wanted, entry: Entry, { peer, destination, place, facts }: Allowed): Promise<Opened> {
   const { bridge, cast, to } = wanted;
   const { call, context, media } = bridge;
   const { config } = context.rules();
@@ -126,7 +128,7 @@ async function invite(wanted: Wanted, entry: Entry, { peer, destination, place }
       return { why: fault ?? 'it is not wanted any more' };
     }
     const session = new RecordingSession({ bridge, peer: to.peer, dialog, fork, timer, metadata: () => cast.metadata(since) }, told);
-    return opened = { session, entry, since, place };
+    return opened = { session, entry, since, place, facts };
   } finally {
     if (opened === null) fork.close();
   }

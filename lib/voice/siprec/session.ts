@@ -90,6 +90,11 @@ export class RecordingSession {
     await this.#drop({ by: 'us', text }, 200);
   }
 
+  /** The recorder may not have it any more. */
+  revoke(text: string): void {
+    void this.#drop({ by: 'lost', text }, 403);
+  }
+
   async #update(always: boolean): Promise<void> {
     const { metadata, dialog, fork, timer, peer, bridge: { call, context } } = this.#parts;
     for (let tries = 1; tries <= mostTries; tries += 1) {

@@ -198,3 +198,19 @@ t.test('a business-initiated call, recorded here and there: one announcement, on
   t.match((await stage.running.records(1))[0], { id, direction: 'business-initiated', siprec: [{ recorder: 'archive', why: null }], recordings: [{ seconds: Number }] });
   t.match(await events.when(({ type }) => type === 'call.recorded'), { data: { why: 'closed' } });
 });
+
+t.test('a reload that allows a recorder no more ends its session, and not the call', async (t) => {
+  const { stage, events, recorders } = await setUp(t, [{}, {}], { siprec: { announce: null } });
+  const caller = user(stage);
+  t.equal(await caller.place(), 200);
+  await hears(recorders[0]!, '1', tones.user);
+  const { running: { service, config } } = stage;
+  const peers = Object.fromEntries(Object.entries(config.peers).filter(([name]) => name !== 'recorder0'));
+  await service.reload({ ...config, peers, siprec: { archive: { ...config.siprec.archive!, to: [{ peer: 'recorder1', user: 'rec' }] } } });
+  t.match(await events.when(({ type }) => type === 'siprec.ended'), { data: { to: 'rec@recorder0', why: /^by the new configuration: .* is no peer of ours/ } });
+  t.match(await events.when(({ type, data }) => type === 'siprec.started' && data.to === 'rec@recorder1'), {});
+  await hears(recorders[1]!, '1', tones.user);
+  t.equal(caller.report().endedBy, 'nobody');
+  await caller.hangUp();
+  t.match((await stage.running.records(1))[0], { termination: { by: 'user' }, siprec: [{ to: 'rec@recorder0' }, { to: 'rec@recorder1', why: null }] });
+});
