@@ -72,7 +72,7 @@ export class Bridge implements PeerDialogUser, AgentDialogUser {
     this.manner = manner;
     this.comfort = new Comfort(media, call.log);
     this.announcements = new Announcements(this);
-    this.recording = together([context.recordings?.of(this, manner.record) ?? null, context.recorders.of(this, manner.siprec)]);
+    this.recording = together([context.recordings?.of(this, manner.record) ?? null, context.recorders.of(this, manner.siprec)], (on) => media.keepPrivate(on));
     this.#orders = call.control = new Orders(this);
     call.whenAnswered = () => this.recording.up();
     media.on('peerSilent', (leg, seconds) => this.#silent(leg, seconds));

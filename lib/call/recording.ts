@@ -76,18 +76,31 @@ const unrecorded: RecordControl = { state: 'off', up: () => undefined, order: ()
 /** The most telling first: of what is paused somewhere, nothing is told. */
 const states: readonly RecordState[] = ['paused', 'on', 'announcing'];
 
-/** All who record one call as one: what is ordered is ordered of each of them. */
-export function together(all: readonly (RecordControl | null)[]): RecordControl {
-  const [one = unrecorded, ...others] = all.filter((control) => control !== null);
-  if (others.length === 0) return one;
-  const controls = [one, ...others];
+/**
+ * All who record one call as one: what is ordered is ordered of each of them. `keepPrivate` is told when a pause of any begins, and when there is none any
+ * more: it is one of the call, whoever records it or does not meanwhile.
+ */
+export function together(all: readonly (RecordControl | null)[], keepPrivate: (on: boolean) => void): RecordControl {
+  const controls = all.filter((control) => control !== null);
+  if (controls.length === 0) return unrecorded;
+  let paused = false;
+  const state = (): RecordState => states.find((one) => controls.some((control) => control.state === one)) ?? 'off';
+  const told = <T>(result: T): T => {
+    const before = paused;
+    paused = state() === 'paused';
+    if (paused !== before) keepPrivate(paused);
+    return result;
+  };
   return {
-    get state() { return states.find((state) => controls.some((control) => control.state === state)) ?? 'off'; },
+    get state() { return state(); },
     up: () => { for (const control of controls) control.up(); },
     order: (action) => {
       const [first, ...rest] = controls.map((control) => control.order(action));
-      return rest.find(({ done }) => done) ?? first ?? off;
+      return told(rest.find(({ done }) => done) ?? first ?? off);
     },
-    peerDigit: (digit, by) => { for (const control of controls) control.peerDigit(digit, by); },
+    peerDigit: (digit, by) => {
+      for (const control of controls) control.peerDigit(digit, by);
+      told(undefined);
+    },
   };
 }

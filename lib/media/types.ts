@@ -92,6 +92,8 @@ export interface MediaCall extends EventEmitter<MediaCallEvents> {
    * or ours made. @throws WabError 'MEDIA_REFUSED' before, and when the call is closed.
    */
   record(options: RecordingOptions): CallRecording;
+  /** Whether what is said is for nobody but the two who talk: no recording, tee or recorder, there or to come, hears any of it. */
+  keepPrivate(on: boolean): void;
   stats(): Promise<CallMediaStats>;
   /** Frees everything, and waits a moment for recordings to be closed; may be called twice. Gives the final statistics. */
   close(): Promise<CallMediaStats>;
@@ -177,7 +179,7 @@ export type ForkProfile = Pick<PeerMediaProfile, 'codecs' | 'srtp' | 'refuses'>;
 
 /** Two streams to a recorder, as its one description has them: label 1 what the user says, label 2 what the user hears. */
 export interface MediaFork extends Pick<PeerLeg, 'flow' | 'offer' | 'takeAnswer' | 'answer'> {
-  /** shut: no packet leaves; open: what is said; paused: silence, and nobody else who listens hears anything either. */
+  /** shut: no packet leaves; open: what is said; paused: silence. */
   set(state: 'shut' | 'open' | 'paused'): void;
   /** May be called twice. */
   close(): void;

@@ -119,6 +119,8 @@ export class FakeCall extends EventEmitter<MediaCallEvents> implements MediaCall
     return recording;
   }
 
+  readonly privacy: boolean[] = [];
+  keepPrivate(on: boolean): void { this.privacy.push(on); }
   async stats(): Promise<CallMediaStats> { return Promise.resolve(figures); }
   async close(): Promise<CallMediaStats> { return Promise.resolve(figures); }
 }

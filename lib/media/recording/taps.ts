@@ -11,9 +11,12 @@ export class Taps {
   readonly #taps = new Map<number, Tap>();
   /** Of the packet or tick that is dealt with, in milliseconds of performance.now(). */
   now = 0;
+  /** By order, whoever records or does not. */
+  private = false;
 
-  /** One of them is paused: what is said now is for nobody but the two who talk. */
+  /** What is said now is for nobody but the two who talk: so it was ordered, or one of them is paused. */
   get paused(): boolean {
+    if (this.private) return true;
     for (const tap of this.#taps.values()) if (tap.paused) return true;
     return false;
   }

@@ -20,12 +20,6 @@ interface Fork {
 export class Forks {
   readonly #forks = new Map<Side, Fork>();
 
-  /** Somebody has ordered a pause: what is said now is for nobody but the two who talk. */
-  get paused(): boolean {
-    for (const { state } of this.#forks.values()) if (state === 'paused') return true;
-    return false;
-  }
-
   /** Nobody listens: nothing need be handed over. */
   get none(): boolean {
     return this.#forks.size === 0;

@@ -11,7 +11,7 @@ export type SideId = 'meta' | number;
 
 /** Which of the two who talk: the WhatsApp user, or what the user hears. */
 export type Track = 'user' | 'other';
-/** Of a stream to a recorder. shut: nothing leaves yet; open: what is said; paused: silence, and nobody else who listens hears anything either. */
+/** Of a stream to a recorder. shut: nothing leaves yet; open: what is said; paused: silence. */
 export type ForkState = 'shut' | 'open' | 'paused';
 
 /** Where an engine's port for one side is, as the relay reaches it. */
@@ -50,6 +50,8 @@ export type RelayCommand =
   /** What is heard on Meta's leg goes to `port` from now on: see TapOptions. */
   | { readonly op: 'record'; readonly call: number; readonly recording: number; readonly port: MessagePort; readonly pending: Int32Array; readonly both: boolean }
   | { readonly op: 'recording'; readonly call: number; readonly recording: number; readonly action: TapAction }
+  /** What is said is for nobody but the two who talk, whoever else listens or comes to: until it is said anew. */
+  | { readonly op: 'private'; readonly call: number; readonly on: boolean }
   | { readonly op: 'stats'; readonly call: number; readonly request: number }
   | { readonly op: 'close'; readonly call: number; readonly request: number }
   | { readonly op: 'stop' };

@@ -206,7 +206,7 @@ export class RelayCall {
 
   /** Events are no audio, and other codecs than the one of the stream are not understood. A recorder is treated as a recording of ours is. */
   #overhear(track: Track, packet: Buffer, { format, speaks }: Side): void {
-    if (this.taps.paused || this.#forks.paused || ((packet[1] as number) & 0x7f) === format.eventType) return;
+    if (this.taps.paused || ((packet[1] as number) & 0x7f) === format.eventType) return;
     for (const tee of this.tees) tee.take(track, packet, performance.now());
     if (this.#forks.none || this.#connected?.flow.listens !== true || (track === 'user' && !this.#digits.quiet)) return;
     this.#forks.take(track, packet, track === 'user' ? speaks : format.codec, performance.now());

@@ -258,6 +258,7 @@ function tell(call: RelayCall, command: Exclude<RelayCommand, { op: 'open' | 'si
     case 'start': return call.start(now, command.mediaTimeoutMs);
     case 'tee': return void call.tees.push(new TeeEnd(command.end, command.codec));
     case 'fork': return call.fork(command.side, command.track, command.state);
+    case 'private': return void (call.taps.private = command.on);
     case 'watch': return call.watch(command.side);
     case 'connect': return call.connect(command.side, now);
     case 'record': return call.taps.add(command.recording, command);

@@ -149,6 +149,7 @@ export class MediaSession extends EventEmitter<MediaCallEvents> implements Media
   }
 
   close(): Promise<CallMediaStats> { return this.#closing ??= this.#free(); }
+  keepPrivate(on: boolean): void { this.#relay?.post({ op: 'private', on }); }
 
   async #free(): Promise<CallMediaStats> {
     // First: the legs take their figures from the same answer.

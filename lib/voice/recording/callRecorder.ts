@@ -38,6 +38,8 @@ export class CallRecorder implements RecordControl {
   #recording: Recordable | null = null;
   /** Each start and stop is one: what began for an older one is given up. */
   #turn = 0;
+  /** The turn that is beginning. */
+  #beginning: number | null = null;
   #index = 0;
   #begun = false;
 
@@ -62,8 +64,8 @@ export class CallRecorder implements RecordControl {
     if (this.#notUp) return refused('call.notUp', 'the user does not talk with anybody yet');
     if (action === 'start') {
       this.#begun = true;
+      this.#resume();
       if (this.#state === 'off') this.#start();
-      else if (this.#state === 'paused') this.#resume();
       return done;
     }
     if (this.#state === 'off') return action === 'stop' ? done : refused('recording.notOn', 'this call is not recorded now');
@@ -94,27 +96,34 @@ export class CallRecorder implements RecordControl {
 
   #resume(): void {
     if (this.#state !== 'paused') return;
-    this.#state = this.#recording === null ? 'announcing' : 'on';
+    this.#state = this.#recording !== null ? 'on' : this.#beginning === null ? 'off' : 'announcing';
     this.#recording?.resume();
   }
 
   #stop(): void {
     this.#turn += 1;
+    this.#beginning = null;
     this.#state = 'off';
     this.#recording?.stop();
     this.#recording = null;
   }
 
+  /** It ended by itself, or did not begin. A pause is one of the call: it goes on until it is ended by order. */
+  #lost(): void {
+    this.#recording = null;
+    if (this.#state !== 'paused') this.#state = 'off';
+  }
+
   #start(): void {
-    const turn = (this.#turn += 1);
+    const turn = this.#beginning = (this.#turn += 1);
     this.#state = 'announcing';
     const { call } = this.#bridge;
     const mine = (): boolean => turn === this.#turn && !call.over;
     call.track(this.#begin(mine).catch((error: Error) => {
       if (!mine()) return;
-      this.#state = 'off';
+      this.#lost();
       this.#host.failed(this.#bridge, error instanceof WabError ? error.message : (error as NodeJS.ErrnoException).code ?? error.message);
-    }));
+    }).finally(() => { if (this.#beginning === turn) this.#beginning = null; }));
   }
 
   async #begin(mine: () => boolean): Promise<void> {
@@ -126,9 +135,7 @@ export class CallRecorder implements RecordControl {
     if (!mine()) return recording.stop();
     this.#recording = recording;
     void recording.over.then(() => {
-      if (this.#recording !== recording) return;
-      this.#recording = null;
-      this.#state = 'off';
+      if (this.#recording === recording) this.#lost();
     });
     // Paused while it was announced: not a word of it is to be kept.
     if (this.#state === 'paused') return recording.pause();

@@ -175,6 +175,38 @@ t.test('a recorder that has forgotten the session is followed by the next; one t
   t.match((await stage.running.records(1))[0], { termination: { by: 'user' }, siprec: [{ why: 'it does not answer any more (481)' }, { why: 'it has ended the session' }] });
 });
 
+t.test('a pause outlasts its recorder: the next hears silence, and where there is none no digit is told', async (t) => {
+  const { stage, api, events, recorders } = await setUp(t, [{}, {}], { siprec: { announce: null } });
+  const caller = user(stage);
+  t.equal(await caller.place(), 200);
+  const { call } = await events.when(({ type }) => type === 'siprec.started');
+  const order = async (action: string): Promise<number> => (await api.post(`/v1/calls/${call}/record`, { action })).status;
+  const state = async (): Promise<string> => (await api.get('/v1/calls')).body.calls[0].recording as string;
+  await hears(recorders[0]!, '1', tones.user);
+  t.equal(await order('pause'), 204);
+  recorders[0]!.peer.meets((request, peer) => {
+    if (request.method !== 'INVITE') return false;
+    peer.answer(request, 481);
+    return true;
+  });
+  await stage.peers.pbx!.liveCalls[0]!.hold();
+  await events.when(({ type, data }) => type === 'siprec.started' && data.to === 'rec@recorder1');
+  await stage.peers.pbx!.liveCalls[0]!.resume('tone');
+  await until(() => recorders[1]!.media.has('1') && recorders[1]!.report('1').tone.silent > 30, 'silence');
+  t.same([await state(), recorders[1]!.heard('1'), recorders[1]!.heard('2')], ['paused', [], []]);
+  t.equal((await recorders[1]!.peer.ask(recorders[1]!.received[0]!.invite, 'BYE')).status, 200);
+  await events.when(({ type }) => type === 'siprec.failed');
+  t.equal(await state(), 'paused');
+  await caller.press('4');
+  await until(() => stage.peers.pbx!.liveCalls[0]!.report().digits.includes('4'), 'the digit');
+  t.equal(await order('resume'), 204);
+  await caller.press('7');
+  await events.when(({ type, data }) => type === 'call.dtmf' && data.digit === '7');
+  t.notOk(events.told.some(({ type, data }) => type === 'call.dtmf' && data.digit === '4'), 'nobody was told of the digit in the pause');
+  t.equal(await state(), 'off');
+  await caller.hangUp();
+});
+
 t.test('a business-initiated call, recorded here and there: one announcement, one key, the user at label 1', async (t) => {
   const folder = t.testdir({ 'said.wav': toneFile(tones.said, 600) });
   const manner = { announce: `${folder}/said.wav`, pauseKey: '*' };

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { opusMemoryBytes } from '../../../lib/media/codec/opus.js';
 import type { RelayReport, SideId } from '../../../lib/media/relay/messages.js';
 import type { StreamFormat } from '../../../lib/media/relay/outStream.js';
+import type { TeeEnd } from '../../../lib/media/relay/agent/teeEnd.js';
 import { RelayCall } from '../../../lib/media/relay/relayCall.js';
 import { Side } from '../../../lib/media/relay/side.js';
 import { PortPair } from '../../../lib/media/relay/wire/portPair.js';
@@ -121,6 +122,21 @@ t.test('a packet without audio does not make a stream that passes a transcoded o
   await sleep(30);
   t.equal(peer.from, null);
   t.equal(payloads(toMeta).filter((one) => one === WORD.toString('hex')).length, 13, 'as it came');
+});
+
+t.test('what is said in private is for nobody who listens, whether or not anything is recorded', async (t) => {
+  const { rig, meta } = await Rig.make(t, PCMU);
+  let heard = 0;
+  rig.call.tees.push({ take: () => { heard += 1; }, tick: () => undefined, close: () => undefined } as unknown as TeeEnd);
+  rig.talk(meta, 5, 111, WORD, 960);
+  t.ok(heard >= 5);
+  rig.call.taps.private = true;
+  const before = heard;
+  rig.talk(meta, 5, 111, WORD, 960);
+  t.equal(heard, before);
+  rig.call.taps.private = false;
+  rig.talk(meta, 5, 111, WORD, 960);
+  t.ok(heard >= before + 5);
 });
 
 t.test('a refresh that changes nothing is not heard', async (t) => {

@@ -5,7 +5,7 @@ import type { Bridge } from '../../../lib/call/bridge.js';
 import { Call } from '../../../lib/call/call.js';
 import { Comfort } from '../../../lib/call/features/holdAudio.js';
 import { ended } from '../../../lib/call/termination.js';
-import type { RecordManner } from '../../../lib/call/recording.js';
+import { together, type RecordManner } from '../../../lib/call/recording.js';
 import { Announcements } from '../../../lib/call/features/announcements.js';
 import { CallRecorder } from '../../../lib/voice/recording/callRecorder.js';
 import { recordToFile, type Keeper } from '../../../lib/voice/recording/fileRecording.js';
@@ -136,6 +136,38 @@ t.test('by order, with pauses: by order, by key, and during the announcement', a
   t.same(recorder.order('resume'), { done: true });
   t.same(recorder.order('resume'), { done: true });
   t.same(media.recordings.map(({ told: orders }) => orders), [['pause', 'resume', 'pause', 'resume']]);
+});
+
+t.test('a pause is one of the call: it outlasts a recording that ends by itself, or does not begin, until it is ended by order', async (t) => {
+  const { recorder, call, media, full } = setUp({ announce: null });
+  const privacy: boolean[] = [];
+  const control = together([recorder, null], (on) => { privacy.push(on); });
+  call.answered();
+  control.up();
+  await settle();
+  control.peerDigit('*', 'event');
+  t.same([control.state, privacy], ['paused', [true]]);
+  await media.recordings[0]?.end('failed', {}, 'ENOSPC');
+  await settle();
+  t.same([control.state, privacy], ['paused', [true]], 'the card is still being read out');
+  t.same(control.order('resume'), { done: true });
+  t.same([control.state, privacy], ['off', [true, false]]);
+
+  full.why = new Error('no recorder');
+  control.order('start');
+  control.order('pause');
+  await settle();
+  t.equal(control.state, 'paused', 'none has begun');
+  t.same(control.order('stop'), { done: true });
+  t.same([control.state, privacy], ['off', [true, false, true, false]]);
+
+  control.order('start');
+  control.order('pause');
+  await settle();
+  full.why = null;
+  t.same(control.order('start'), { done: true });
+  await settle();
+  t.same([control.state, privacy.at(-1), media.recordings.length], ['on', false, 2], 'who orders a start has one');
 });
 
 t.test('a hundred starts and stops in a row, and what fails', async (t) => {
