@@ -77,12 +77,22 @@ export class SessionFork implements MediaFork {
 
   async answer(offer: string): Promise<string> {
     const sections = sectionsOf(offer, this.#streams.length);
-    const answers: { readonly stream: Stream; readonly result: PeerSideResult & { readonly sdp: string } }[] = [];
-    // What cannot be used is refused as a whole: what stands goes on (RFC 3261 §14.2).
-    for (const [index, stream] of this.#streams.entries()) answers.push({ stream, result: await stream.side.answer(sections[index] ?? '', stream.settled, '0', 0) });
+    const answers: { readonly stream: Stream; readonly audio: AudioSection; readonly result: PeerSideResult | null }[] = [];
+    // What cannot be used is refused as a whole: what stands goes on (RFC 3261 §14.2). A stream that it does not want stays so (RFC 3264 §8.2).
+    for (const [index, stream] of this.#streams.entries()) {
+      const section = sections[index] ?? '';
+      const audio = audioOf(section);
+      if (audio.port === 0) {
+        answers.push({ stream, audio, result: null });
+        continue;
+      }
+      const result = await stream.side.answer(section, stream.settled, '0', 0);
+      answers.push({ stream, audio: audioOf(result.sdp), result });
+    }
+    if (answers.every(({ result }) => result === null)) throw new WabError('SDP_UNACCEPTABLE', 'it wants neither of the two streams');
     for (const { stream, result } of answers) stream.settled = result;
     this.#settle();
-    return this.#write(answers.map(({ result: { sdp } }) => audioOf(sdp)));
+    return this.#write(answers.map(({ audio }) => audio));
   }
 
   set(state: ForkState): void {

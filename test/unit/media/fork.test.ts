@@ -1,0 +1,45 @@
+// Two streams to a recorder: what it takes, refuses and takes again, in answers and in offers of its own.
+import t, { type Test } from 'tap';
+import { PortPool } from '../../../lib/media/embedded/ports.js';
+import { RelayPool } from '../../../lib/media/relay/relayPool.js';
+import type { RelayHandle } from '../../../lib/media/relay/handle.js';
+import { SessionFork } from '../../../lib/media/session/fork.js';
+import { freePort } from '../../helpers/ports.js';
+
+const logger = { debug() { /* quiet */ }, info() { /* quiet */ }, warn() { /* quiet */ }, error() { /* quiet */ } };
+const KEY = 'WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz';
+
+async function setUp(t: Test, srtp: 'none' | 'sdes'): Promise<{ fork: SessionFork; relay: RelayHandle }> {
+  const pool = new RelayPool({ address: null, workers: 1, lateMs: 60_000, key: 'media.workers' }, logger);
+  t.teardown(() => pool.close());
+  await pool.start();
+  const relay = pool.open();
+  const first = await freePort();
+  const ports = new PortPool({ first, last: first + 99 });
+  let ssrc = 1000;
+  const fork = new SessionFork({ id: 'a', first: 1, relay, cname: 'x', ssrc: () => (ssrc += 1), ports, at: { local: '127.0.0.1', advertised: '127.0.0.1' } }, { codecs: ['PCMU'], srtp });
+  t.teardown(() => fork.close());
+  return { fork, relay };
+}
+
+/** A description of the recorder's: m-lines on these ports. */
+function sdp(ports: readonly number[], { suite = 'AES_CM_128_HMAC_SHA1_80', tag = 1, secure = false } = {}): string {
+  return [
+    'v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0',
+    ...ports.flatMap((port) => [`m=audio ${port} RTP/${secure ? 'S' : ''}AVP 0`, 'a=rtpmap:0 PCMU/8000', 'a=recvonly', ...(secure && port > 0 ? [`a=crypto:${tag} ${suite} inline:${KEY}`] : [])]), '',
+  ].join('\r\n');
+}
+
+const mediaPorts = (text: string): number[] => [...text.matchAll(/^m=audio (\d+)/gm)].map(([, port]) => Number(port));
+
+t.test('a stream that the recorder refuses in an offer of its own is answered with port 0, and may be offered again', async (t) => {
+  const { fork } = await setUp(t, 'none');
+  const [first, second] = mediaPorts(await fork.offer());
+  await fork.takeAnswer(sdp([40_000, 0]));
+  t.same(mediaPorts(await fork.answer(sdp([40_000, 0]))), [first, 0], 'a refresh');
+  t.same(mediaPorts(await fork.offer()), [first, 0]);
+  await fork.takeAnswer(sdp([40_000, 0]));
+  t.same(mediaPorts(await fork.answer(sdp([40_000, 40_002]))), [first, second], 'it wants both now');
+  await t.rejects(fork.answer(sdp([0, 0])), { code: 'SDP_UNACCEPTABLE' });
+  t.same(mediaPorts(await fork.offer()), [first, second], 'what stands goes on');
+});
