@@ -75,6 +75,8 @@ export class EmbeddedPeerSide implements PeerSide {
     this.#webrtc?.take(media, true);
     const own = { ...this.#described(at, theirs === undefined ? [] : [this.#key(theirs.tag, theirs.suite)]), ...this.#webrtc?.answered(this.#places(at)) };
     const sdp = writeSdp(peerAnswer(media, own, this.#profile, id, version));
+    // Repeated as an offer, it is what an answer chooses from.
+    this.#told = own.sdes;
     if (before && sameStream(before.media, media)) return { ...before, media: keepAddress(media, before.media), sdp };
     const map = payloadMap([...chosenCodecs(media), ...this.#named], media);
     this.#named = chosenCodecs(media);

@@ -43,3 +43,15 @@ t.test('a stream that the recorder refuses in an offer of its own is answered wi
   await t.rejects(fork.answer(sdp([0, 0])), { code: 'SDP_UNACCEPTABLE' });
   t.same(mediaPorts(await fork.offer()), [first, second], 'what stands goes on');
 });
+
+t.test('SDES: what we answered is what our next offer repeats, and what its answer chooses from', async (t) => {
+  const { fork } = await setUp(t, 'sdes');
+  const keys = (text: string): string[] => [...text.matchAll(/^a=crypto:(\d+ \S+)/gm)].map(([, key]) => key ?? '');
+  t.not(keys(await fork.offer())[0]?.startsWith('7 '), true);
+  await fork.takeAnswer(sdp([40_000, 40_002], { secure: true }));
+  const theirs = { secure: true, tag: 7, suite: 'AES_CM_128_HMAC_SHA1_32' };
+  const answer = await fork.answer(sdp([40_000, 40_002], theirs));
+  t.same(keys(answer), ['7 AES_CM_128_HMAC_SHA1_32', '7 AES_CM_128_HMAC_SHA1_32']);
+  t.equal(await fork.offer(), answer);
+  await t.resolves(fork.takeAnswer(sdp([40_000, 40_002], theirs)));
+});
