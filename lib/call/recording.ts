@@ -65,7 +65,7 @@ export interface SiprecRecord {
   readonly callId: string | null;
   /** How long it lasted; null: it did not begin, or the process died. */
   readonly seconds: number | null;
-  /** Why it did not begin, or ended before it was to; null: neither. */
+  /** Why it did not begin, ended before it was to, or had one of the two streams alone; null: none of these. */
   readonly why: string | null;
 }
 

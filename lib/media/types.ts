@@ -181,6 +181,8 @@ export type ForkProfile = Pick<PeerMediaProfile, 'codecs' | 'srtp' | 'refuses'>;
 export interface MediaFork extends Pick<PeerLeg, 'flow' | 'offer' | 'takeAnswer' | 'answer'> {
   /** shut: no packet leaves; open: what is said; paused: silence. */
   set(state: 'shut' | 'open' | 'paused'): void;
+  /** Which of the two the recorder does not take, and why, for people; null: it takes both, or has not said. */
+  readonly missing: string | null;
   /** May be called twice. */
   close(): void;
 }

@@ -45,6 +45,7 @@ export class FakeFork implements MediaFork {
   async offer(): Promise<string> { return Promise.resolve(plain); }
   async takeAnswer(answer: string): Promise<void> { return Promise.resolve(read(answer)); }
   async answer(offer: string): Promise<string> { read(offer); return Promise.resolve(plain); }
+  readonly missing = null;
   set(state: string): void { this.told.push(state); }
   close(): void { this.told.push('close'); }
 }

@@ -4,7 +4,7 @@ import { EmbeddedPeerSide } from '../embedded/peerSide.js';
 import type { PortPool } from '../embedded/ports.js';
 import type { MediaInterface } from '../interfaces.js';
 import type { RelayHandle } from '../relay/handle.js';
-import type { ForkState, Track } from '../relay/messages.js';
+import type { ForkState, SidePath, Track } from '../relay/messages.js';
 import type { ForkProfile, MediaFork } from '../types.js';
 import type { PeerSideResult } from './sides.js';
 
@@ -23,7 +23,18 @@ export interface ForkHost extends ForkPlaces {
 }
 
 /** One of the two streams. */
-interface Stream { readonly track: Track; readonly label: string; readonly number: number; readonly ssrc: number; readonly side: EmbeddedPeerSide; settled: PeerSideResult | null }
+interface Stream {
+  readonly track: Track;
+  readonly label: string;
+  readonly number: number;
+  readonly ssrc: number;
+  readonly side: EmbeddedPeerSide;
+  settled: PeerSideResult | null;
+  /** What was settled last, whether it stands or not. */
+  stood: PeerSideResult | null;
+  /** Why it is not taken. */
+  refused: string | null;
+}
 
 /** Labels of the two streams, in their order. */
 const FORK_LABELS: Readonly<Record<Track, string>> = { user: '1', other: '2' };
@@ -44,13 +55,17 @@ export class SessionFork implements MediaFork {
     this.#streams = TRACKS.map((track, index) => {
       const place = { id: `${host.id}-r${host.first + index}`, local: { address: '', port: 0 }, relay: host.relay, side: host.first + index };
       const side = new EmbeddedPeerSide(place, host.ports, host.at, { codecs, srtp, dtmf: 'info', refuses }, '');
-      return { track, label: FORK_LABELS[track], number: host.first + index, ssrc: host.ssrc(), side, settled: null };
+      return { track, label: FORK_LABELS[track], number: host.first + index, ssrc: host.ssrc(), side, settled: null, stood: null, refused: null };
     });
   }
 
   get flow(): Flow | null {
     const settled = this.#streams.flatMap(({ settled: result }) => (result === null ? [] : [result]));
     return settled.length === 0 ? null : { listens: settled.some(({ media }) => media.flow.listens), sends: false };
+  }
+
+  get missing(): string | null {
+    return this.#streams.flatMap(({ label, refused }) => (refused === null ? [] : [`stream ${label} is not taken: ${refused}`])).join('; ') || null;
   }
 
   async offer(): Promise<string> {
@@ -64,9 +79,11 @@ export class SessionFork implements MediaFork {
     for (const [index, stream] of this.#streams.entries()) {
       try {
         stream.settled = await stream.side.takeAnswer(sections[index] ?? '', stream.settled);
+        stream.refused = null;
       } catch (error) {
         // RFC 7866 §7.1.1.1: a recorder may want one of the two alone.
         stream.settled = null;
+        stream.refused = (error as Error).message;
         faults.push(error as Error);
       }
     }
@@ -90,7 +107,10 @@ export class SessionFork implements MediaFork {
       answers.push({ stream, audio: audioOf(result.sdp), result });
     }
     if (answers.every(({ result }) => result === null)) throw new WabError('SDP_UNACCEPTABLE', 'it wants neither of the two streams');
-    for (const { stream, result } of answers) stream.settled = result;
+    for (const { stream, result } of answers) {
+      stream.settled = result;
+      stream.refused = result === null ? 'its offer has port 0' : null;
+    }
     this.#settle();
     return this.#write(answers.map(({ audio }) => audio));
   }
@@ -114,9 +134,16 @@ export class SessionFork implements MediaFork {
   #settle(): void {
     if (this.#closed) throw new WabError('MEDIA_REFUSED', 'the recording session was closed');
     const { relay, cname } = this.#host;
-    for (const { number, ssrc, settled } of this.#streams) {
-      if (settled === null) relay.post({ op: 'drop', side: number });
-      else relay.side(number, settled.path, settled.format, { flow: settled.media.flow, source: { id: ssrc, cname } });
+    for (const stream of this.#streams) {
+      const { number, ssrc, settled, stood } = stream;
+      const source = { id: ssrc, cname };
+      if (settled !== null) {
+        relay.side(number, settled.path, settled.format, { flow: settled.media.flow, source });
+        stream.stood = settled;
+      } else if (stood !== null) {
+        // It keeps its port, keys and counters, for it may be taken again: with new ones SRTP would use a key's indexes twice (RFC 3711 §9.1).
+        relay.side(number, nowhere(stood.path), stood.format, { flow: { listens: false, sends: false }, source });
+      }
     }
     this.set(this.#state);
   }
@@ -129,6 +156,11 @@ export class SessionFork implements MediaFork {
       sections: sections.map((audio, index) => ({ audio: { ...audio, direction: audio.direction === 'inactive' ? 'inactive' : 'sendonly', label: this.#streams[index]?.label ?? '' } })),
     });
   }
+}
+
+/** Nothing is sent there, RTCP neither. */
+function nowhere(path: SidePath): SidePath {
+  return 'wire' in path ? { wire: { ...path.wire, remote: { ...path.wire.remote, port: 0 } } } : path;
 }
 
 function audioOf(sdp: string): AudioSection {

@@ -140,12 +140,12 @@ export class Course implements Recordable, Revocable {
 
   /** What the record says of it is known at once: it is written while the recorder is still told. */
   #settle(standing: Standing, why: string | null): void {
-    const { entry, since, place } = standing;
+    const { entry, since, place, session: { fork } } = standing;
     this.#standing = null;
     this.#bridge.call.standing.delete(this);
     place.release();
     entry.seconds = Math.round((Date.now() - since) / 100) / 10;
-    entry.why = why;
+    entry.why = why ?? fork.missing;
     this.#news.ended(this.#bridge, this.#recorder, { to: entry.to, seconds: entry.seconds, why });
   }
 

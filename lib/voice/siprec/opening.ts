@@ -55,7 +55,7 @@ export async function openSession(wanted: Wanted): Promise<Opened> {
   } catch (error) {
     opened = { why: error instanceof Error ? error.message : String(error) };
   }
-  if (!('why' in opened)) entry.why = null;
+  if (!('why' in opened)) entry.why = opened.session.fork.missing;
   else if (wanted.wanted()) entry.why = opened.why;
   return opened;
 }

@@ -46,6 +46,8 @@ export class RecordingSession {
   readonly #work = new Serial();
   /** What the recorder was told last. */
   #told: string;
+  /** What of the call it does not take. */
+  #missing: string | null = null;
   #offering = false;
   /** An update waits for its turn; it is sent whether it is news or not. */
   #waits = false;
@@ -60,9 +62,10 @@ export class RecordingSession {
     this.#told = told;
     this.fork = fork;
     this.#negotiation = new Negotiation(dialog, fork, timer, call.log, {
-      described: () => undefined,
+      described: () => this.#look(),
       broken: (why) => { void this.#drop({ by: 'lost', text: why }, 488); },
     });
+    this.#look();
     this.#listen();
     deliver(dialog);
   }
@@ -95,6 +98,13 @@ export class RecordingSession {
     void this.#drop({ by: 'lost', text }, 403);
   }
 
+  /** A recorder may take one of the two streams (RFC 7866 §7.1.1.1), and others do not look for what is not there. */
+  #look(): void {
+    const { peer, fork: { missing }, bridge: { call } } = this.#parts;
+    if (missing !== null && missing !== this.#missing) call.log.warn({ peer, missing }, 'a recorder does not take all of a call');
+    this.#missing = missing;
+  }
+
   async #update(always: boolean): Promise<void> {
     const { metadata, dialog, fork, timer, peer, bridge: { call, context } } = this.#parts;
     for (let tries = 1; tries <= mostTries; tries += 1) {
@@ -113,7 +123,8 @@ export class RecordingSession {
       if (status < 300) {
         this.#told = now;
         timer.agreed(response);
-        return fork.takeAnswer(response.body);
+        await fork.takeAnswer(response.body);
+        return this.#look();
       }
       // RFC 3261 §12.2.1.2: there is no such dialog any more, or nobody.
       if (status === 408 || status === 481) return this.#drop({ by: 'lost', text: `it does not answer any more (${status})` }, null);

@@ -1,4 +1,5 @@
 // Two streams to a recorder: what it takes, refuses and takes again, in answers and in offers of its own.
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { PortPool } from '../../../lib/media/embedded/ports.js';
 import { RelayPool } from '../../../lib/media/relay/relayPool.js';
@@ -54,4 +55,23 @@ t.test('SDES: what we answered is what our next offer repeats, and what its answ
   t.same(keys(answer), ['7 AES_CM_128_HMAC_SHA1_32', '7 AES_CM_128_HMAC_SHA1_32']);
   t.equal(await fork.offer(), answer);
   await t.resolves(fork.takeAnswer(sdp([40_000, 40_002], theirs)));
+});
+
+t.test('a stream that is refused for a while is there as it was once it is taken again, and says meanwhile why not', async (t) => {
+  const { fork, relay } = await setUp(t, 'sdes');
+  const offered = await fork.offer();
+  t.equal(fork.missing, null);
+  await fork.takeAnswer(sdp([40_000, 40_002], { secure: true }));
+  fork.set('open');
+  t.same(Object.keys((await relay.stats()).peers), ['1', '2']);
+  await fork.takeAnswer(sdp([40_000, 0], { secure: true }));
+  t.equal(fork.missing, 'stream 2 is not taken: the session description cannot be used: answer: audio refused with port 0');
+  t.same(Object.keys((await relay.stats()).peers), ['1', '2'], 'its port is still open, and still offered');
+  t.equal(await fork.offer(), offered);
+  const sent = async (): Promise<number> => (await relay.stats()).peers[2]?.packetsOut ?? -1;
+  const before = await sent();
+  await fork.takeAnswer(sdp([40_000, 40_002], { secure: true }));
+  t.equal(fork.missing, null);
+  while (await sent() < before + 5) await sleep(20);
+  await t.rejects(fork.takeAnswer(sdp([0, 0])), { code: 'SDP_UNACCEPTABLE' });
 });
