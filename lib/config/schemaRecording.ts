@@ -29,7 +29,7 @@ export const siprecSchema = {
   to: rowsOf('Recorders (SRS), the next where one does not answer or is lost, e.g. [{ peer: recorder, user: rec }]: peers with a uri and pstn: none; each call takes a place of maxConcurrentCalls.', {
     peer: required('Name of a peer.', is.name), user: required('User there.', is.sipUser),
   }, { required: true, min: 1 }),
-  answerWithin: leaf('Seconds that each may take to answer.', is.integer(1, 60), 10),
+  answerWithin: leaf('Seconds that each may take to answer, an update of the metadata too: who does not is passed over, or lost.', is.integer(1, 60), 10),
 } satisfies Group;
 
 /** `siprec` of a route and of a peer. */

@@ -127,7 +127,7 @@ async function invite(wanted: Wanted, entry: Entry, { peer, destination, place, 
       end(bridge, dialog, fault);
       return { why: fault ?? 'it is not wanted any more' };
     }
-    const session = new RecordingSession({ bridge, peer: to.peer, dialog, fork, timer, metadata: () => cast.metadata(since) }, told);
+    const session = new RecordingSession({ bridge, peer: to.peer, dialog, fork, timer, patience: wanted.patience, metadata: () => cast.metadata(since) }, told);
     return opened = { session, entry, since, place, facts };
   } finally {
     if (opened === null) fork.close();

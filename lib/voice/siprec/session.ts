@@ -10,6 +10,7 @@ import { multipartOf } from '../../sip/multipart.js';
 import { after } from '../../util/after.js';
 import { deferred } from '../../util/deferred.js';
 import { Serial } from '../../util/serial.js';
+import { withPatience } from '../../util/withTimeout.js';
 
 /** What a recorder may send us, and what we do, of RFC 7866. */
 export const capabilitiesOfClient: SipHeaders = {
@@ -30,6 +31,8 @@ export interface SessionParts {
   readonly dialog: SipDialog;
   readonly fork: MediaFork;
   readonly timer: SessionTimer;
+  /** Milliseconds that it may take to answer. */
+  readonly patience: number;
   /** As it is now. */
   readonly metadata: () => string;
 }
@@ -106,17 +109,20 @@ export class RecordingSession {
   }
 
   async #update(always: boolean): Promise<void> {
-    const { metadata, dialog, fork, timer, peer, bridge: { call, context } } = this.#parts;
+    const { metadata, dialog, fork, timer, peer, patience, bridge: { call, context } } = this.#parts;
     for (let tries = 1; tries <= mostTries; tries += 1) {
       const now = metadata();
       if (this.#over || (now === this.#told && !always)) return;
       const { type, body } = bodyOf(await fork.offer(), now);
       const { contact } = dialog.local;
       this.#offering = true;
-      const response = await requestInDialog(dialog, 'INVITE', {
+      const asked = requestInDialog(dialog, 'INVITE', {
         ...capabilitiesOfClient, ...timer.headers, Require: 'siprec', 'Content-Type': type, ...(contact === undefined ? {} : { Contact: contact }),
       }, body).finally(() => { this.#offering = false; });
+      // What said 100 may say nothing else for ever (RFC 3261 §17.1.1.2).
+      const response = await withPatience(asked, patience, () => null);
       if (this.#over) return;
+      if (response === null) return this.#drop({ by: 'lost', text: `it has not answered an update within ${Math.round(patience / 1000)} s` }, 408);
       const { status } = response;
       const leak = leakOfRecorder(context, call, peer, response, status);
       if (leak !== null) return this.#drop({ by: 'lost', text: leak.text }, 603);

@@ -175,6 +175,24 @@ t.test('a recorder that has forgotten the session is followed by the next; one t
   t.match((await stage.running.records(1))[0], { termination: { by: 'user' }, siprec: [{ why: 'it does not answer any more (481)' }, { why: 'it has ended the session' }] });
 });
 
+t.test('a recorder that takes an update in hand and says no more is followed by the next', async (t) => {
+  const { stage, events, recorders } = await setUp(t, [{}, {}], { siprec: { announce: null }, group: { answerWithin: 2 } });
+  const caller = user(stage);
+  t.equal(await caller.place(), 200);
+  await hears(recorders[0]!, '1', tones.user);
+  recorders[0]!.peer.meets((request, peer) => {
+    if (request.method !== 'INVITE') return false;
+    peer.answer(request, 100);
+    return true;
+  });
+  await stage.peers.pbx!.liveCalls[0]!.hold();
+  await events.when(({ type, data }) => type === 'siprec.started' && data.to === 'rec@recorder1');
+  await stage.peers.pbx!.liveCalls[0]!.resume('tone');
+  await hears(recorders[1]!, '1', tones.user);
+  await caller.hangUp();
+  t.match((await stage.running.records(1))[0], { termination: { by: 'user' }, siprec: [{ why: 'it has not answered an update within 2 s' }, { why: null }] });
+});
+
 t.test('a pause outlasts its recorder: the next hears silence, and where there is none no digit is told', async (t) => {
   const { stage, api, events, recorders } = await setUp(t, [{}, {}], { siprec: { announce: null } });
   const caller = user(stage);
