@@ -20,6 +20,7 @@ export interface Extra {
   readonly tag?: string;
   /** Of the ACK to an INVITE's 2xx. */
   readonly ackBody?: string;
+  readonly beforeAck?: () => Promise<void>;
 }
 
 /**
@@ -90,7 +91,7 @@ export class RawPeer {
   }
 
   /** A request in the dialog of an INVITE that it answered; gives the final response. */
-  async ask(invite: SipMessage, method: string, { headers = [], body = '', type, contact, ackBody }: Extra = {}): Promise<SipMessage> {
+  async ask(invite: SipMessage, method: string, { headers = [], body = '', type, contact, ackBody, beforeAck }: Extra = {}): Promise<SipMessage> {
     const target = /<([^>]+)>/.exec(invite.get('contact') ?? '')![1]!;
     const cseq = `${this.#cseq++} ${method}`;
     const request = SipMessage.request(method, target)
@@ -103,6 +104,7 @@ export class RawPeer {
     const final = this.next(`an answer to ${method}`, (message) => message.status >= 200 && message.get('cseq') === cseq);
     this.#send(request);
     const response = await final;
+    await beforeAck?.();
     if (method === 'INVITE') this.#ack(request, response, ackBody);
     return response;
   }

@@ -27,6 +27,8 @@ export class StandInRecorder {
   options: RecorderOptions;
   /** Of the session that it has, by label. */
   media = new Map<string, CallMedia>();
+  /** Its last description. */
+  described = '';
   readonly #pacer = new Pacer();
 
   private constructor(peer: RawPeer, options: RecorderOptions) {
@@ -103,7 +105,7 @@ export class StandInRecorder {
       return answer;
     });
     const [session = ''] = answers[0]?.split(/^(?=m=)/m) ?? [];
-    const body = session + answers.map((answer) => answer.split(/^(?=m=)/m)[1] ?? '').join('');
+    const body = this.described = session + answers.map((answer) => answer.split(/^(?=m=)/m)[1] ?? '').join('');
     this.peer.answer(invite, 200, { body, contact: `<sip:rec@${this.peer.address}>;+sip.srs`, headers: [['Allow', 'INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE']] });
   }
 

@@ -4,7 +4,7 @@ import type { SessionTimer } from '../../call/peer/sessionTimer.js';
 import { leakOfRecorder } from '../../call/watch/leaks.js';
 import type { MediaFork } from '../../media/types.js';
 import { deliver, wholeBody, type SipDialog, type SipHeaders, type SipRequest, type SipResponse } from '../../sip/drachtio.js';
-import { formatReason } from '../../sip/headers.js';
+import { cseqNumber, formatReason } from '../../sip/headers.js';
 import { hangUp, requestInDialog } from '../../sip/inDialog.js';
 import { multipartOf } from '../../sip/multipart.js';
 import { after } from '../../util/after.js';
@@ -52,6 +52,8 @@ export class RecordingSession {
   /** What of the call it does not take. */
   #missing: string | null = null;
   #offering = false;
+  /** Resolves when each 2xx of ours to a re-INVITE has its ACK: before, none of ours may cross it (RFC 3261 §14.1). */
+  #acks: Promise<unknown> = Promise.resolve();
   /** An update waits for its turn; it is sent whether it is news or not. */
   #waits = false;
   #whole = false;
@@ -111,6 +113,7 @@ export class RecordingSession {
   async #update(always: boolean): Promise<void> {
     const { metadata, dialog, fork, timer, peer, patience, bridge: { call, context } } = this.#parts;
     for (let tries = 1; tries <= mostTries; tries += 1) {
+      await withPatience(Promise.race([this.#acks, this.#ended.promise]), patience, () => undefined);
       const now = metadata();
       if (this.#over || (now === this.#told && !always)) return;
       const { type, body } = bodyOf(await fork.offer(), now);
@@ -154,7 +157,9 @@ export class RecordingSession {
       // RFC 3261 §14.2: ours is open.
       if (this.#offering) return response.send(491);
       const asks = /^content-type:\s*application\/rs-metadata-request/im.test(wholeBody(request)) || /^application\/rs-metadata-request/i.test(request.get('Content-Type') ?? '');
+      const acked = request.method === 'INVITE' ? this.#expectAck(cseqNumber(request)) : null;
       void this.#negotiation.take(request, response).catch((error: Error) => this.#parts.bridge.call.log.error({ err: error }, 'an offer of a recorder could not be handled')).then(() => {
+        if (!(response.status < 300)) acked?.();
         // RFC 7866 §9.2: it wants the whole of it.
         if (asks) void this.update(true);
       });
@@ -163,6 +168,20 @@ export class RecordingSession {
     this.#answer('update', renegotiate);
     this.#answer('options', (_request, response) => response.send(200, { headers: capabilitiesOfClient }));
     for (const method of ['info', 'refer', 'message', 'notify'] as const) this.#answer(method, (_request, response) => response.send(405, { headers: { Allow: capabilitiesOfClient.Allow ?? '' } }));
+  }
+
+  /** What is given says that there is none to come. */
+  #expectAck(cseq: number): () => void {
+    const { dialog } = this.#parts;
+    const { promise, resolve } = deferred<void>();
+    const heard = (ack: SipRequest): void => { if (cseqNumber(ack) === cseq) done(); };
+    const done = (): void => {
+      dialog.off('ack', heard);
+      resolve();
+    };
+    dialog.on('ack', heard);
+    this.#acks = Promise.all([this.#acks, promise]);
+    return done;
   }
 
   /** A request of the recorder's; what shows that it went to the telephone network ends the session, and what of ours fails touches nothing else. */

@@ -193,6 +193,28 @@ t.test('a recorder that takes an update in hand and says no more is followed by 
   t.match((await stage.running.records(1))[0], { termination: { by: 'user' }, siprec: [{ why: 'it has not answered an update within 2 s' }, { why: null }] });
 });
 
+t.test('an update waits for the ACK of the recorder to its own re-INVITE', async (t) => {
+  const { stage, events, recorders: [recorder] } = await setUp(t, [{}], { siprec: { announce: null } });
+  const caller = user(stage);
+  t.equal(await caller.place(), 200);
+  await hears(recorder!, '1', tones.user);
+  const { invite } = recorder!.received[0]!;
+  const { status } = await recorder!.peer.ask(invite, 'INVITE', {
+    body: recorder!.described,
+    beforeAck: async () => {
+      await stage.peers.pbx!.liveCalls[0]!.hold();
+      await events.when(({ type }) => type === 'call.held');
+      // What had been sent before this answer would be there.
+      t.equal((await recorder!.peer.ask(invite, 'OPTIONS')).status, 200);
+      t.equal(recorder!.received.length, 1, 'no update yet');
+    },
+  });
+  t.equal(status, 200);
+  await until(() => recorder!.received.length === 2, 'the update, behind the ACK');
+  await caller.hangUp();
+  t.match((await stage.running.records(1))[0], { siprec: [{ why: null }] });
+});
+
 t.test('a pause outlasts its recorder: the next hears silence, and where there is none no digit is told', async (t) => {
   const { stage, api, events, recorders } = await setUp(t, [{}, {}], { siprec: { announce: null } });
   const caller = user(stage);
