@@ -22,5 +22,7 @@ export function checkSiprec(config: Config, report: Report): void {
     if (!Object.hasOwn(siprec, use.recorder)) report(`${at}.siprec.recorder`, unknown('siprec', use.recorder, Object.keys(siprec)));
     // Who presses the key means whoever records: half a pause would leave a card's number with the other.
     if (record !== null && record.pauseKey !== use.pauseKey) report(`${at}.siprec.pauseKey`, `must be that of ${at}.record: the key pauses both`);
+    // Else one of them has what is said until the other has said that it is recorded.
+    if (record !== null && record.announce !== use.announce) report(`${at}.siprec.announce`, `must be that of ${at}.record: nothing is recorded before it is said`);
   }
 }

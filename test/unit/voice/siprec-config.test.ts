@@ -31,6 +31,8 @@ t.test('names and what goes together', (t) => {
   t.match(faultsOf({ peers: { recorder: { uri: 'sip:10.0.0.9', webrtc: true, pstn: 'none', users: ['rec'] } } }), /webrtc: true: a recorder gets plain RTP or SDES/);
   t.match(faultsOf({ recording: { directory: '/tmp' }, ...route({ pauseKey: '*' }, { record: { announce: null } }) }), /routes\[0\]\.siprec\.pauseKey.*the key pauses both/s);
   t.equal(faultsOf({ recording: { directory: '/tmp' }, ...route({ pauseKey: '*' }, { record: { announce: null, pauseKey: '*' } }) }), '');
+  t.match(faultsOf({ recording: { directory: '/tmp' }, ...route({}, { record: { announce: 'said.wav' } }) }), /routes\[0\]\.siprec\.announce.*before it is said/s);
+  t.equal(faultsOf({ recording: { directory: '/tmp' }, ...route({ announce: 'said.wav' }, { record: { announce: 'said.wav' } }) }), '');
   t.end();
 });
 
