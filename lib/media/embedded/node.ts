@@ -32,7 +32,7 @@ export class EmbeddedNode implements EngineNode {
     this.#ports = new PortPool(places.ports);
     this.#meta = mediaInterface(places.interface.meta);
     this.#peers = mediaInterface(places.interface.peers);
-    this.forksAt = { ports: this.#ports, at: this.#peers };
+    this.forksAt = { ports: this.#ports.spare, at: this.#peers };
   }
 
   /** Some thread is in time, and a call's two legs have ports. */

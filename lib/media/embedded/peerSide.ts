@@ -16,7 +16,7 @@ import { newKeys } from '../srtp/index.js';
 import type { PeerMediaProfile } from '../types.js';
 import { OwnPort } from './side.js';
 import { WebrtcEnd } from './webrtcEnd.js';
-import type { PortPool } from './ports.js';
+import type { Ports } from './ports.js';
 
 /** Payload types of our offers. */
 const TYPES = { opus: 111, events: 101, wideEvents: 110 } as const;
@@ -38,7 +38,7 @@ export class EmbeddedPeerSide implements PeerSide {
   #at: Remote | null = null;
 
   /** `fingerprint`: a=fingerprint of our certificate. */
-  constructor(place: SidePlace, ports: PortPool, at: MediaInterface, profile: PeerMediaProfile, fingerprint: string) {
+  constructor(place: SidePlace, ports: Ports, at: MediaInterface, profile: PeerMediaProfile, fingerprint: string) {
     this.#place = place;
     this.#interface = at;
     this.#webrtc = profile.webrtc === true ? new WebrtcEnd(fingerprint) : null;

@@ -1,11 +1,22 @@
 import { randomInt } from 'node:crypto';
 import { WabError } from '../../errors.js';
 
+/** Where pairs of ports are had, and given back. */
+export interface Ports {
+  /** The even port of a free pair. @throws WabError 'MEDIA_UNAVAILABLE' when there is none to be had */
+  take(): number;
+  /** It is free again. */
+  give(port: number): void;
+}
+
+/** One pair in so many is for calls alone, whatever else would have them. */
+const ONE_FOR_CALLS_IN = 8;
+
 /**
  * The pairs of UDP ports of the embedded engine: an even one for RTP, the next one for RTCP (RFC 3550 §11). The one that has been free for
  * longest is next, so that what is still under way to a port when its call ends is not heard in the next one.
  */
-export class PortPool {
+export class PortPool implements Ports {
   readonly #range: string;
   /** Free ones, the longest unused first. */
   readonly #free: number[] = [];
@@ -35,5 +46,17 @@ export class PortPool {
   /** It is free again. */
   give(port: number): void {
     this.#free.push(port);
+  }
+
+  /** The same for what calls can go on without: some are left for them. */
+  get spare(): Ports {
+    const kept = Math.ceil(this.size / ONE_FOR_CALLS_IN);
+    return {
+      take: () => {
+        if (this.free <= kept) throw new WabError('MEDIA_UNAVAILABLE', `the ${this.free} free pairs of media.ports (${this.#range}) are kept for calls`);
+        return this.take();
+      },
+      give: (port) => this.give(port),
+    };
   }
 }

@@ -3,7 +3,7 @@ import { WabError } from '../../errors.js';
 import type { MediaInterface } from '../interfaces.js';
 import type { Remote } from '../relay/messages.js';
 import type { SidePlace } from '../session/sides.js';
-import type { PortPool } from './ports.js';
+import type { Ports } from './ports.js';
 
 /** So many ports that somebody else has are passed over, one after the other. */
 const TRIES = 20;
@@ -11,13 +11,13 @@ const TRIES = 20;
 /** A side's port of its own in the relay: opened at its first description, free again when it is closed. */
 export class OwnPort {
   readonly #place: SidePlace;
-  readonly #ports: PortPool;
+  readonly #ports: Ports;
   readonly #at: MediaInterface;
   #opening: Promise<Remote> | null = null;
   #taken: number | null = null;
   #closed = false;
 
-  constructor(place: SidePlace, ports: PortPool, at: MediaInterface) {
+  constructor(place: SidePlace, ports: Ports, at: MediaInterface) {
     this.#place = place;
     this.#ports = ports;
     this.#at = at;

@@ -1,7 +1,7 @@
 import { WabError } from '../../errors.js';
 import { readSdp, writeSdp, type AudioSection, type Flow } from '../../sdp/index.js';
 import { EmbeddedPeerSide } from '../embedded/peerSide.js';
-import type { PortPool } from '../embedded/ports.js';
+import type { Ports } from '../embedded/ports.js';
 import type { MediaInterface } from '../interfaces.js';
 import type { RelayHandle } from '../relay/handle.js';
 import type { ForkState, SidePath, Track } from '../relay/messages.js';
@@ -9,7 +9,7 @@ import type { ForkProfile, MediaFork } from '../types.js';
 import type { PeerSideResult } from './sides.js';
 
 /** Where streams to recorders leave from: ports of the relay's own, whichever engine has the call. */
-export interface ForkPlaces { readonly ports: PortPool; readonly at: MediaInterface }
+export interface ForkPlaces { readonly ports: Ports; readonly at: MediaInterface }
 
 /** What a fork needs of its call. `first`: number of the first of its two sides. */
 export interface ForkHost extends ForkPlaces {

@@ -75,3 +75,17 @@ t.test('a stream that is refused for a while is there as it was once it is taken
   while (await sent() < before + 5) await sleep(20);
   await t.rejects(fork.takeAnswer(sdp([0, 0])), { code: 'SDP_UNACCEPTABLE' });
 });
+
+t.test('streams to recorders leave ports for calls', (t) => {
+  const pool = new PortPool({ first: 20_000, last: 20_031 });
+  const { spare } = pool;
+  const taken = Array.from({ length: 14 }, () => spare.take());
+  t.throws(() => spare.take(), { code: 'MEDIA_UNAVAILABLE', message: /kept for calls/ });
+  t.equal(pool.free, 2);
+  taken.push(pool.take());
+  spare.give(taken[0] ?? 0);
+  spare.give(taken[1] ?? 0);
+  t.ok(spare.take() > 0, 'there is enough again');
+  t.throws(() => spare.take(), { code: 'MEDIA_UNAVAILABLE' });
+  t.end();
+});
