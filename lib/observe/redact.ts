@@ -7,9 +7,9 @@ export function maskUser(user: string): string {
 
 /**
  * Parameters whose value is a secret, or lets one be guessed, wherever they stand and however they are written: quoted (RFC 3261 §25.1
- * quoted-string, closed or not, folded or not), as a token, or escaped in a URI. Names are known by their end: nonce is cnonce and nextnonce too.
+ * quoted-string, closed or not, folded or not), as a token, or escaped in a URI. Names are known by their end: nonce is cnonce and nextnonce too. pn-prid is what an app is woken by (RFC 8599).
  */
-const secretParameter = /((?:response|nonce|opaque|rspauth|auts|password|passwd|secret)(?:[ \t\r\n]*=[ \t\r\n]*|%3D))("(?:[^"\\\r\n]|\\[^\r\n]|\r?\n[ \t])*"?|[^\s,;"<>]*)/gi;
+const secretParameter = /((?:response|nonce|opaque|rspauth|auts|password|passwd|secret|pn-prid)(?:[ \t\r\n]*=[ \t\r\n]*|%3D))("(?:[^"\\\r\n]|\\[^\r\n]|\r?\n[ \t])*"?|[^\s,;"<>]*)/gi;
 /** A header field with credentials, its folded lines too (RFC 3261 §7.3.1), and in it those of a scheme without parameters (RFC 7617 §2, RFC 6750 §2.1). */
 const credentialLine = /^(?:proxy-)?auth(?:orization|enticate)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*/gim;
 const bareCredentials = /\b((?:basic|bearer)[ \t\r\n]+)[A-Za-z0-9\-._~+/]+=*(?![A-Za-z0-9\-._~+/]*[ \t]*=[ \t]*")/gi;

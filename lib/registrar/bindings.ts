@@ -111,7 +111,9 @@ export function applyRegister(current: readonly Binding[], facts: RegisterFacts,
     const push = pushOf(parsed.uri, limits.push);
     if (push === 'unserved') return refuse(555, 'Push Notification Service Not Supported');
     const device = facts.outbound ? deviceOf(parsed.params) : null;
-    const olds = bindings.filter((b) => isSamePush(b.push, push) || (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device));
+    // An app at a new address takes back its old one, in the same request or after it: that must not be the new one, which has the same token.
+    const isPlace = (b: Binding): boolean => (device === null || b.device === null ? sameUri(b.uri, parsed.uri) && b.path.join() === facts.path.join() : b.device === device);
+    const olds = bindings.filter((b) => isPlace(b) || (seconds > 0 && isSamePush(b.push, push)));
     if (olds.some((old) => isLate(facts, old) && !added.includes(old))) return refuse(500, 'an older REGISTER than the last');
     bindings = bindings.filter((b) => !olds.includes(b));
     if (seconds === 0) {

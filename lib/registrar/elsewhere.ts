@@ -77,14 +77,14 @@ export class Elsewhere {
     else void store.set(`${node} ${user}`, JSON.stringify({ process, devices }));
   }
 
-  /** A device of another node is gone, or has registered here. */
-  drop({ user, node, contact }: Binding): void {
+  /** A device of another node is gone, or has registered here. What it has registered there since stays. */
+  drop({ user, node, contact, refreshedAt }: Binding): void {
     if (node === null) return;
     const { store } = this.#options;
     const key = `${node} ${user}`;
     const without = (text: string | null): string => {
       const known = readEntry(text);
-      return JSON.stringify({ process: known?.process ?? '', devices: (known?.devices ?? []).filter((one) => one.contact !== contact) });
+      return JSON.stringify({ process: known?.process ?? '', devices: (known?.devices ?? []).filter((one) => one.contact !== contact || one.refreshedAt > refreshedAt) });
     };
     void store.update(key, without);
   }

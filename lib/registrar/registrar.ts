@@ -236,7 +236,8 @@ export class Registrar {
     this.#counts.ok += 1;
     const here = outcome.bindings.filter(({ source }) => source.address === facts.source.address && source.port === facts.source.port);
     if (here.length > 0) this.#options.registered?.(req, Math.max(...here.map(({ expiresAt }) => expiresAt - now)) / 1000);
-    this.sleepers.registered(user);
+    // Who takes back an address, or asks, is not there yet.
+    if (this.contacts(home.name, user).length > 0) this.sleepers.registered(user);
     res.send(200, { headers: { ...answerHeaders(req, facts, outcome.bindings, now), ...pushCapsOf(facts.contacts, push) } });
   }
 

@@ -70,6 +70,8 @@ t.test('an app that sleeps is woken for a call, registers and rings', { skip }, 
   await pushed;
   const after = await phone();
   t.teardown(() => after.close());
+  // As apps do it after a change of network: the old address first, which wakes nobody.
+  t.equal((await register(after, `${contact(before)};expires=0`)).status, 200);
   t.equal((await register(after, contact(after))).status, 200);
   while (!after.heard.some((one) => one.method === 'INVITE')) await new Promise((resolve) => { setTimeout(resolve, 20); });
   const invite = after.heard.find((one) => one.method === 'INVITE')!;
@@ -79,6 +81,10 @@ t.test('an app that sleeps is woken for a call, registers and rings', { skip }, 
   await caller.hangUp().catch(() => undefined);
   await placed.catch(() => undefined);
   caller.close();
+  const [{ id } = { id: '' }] = await stage.running.records(1);
+  const ladder = await (await fetch(`http://${stage.running.service.http}/calls/${id}/sip`)).text();
+  t.match(ladder, /pn-prid=/);
+  t.notMatch(ladder, token, 'nor in what the messages are shown as');
   t.notOk(stage.running.log.some((line) => line.includes(token)), 'nor in the log');
   const { registrations } = await (await fetch(`http://${stage.running.service.http}/status`)).json() as { registrations: { asleep: boolean }[] };
   t.match(registrations, [{ asleep: false }], 'one app, at one place');

@@ -150,3 +150,16 @@ t.test('whatever comes, the table stays within its bounds and never holds a devi
   }), { numRuns: 2000 });
   t.end();
 });
+
+t.test('RFC 8599: an app at another address takes its old one back, and stays', (t) => {
+  const app = (host: string, more = ''): string => `<sip:6001@${host};transport=tcp;pn-provider=apns;pn-prid=X>${more}`;
+  const over = { push: ['apns'] };
+  const before = ok(apply([], { contacts: [app('10.0.0.1')] }, 0, over));
+  for (const contacts of [[app('10.0.0.2'), app('10.0.0.1', ';expires=0')], [app('10.0.0.1', ';expires=0'), app('10.0.0.2')]]) {
+    t.same(ok(apply(before, { cseq: 2, contacts }, 0, over)).map(({ contact }) => contact.slice(0, 18)), ['sip:6001@10.0.0.2;'], 'in one request');
+  }
+  const moved = ok(apply(before, { cseq: 2, contacts: [app('10.0.0.2')] }, 0, over));
+  t.equal(moved.length, 1, 'one app is one device');
+  t.equal(ok(apply(moved, { cseq: 3, contacts: [app('10.0.0.1', ';expires=0')] }, 0, over)).length, 1, 'afterwards');
+  t.end();
+});
