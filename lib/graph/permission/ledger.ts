@@ -153,8 +153,10 @@ export class PermissionLedger {
   }
 
   /** A call that no call of ours belongs to, nor of a node that lives, was on its way when a process died. */
-  #withoutLost(number: string, names: readonly string[], pair: Pair): Pair {
+  #withoutLost(number: string, names: readonly string[], pair: Pair, anew = false): Pair {
     const { nodes } = this.#options;
+    // The call whose end is written now, and that another node's line still has open.
+    if (anew && pair.openBy !== null && pair.openBy === nodes?.own) return pair;
     const others = pair.openBy !== null && pair.openBy !== nodes?.own && nodes?.alive(pair.openBy) === true;
     if (pair.open === null || others || names.some((name) => this.#open.has(`${number} ${name}`))) return pair;
     return pairs.withCallLost(pair, this.#limits(number).revokes);
@@ -173,7 +175,7 @@ export class PermissionLedger {
     let first = true;
     const stored = this.#options.store.update(key, (text) => {
       // Done anew where another node has changed it meanwhile.
-      const made = first ? after : change(this.#withoutLost(number, names, text === null ? pairs.nothingKnown : readPair(text)));
+      const made = first ? after : change(this.#withoutLost(number, names, text === null ? pairs.nothingKnown : readPair(text), true));
       first = false;
       return JSON.stringify(made);
     });

@@ -37,6 +37,8 @@ export function parseProxyRequest(tokens: readonly string[]): ProxyRequest | und
 
 export class Proxying {
   private readonly mark = new RouteMark(randomBytes(32));
+  /** What a user agent that another node rings here gets to see. It says whose the Route is, and gives no right: what follows in the dialog finds its node by its tag, or names the flow. */
+  private readonly flowMark = new RouteMark(randomBytes(32));
   private readonly running = new Set<Proxy>();
 
   /** `isOurHost`: the host and port of a URI are ours. */
@@ -108,10 +110,10 @@ export class Proxying {
     const { request } = tx;
     const onward = forwarded(request, hops, undefined, []);
     const named = onward.shift('route');
-    while (this.mark.owns(onward)) onward.shift('route');
+    while (this.flowMark.owns(onward)) onward.shift('route');
     if (named !== undefined && tagOf(request.get('to') ?? '') === undefined) {
       onward.prepend('Record-Route', named);
-      onward.prepend('Record-Route', this.mark.recordRoute(await this.context.network.presented(hop), hop.protocol, request.get('call-id') ?? ''));
+      onward.prepend('Record-Route', this.flowMark.recordRoute(await this.context.network.presented(hop), hop.protocol, request.get('call-id') ?? ''));
     }
     this.start(tx, { uri: onward.uri, request: onward, hop });
   }
@@ -163,7 +165,7 @@ export class Proxying {
     if (hops === undefined) return;
     const onward = forwarded(ack, hops, undefined, []);
     onward.shift('route');
-    if (asked !== undefined) while (this.mark.owns(onward)) onward.shift('route');
+    if (asked !== undefined) while (this.flowMark.owns(onward)) onward.shift('route');
     const places = asked !== undefined ? [asked] : await this.context.network.hops(nextUri(onward));
     if ('reason' in places) return;
     for (const hop of places) {

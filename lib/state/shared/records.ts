@@ -13,6 +13,8 @@ interface Pending {
   line: string | null;
   readonly settled: (() => void)[];
   sending: boolean;
+  /** What was sent and not answered: it may stand there. `length`: how many of the steps it has done. */
+  readonly doubtful: { readonly line: string | null; readonly length: number }[];
 }
 
 export interface SharedRecordsOptions {
@@ -25,6 +27,8 @@ export interface SharedRecordsOptions {
 
 /** Changed lines that are asked for anew at most, where others keep coming between. */
 const mostTries = 20;
+/** Lines of one key that were sent without an answer and are remembered. */
+const mostDoubtful = 8;
 /** Lines that are given to a store without memory at a time. */
 const givenAtOnce = 200;
 
@@ -72,9 +76,12 @@ export class SharedRecords {
   /** Resolves when the store has it, or cannot be reached. */
   #change(key: string, line: string | null, redo: Redo | null): Promise<void> {
     if (this.#closed) return Promise.resolve();
-    const pending = this.#pending.get(key) ?? { steps: [], line, settled: [], sending: false };
+    const pending = this.#pending.get(key) ?? { steps: [], line, settled: [], sending: false, doubtful: [] };
     // What was before it is no more.
-    if (redo === null && !pending.sending) pending.steps.length = 0;
+    if (redo === null && !pending.sending) {
+      pending.steps.length = 0;
+      pending.doubtful.length = 0;
+    }
     pending.steps.push({ redo: redo ?? (() => line), plain: redo === null });
     pending.line = line;
     this.#pending.set(key, pending);
@@ -90,10 +97,15 @@ export class SharedRecords {
       for (let tries = 0; tries < mostTries && this.#pending.get(key) === pending; tries += 1) {
         const { line, steps } = pending;
         const { length } = steps;
+        const doubtful = pending.doubtful.splice(0);
+        pending.doubtful.push(...doubtful.slice(-mostDoubtful), { line, length });
         const found = await this.#options.store.write(key, steps[0]?.plain === true ? null : this.#versions.get(key) ?? 0, line);
+        pending.doubtful.length = 0;
         this.#know({ key, version: found.version, line: found.line });
-        if (found.written) {
-          steps.splice(0, length);
+        // What was sent before, and of which no answer came, stands there.
+        const done = found.written ? length : doubtful.findLast(({ line: sent }) => sent === found.line)?.length;
+        if (done !== undefined) {
+          steps.splice(0, done);
           if (steps.length > 0) continue;
           this.#pending.delete(key);
           settle(pending);
@@ -118,6 +130,8 @@ export class SharedRecords {
     const process = await store.process();
     const position = await store.last();
     const there = new Set<string>();
+    // What is written or heard while everything is read may be missing in it, and is there.
+    const before = new Map(this.#versions);
     const lapsed: SharedLine[] = [];
     for await (const lines of store.all()) {
       for (const line of lines) {
@@ -128,7 +142,7 @@ export class SharedRecords {
     }
     for (const { key, version } of lapsed) await store.write(key, version, null);
     const forgot = this.#process !== null && this.#process !== process;
-    const missing = [...this.#versions].filter(([key]) => !there.has(key) && !this.#pending.has(key));
+    const missing = [...before].filter(([key, version]) => !there.has(key) && !this.#pending.has(key) && this.#versions.get(key) === version);
     // The same server: it is gone there.
     if (!forgot) for (const [key, version] of missing) this.#heard({ key, version: version + 1, line: null });
     else await this.#giveAnew();

@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { MetaSide, SimulatedUser, startPeer, type SimulatedPeer } from '../../../lib/simulator/index.js';
 import { freePort } from '../../helpers/ports.js';
+import { RawPhone } from '../../helpers/rawPhone.js';
 import { startRedis } from '../../helpers/redis.js';
-import { domain, number, password, plainListener, runService, type Running } from '../../helpers/service.js';
+import { domain, listener, number, password, plainListener, runService, type Running } from '../../helpers/service.js';
 
 const auth = { username: '6001', password: 'pw-6001' };
 
@@ -152,4 +153,35 @@ t.test('a stranger who was refused has a tag of a node: what he sends with it to
   for (let i = 0; i < 12; i += 1) t.match(await ask(a, tag), /^SIP\/2.0 481/);
   const { bans } = await (await fetch(`http://${b.service.http ?? ''}/status`)).json() as { bans: unknown[] };
   t.same(bans, []);
+});
+
+t.test('what a phone learns of its node when it is rung lets nobody send anything on', async (t) => {
+  const { a, call, registered } = await twoNodes(t);
+  const third = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(third, 'listening');
+  t.teardown(() => third.close());
+  const reached: string[] = [];
+  third.on('message', (data) => reached.push(data.toString('latin1')));
+  const raw = await RawPhone.open(domain, 'tcp', listener(a.service, 'tcp'));
+  t.teardown(() => raw.close());
+  t.equal((await raw.authenticated({ user: '6001', contact: `<sip:6001@${raw.here};transport=tcp>`, expires: 600 }, auth)).status, 200);
+  await registered(['here'], ['a']);
+  const placed = call();
+  while (!raw.heard.some(({ method }) => method === 'INVITE')) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  const invite = raw.heard.find(({ method }) => method === 'INVITE')!;
+  const routes = invite.list('record-route');
+  t.match(routes[0], /;lr;px=/);
+  const uri = `sip:+442079460000@127.0.0.1:${third.address().port}`;
+  const stranger = await RawPhone.open(domain, 'tcp', listener(a.service, 'tcp'));
+  t.teardown(() => stranger.close());
+  for (const phone of [raw, stranger]) {
+    for (const [method, to] of [['INVITE', `<${uri}>`], ['MESSAGE', `<${uri}>`], ['BYE', `<${uri}>;tag=made-up`]] as const) {
+      const answer = await phone.ask({ method, uri, to, callId: invite.get('call-id') ?? '', cseq: 7, lines: [`Route: ${routes[0] ?? ''}`] });
+      t.ok(answer.status >= 400, `${method}: ${answer.status}`);
+      phone.heard.length = 0;
+    }
+    phone.throw({ method: 'ACK', uri, callId: invite.get('call-id') ?? '', cseq: 7, lines: [`Route: ${routes[0] ?? ''}`] });
+  }
+  await (await placed).hangUp().catch(() => undefined);
+  t.same(reached, [], 'nothing came out');
 });

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import { PermissionLedger } from '../../../../lib/graph/permission/ledger.js';
 import { Remembered } from '../../../../lib/state/index.js';
 import { connectRedis } from '../../../../lib/state/shared/connect.js';
+import type { RecordStore } from '../../../../lib/state/shared/recordStore.js';
 import { SharedRecords } from '../../../../lib/state/shared/records.js';
 import { RedisRecords } from '../../../../lib/state/shared/redisRecords.js';
 import { readRedisUrl } from '../../../../lib/util/redisUrl.js';
@@ -12,7 +13,7 @@ const number = '+447700900001';
 const user = '+447700900101';
 const quiet = { warn: () => undefined, debug: () => undefined, info: () => undefined };
 
-async function node(t: Test, url: string) {
+async function node(t: Test, url: string, wrapped: (store: RecordStore) => RecordStore = (store) => store) {
   const place = readRedisUrl(url);
   if (place === null) throw new Error(`cannot be read: ${url}`);
   const [redis, waiting] = [connectRedis(place), connectRedis(place)];
@@ -21,7 +22,7 @@ async function node(t: Test, url: string) {
     await one.connect();
   }
   const part = new Remembered({ prefix: 'g', capacity: 1000, lifetime: 86_400_000, now: Date.now });
-  const records = new SharedRecords({ store: new RedisRecords(redis, waiting, 500), parts: [part], log: quiet, again: 50 });
+  const records = new SharedRecords({ store: wrapped(new RedisRecords(redis, waiting, 500)), parts: [part], log: quiet, again: 50 });
   waiting.on('ready', () => records.reconnected());
   const close = async (): Promise<void> => {
     waiting.disconnect();
@@ -89,4 +90,26 @@ t.test('permissions of two nodes: one request only, and a call is lost with its 
   t.equal(b.standing(number, user)?.status, 'temporary', 'the call of a node that lives is no lost one');
   living.delete('a');
   t.equal(b.standing(number, user), null, 'the node dies: what became of its call nobody knows, and Meta is asked');
+});
+
+t.test('a write that was done and not answered is not done again', async (t) => {
+  const redis = await startRedis(t);
+  let lost = 0;
+  const { part } = await node(t, redis.url, (store) => ({
+    restore: (lines) => store.restore(lines), all: () => store.all(), last: () => store.last(), changes: (after) => store.changes(after), process: () => store.process(),
+    async write(key, base, line) {
+      const written = await store.write(key, base, line);
+      if (lost >= 6) return written;
+      lost += 1;
+      throw new Error('no answer within 500 ms');
+    },
+  }));
+  const other = await node(t, redis.url);
+  const add = (what: string): Promise<void> => part.update('count', (text) => `${text ?? ''}${what}`);
+  for (const what of ['a', 'b', 'c', 'd']) await add(what);
+  await until(() => lost === 6 && other.part.get('count')?.includes('d') === true);
+  await add('e');
+  await until(() => other.part.get('count')?.endsWith('e') === true);
+  t.equal(other.part.get('count'), 'abcde');
+  t.equal(part.get('count'), 'abcde');
 });
