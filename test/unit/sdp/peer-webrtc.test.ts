@@ -75,7 +75,7 @@ t.test('webrtc: true is refused where it cannot work', async (t) => {
   t.match(faults('media: { engine: freeswitch, freeswitch: [{ secret: s }] }', ''), [/^peers\.agents\.webrtc needs media\.engine: embedded.*freeswitch$/]);
   t.same(faults('', ', srtp: sdes'), [], 'srtp is for phones of it that are no browsers');
   const open = (agents: object): unknown[] => openLegs({
-    media: { engine: 'embedded', interface: { meta: '203.0.113.4', peers: '203.0.113.4' } } as never, peers: { agents: { webrtc: true, websocket: null, register: true, nat: false, ...agents } } as never,
+    media: { engine: 'embedded', interface: { meta: '203.0.113.4', peers: '203.0.113.4' } } as never, peers: { agents: { webrtc: true, websocket: null, register: true, accounts: {}, nat: false, ...agents } } as never,
   });
   t.same(open({ srtp: 'sdes' }), [], 'nothing of it is in clear');
   t.same(open({ srtp: 'none', register: false }), [], 'only browsers are there');
