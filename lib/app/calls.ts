@@ -146,9 +146,11 @@ export async function openCalls({ config, version, log, faults, undo }: Start, s
     limits: new BusinessLimits({ table, daily: files.daily, rates: new RateWindows(1000, () => performance.now()), names: userNames, ledger: permissions.ledger, shared }),
     permissions, recordings, recorders,
     locate: (target, peer) => locate({ out: (name) => health.out(name), contacts: (name, user) => registrar.contacts(name, user) }, target, peer, config.domain),
-    wake: async (call, { peer, user }, { registration: { pushWait } }) => {
+    wake: async (call, { peer, user }, { registration: { pushWait } }, over) => {
+      // Where nobody hears of a push nobody is woken.
+      if (news.bus === null) return;
       for (const { push } of registrar.contacts(peer, user, true)) if (push !== null) news.push(call, { peer, user }, push, pushWait);
-      if (registrar.contacts(peer, user).length === 0 && registrar.contacts(peer, user, true).length > 0) await registrar.sleepers.until(user, pushWait * 1000, call.ended);
+      if (registrar.contacts(peer, user).length === 0 && registrar.contacts(peer, user, true).length > 0) await registrar.sleepers.until(user, pushWait * 1000, over);
     },
     heardPeer: (peer, failure) => health.heard(peer, failure),
     onStranger: (address, protocol) => strangerKnocked(address, protocol, guard, state.rules, log),

@@ -68,8 +68,8 @@ export interface Beginning {
 export interface PeerReach {
   /** Where an allowed target is now, and whether its peer is out: users without a device are not reachable. */
   readonly locate: (target: RouteTarget, peer: PeerConfig) => Located;
-  /** Wakes the apps of a target that sleep, and gives them time to register, unless another device of its user is there; resolves at the latest when the call is over. */
-  readonly wake: (call: Call, target: RouteTarget, peer: PeerConfig) => Promise<void>;
+  /** Wakes the apps of a target that sleep, and gives them time to register, unless another device of its user is there; resolves at the latest when `over` does: the search was given up. */
+  readonly wake: (call: Call, target: RouteTarget, peer: PeerConfig, over: Promise<void>) => Promise<void>;
   /** A peer answered an INVITE in any way (`failure` null), or nobody was there. */
   readonly heardPeer: (peer: string, failure: string | null) => void;
   /** Asks a peer that is out whether it is back; what it gives tells, later, whether it has said nothing at all since it went out. */

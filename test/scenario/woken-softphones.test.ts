@@ -17,7 +17,7 @@ const contact = (phone: RawPhone): string => `<sip:6001@${phone.here};transport=
 interface Woken { readonly stage: Stage; readonly pushes: readonly Told[]; phone(): Promise<RawPhone> }
 
 /** `onPush` is called for each event phone.push. */
-async function stageOf(t: Test, onPush: (event: Told) => void): Promise<Woken> {
+async function stageOf(t: Test, onPush: (event: Told) => void, pushWait = 2): Promise<Woken> {
   const pushes: Told[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -36,7 +36,7 @@ async function stageOf(t: Test, onPush: (event: Told) => void): Promise<Woken> {
   const stage = await openStage({
     overlay: {
       events: { webhooks: [{ url: `http://127.0.0.1:${port}/`, secret: 'the secret of events', types: ['phone.push'], users: true }] },
-      peers: { apps: { register: true, pstn: 'none', accounts: { 6001: { password: 'pw' }, 6002: { password: 'pw' } }, registration: { push: ['apns', 'fcm'], pushWait: 2 } } },
+      peers: { apps: { register: true, pstn: 'none', accounts: { 6001: { password: 'pw' }, 6002: { password: 'pw' } }, registration: { push: ['apns', 'fcm'], pushWait } } },
       routes: [{ name: 'apps', number, to: [{ peer: 'apps', user: '6001' }], ringTimeout: 5 }],
     },
   });
@@ -109,4 +109,24 @@ t.test('one that does not wake up is not waited for longer; providers that nobod
   const other = await phone();
   const asks = await register(other, `<sip:6002@${other.here};transport=tcp;pn-provider=apns>`, '6002');
   t.match([asks.status, asks.get('feature-caps')], [200, /apns/]);
+});
+
+t.test('a user who hangs up while an app is woken keeps nobody waiting', { skip, timeout: 20_000 }, async (t) => {
+  let wake: () => void = () => undefined;
+  const pushed = new Promise<void>((resolve) => { wake = resolve; });
+  const { stage, phone } = await stageOf(t, () => wake(), 30);
+  const app = await phone();
+  t.equal((await register(app, contact(app))).status, 200);
+  app.close();
+  await asleep(stage);
+  const caller = stage.user();
+  const placed = caller.place();
+  await pushed;
+  const calls = stage.running.service.table.all();
+  t.equal(calls.length, 1);
+  await caller.cancel();
+  t.equal(await placed, 487);
+  // Within the test's time: the app has thirty seconds.
+  await Promise.all(calls.map((call) => call.ended));
+  caller.close();
 });

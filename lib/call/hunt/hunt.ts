@@ -33,6 +33,8 @@ export class Hunt {
   #stopped: string | null = null;
   #winner: Won | null = null;
   readonly #claim = deferred<{ won: Won }>();
+  /** Resolves when nothing further is to be tried. */
+  readonly #over = deferred<void>();
   readonly #asSeenByTargets: HuntOfTarget;
 
   constructor(call: Call, context: Hunting, media: MediaCall, plan: HuntPlan, onRinging: (target: RouteTarget, response: Ringing) => void) {
@@ -71,6 +73,7 @@ export class Hunt {
   /** Cancels whatever is ringing; nothing further is tried. `reason` is a Reason header value. May be called twice. */
   stop(reason: string): void {
     this.#stopped ??= reason;
+    this.#over.resolve();
     for (const invite of this.#pending) invite.cancel(reason);
   }
 
@@ -133,7 +136,7 @@ export class Hunt {
     const peer = this.#context.rules().config.peers[target.peer];
     if (peer === undefined) return lost(ended.fault(`peer ${target.peer} is not configured`), true);
     if (peer.register) {
-      await this.#context.wake(this.#call, target, peer);
+      await this.#context.wake(this.#call, target, peer, this.#over.promise);
       if (this.#stopped !== null) return lost(ended.unwanted(), false);
     }
     const located = this.#context.locate(target, peer);
