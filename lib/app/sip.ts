@@ -99,13 +99,13 @@ function registrarNodes(state: State): ElsewhereOptions | null {
 export function strangerKnocked(address: string, protocol: string, guard: BanGuard, { judgeSource }: CallRules, log: Logger): void {
   if (protocol.toLowerCase() === 'udp' || transports.some((transport) => judgeSource(address, transport).kind !== 'stranger')) return;
   const { ban, what } = guard.fault(address, null, Date.now());
-  if (ban !== null) log.error({ source: address, seconds: ban / 1000 }, `silence for ${what} for ${ban / 1000} s: too many requests of nobody we know; if it is yours, it must be in peers.*.sources`);
+  if (ban !== null) log.error({ source: address, seconds: ban / 1000 }, `silence for ${what} for ${ban / 1000} s: too many requests of nobody we know; if it is a peer's, it must be in peers.*.sources; if it is meta.proxy, it must show the certificate that meta.proxy names`);
 }
 
 /** An operator whose PBX is not answered is to find the reason in the log. */
 function strangerUnanswered(source: string, transport: string, { judgeSource, config }: CallRules, log: Logger): void {
   const as = transports.map((other) => judgeSource(source, other)).find(({ kind }) => kind !== 'stranger');
-  const why = as === undefined ? 'if it is yours, it must be in peers.*.sources' + (transport === 'tls' && Object.values(config.peers).some(isKnownByCertificate) ? ', or show a certificate of its peers.*.tls.ca' : '')
+  const why = as === undefined ? 'if it is a peer\'s, it must be in peers.*.sources' + (transport === 'tls' && Object.values(config.peers).some(isKnownByCertificate) ? ', or show a certificate of its peers.*.tls.ca' : '') + (transport === 'tls' && config.meta.proxy !== null ? '; if it is meta.proxy, it must show a certificate of meta.proxy.ca that names the host of meta.proxy.uri' : '')
     : as.kind === 'peer' ? `it is an address of peer ${as.peer}, which is not known by ${transport}: see peers.${as.peer}.transports` : 'it is an address of Meta, which speaks TLS only';
   log.warn({ source, transport }, `${source} is not answered over ${transport}, as nobody knows it: ${why}`);
 }

@@ -33,7 +33,7 @@ export function shownBy(socket: TLSSocket): Shown | string | undefined {
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) return undefined;
   // Node.js has the code of OpenSSL there, whatever its types say.
-  if (!socket.authorized) return `it does not lead to a CA of peers.*.tls.ca, or is not good now (${String(socket.authorizationError)}); ${namesOf(leaf)}`;
+  if (!socket.authorized) return `it does not lead to a CA of peers.*.tls.ca or meta.proxy.ca, or is not good now (${String(socket.authorizationError)}); ${namesOf(leaf)}`;
   const chain = [leaf];
   // The last one names itself as its issuer.
   for (let at: PeerCertificate | undefined = issuerOf(socket.getPeerCertificate(true)); at !== undefined && chain.length < LONGEST_CHAIN; at = issuerOf(at)) {
@@ -62,7 +62,7 @@ export function knownAs(clients: readonly KnownClient[], shown: Shown, now: numb
 /** Why `knownAs` finds nobody. */
 export function objectionTo(clients: readonly KnownClient[], shown: Shown): string {
   const named = clients.find(({ hosts }) => isNamed(shown, hosts));
-  return `${named === undefined ? 'it names no host of a peer that has tls.ca' : `the CA of peer ${named.name}, which it names, has not issued it`}; ${namesOf(shown[0])}`;
+  return `${named === undefined ? 'it names no host of a peer that has tls.ca, nor that of meta.proxy' : `the CA of ${named.name.startsWith(':') ? 'meta.proxy' : `peer ${named.name}`}, which it names, has not issued it`}; ${namesOf(shown[0])}`;
 }
 
 /** What somebody else has written into a certificate, for people. */

@@ -112,8 +112,8 @@ t.test('a peer is known by its certificate, wherever it comes from', async (t) =
     ['no certificate', undefined], ['the name by the CA of another peer', others.leaf('forged', 'sbc.example.org')], ['another name', theirs.leaf('wrong', 'www.example.org')],
     ['a wildcard', theirs.leaf('wild', '*.example.org')], ['a CA of nobody', ours.leaf('stranger', 'sbc.example.org')],
   ] as const) t.equal(await ask('127.0.0.1', shows), 'closed', what);
-  for (const why of ['it does not lead to a CA of peers.*.tls.ca, or is not good now (UNABLE_TO_VERIFY_LEAF_SIGNATURE); its names: DNS:sbc.example.org', 'the CA of peer sbc, which it names, has not issued it; its names: DNS:sbc.example.org',
-    'it names no host of a peer that has tls.ca; its names: DNS:www.example.org', 'it names no host of a peer that has tls.ca; its names: DNS:*.example.org']) {
+  for (const why of ['it does not lead to a CA of peers.*.tls.ca or meta.proxy.ca, or is not good now (UNABLE_TO_VERIFY_LEAF_SIGNATURE); its names: DNS:sbc.example.org', 'the CA of peer sbc, which it names, has not issued it; its names: DNS:sbc.example.org',
+    'it names no host of a peer that has tls.ca, nor that of meta.proxy; its names: DNS:www.example.org', 'it names no host of a peer that has tls.ca, nor that of meta.proxy; its names: DNS:*.example.org']) {
     t.ok(stack.logs.some((line) => line.startsWith(`the certificate that 127.0.0.1 shows makes nobody known: ${why}`)), why);
   }
   t.equal(await ask('127.0.0.7', right), 'closed', 'who is not to be asked shows nothing');
