@@ -19,7 +19,7 @@ local function known(key)
   local value = redis.call('HGET', RECORDS, key)
   if not value then return 0, nil end
   local version, line = string.match(value, '^(%d+) (.*)$')
-  return tonumber(version), line
+  return tonumber(version) or 0, line
 end
 
 local function put(key, version, line)
@@ -41,7 +41,7 @@ local function write()
   local version, line = known(a.key)
   if a.base and version ~= a.base then return { written = false, version = said(version), line = line or false } end
   local time = redis.call('TIME')
-  local next = math.max(version + 1, time[1] * ${mostChanges}0 + time[2])
+  local next = math.max(version + 1, time[1] * 1000000 + time[2])
   put(a.key, next, a.line)
   return { written = true, version = said(next), line = a.line or false }
 end

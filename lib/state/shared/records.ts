@@ -20,11 +20,13 @@ interface Pending {
 export interface SharedRecordsOptions {
   readonly store: RecordStore;
   readonly parts: readonly StatePart[];
-  readonly log: { debug(fields: object, message: string): void };
+  readonly log: { warn(fields: object, message: string): void };
   /** Milliseconds between attempts while the store is gone. */
   readonly again: number;
 }
 
+/** That they are not heard is told once in so long, milliseconds. */
+const tellEveryMs = 60_000;
 /** Changed lines that are asked for anew at most, where others keep coming between. */
 const mostTries = 20;
 /** Lines of one key that were sent without an answer and are remembered. */
@@ -45,6 +47,7 @@ export class SharedRecords {
   /** From where the others' changes are followed; null: everything is to be read first. */
   #position: string | null = null;
   #closed = false;
+  #toldAt = -Infinity;
   /** Ends the wait before the next attempt. */
   #wake: () => void = () => undefined;
   #following: Promise<void> = Promise.resolve();
@@ -137,7 +140,8 @@ export class SharedRecords {
       for (const line of lines) {
         there.add(line.key);
         this.#heard(line);
-        if (!this.#pending.has(line.key) && this.#lineOf(line.key) === undefined) lapsed.push(line);
+        // What no part of this version knows may be another version's.
+        if (!this.#pending.has(line.key) && this.#lineOf(line.key) === undefined && this.#take(line.key, line.line)) lapsed.push(line);
       }
     }
     for (const { key, version } of lapsed) await store.write(key, version, null);
@@ -194,7 +198,10 @@ export class SharedRecords {
 
   #lost(error: unknown): void {
     this.#position = null;
-    this.#options.log.debug({ err: error instanceof Error ? error.message : String(error) }, 'what the nodes remember together is not heard');
+    const now = performance.now();
+    if (now - this.#toldAt < tellEveryMs) return;
+    this.#toldAt = now;
+    this.#options.log.warn({ err: error instanceof Error ? error.message : String(error) }, 'what the nodes remember together is not heard: this node goes on with what it knows, and tries again');
   }
 
   /** A line as the store has it, by whoever changed it. */
@@ -214,8 +221,9 @@ export class SharedRecords {
     else this.#versions.set(key, version);
   }
 
-  #take(key: string, line: string | null): void {
-    this.#options.parts.some((part) => part.take(line ?? gone(key)));
+  /** Whether a part knows such lines. */
+  #take(key: string, line: string | null): boolean {
+    return this.#options.parts.some((part) => part.take(line ?? gone(key)));
   }
 }
 

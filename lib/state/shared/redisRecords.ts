@@ -45,7 +45,10 @@ export class RedisRecords implements RecordStore {
     do {
       const [next, found] = checked(scanned, await this.#answer(this.#redis.hscan(records, cursor, 'COUNT', atOnce)));
       cursor = next;
-      yield found.flatMap((key, i) => (i % 2 === 1 ? [] : [{ key, ...lineOf(found[i + 1] ?? '') }]));
+      yield found.flatMap((key, i) => {
+        const line = i % 2 === 1 ? null : lineOf(found[i + 1] ?? '');
+        return line === null ? [] : [{ key, ...line }];
+      });
     } while (cursor !== '0');
   }
 
@@ -90,9 +93,10 @@ function checked<T extends TSchema>(form: T, value: unknown): Static<T> {
   return value;
 }
 
-function lineOf(text: string): { readonly version: number; readonly line: string } {
-  const space = text.indexOf(' ');
-  return { version: Number(text.slice(0, space)), line: text.slice(space + 1) };
+/** Null: nobody of ours has written it. */
+function lineOf(text: string): { readonly version: number; readonly line: string } | null {
+  const [, version, line] = /^([0-9]{1,16}) ([^]*)$/.exec(text) ?? [];
+  return version === undefined || line === undefined ? null : { version: Number(version), line };
 }
 
 /** k, v and, unless it is gone, l, in this order. */

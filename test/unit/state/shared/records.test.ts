@@ -113,3 +113,18 @@ t.test('a write that was done and not answered is not done again', async (t) => 
   t.equal(other.part.get('count'), 'abcde');
   t.equal(part.get('count'), 'abcde');
 });
+
+t.test('a line that is none, and one of another version, stop nothing and stay', async (t) => {
+  const redis = await startRedis(t);
+  const operator = connectRedis(readRedisUrl(redis.url)!);
+  await operator.connect();
+  t.teardown(() => operator.disconnect());
+  await operator.call('HSET', '{wab}:records', 'g bad', 'no version', 'g huge', '99999999999999999999 g huge\tx\t@1', 'z new', '7 z new\tof tomorrow\t@9999999999');
+  const { part } = await node(t, redis.url);
+  const other = await node(t, redis.url);
+  await part.set('one', 'x');
+  await until(() => other.part.get('one') === 'x');
+  await part.set('bad', 'good');
+  await until(() => other.part.get('bad') === 'good');
+  t.same([await operator.hget('{wab}:records', 'z new'), await operator.hget('{wab}:records', 'g huge')], ['7 z new\tof tomorrow\t@9999999999', '99999999999999999999 g huge\tx\t@1']);
+});

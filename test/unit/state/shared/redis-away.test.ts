@@ -41,13 +41,19 @@ async function movingAddress(t: Test, first: number): Promise<{ readonly port: n
   return address;
 }
 
-t.test('a primary that has become a replica and keeps its clients: the next connection finds the new one', async (t) => {
+/** A connection to `old` by an address that can lead to `next`. */
+async function connected(t: Test) {
   const [old, next] = [await startRedis(t), await startRedis(t)];
   const address = await movingAddress(t, old.port);
   const redis = connectRedis(place(`redis://127.0.0.1:${address.port}`));
   redis.on('error', () => undefined);
   t.teardown(() => redis.disconnect());
   await redis.connect();
+  return { old, next, address, redis };
+}
+
+t.test('a primary that has become a replica and keeps its clients: the next connection finds the new one', async (t) => {
+  const { old, next, address, redis } = await connected(t);
   t.equal(await redis.set('key', '1'), 'OK');
   const operator = connectRedis(place(old.url));
   await operator.connect();
@@ -62,12 +68,7 @@ t.test('a primary that has become a replica and keeps its clients: the next conn
 });
 
 t.test('a host without power: its connection is given up in seconds', async (t) => {
-  const [old, next] = [await startRedis(t), await startRedis(t)];
-  const address = await movingAddress(t, old.port);
-  const redis = connectRedis(place(`redis://127.0.0.1:${address.port}`));
-  redis.on('error', () => undefined);
-  t.teardown(() => redis.disconnect());
-  await redis.connect();
+  const { next, address, redis } = await connected(t);
   address.to = next.port;
   address.hang();
   const [ready, begun] = [new Promise((resolve) => { redis.once('ready', resolve); }), performance.now()];
