@@ -3,18 +3,9 @@ import t from 'tap';
 import { freePort } from '../helpers/ports.js';
 import { number } from '../helpers/service.js';
 import { kamailioHost, kamailioPage, noKamailio, startRecipeKamailio } from './recipe/kamailio.js';
-import { rowRoutes } from './recipe/rows.js';
+import { rowRoutes, rowsOfProxy as rows } from './recipe/rows.js';
 import { openRecipe } from './recipe/stage.js';
 import { bothDirections, comesBack, comesBackFromOut, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
-
-const rows = {
-  6003: ['busy, or rejected with 486', { said: '486 Busy Here', reason: null, taken: 'peer busy', wentOn: true }],
-  6004: ['nobody answers', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
-  6005: ['rejected with 603', { said: '603 Decline', reason: null, taken: 'peer declined', wentOn: false }],
-  6006: ['the phone is gone', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
-  6007: ['no phone is registered', { said: '480 Not registered', reason: null, taken: 'peer noAnswer', wentOn: true }],
-  6008: ['do not disturb, 480', { said: '480 Temporarily Unavailable', reason: null, taken: 'peer noAnswer', wentOn: true }],
-} as const;
 
 t.test('the recipe for Kamailio', { skip: noKamailio(), timeout: 240_000 }, async (t) => {
   const port = await freePort();

@@ -9,20 +9,11 @@ import { domain, number } from '../helpers/service.js';
 import { blocksOf, pageText, type Places } from './recipe/docs.js';
 import { frontPage, openBehind, outerHost } from './recipe/front.js';
 import { noOpensips, startOpensips } from './recipe/opensips.js';
-import { rowRoutes } from './recipe/rows.js';
+import { rowRoutes, rowsOfProxy as rows } from './recipe/rows.js';
 import { openRecipe, serviceHost } from './recipe/stage.js';
 import { bothDirections, inTheCall, phonesAt, rowsAre, type Bench } from './recipe/suite.js';
 
 const peerHost = '127.0.0.9';
-const rows = {
-  6003: ['busy, or rejected with 486', { said: '486 Busy Here', reason: null, taken: 'peer busy', wentOn: true }],
-  6004: ['nobody answers', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
-  6005: ['rejected with 603', { said: '603 Decline', reason: null, taken: 'peer declined', wentOn: false }],
-  6006: ['the phone is gone', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
-  6007: ['no phone is registered', { said: '480 Not registered', reason: null, taken: 'peer noAnswer', wentOn: true }],
-  6008: ['do not disturb, 480', { said: '480 Temporarily Unavailable', reason: null, taken: 'peer noAnswer', wentOn: true }],
-} as const;
-
 t.test('OpenSIPS between Meta and us', { skip: noOpensips(), timeout: 240_000 }, async (t) => {
   const { stage, output } = await openBehind(t, async (dir, places) => startOpensips(await frontPage('opensips.cfg'), { dir, at: { host: outerHost }, places }));
   const place = { at: `${serviceHost}:${stage.sipPort}`, host: domain, password: (user: string): string => `pw-${user}` };

@@ -15,6 +15,16 @@ export interface Row {
   readonly seconds: number;
 }
 
+/** What Kamailio and OpenSIPS say, which hand on what the phones do. */
+export const rowsOfProxy = {
+  6003: ['busy, or rejected with 486', { said: '486 Busy Here', reason: null, taken: 'peer busy', wentOn: true }],
+  6004: ['nobody answers', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
+  6005: ['rejected with 603', { said: '603 Decline', reason: null, taken: 'peer declined', wentOn: false }],
+  6006: ['the phone is gone', { said: '480 No answer', reason: null, taken: 'peer noAnswer', wentOn: true }],
+  6007: ['no phone is registered', { said: '480 Not registered', reason: null, taken: 'peer noAnswer', wentOn: true }],
+  6008: ['do not disturb, 480', { said: '480 Temporarily Unavailable', reason: null, taken: 'peer noAnswer', wentOn: true }],
+} as const;
+
 /** Routes by which a call with the payload `to-USER` goes to that user, then to `next`, and one with `only-USER` to `first` alone. */
 export function rowRoutes(number: string, peer: string, users: readonly string[], [first, next]: readonly [string, string]): object[] {
   return [{ name: 'only', number, payload: `^only-${first}$`, to: [{ peer, user: first }], ringTimeout: 20 }, ...users.map((user) => ({ name: `to-${user}`, number, payload: `^to-${user}$`, to: [{ peer, user }, { peer, user: next }], ringTimeout: 40 }))];
